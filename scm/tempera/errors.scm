@@ -1,0 +1,34 @@
+;;; errors.scm -- how Tempera says that something is wrong.
+;;;
+;;; Every error that a user can cause has the key `tempera-error', the name of
+;;; the procedure, a message that says which argument, what came and what was
+;;; expected, and the status that the core gives (bad-argument, bad-shape, ...).
+
+(define-module (tempera errors)
+  #:export (complain check-that error-text))
+
+(define (complain procedure message . arguments)
+  "Raise a `tempera-error' from PROCEDURE (a symbol or string) whose text is
+MESSAGE, a format string for ARGUMENTS.
+Example: (complain 'anneal \"chains: expected 1 or more, got ~a\" n)"
+  (scm-error 'tempera-error
+             (if (symbol? procedure) (symbol->string procedure) procedure)
+             "~A" (list (apply format #f message arguments))
+             '(bad-argument)))
+
+(define-syntax-rule (check-that condition procedure message argument ...)
+  (unless condition (complain procedure message argument ...)))
+
+(define (error-text key arguments)
+  "The one line that a user reads for an exception KEY with ARGUMENTS, as caught
+by `catch'."
+  (call-with-output-string
+    (lambda (port) (print-exception port #f key arguments))))
+
+(define (print-tempera-error port key arguments default)
+  (apply (lambda (procedure message message-arguments . rest)
+           (format port "~a: " procedure)
+           (apply format port message message-arguments))
+         arguments))
+
+(set-exception-printer! 'tempera-error print-tempera-error)

@@ -1,0 +1,44 @@
+/* threads.c -- parallel loops over OpenMP. */
+#include "core/threads.h"
+
+#include <omp.h>
+#include <stdlib.h>
+
+static int thread_count;
+
+int
+tp_threads (void)
+{
+  if (!thread_count)
+    {
+      const char *setting = getenv ("TEMPERA_THREADS");
+      int count = setting ? atoi (setting) : 0;
+      thread_count = count > 0 ? count : omp_get_num_procs ();
+    }
+  return thread_count;
+}
+
+void
+tp_set_threads (int count)
+{
+  thread_count = count > 0 ? count : 1;
+}
+
+void
+tp_parallel_for (int64_t items, int64_t grain,
+                 void (*body) (void *, int64_t, int64_t), void *context)
+{
+  int64_t pieces = grain > 0 ? items / grain : items;
+  int threads = tp_threads ();
+  if (pieces > threads)
+    pieces = threads;
+  if (pieces <= 1 || omp_in_parallel ())
+    {
+      if (items > 0)
+        body (context, 0, items);
+      return;
+    }
+#pragma omp parallel for num_threads((int) pieces) schedule(static, 1)
+  for (int64_t p = 0; p < pieces; p++)
+    body (context, items * p / pieces, items * (p + 1) / pieces);
+}

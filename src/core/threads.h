@@ -1,0 +1,22 @@
+/* threads.h -- parallel loops whose result does not depend on the number of threads.
+ *
+ * Work is cut into items by the caller, by shape alone; an item is done whole
+ * by one thread.  As no item adds into what another writes, 1 and 2 threads
+ * give the same bits. */
+#ifndef TP_THREADS_H
+#define TP_THREADS_H
+
+#include <stdint.h>
+
+/* How many threads parallel loops use: TEMPERA_THREADS, or the processors at
+ * hand; tp_set_threads changes it (at least 1). */
+int tp_threads (void);
+void tp_set_threads (int count);
+
+/* Call BODY (context, begin, end) for pieces that cover 0..ITEMS-1, on several
+ * threads.  GRAIN: the fewest items worth a thread of their own. */
+void tp_parallel_for (int64_t items, int64_t grain,
+                      void (*body) (void *context, int64_t begin, int64_t end),
+                      void *context);
+
+#endif
