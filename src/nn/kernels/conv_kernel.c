@@ -1,0 +1,168 @@
+/* conv_kernel.c -- the register tiles of direct convolution.
+ *
+ * Compiled once for each instruction set, with TP_KERNEL_ISA naming it; GCC's
+ * vector extensions take the width that the set has. */
+#include "nn/kernels/conv_kernel.h"
+
+#include <string.h>
+
+#if defined __AVX512F__
+enum { WIDTH = 16, PIXELS = 8 };
+#elif defined __AVX2__
+enum { WIDTH = 8, PIXELS = 6 };
+#else
+enum { WIDTH = 4, PIXELS = 6 };
+#endif
+enum { BLOCK = 2 * WIDTH };
+
+typedef float vector __attribute__ ((vector_size (WIDTH * sizeof (float))));
+typedef int bits __attribute__ ((vector_size (WIDTH * sizeof (float))));
+typedef float loose __attribute__ ((vector_size (WIDTH * sizeof (float)), aligned (4), may_alias));
+
+static inline vector
+load (const float *p)
+{
+  return *(const loose *) p;
+}
+
+static inline void
+store (float *p, vector v)
+{
+  *(loose *) p = v;
+}
+
+static inline vector
+activate (vector v, float slope)
+{
+  bits positive = v > 0, other = (bits) (v * slope);
+  return (vector) (((bits) v & positive) | (other & ~positive));
+}
+
+/* P is a constant wherever this is inlined, so that SUM lives in registers. */
+static inline __attribute__ ((always_inline)) void
+tile_of (const int P, float *out, int64_t out_stride, const float *const *rows, int row_count,
+         int64_t in_stride, int64_t run, const float *weights, int channels,
+         const tp_epilogue *e)
+{
+  vector sum[PIXELS][2];
+#pragma GCC unroll 8
+  for (int p = 0; p < P; p++)
+    sum[p][0] = sum[p][1] = (vector) { 0 };
+  for (int ky = 0; ky < row_count; ky++)
+    {
+      const float *in = rows[ky];
+      for (int64_t j = 0; j < run; j++, weights += BLOCK)
+        {
+          vector w0 = load (weights), w1 = load (weights + WIDTH);
+#pragma GCC unroll 8
+          for (int p = 0; p < P; p++)
+            {
+              float x = in[p * in_stride + j];
+              sum[p][0] += x * w0;
+              sum[p][1] += x * w1;
+            }
+        }
+    }
+  vector b0 = { 0 }, b1 = { 0 };
+  if (e->bias)
+    {
+      b0 = load (e->bias);
+      b1 = load (e->bias + WIDTH);
+    }
+  if (channels == BLOCK)
+    {
+#pragma GCC unroll 8
+      for (int p = 0; p < P; p++)
+        {
+          vector v0 = sum[p][0] + b0, v1 = sum[p][1] + b1;
+          if (e->residual)
+            {
+              v0 += load (e->residual + p * out_stride);
+              v1 += load (e->residual + p * out_stride + WIDTH);
+            }
+          store (out + p * out_stride, activate (v0, e->slope));
+          store (out + p * out_stride + WIDTH, activate (v1, e->slope));
+        }
+      return;
+    }
+#pragma GCC unroll 8
+  for (int p = 0; p < P; p++)
+    { /* the last block of channels, not full */
+      float line[BLOCK], residual[BLOCK] = { 0 };
+      if (e->residual)
+        memcpy (residual, e->residual + p * out_stride, (size_t) channels * sizeof *line);
+      store (line, activate (sum[p][0] + b0 + load (residual), e->slope));
+      store (line + WIDTH, activate (sum[p][1] + b1 + load (residual + WIDTH), e->slope));
+      memcpy (out + p * out_stride, line, (size_t) channels * sizeof *line);
+    }
+}
+
+static void
+tile (float *out, int64_t out_stride, const float *const *rows, int row_count, int64_t in_stride,
+      int64_t run, const float *weights, int pixels, int channels, const tp_epilogue *e)
+{
+#define CASE(P)                                                                        \
+  case P:                                                                              \
+    tile_of (P, out, out_stride, rows, row_count, in_stride, run, weights, channels, e); \
+    break;
+  switch (pixels)
+    {
+      CASE (1) CASE (2) CASE (3) CASE (4) CASE (5) CASE (6)
+#if defined __AVX512F__
+      CASE (7) CASE (8)
+#endif
+    }
+#undef CASE
+}
+
+static inline __attribute__ ((always_inline)) void
+weight_tile_of (const int P, float *acc, const float *in, int64_t in_stride, const float *g,
+                int64_t g_stride, int64_t count)
+{
+  vector sum[PIXELS][2];
+#pragma GCC unroll 8
+  for (int p = 0; p < P; p++)
+    {
+      sum[p][0] = load (acc + p * BLOCK);
+      sum[p][1] = load (acc + p * BLOCK + WIDTH);
+    }
+  for (int64_t x = 0; x < count; x++, in += in_stride, g += g_stride)
+    {
+      vector g0 = load (g), g1 = load (g + WIDTH);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; p++)
+        {
+          sum[p][0] += in[p] * g0;
+          sum[p][1] += in[p] * g1;
+        }
+    }
+#pragma GCC unroll 8
+  for (int p = 0; p < P; p++)
+    {
+      store (acc + p * BLOCK, sum[p][0]);
+      store (acc + p * BLOCK + WIDTH, sum[p][1]);
+    }
+}
+
+static void
+weight_tile (float *acc, const float *in, int64_t in_stride, const float *g, int64_t g_stride,
+             int64_t count, int width)
+{
+#define CASE(P)                                          \
+  case P:                                                       \
+    weight_tile_of (P, acc, in, in_stride, g, g_stride, count); \
+    break;
+  switch (width)
+    {
+      CASE (1) CASE (2) CASE (3) CASE (4) CASE (5) CASE (6)
+#if defined __AVX512F__
+      CASE (7) CASE (8)
+#endif
+    }
+#undef CASE
+}
+
+#define PASTE(a, b) a##b
+#define NAME(isa) PASTE (tp_conv_kernels_, isa)
+extern const tp_conv_kernels NAME (TP_KERNEL_ISA);
+const tp_conv_kernels NAME (TP_KERNEL_ISA) = { PIXELS, BLOCK, tile, weight_tile };
