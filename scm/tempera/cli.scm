@@ -1,0 +1,228 @@
+;;; cli.scm -- the command line: `tempera COMMAND ...'.
+;;;
+;;; A command NAME is the module (tempera commands NAME), which exports
+;;; `summary', one line for `tempera --help', and `main', a procedure of the
+;;; list of arguments after the command's name.  A new command is a new file.
+;;; A command ends by returning; an error is one line on standard error and
+;;; exit status 1; Ctrl-C ends with status 130.
+
+(define-module (tempera cli)
+  #:use-module (srfi srfi-1)
+  #:use-module (ice-9 getopt-long)
+  #:use-module (ice-9 ftw)
+  #:use-module (tempera errors)
+  #:use-module (tempera parameters)
+  #:export (main parse-options user-module tempera-version))
+
+(define tempera-version "0.1.0")
+
+;;; --- Options ---------------------------------------------------------------
+
+(define (option-parameter option)
+  ;; (NAME TYPE DOCUMENTATION [DEFAULT [PREDICATE]]) as a parameter.
+  (apply (lambda* (name type documentation #:optional default (predicate (const #t)))
+           (make-parameter-spec name #:type type #:default default
+                                #:predicate predicate #:documentation documentation))
+         option))
+
+(define help-option '(help flag "say this and end"))
+
+(define (option-text parameter)
+  (format #f "--~a~a" (parameter-name parameter)
+          (case (parameter-type parameter)
+            ((flag) "")
+            ((integer number) "=N")
+            ((numbers) "=N,N,...")
+            ((symbol) "=NAME")
+            (else "=TEXT"))))
+
+(define (show-usage command operands summary parameters)
+  (format #t "Usage: tempera ~a~a~a~%" command
+          (if (null? parameters) "" " [OPTION...]")
+          (if (string-null? operands) "" (string-append " " operands)))
+  (unless (string-null? summary) (format #t "~a~%" summary))
+  (format #t "~%")
+  (let ((width (fold max 0 (map (lambda (p) (string-length (option-text p))) parameters))))
+    (for-each (lambda (p)
+                (format #t "  ~a  ~a~a~%" (string-pad-right (option-text p) width)
+                        (parameter-documentation p)
+                        (if (memv (parameter-default p) '(#f))
+                            ""
+                            (format #f " (~a)" (parameter-default p)))))
+              parameters)))
+
+(define (check-option-names command arguments names)
+  ;; getopt-long knows no nearest name: look before it does.
+  (let loop ((rest arguments))
+    (when (and (pair? rest) (not (string=? (car rest) "--")))
+      (let ((argument (car rest)))
+        (when (string-prefix? "--" argument)
+          (let ((name (substring argument 2 (or (string-index argument #\=)
+                                                (string-length argument)))))
+            (check-that (member name names) command "~a"
+                        (unknown-name-text "option" (string-append "--" name)
+                                           (map (lambda (n) (string-append "--" n))
+                                                names)))))
+        (loop (cdr rest))))))
+
+(define (getopt command arguments grammar)
+  ;; getopt-long, with its complaint as an error like any other.
+  (let* ((port (open-output-string))
+         (options (catch 'quit
+                    (lambda ()
+                      (parameterize ((current-error-port port))
+                        (getopt-long (cons command arguments) grammar)))
+                    (const #f))))
+    (or options
+        (let ((text (string-trim-right (get-output-string port))))
+          (complain command "~a"
+                    (if (string-prefix? (string-append command ": ") text)
+                        (substring text (+ 2 (string-length command)))
+                        text))))))
+
+(define* (parse-options command options arguments
+                        #:key (operands "") (summary "") (count #f))
+  "Two values: an association list of every option's name (a symbol) and its
+value, and the list of the other ARGUMENTS.
+
+COMMAND is the command's name.  OPTIONS is a list of
+  (NAME TYPE DOCUMENTATION [DEFAULT [PREDICATE]])
+with TYPE flag, integer, number, string, symbol or numbers; a flag takes no
+value, and what is not given has its DEFAULT, or #f.  OPERANDS (\"INPUT\") and
+SUMMARY are for `--help', which is always there and ends the program.  COUNT,
+if given, is how many operands there must be.  A bad option, value or count is
+an error that names it.
+
+Example:
+  (parse-options \"reconstruct\"
+                 `((prior  string  \"the network's weights\")
+                   (chains integer \"chains in the batch\" 8 ,positive?))
+                 arguments #:operands \"INPUT\" #:count 1)"
+  (let* ((parameters (map option-parameter options))
+         (known (append parameters (list (option-parameter help-option))))
+         (names (map (lambda (p) (symbol->string (parameter-name p))) known)))
+    (check-option-names command arguments names)
+    (when (member "--help" (take-while (lambda (a) (not (string=? a "--"))) arguments))
+      (show-usage command operands summary known)
+      (exit 0))
+    (let* ((given (getopt command arguments
+                          (map (lambda (p)
+                                 `(,(parameter-name p)
+                                   (value ,(not (eq? (parameter-type p) 'flag)))))
+                               known)))
+           (rest (option-ref given '() '())))
+      (check-that (or (not count) (= count (length rest))) command
+                  "expected ~a~a, got ~a"
+                  (if (= (or count 0) 0) "no argument" operands)
+                  (if (> (or count 0) 1) (format #f " (~a arguments)" count) "")
+                  (if (null? rest) "none" (string-join rest " ")))
+      (values (map (lambda (p)
+                     (let* ((name (parameter-name p))
+                            (text (option-ref given name #f)))
+                       (cons name
+                             (cond ((not text) (parameter-default p))
+                                   ((eq? (parameter-type p) 'flag) #t)
+                                   (else (parameter-parse command p text))))))
+                   parameters)
+              rest))))
+
+;;; --- Commands --------------------------------------------------------------
+
+(define (command-names)
+  "The commands that there are: the files of the folder commands/."
+  (let ((folder (find file-exists?
+                      (map (lambda (path) (string-append path "/tempera/commands"))
+                           %load-path))))
+    (map (lambda (file) (string-drop-right file 4))
+         (or (and folder (scandir folder (lambda (file) (string-suffix? ".scm" file))))
+             '()))))
+
+(define (command-value name variable)
+  (module-ref (resolve-interface `(tempera commands ,(string->symbol name))) variable))
+
+(define (show-help)
+  (display "Usage: tempera [--debug] [COMMAND [ARGUMENT...]]
+Bayesian imaging with learned score priors.  Without a command: a prompt.
+
+")
+  (for-each (lambda (name)
+              (format #t "  ~a  ~a~%" (string-pad-right name 12)
+                      (command-value name 'summary)))
+            (command-names))
+  (display "
+  --help       say this and end; `tempera COMMAND --help' says more
+  --version    say which version this is and end
+  --debug      on an error, show where it came from
+"))
+
+(define (run-command arguments)
+  (let ((command (if (null? arguments) "" (car arguments))))
+    (cond ((null? arguments)
+           ((module-ref (resolve-interface '(tempera repl)) 'start-prompt)))
+          ((member command '("--help" "-h" "help")) (show-help))
+          ((string=? command "--version") (format #t "tempera ~a~%" tempera-version))
+          ((string-prefix? "-" command)
+           (complain 'tempera "~a"
+                     (unknown-name-text "option" command '("--debug" "--help" "--version"))))
+          ((member command (command-names))
+           ((command-value command 'main) (cdr arguments)))
+          (else
+           (complain 'tempera "~a" (unknown-name-text "command" command (command-names)))))))
+
+;;; --- Where scripts and the prompt work --------------------------------------
+
+(define (user-module)
+  "The module in which a script or the prompt defines its names: Guile's core
+and everything of (tempera)."
+  (let ((module (resolve-module '(tempera-user))))
+    (beautify-user-module! module)
+    (module-use! module (resolve-interface '(tempera)))
+    module))
+
+;;; --- Errors and signals ----------------------------------------------------
+
+(define (interrupted? key arguments)
+  (and (eq? key 'signal)
+       (equal? (false-if-exception (fourth arguments)) (list SIGINT))))
+
+(define (one-line text)
+  (string-join (string-tokenize text) " "))
+
+(define (report-error key arguments)
+  ;; "tempera: PROCEDURE: message", and no "tempera: tempera:".
+  (let* ((text (one-line (error-text key arguments)))
+         (text (if (string-prefix? "In procedure " text) (substring text 13) text)))
+    (format (current-error-port) "~a~a~%"
+            (if (string-prefix? "tempera: " text) "" "tempera: ") text)))
+
+(define (handle-signals)
+  ;; Ctrl-C is an exception with the key that Guile's own prompt gives it; a
+  ;; reader that goes away (`tempera ... | head') is an error like another.
+  (sigaction SIGINT
+    (lambda (signal) (scm-error 'signal #f "User interrupt" '() (list signal))))
+  (sigaction SIGPIPE SIG_IGN))
+
+(define (main arguments)
+  "Do what ARGUMENTS, those after the program's name, ask for, and leave with
+the exit status: 0, 1 after an error, 130 after Ctrl-C."
+  (false-if-exception (setlocale LC_ALL ""))
+  (let* ((debug? (and (pair? arguments) (string=? (car arguments) "--debug")))
+         (arguments (if debug? (cdr arguments) arguments))
+         (status
+          (catch #t
+            (lambda ()
+              (handle-signals)
+              (run-command arguments)
+              (force-output)
+              0)
+            (lambda (key . details)
+              (cond ((eq? key 'quit)
+                     (apply (lambda* (#:optional (status #t)) status) details))
+                    ((interrupted? key details)
+                     (newline (current-error-port))
+                     130)
+                    (else (report-error key details) 1)))
+            (lambda (key . details)
+              (when (and debug? (not (eq? key 'quit)))
+                (display-backtrace (make-stack #t) (current-error-port)))))))
+    (exit status)))

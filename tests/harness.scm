@@ -1,0 +1,94 @@
+;;; harness.scm -- what the Scheme tests share: SRFI-64 with a readable runner.
+;;;
+;;; A test program is a file of checks between two lines:
+;;;
+;;;   (use-modules (harness))
+;;;   (start-tests "schedules")
+;;;   (test-equal "a length" 3 (vector-length v))
+;;;   (test-error-matching "bad ratio" "ratio: expected" (geometric 100 #:ratio 2))
+;;;   (finish-tests)
+;;;
+;;; A check that fails prints its place, what was expected and what came.  The
+;;; last line is "N passed, N failed"; the exit status is 1 if any failed.
+
+(define-module (harness)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-64)
+  #:use-module (ice-9 match)
+  #:use-module (tempera errors)
+  #:re-export (test-assert test-equal test-eqv test-eq test-approximate test-error
+               test-group test-skip test-begin test-end)
+  #:export (start-tests finish-tests test-error-matching test-file
+            call-with-temporary-directory error-message-of))
+
+(define passed 0)
+(define failed 0)
+
+(define (print-failure runner)
+  (let ((property (lambda (key) (test-result-ref runner key #f))))
+    (format #t "~a:~a: FAILED: ~a~%"
+            (or (property 'source-file) "?") (or (property 'source-line) "?")
+            (string-join (append (test-runner-group-path runner)
+                                 (list (test-runner-test-name runner)))
+                         ": "))
+    (for-each (match-lambda
+                ((key . title)
+                 (when (assq key (test-result-alist runner))
+                   (format #t "  ~a: ~a~%" title
+                           (match (property key)
+                             ((? symbol? key) key)
+                             ((key . arguments)
+                              (if (symbol? key)
+                                  (string-trim-right (error-text key arguments))
+                                  (format #f "~s" (cons key arguments))))
+                             (value (format #f "~s" value)))))))
+              '((expected-value . "expected") (actual-value . "got")
+                (expected-error . "expected error") (actual-error . "error")))))
+
+(define (make-runner)
+  (let ((runner (test-runner-null)))
+    (test-runner-on-test-end! runner
+      (lambda (runner)
+        (case (test-result-kind runner)
+          ((pass xfail) (set! passed (1+ passed)))
+          ((fail xpass)
+           (set! failed (1+ failed))
+           (print-failure runner)))))
+    runner))
+
+(define (start-tests name)
+  "Begin the test program NAME."
+  (setvbuf (current-output-port) 'line)
+  (test-runner-current (make-runner))
+  (test-begin name))
+
+(define (finish-tests)
+  "Print the count and leave: status 0 if every check passed, else 1."
+  (test-end)
+  (format #t "~a passed, ~a failed~%" passed failed)
+  (exit (if (zero? failed) 0 1)))
+
+(define (error-message-of thunk)
+  "The line a user would read if THUNK raised an error, or #f if it raises none."
+  (catch #t
+    (lambda () (thunk) #f)
+    (lambda (key . arguments) (string-trim-right (error-text key arguments)))))
+
+(define-syntax-rule (test-error-matching name text expression)
+  ;; EXPRESSION raises an error whose message contains TEXT.
+  (let ((message (error-message-of (lambda () expression))))
+    (test-equal name text
+                (if (and message (string-contains message text)) text message))))
+
+(define (test-file name)
+  "The file NAME inside tests/ of the source tree."
+  (string-append (or (getenv "srcdir") ".") "/tests/" name))
+
+(define (call-with-temporary-directory procedure)
+  "Call PROCEDURE with the name of a fresh directory, and remove it afterwards."
+  (let ((directory (mkdtemp (string-append (or (getenv "TMPDIR") "/tmp")
+                                           "/tempera-test-XXXXXX"))))
+    (dynamic-wind
+      (const #t)
+      (lambda () (procedure directory))
+      (lambda () (system* "rm" "-rf" directory)))))
