@@ -1,0 +1,91 @@
+/* image.c -- resampling, contrast, phase and quality of images for Scheme. */
+#include "guile/binding.h"
+
+#include "image/modulate.h"
+#include "image/quality.h"
+#include "image/resample.h"
+#include "image/tone.h"
+
+static SCM
+image_resample (SCM slab, SCM map, SCM rows, SCM columns, SCM samples)
+{
+  static const char name[] = "image-resample";
+  double m[6];
+  if (scm_ilength (map) != 6)
+    tp_raise_argument (name, "map: expected a list of 6 numbers");
+  for (int i = 0; i < 6; i++, map = scm_cdr (map))
+    m[i] = tp_to_double (name, "map", scm_car (map));
+  int64_t h = tp_to_int (name, "rows", rows, 1, 65536);
+  int64_t w = tp_to_int (name, "columns", columns, 1, 65536);
+  int s = (int) tp_to_int (name, "samples", samples, 1, 16);
+  SCM result = tp_from_tensor (name, tp_resample (tp_to_tensor (name, "slab", slab), m, h, w, s));
+  scm_remember_upto_here_1 (slab);
+  return result;
+}
+
+static SCM
+image_tone (SCM images, SCM knots, SCM top)
+{
+  static const char name[] = "image-tone";
+  double t = tp_to_double (name, "top", top);
+  SCM result = tp_from_tensor (name, tp_tone (tp_to_tensor (name, "images", images),
+                                              tp_to_tensor (name, "knots", knots), t));
+  scm_remember_upto_here_2 (images, knots);
+  return result;
+}
+
+static SCM
+image_modulate (SCM images, SCM coefficients)
+{
+  static const char name[] = "image-modulate";
+  SCM result
+    = tp_from_tensor (name, tp_modulate (tp_to_tensor (name, "images", images),
+                                         tp_to_tensor (name, "coefficients", coefficients)));
+  scm_remember_upto_here_2 (images, coefficients);
+  return result;
+}
+
+static SCM
+compare (const char *name, SCM image, SCM truth,
+         tp_status (*measure) (const tp_tensor *, const tp_tensor *, double *))
+{
+  double result;
+  tp_require (name, measure (tp_to_tensor (name, "image", image),
+                             tp_to_tensor (name, "truth", truth), &result));
+  scm_remember_upto_here_2 (image, truth);
+  return scm_from_double (result);
+}
+
+static SCM
+image_psnr (SCM image, SCM truth)
+{
+  return compare ("psnr", image, truth, tp_psnr);
+}
+
+static SCM
+image_ssim (SCM image, SCM truth)
+{
+  return compare ("ssim", image, truth, tp_ssim);
+}
+
+void
+tp_init_image (void)
+{
+  tp_define ("image-resample", 5, 0, image_resample, "slab map rows columns samples",
+             "Image (ROWS COLUMNS) whose pixel (r, c) is the mean over the slices of SLAB, f32\n"
+             "(slices rows columns), at row m0 r + m1 c + m2 and column m3 r + m4 c + m5, with MAP the\n"
+             "list (m0 ... m5), by cubic convolution; 0 outside.  SAMPLES x SAMPLES places a pixel are\n"
+             "averaged where the map shrinks.\n"
+             "Example: (image-resample slab '(2 0 1/2 0 2 1/2) 128 128 2) halves 256 x 256.");
+  tp_define ("image-tone", 3, 0, image_tone, "images knots top",
+             "IMAGES, f32 (n rows columns), each through a smooth curve given by its row of KNOTS, f32\n"
+             "(n k): the values at intensities 0 to TOP in k - 1 equal steps.  Results are at least 0.");
+  tp_define ("image-modulate", 2, 0, image_modulate, "images coefficients",
+             "IMAGES m, f32 (n rows columns), as c64 m exp(sum_pq c(p,q) cos(pi p y) cos(pi q x)), with\n"
+             "x and y from 0 to 1 and COEFFICIENTS c, c64 (n P Q): log gain and phase in radians.");
+  tp_define ("image-psnr", 2, 0, image_psnr, "image truth",
+             "Peak signal to noise in dB of IMAGE, f32 (rows columns), with the data range (greatest\n"
+             "less least value) of TRUTH.  `psnr' also takes complex images and batches.");
+  tp_define ("image-ssim", 2, 0, image_ssim, "image truth",
+             "Structural similarity of IMAGE and TRUTH, f32 (rows columns), as `ssim' describes it.");
+}

@@ -1,0 +1,43 @@
+/* file.h -- files that are whole or not there.
+ *
+ * Writing goes to a temporary beside the target, which is flushed, synced and
+ * renamed at the end: whatever fails, whoever interrupts, the old file stays
+ * and no half-written one ever bears its name.  Reading is from regular files
+ * whose length is known, so that no header can ask for more than is there. */
+#ifndef TP_FILE_H
+#define TP_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/status.h"
+
+/* --- Reading ------------------------------------------------------------ */
+
+/* Open regular file PATH; its length goes to *LENGTH.  NULL after tp_fail. */
+FILE *tp_file_open (const char *path, int64_t *length);
+
+/* Exactly BYTES bytes, or fail with "PATH: truncated". */
+tp_status tp_file_read (FILE *file, const char *path, void *data, size_t bytes);
+
+/* --- Writing ------------------------------------------------------------ */
+
+typedef struct {
+  char *path;      /* what the file will be called */
+  char *temporary; /* what it is called until then; NULL for a device */
+  FILE *file;
+} tp_writer;
+
+tp_status tp_writer_open (tp_writer *writer, const char *path);
+
+/* Append; the first failure is reported, and again by tp_writer_close. */
+tp_status tp_writer_write (tp_writer *writer, const void *data, size_t bytes);
+
+/* STATUS says whether the content is complete.  When it is: flush, sync and
+ * rename.  When it is not, or when one of these fails: remove the temporary.
+ * Returns STATUS, or the failure of closing. */
+tp_status tp_writer_close (tp_writer *writer, tp_status status);
+
+#endif

@@ -1,0 +1,177 @@
+/* nifti.c -- headers through libnifti; voxels through its zlib, since its own
+ * reader takes a truncated file for a whole one. */
+#include "io/nifti.h"
+
+#include <math.h>
+#include <nifti1_io.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/file.h"
+
+/* Deflate makes at most 1032 bytes of one: a header that promises more than
+ * that lies, and would be allocated before that showed. */
+#define BEST_COMPRESSION 1032.0
+
+static tp_status
+check_header (const nifti_image *image, const char *path, int64_t length)
+{
+  if (image->ndim < 1 || image->ndim > 7)
+    return tp_fail (TP_BAD_FILE, "%s: expected 1 to 7 axes, got %d", path, image->ndim);
+  double bytes = image->nbyper;
+  for (int i = 1; i <= image->ndim; i++)
+    {
+      if (image->dim[i] < 1)
+        return tp_fail (TP_BAD_FILE, "%s: axis %d: expected a positive length, got %d",
+                        path, i, image->dim[i]);
+      bytes *= image->dim[i];
+    }
+  /* The voxels of an .img file are not in the file that was named. */
+  double most = image->nifti_type != NIFTI_FTYPE_NIFTI1_1 ? 0x1p40
+                : nifti_is_gzfile (path) ? BEST_COMPRESSION * (double) length : (double) length;
+  if (bytes > most)
+    return tp_fail (TP_BAD_FILE, "%s: truncated: the header promises %.0f bytes of voxels",
+                    path, bytes);
+  switch (image->datatype)
+    {
+    case NIFTI_TYPE_UINT8: case NIFTI_TYPE_INT8: case NIFTI_TYPE_UINT16: case NIFTI_TYPE_INT16:
+    case NIFTI_TYPE_UINT32: case NIFTI_TYPE_INT32: case NIFTI_TYPE_FLOAT32:
+    case NIFTI_TYPE_FLOAT64:
+      return TP_OK;
+    default:
+      return tp_fail (TP_UNSUPPORTED, "%s: expected voxels of 8-, 16- or 32-bit integers or of"
+                      " real floats, got %s", path, nifti_datatype_string (image->datatype));
+    }
+}
+
+/* All voxels in this machine's byte order, to be freed; NULL after tp_fail. */
+static void *
+read_voxels (const nifti_image *image, const char *path)
+{
+  size_t bytes = image->nvox * (size_t) image->nbyper;
+  void *voxels = malloc (bytes);
+  if (!voxels)
+    {
+      tp_fail (TP_NO_MEMORY, "%s: no memory for %zu bytes of voxels", path, bytes);
+      return NULL;
+    }
+  znzFile file = znzopen (image->iname, "rb", nifti_is_gzfile (image->iname));
+  bool whole = !znz_isnull (file) && znzseek (file, image->iname_offset, SEEK_SET) >= 0
+               && znzread (voxels, 1, bytes, file) == bytes;
+  if (!znz_isnull (file))
+    znzclose (file);
+  if (!whole)
+    {
+      tp_fail (TP_BAD_FILE, "%s: truncated, or damaged by compression", path);
+      free (voxels);
+      return NULL;
+    }
+  if (image->swapsize > 1 && image->byteorder != nifti_short_order ())
+    nifti_swap_Nbytes (image->nvox * (size_t) (image->nbyper / image->swapsize),
+                       image->swapsize, voxels);
+  return voxels;
+}
+
+static float
+voxel (const void *voxels, int datatype, int64_t i)
+{
+  switch (datatype)
+    {
+    case NIFTI_TYPE_UINT8: return ((const uint8_t *) voxels)[i];
+    case NIFTI_TYPE_INT8: return ((const int8_t *) voxels)[i];
+    case NIFTI_TYPE_UINT16: return ((const uint16_t *) voxels)[i];
+    case NIFTI_TYPE_INT16: return ((const int16_t *) voxels)[i];
+    case NIFTI_TYPE_UINT32: return (float) ((const uint32_t *) voxels)[i];
+    case NIFTI_TYPE_INT32: return (float) ((const int32_t *) voxels)[i];
+    case NIFTI_TYPE_FLOAT32: return ((const float *) voxels)[i];
+    default: return (float) ((const double *) voxels)[i];
+    }
+}
+
+static void
+scale_voxels (const nifti_image *image, const void *voxels, tp_tensor *t)
+{
+  /* A slope of 0 means that there is none. */
+  bool scaled = image->scl_slope != 0 && isfinite (image->scl_slope)
+                && isfinite (image->scl_inter);
+  float slope = scaled ? image->scl_slope : 1, intercept = scaled ? image->scl_inter : 0;
+  float *out = tp_f32 (t);
+  for (int64_t i = 0, count = tp_tensor_count (t); i < count; i++)
+    out[i] = slope * voxel (voxels, image->datatype, i) + intercept;
+}
+
+/* The direction of the axis that libnifti calls DIRECTION. */
+static char
+direction_letter (int direction)
+{
+  switch (direction)
+    {
+    case NIFTI_L2R: return 'R';
+    case NIFTI_R2L: return 'L';
+    case NIFTI_P2A: return 'A';
+    case NIFTI_A2P: return 'P';
+    case NIFTI_I2S: return 'S';
+    case NIFTI_S2I: return 'I';
+    default: return '?';
+    }
+}
+
+static void
+read_geometry (const nifti_image *image, tp_nifti_info *info)
+{
+  for (int i = 0; i < image->ndim; i++)
+    info->spacing[i] = fabs ((double) image->pixdim[image->ndim - i]);
+  strcpy (info->orientation, "???");
+  int codes[3] = { 0 };
+  if (image->sform_code > 0)
+    nifti_mat44_to_orientation (image->sto_xyz, codes, codes + 1, codes + 2);
+  else if (image->qform_code > 0)
+    nifti_mat44_to_orientation (image->qto_xyz, codes, codes + 1, codes + 2);
+  if (codes[0])
+    for (int i = 0; i < 3; i++)
+      info->orientation[i] = direction_letter (codes[2 - i]);
+}
+
+static tp_tensor *
+load (const nifti_image *image, const char *path, int64_t length, tp_nifti_info *info)
+{
+  if (check_header (image, path, length) != TP_OK)
+    return NULL;
+  void *voxels = read_voxels (image, path);
+  if (!voxels)
+    return NULL;
+  int64_t shape[TP_MAX_RANK];
+  for (int i = 0; i < image->ndim; i++)
+    shape[i] = image->dim[image->ndim - i];
+  tp_tensor *t = tp_tensor_create (TP_F32, image->ndim, shape);
+  if (t)
+    scale_voxels (image, voxels, t);
+  free (voxels);
+  read_geometry (image, info);
+  return t;
+}
+
+tp_tensor *
+tp_nifti_load (const char *path, tp_nifti_info *info)
+{
+  int64_t length;
+  FILE *file = tp_file_open (path, &length);
+  if (!file)
+    return NULL;
+  fclose (file);
+  nifti_set_debug_level (0); /* it would print what we report */
+  if (length < 1 || is_nifti_file (path) < 1)
+    {
+      tp_fail (TP_BAD_FILE, "%s: not a NIfTI-1 file", path);
+      return NULL;
+    }
+  nifti_image *image = nifti_image_read (path, 0);
+  if (!image)
+    {
+      tp_fail (TP_BAD_FILE, "%s: its NIfTI header is not understood", path);
+      return NULL;
+    }
+  tp_tensor *t = load (image, path, length, info);
+  nifti_image_free (image);
+  return t;
+}

@@ -1,0 +1,138 @@
+/* safetensors.c -- the bytes of a safetensors file. */
+#include "io/safetensors.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/file.h"
+
+/* The format's own limit. */
+#define LONGEST_HEADER 100000000
+
+/* The header's length, with the file left at its start; -1 after tp_fail. */
+static int64_t
+header_length (FILE *file, const char *path, int64_t file_length)
+{
+  unsigned char size[8];
+  if (file_length < 8)
+    {
+      tp_fail (TP_BAD_FILE, "%s: truncated: expected 8 bytes or more, got %lld", path,
+               (long long) file_length);
+      return -1;
+    }
+  if (tp_file_read (file, path, size, sizeof size) != TP_OK)
+    return -1;
+  uint64_t length = 0;
+  for (int i = 7; i >= 0; i--)
+    length = length << 8 | size[i];
+  if (length > LONGEST_HEADER || (int64_t) length > file_length - 8)
+    {
+      tp_fail (TP_BAD_FILE, "%s: not a safetensors file: its header would be %llu bytes of %lld",
+               path, (unsigned long long) length, (long long) file_length);
+      return -1;
+    }
+  return (int64_t) length;
+}
+
+char *
+tp_safetensors_header (const char *path, int64_t *data_bytes)
+{
+  int64_t file_length;
+  FILE *file = tp_file_open (path, &file_length);
+  if (!file)
+    return NULL;
+  char *header = NULL;
+  int64_t length = header_length (file, path, file_length);
+  if (length >= 0 && !(header = malloc ((size_t) length + 1)))
+    tp_fail (TP_NO_MEMORY, "%s: no memory for its header", path);
+  if (header && tp_file_read (file, path, header, (size_t) length) != TP_OK)
+    {
+      free (header);
+      header = NULL;
+    }
+  if (header)
+    {
+      header[length] = 0;
+      *data_bytes = file_length - 8 - length;
+    }
+  fclose (file);
+  return header;
+}
+
+static tp_tensor *
+read_tensor (FILE *file, const char *path, int64_t file_length, int64_t begin, int rank,
+             const int64_t *shape)
+{
+  int64_t length = header_length (file, path, file_length);
+  if (length < 0)
+    return NULL;
+  int64_t rest = file_length - 8 - length, bytes = sizeof (float);
+  bool excessive = begin < 0 || begin > rest;
+  for (int i = 0; i < rank; i++)
+    excessive |= __builtin_mul_overflow (bytes, shape[i], &bytes);
+  if (excessive || bytes > rest - begin)
+    {
+      char text[TP_SHAPE_TEXT];
+      tp_fail (TP_BAD_FILE, "%s: truncated: %s numbers at byte %lld of %lld", path,
+               tp_shape_text (text, rank, shape), (long long) begin, (long long) rest);
+      return NULL;
+    }
+  tp_tensor *t = tp_tensor_create (TP_F32, rank, shape);
+  if (!t)
+    return NULL;
+  if (fseek (file, 8 + length + begin, SEEK_SET)
+      || tp_file_read (file, path, tp_f32 (t), (size_t) bytes) != TP_OK)
+    {
+      tp_tensor_free (t);
+      return NULL;
+    }
+  return t;
+}
+
+tp_tensor *
+tp_safetensors_read (const char *path, int64_t begin, int rank, const int64_t *shape)
+{
+  int64_t file_length;
+  FILE *file = tp_file_open (path, &file_length);
+  if (!file)
+    return NULL;
+  tp_tensor *t = read_tensor (file, path, file_length, begin, rank, shape);
+  fclose (file);
+  return t;
+}
+
+static tp_status
+write_all (tp_writer *writer, const char *header, const tp_tensor *const *tensors, int count)
+{
+  /* Spaces after the JSON align the numbers to 8 bytes. */
+  size_t length = strlen (header), padded = (length + 7) / 8 * 8;
+  unsigned char size[8];
+  for (int i = 0; i < 8; i++)
+    size[i] = (unsigned char) ((uint64_t) padded >> 8 * i);
+  tp_status status = tp_writer_write (writer, size, sizeof size);
+  if (status == TP_OK)
+    status = tp_writer_write (writer, header, length);
+  if (status == TP_OK)
+    status = tp_writer_write (writer, "        ", padded - length);
+  for (int i = 0; i < count && status == TP_OK; i++)
+    {
+      tp_tensor *whole = tp_contiguous (tensors[i]);
+      status = whole ? tp_check (whole, "tensor", TP_F32, -1) : tp_last_status ();
+      if (status == TP_OK)
+        status = tp_writer_write (writer, tp_f32 (whole),
+                                  (size_t) tp_tensor_count (whole) * sizeof (float));
+      tp_tensor_free (whole);
+    }
+  return status;
+}
+
+tp_status
+tp_safetensors_write (const char *path, const char *header, const tp_tensor *const *tensors,
+                      int count)
+{
+  tp_writer writer;
+  tp_status status = tp_writer_open (&writer, path);
+  if (status != TP_OK)
+    return status;
+  return tp_writer_close (&writer, write_all (&writer, header, tensors, count));
+}

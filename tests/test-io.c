@@ -1,0 +1,397 @@
+/* test-io.c -- each format: round trips, and files that lie. */
+#include <dirent.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "io/file.h"
+#include "io/nifti.h"
+#include "io/npy.h"
+#include "io/png.h"
+#include "io/safetensors.h"
+
+/* --- A folder of our own -------------------------------------------------- */
+
+static char folder[64];
+
+static const char *
+file_in_folder (const char *name)
+{
+  static char paths[16][128];
+  static int next;
+  char *path = paths[next++ % 16];
+  snprintf (path, sizeof paths[0], "%s/%s", folder, name);
+  return path;
+}
+
+static const char *
+write_bytes (const char *name, const void *data, size_t bytes)
+{
+  const char *path = file_in_folder (name);
+  FILE *file = fopen (path, "wb");
+  fwrite (data, 1, bytes, file);
+  fclose (file);
+  return path;
+}
+
+/* The first BYTES of FROM, as NAME. */
+static const char *
+cut (const char *name, const char *from, size_t bytes)
+{
+  static char data[1 << 16];
+  FILE *file = fopen (from, "rb");
+  size_t there = fread (data, 1, sizeof data, file);
+  fclose (file);
+  return write_bytes (name, data, bytes < there ? bytes : there);
+}
+
+static int
+count_files (void)
+{
+  int count = 0;
+  DIR *directory = opendir (folder);
+  while (readdir (directory))
+    count++;
+  closedir (directory);
+  return count - 2;
+}
+
+static void
+make_folder (void)
+{
+  strcpy (folder, "/tmp/tempera-io-XXXXXX");
+  CHECK (mkdtemp (folder) != NULL);
+}
+
+static void
+remove_folder (void)
+{
+  DIR *directory = opendir (folder);
+  for (struct dirent *entry; (entry = readdir (directory)); )
+    unlink (file_in_folder (entry->d_name));
+  closedir (directory);
+  CHECK (!rmdir (folder));
+}
+
+static tp_tensor *
+ramp (tp_dtype dtype, int rank, const int64_t *shape)
+{
+  tp_tensor *t = tp_tensor_create (dtype, rank, shape);
+  float *data = dtype == TP_C64 ? (float *) tp_c64 (t) : tp_f32 (t);
+  int64_t numbers = tp_tensor_count (t) * (dtype == TP_C64 ? 2 : 1);
+  for (int64_t i = 0; i < numbers; i++)
+    data[i] = (float) i * 0.5f - 3.0f;
+  return t;
+}
+
+static bool
+same (const tp_tensor *a, const tp_tensor *b)
+{
+  if (!a || !b || a->dtype != b->dtype || !tp_same_shape (a, b))
+    return false;
+  const void *x = a->dtype == TP_C64 ? (void *) tp_c64 (a) : (void *) tp_f32 (a);
+  const void *y = b->dtype == TP_C64 ? (void *) tp_c64 (b) : (void *) tp_f32 (b);
+  return !memcmp (x, y, (size_t) tp_tensor_count (a) * tp_dtype_size (a->dtype));
+}
+
+/* A load that returns nothing, says why and has the status EXPECTED. */
+#define CHECK_NO_TENSOR(expected, call) \
+  check_report ((call) == NULL && tp_last_status () == (expected), __FILE__, __LINE__, \
+                #call " fails")
+
+/* --- npy ------------------------------------------------------------------ */
+
+static void
+test_npy_round_trip (void)
+{
+  const struct { tp_dtype dtype; int rank; int64_t shape[4]; } cases[]
+    = { { TP_F32, 0, { 0 } }, { TP_F32, 1, { 5 } }, { TP_C64, 2, { 3, 4 } },
+        { TP_F32, 4, { 2, 3, 1, 5 } }, { TP_F32, 2, { 0, 7 } } };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    {
+      tp_tensor *t = ramp (cases[i].dtype, cases[i].rank, cases[i].shape);
+      const char *path = file_in_folder ("round.npy");
+      CHECK (tp_npy_save (path, t) == TP_OK);
+      tp_tensor *back = tp_npy_load (path);
+      CHECK (same (t, back));
+      tp_tensor_free (back);
+      tp_tensor_free (t);
+    }
+}
+
+/* HEADER as version VERSION, then DATA. */
+static const char *
+make_npy (int version, const char *header, const void *data, size_t bytes)
+{
+  unsigned char file[1024] = { 0x93, 'N', 'U', 'M', 'P', 'Y', (unsigned char) version, 0 };
+  size_t length = strlen (header), at = version == 1 ? 10 : 12;
+  file[8] = (unsigned char) length;
+  file[9] = (unsigned char) (length >> 8);
+  memcpy (file + at, header, length);
+  if (bytes)
+    memcpy (file + at + length, data, bytes);
+  return write_bytes ("made.npy", file, at + length + bytes);
+}
+
+static void
+test_npy_types (void)
+{
+  const int16_t i2[6] = { 0, 1, 2, 3, 4, -5 };
+  tp_tensor *t = tp_npy_load (make_npy (2, "{'descr': '<i2', 'fortran_order': False,"
+                                           " 'shape': (2, 3), }", i2, sizeof i2));
+  CHECK (t && t->rank == 2 && t->shape[1] == 3 && tp_f32 (t)[5] == -5 && tp_f32 (t)[1] == 1);
+  tp_tensor_free (t);
+  /* Fortran's order, keys in another order, no last comma. */
+  t = tp_npy_load (make_npy (3, "{\"shape\":(2,3),'fortran_order':True,'descr':'<i2'}\n",
+                             i2, sizeof i2));
+  CHECK (t && t->shape[0] == 2 && t->shape[1] == 3);
+  CHECK (t && tp_f32 (t)[0] == 0 && tp_f32 (t)[1] == 2 && tp_f32 (t)[3] == 1);
+  tp_tensor_free (t);
+  const double c16[4] = { 1, 2, 3, 4 };
+  t = tp_npy_load (make_npy (1, "{'descr': '<c16', 'fortran_order': False, 'shape': (2,), }",
+                             c16, sizeof c16));
+  CHECK (t && t->dtype == TP_C64 && crealf (tp_c64 (t)[1]) == 3 && cimagf (tp_c64 (t)[1]) == 4);
+  tp_tensor_free (t);
+  const uint16_t f2[2] = { 0x3c00, 0xc100 }; /* 1 and -2.5 */
+  t = tp_npy_load (make_npy (1, "{'descr': '<f2', 'fortran_order': False, 'shape': (2,), }",
+                             f2, sizeof f2));
+  CHECK (t && tp_f32 (t)[0] == 1 && tp_f32 (t)[1] == -2.5f);
+  tp_tensor_free (t);
+}
+
+static void
+test_npy_hostile (void)
+{
+  const float data[4] = { 0 };
+  static const struct { tp_status status; const char *header; } cases[] = {
+    { TP_BAD_FILE, "" },
+    { TP_BAD_FILE, "{" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (5,)}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (1.5,)}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': Maybe, 'shape': (1,)}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'more': 1}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1)}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999999999999,)}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False,"
+                   " 'shape': (4294967296, 4294967296, 4294967296)}" },
+    { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904,)}" },
+    { TP_UNSUPPORTED, "{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}" },
+    { TP_UNSUPPORTED, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}" },
+    { TP_UNSUPPORTED, "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}" },
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    if (!CHECK_NO_TENSOR (cases[i].status,
+                          tp_npy_load (make_npy (1, cases[i].header, data, sizeof data))))
+      printf ("  %s: %s\n", cases[i].header, tp_last_message ());
+  CHECK_NO_TENSOR (TP_UNSUPPORTED, tp_npy_load (make_npy (9, "{}", data, 4)));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_npy_load (write_bytes ("text.npy", "Good morning", 12)));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_npy_load (write_bytes ("empty.npy", "", 0)));
+  CHECK_NO_TENSOR (TP_BAD_FILE,
+                   tp_npy_load (write_bytes ("long.npy", "\x93NUMPY\x02\0" "\xff\xff\xff\xff{", 13)));
+  CHECK_NO_TENSOR (TP_IO, tp_npy_load (file_in_folder ("missing.npy")));
+  CHECK_NO_TENSOR (TP_IO, tp_npy_load (folder));
+  CHECK_NO_TENSOR (TP_IO, tp_npy_load ("/dev/zero"));
+
+  /* Cut anywhere, it is an error and not a crash. */
+  tp_tensor *t = ramp (TP_C64, 2, (int64_t[]) { 3, 4 });
+  CHECK (tp_npy_save (file_in_folder ("whole.npy"), t) == TP_OK);
+  for (size_t bytes = 0; bytes < 128 + 96; bytes += 7)
+    CHECK_NO_TENSOR (TP_BAD_FILE,
+                     tp_npy_load (cut ("cut.npy", file_in_folder ("whole.npy"), bytes)));
+  tp_tensor_free (t);
+}
+
+/* --- Whole or not at all -------------------------------------------------- */
+
+static void
+test_writing_is_atomic (void)
+{
+  tp_tensor *old = ramp (TP_F32, 1, (int64_t[]) { 4 });
+  const char *path = file_in_folder ("kept.npy");
+  CHECK (tp_npy_save (path, old) == TP_OK);
+  int files = count_files ();
+
+  /* A content that failed leaves the old file and no temporary. */
+  tp_writer writer;
+  CHECK (tp_writer_open (&writer, path) == TP_OK);
+  CHECK (tp_writer_write (&writer, "half", 4) == TP_OK);
+  CHECK (tp_writer_close (&writer, tp_fail (TP_BAD_VALUE, "stop")) == TP_BAD_VALUE);
+  tp_tensor *back = tp_npy_load (path);
+  CHECK (same (old, back));
+  CHECK (count_files () == files);
+  tp_tensor_free (back);
+
+  /* A full disk is reported, for what fits a buffer and for what does not. */
+  tp_tensor *large = ramp (TP_F32, 1, (int64_t[]) { 100000 });
+  tp_tensor *picture = ramp (TP_F32, 2, (int64_t[]) { 64, 64 });
+  CHECK_FAILS (TP_IO, tp_npy_save ("/dev/full", old));
+  CHECK_FAILS (TP_IO, tp_npy_save ("/dev/full", large));
+  CHECK_FAILS (TP_IO, tp_png_save ("/dev/full", picture, 0, 1, 8));
+  CHECK_FAILS (TP_IO, tp_safetensors_write ("/dev/full", "{}",
+                                            (const tp_tensor *[]) { large }, 1));
+  struct stat about;
+  CHECK (!stat ("/dev/full", &about) && S_ISCHR (about.st_mode));
+  CHECK_FAILS (TP_IO, tp_npy_save (file_in_folder ("no/such/folder.npy"), old));
+  CHECK_FAILS (TP_IO, tp_npy_save (folder, old));
+
+  /* A symbolic link stays a link. */
+  CHECK (!symlink (path, file_in_folder ("link.npy")));
+  CHECK (tp_npy_save (file_in_folder ("link.npy"), large) == TP_OK);
+  CHECK (!lstat (file_in_folder ("link.npy"), &about) && S_ISLNK (about.st_mode));
+  back = tp_npy_load (path);
+  CHECK (same (large, back));
+  tp_tensor_free (back);
+  tp_tensor_free (picture);
+  tp_tensor_free (large);
+  tp_tensor_free (old);
+}
+
+/* --- PNG ------------------------------------------------------------------ */
+
+static void
+test_png_round_trip (void)
+{
+  const char *path = file_in_folder ("round.png");
+  for (int bits = 8; bits <= 16; bits += 8)
+    for (int channels = 1; channels <= 3; channels += 2)
+      {
+        tp_tensor *t = tp_tensor_create (TP_F32, channels == 3 ? 3 : 2,
+                                         (int64_t[]) { 5, 7, 3 });
+        int64_t count = tp_tensor_count (t);
+        int full = bits == 16 ? 65535 : 255;
+        for (int64_t i = 0; i < count; i++)
+          tp_f32 (t)[i] = (float) (i * full / (count - 1));
+        CHECK (tp_png_save (path, t, 0, full, bits) == TP_OK);
+        tp_tensor *back = tp_png_load (path);
+        CHECK (same (t, back));
+        tp_tensor_free (back);
+        tp_tensor_free (t);
+      }
+  /* Clipping, rounding, and what is no number. */
+  tp_tensor *t = tp_tensor_create (TP_F32, 2, (int64_t[]) { 1, 4 });
+  memcpy (tp_f32 (t), (float[]) { -9, NAN, 0.5f, INFINITY }, 4 * sizeof (float));
+  CHECK (tp_png_save (path, t, 0, 1, 8) == TP_OK);
+  tp_tensor *back = tp_png_load (path);
+  CHECK (back && tp_f32 (back)[0] == 0 && tp_f32 (back)[1] == 0 && tp_f32 (back)[2] == 128
+         && tp_f32 (back)[3] == 255);
+  CHECK_FAILS (TP_BAD_ARGUMENT, tp_png_save (path, t, 1, 1, 8));
+  CHECK_FAILS (TP_BAD_ARGUMENT, tp_png_save (path, t, 0, NAN, 8));
+  CHECK_FAILS (TP_BAD_ARGUMENT, tp_png_save (path, t, 0, 1, 4));
+  tp_tensor *line = tp_tensor_zeros (TP_F32, 1, (int64_t[]) { 4 });
+  CHECK_FAILS (TP_BAD_SHAPE, tp_png_save (path, line, 0, 1, 8));
+  tp_tensor_free (line);
+  tp_tensor_free (back);
+  tp_tensor_free (t);
+}
+
+static void
+test_png_hostile (void)
+{
+  tp_tensor *t = ramp (TP_F32, 2, (int64_t[]) { 16, 16 });
+  const char *whole = file_in_folder ("whole.png");
+  CHECK (tp_png_save (whole, t, 0, 100, 16) == TP_OK);
+  struct stat about;
+  stat (whole, &about);
+  for (size_t bytes = 0; bytes < (size_t) about.st_size; bytes += 11)
+    CHECK_NO_TENSOR (TP_BAD_FILE, tp_png_load (cut ("cut.png", whole, bytes)));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_png_load (write_bytes ("text.png", "Good morning", 12)));
+  CHECK_NO_TENSOR (TP_IO, tp_png_load (file_in_folder ("missing.png")));
+  tp_tensor_free (t);
+}
+
+/* --- NIfTI ---------------------------------------------------------------- */
+
+/* A header of 348 bytes for int16 voxels, and the four bytes that follow it. */
+static void
+make_nifti (unsigned char file[352], int16_t rank, int16_t x, int16_t y, int16_t z)
+{
+  memset (file, 0, 352);
+  const int32_t size = 348;
+  const int16_t dim[8] = { rank, x, y, z, 1, 1, 1, 1 }, type[2] = { 4, 16 }, sform = 1;
+  const float spacing[4] = { 1, 0.5f, 0.75f, 2 }, start = 352, scale[2] = { 2, -1 };
+  /* x rises to the left, y to posterior, z to superior. */
+  const float affine[12] = { -0.5f, 0, 0, 0, 0, -0.75f, 0, 0, 0, 0, 2, 0 };
+  memcpy (file, &size, 4);
+  memcpy (file + 40, dim, sizeof dim);
+  memcpy (file + 70, type, sizeof type);
+  memcpy (file + 76, spacing, sizeof spacing);
+  memcpy (file + 108, &start, 4);
+  memcpy (file + 112, scale, sizeof scale);
+  memcpy (file + 254, &sform, 2);
+  memcpy (file + 280, affine, sizeof affine);
+  memcpy (file + 344, "n+1", 4);
+}
+
+static void
+test_nifti (void)
+{
+  unsigned char file[352 + 12];
+  tp_nifti_info info;
+  make_nifti (file, 3, 3, 2, 1);
+  memcpy (file + 352, (int16_t[]) { 0, 1, 2, 3, 4, 5 }, 12);
+  tp_tensor *t = tp_nifti_load (write_bytes ("small.nii", file, sizeof file), &info);
+  CHECK (t && t->rank == 3 && t->shape[0] == 1 && t->shape[1] == 2 && t->shape[2] == 3);
+  CHECK (t && tp_f32 (t)[0] == -1 && tp_f32 (t)[5] == 9); /* 2 v - 1 */
+  CHECK (t && info.spacing[0] == 2 && info.spacing[1] == 0.75 && info.spacing[2] == 0.5);
+  CHECK (t && !strcmp (info.orientation, "SPL"));
+  tp_tensor_free (t);
+
+  for (size_t bytes = 0; bytes < sizeof file; bytes += 9)
+    CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (write_bytes ("cut.nii", file, bytes), &info));
+  make_nifti (file, 3, 30000, 30000, 30000);
+  CHECK_NO_TENSOR (TP_BAD_FILE,
+                   tp_nifti_load (write_bytes ("huge.nii", file, sizeof file), &info));
+  make_nifti (file, 3, 3, 2, 1);
+  file[70] = 32; /* complex */
+  file[72] = 64;
+  CHECK (!tp_nifti_load (write_bytes ("type.nii", file, sizeof file), &info));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (write_bytes ("empty.nii", "", 0), &info));
+  CHECK_NO_TENSOR (TP_BAD_FILE,
+                   tp_nifti_load (write_bytes ("text.nii.gz", "Good morning", 12), &info));
+  CHECK_NO_TENSOR (TP_IO, tp_nifti_load (file_in_folder ("missing.nii"), &info));
+}
+
+/* --- safetensors ---------------------------------------------------------- */
+
+static void
+test_safetensors (void)
+{
+  tp_tensor *a = ramp (TP_F32, 2, (int64_t[]) { 2, 3 }), *b = ramp (TP_F32, 1, (int64_t[]) { 4 });
+  const char *path = file_in_folder ("w.safetensors");
+  CHECK (tp_safetensors_write (path, "{\"a\":1}", (const tp_tensor *[]) { a, b }, 2) == TP_OK);
+  int64_t bytes;
+  char *header = tp_safetensors_header (path, &bytes);
+  CHECK (header && !strcmp (header, "{\"a\":1} ") && bytes == 40);
+  free (header);
+  tp_tensor *back = tp_safetensors_read (path, 24, 1, (int64_t[]) { 4 });
+  CHECK (same (b, back));
+  tp_tensor_free (back);
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, 28, 1, (int64_t[]) { 4 }));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, -4, 1, (int64_t[]) { 1 }));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, INT64_MAX, 1, (int64_t[]) { 1 }));
+  CHECK_NO_TENSOR (TP_BAD_FILE,
+                   tp_safetensors_read (path, 0, 2, (int64_t[]) { INT64_MAX, INT64_MAX }));
+  CHECK (!tp_safetensors_header (write_bytes ("cut.safetensors", "\x10\0\0\0\0\0\0\0{}", 10),
+                                 &bytes));
+  CHECK (!tp_safetensors_header (write_bytes ("minus.safetensors",
+                                              "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10), &bytes));
+  CHECK (!tp_safetensors_header (write_bytes ("short.safetensors", "\x01", 1), &bytes));
+  CHECK (!tp_safetensors_header (file_in_folder ("missing.safetensors"), &bytes));
+
+  /* Only f32 can be written; the old file stays. */
+  tp_tensor *c = ramp (TP_C64, 1, (int64_t[]) { 4 });
+  CHECK_FAILS (TP_BAD_SHAPE, tp_safetensors_write (path, "{}", (const tp_tensor *[]) { c }, 1));
+  header = tp_safetensors_header (path, &bytes);
+  CHECK (header && bytes == 40);
+  free (header);
+  tp_tensor_free (c);
+  tp_tensor_free (b);
+  tp_tensor_free (a);
+}
+
+CHECK_MAIN (make_folder, test_npy_round_trip, test_npy_types, test_npy_hostile,
+            test_writing_is_atomic, test_png_round_trip, test_png_hostile, test_nifti,
+            test_safetensors, remove_folder)
