@@ -1,0 +1,44 @@
+/* mri.c -- the masked Fourier transform, its adjoint and its normal operator. */
+#include "fourier/mri.h"
+
+#include "fourier/fft.h"
+
+/* M K in k-space. */
+static tp_tensor *
+apply_mask (const tp_tensor *k, const tp_tensor *mask)
+{
+  return k ? tp_map2 (TP_MUL, k, mask) : NULL;
+}
+
+tp_tensor *
+tp_mri_forward (const tp_tensor *x, const tp_tensor *mask)
+{
+  if (tp_check (x, "x", TP_C64, -1) || tp_check_table (mask, "mask", x))
+    return NULL;
+  tp_tensor *k = tp_fft2 (x);
+  tp_tensor *y = apply_mask (k, mask);
+  tp_tensor_free (k);
+  return y;
+}
+
+tp_tensor *
+tp_mri_adjoint (const tp_tensor *y, const tp_tensor *mask)
+{
+  if (tp_check (y, "y", TP_C64, -1) || tp_check_table (mask, "mask", y))
+    return NULL;
+  tp_tensor *k = apply_mask (y, mask);
+  tp_tensor *x = k ? tp_ifft2 (k) : NULL;
+  tp_tensor_free (k);
+  return x;
+}
+
+tp_tensor *
+tp_mri_normal (const tp_tensor *x, const tp_tensor *mask)
+{
+  if (tp_check (x, "x", TP_C64, -1) || tp_check_table (mask, "mask", x))
+    return NULL;
+  tp_tensor *square = tp_map (TP_SQUARE, mask);
+  tp_tensor *normal = square ? tp_fourier_multiply (x, square) : NULL;
+  tp_tensor_free (square);
+  return normal;
+}

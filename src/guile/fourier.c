@@ -1,0 +1,97 @@
+/* fourier.c -- the Fourier transform, sampling masks and the MRI operator for Scheme. */
+#include "guile/binding.h"
+
+#include "fourier/fft.h"
+#include "fourier/mask.h"
+#include "fourier/mri.h"
+
+static SCM
+fft2 (SCM x)
+{
+  SCM k = tp_from_tensor ("fft2", tp_fft2 (tp_to_tensor ("fft2", "x", x)));
+  scm_remember_upto_here_1 (x);
+  return k;
+}
+
+static SCM
+ifft2 (SCM k)
+{
+  SCM x = tp_from_tensor ("ifft2", tp_ifft2 (tp_to_tensor ("ifft2", "k", k)));
+  scm_remember_upto_here_1 (k);
+  return x;
+}
+
+/* A primitive NAME (X, TABLE) of two tensors, called LEFT and RIGHT. */
+static SCM
+apply_table (const char *name, const char *left, SCM x, const char *right, SCM table,
+             tp_tensor *(*function) (const tp_tensor *, const tp_tensor *))
+{
+  const tp_tensor *a = tp_to_tensor (name, left, x), *b = tp_to_tensor (name, right, table);
+  SCM result = tp_from_tensor (name, function (a, b));
+  scm_remember_upto_here_2 (x, table);
+  return result;
+}
+
+static SCM
+fourier_multiply (SCM x, SCM table)
+{
+  return apply_table ("fourier-multiply", "x", x, "table", table, tp_fourier_multiply);
+}
+
+static SCM
+mri_forward (SCM x, SCM mask)
+{
+  return apply_table ("mri-forward", "x", x, "mask", mask, tp_mri_forward);
+}
+
+static SCM
+mri_adjoint (SCM y, SCM mask)
+{
+  return apply_table ("mri-adjoint", "y", y, "mask", mask, tp_mri_adjoint);
+}
+
+static SCM
+mri_normal (SCM x, SCM mask)
+{
+  return apply_table ("mri-normal", "x", x, "mask", mask, tp_mri_normal);
+}
+
+static SCM
+column_mask (SCM kind, SCM columns, SCM acceleration, SCM center_fraction, SCM seed, SCM stream)
+{
+  static const char name[] = "column-mask";
+  int64_t n = tp_to_int (name, "columns", columns, 1, INT32_MAX);
+  double r = tp_to_double (name, "acceleration", acceleration);
+  double fraction = tp_to_double (name, "center-fraction", center_fraction);
+  uint64_t s = (uint64_t) tp_to_int (name, "seed", seed, 0, INT64_MAX);
+  uint64_t t = (uint64_t) tp_to_int (name, "stream", stream, 0, INT64_MAX);
+  if (scm_is_eq (kind, scm_from_utf8_symbol ("random")))
+    return tp_from_tensor (name, tp_random_mask (n, r, fraction, s, t));
+  if (scm_is_eq (kind, scm_from_utf8_symbol ("equispaced")))
+    return tp_from_tensor (name, tp_equispaced_mask (n, r, fraction, s, t));
+  tp_raise_argument (name, "kind: expected random or equispaced");
+}
+
+void
+tp_init_fourier (void)
+{
+  tp_define ("fft2", 1, 0, fft2, "x",
+             "The centred, orthonormal two-dimensional Fourier transform F of X, c64 (... H W),\n"
+             "over its last two axes: the origins of image and k-space are in the middle.\n"
+             "Example: (fft2 (ifft2 k)) is k.");
+  tp_define ("ifft2", 1, 0, ifft2, "k",
+             "The inverse, and adjoint, F^H of `fft2': from centred k-space K, c64 (... H W), to images.");
+  tp_define ("fourier-multiply", 2, 0, fourier_multiply, "x table",
+             "F^H diag(TABLE) F X for X c64 (... H W).  TABLE is f32 over centred k-space: (W),\n"
+             "(H W), or of X's shape with a table for every image.");
+  tp_define ("mri-forward", 2, 0, mri_forward, "x mask",
+             "M F X (equation 5): the k-space of X, c64 (... H W), where MASK, f32 (W) or (H W), is not 0.");
+  tp_define ("mri-adjoint", 2, 0, mri_adjoint, "y mask",
+             "F^H M Y: the zero-filled image of the k-space Y, c64 (... H W).");
+  tp_define ("mri-normal", 2, 0, mri_normal, "x mask",
+             "F^H M M F X, the adjoint after the forward operator, for X c64 (... H W).");
+  tp_define ("column-mask", 6, 0, column_mask,
+             "kind columns acceleration center-fraction seed stream",
+             "A mask, f32 (COLUMNS) of 0 and 1, of KIND random or equispaced; `random-mask' and\n"
+             "`equispaced-mask' are its convenient forms.");
+}

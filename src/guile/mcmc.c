@@ -1,0 +1,340 @@
+/* mcmc.c -- leapfrog, path integral, mass and acceptance for Scheme.
+ *
+ * A score is a Scheme procedure x -> score.  It runs under a catch: an error
+ * or Ctrl-C in it becomes TP_INTERRUPTED, the C frames below return and free
+ * what is theirs, and then the same exception goes on its way.  An escape past
+ * us (let/ec, an aborted prompt) is met by the dynwind that closes the scope. */
+#include "guile/binding.h"
+
+#include "mcmc/chains.h"
+#include "mcmc/integrator.h"
+#include "mcmc/mass.h"
+#include "mcmc/metropolis.h"
+#include "mcmc/mixture.h"
+#include "mcmc/path_integral.h"
+
+/* --- A score in Scheme -------------------------------------------------- */
+
+typedef struct {
+  const char *caller;
+  SCM procedure;
+  const tp_tensor *x;
+  tp_tensor *score;
+  SCM key, arguments; /* of what was thrown; key #f: nothing */
+} scheme_score;
+
+static SCM
+call_procedure (void *data)
+{
+  scheme_score *s = data;
+  SCM x = tp_from_tensor (s->caller, tp_tensor_ref (s->x));
+  SCM score = scm_call_1 (s->procedure, x);
+  s->score = tp_tensor_ref (tp_to_tensor (s->caller, "score", score));
+  scm_remember_upto_here_2 (x, score);
+  return SCM_BOOL_T;
+}
+
+static SCM
+note_throw (void *data, SCM key, SCM arguments)
+{
+  scheme_score *s = data;
+  s->key = key;
+  s->arguments = arguments;
+  return SCM_BOOL_F;
+}
+
+static tp_status
+evaluate (void *context, const tp_tensor *x, tp_tensor **score)
+{
+  scheme_score *s = context;
+  s->x = x;
+  s->score = NULL;
+  scm_c_catch (SCM_BOOL_T, call_procedure, s, note_throw, s, NULL, NULL);
+  if (scm_is_true (s->key))
+    return tp_fail (TP_INTERRUPTED, "score: stopped by an exception");
+  *score = s->score;
+  return TP_OK;
+}
+
+static scheme_score
+make_score (const char *caller, SCM procedure)
+{
+  if (scm_is_false (scm_procedure_p (procedure)))
+    tp_raise_argument (caller, "score: expected a procedure of x");
+  return (scheme_score) { .caller = caller, .procedure = procedure, .key = SCM_BOOL_F,
+                          .arguments = SCM_EOL };
+}
+
+/* --- Around a computation that calls it --------------------------------- */
+
+static void
+close_scope (void *depth)
+{
+  tp_scope_close (*(int *) depth, true);
+}
+
+/* Open a scope into *DEPTH that an escape closes. */
+static void
+enter (int *depth)
+{
+  scm_dynwind_begin (0);
+  *depth = tp_scope_open ();
+  scm_dynwind_unwind_handler (close_scope, depth, 0);
+}
+
+/* Let the COUNT tensors of RESULTS (NULLs allowed) outlive the scope, close it,
+ * and raise what STATUS or S says went wrong (RESULTS are freed then). */
+static void
+leave (int *depth, const scheme_score *s, tp_status status, tp_tensor **results, int count)
+{
+  for (int i = 0; i < count; i++)
+    if (status)
+      tp_tensor_free (results[i]);
+    else
+      tp_scope_keep (results[i]->buffer);
+  scm_dynwind_end ();
+  tp_scope_close (*depth, !status);
+  if (status && scm_is_true (s->key))
+    scm_throw (s->key, s->arguments);
+  tp_require (s->caller, status);
+}
+
+/* --- Vectors of doubles, one number a chain ----------------------------- */
+
+static SCM
+vector_of_doubles (const double *values, int64_t count)
+{
+  SCM vector = scm_c_make_vector ((size_t) count, SCM_BOOL_F);
+  for (int64_t i = 0; i < count; i++)
+    scm_c_vector_set_x (vector, (size_t) i, scm_from_double (values[i]));
+  return vector;
+}
+
+static double *
+pointerless (int64_t count, size_t size)
+{
+  return scm_gc_malloc_pointerless ((size_t) count * size, "tempera chains");
+}
+
+static const tp_tensor *
+chains (const char *caller, const char *name, SCM x)
+{
+  tp_tensor *t = tp_to_tensor (caller, name, x);
+  tp_require (caller, tp_check_chains (t, name));
+  return t;
+}
+
+/* --- Primitives --------------------------------------------------------- */
+
+static SCM
+leapfrog (SCM score, SCM x, SCM m, SCM gradient, SCM step, SCM steps, SCM mass)
+{
+  static const char name[] = "leapfrog";
+  scheme_score s = make_score (name, score);
+  tp_score callback = { evaluate, &s };
+  const tp_tensor *x0 = chains (name, "x", x), *m0 = tp_to_tensor (name, "m", m);
+  tp_tensor *gradient0 = tp_to_tensor (name, "gradient", gradient);
+  const tp_tensor *table = tp_to_tensor_or_null (name, "mass", mass);
+  double size = tp_to_double (name, "step", step);
+  int count = (int) tp_to_int (name, "steps", steps, 1, INT32_MAX);
+  int depth;
+  enter (&depth);
+  tp_tensor *results[3] = { tp_copy (x0), tp_copy (m0), tp_tensor_ref (gradient0) };
+  tp_status status = results[0] && results[1]
+                       ? tp_integrate (&tp_leapfrog, &callback, table, size, count,
+                                       results[0], results[1], &results[2])
+                       : tp_last_status ();
+  leave (&depth, &s, status, results, 3);
+  SCM values[3];
+  for (int i = 0; i < 3; i++)
+    values[i] = tp_from_tensor (name, results[i]);
+  scm_remember_upto_here (x, m, gradient, mass, score);
+  return scm_c_values (values, 3);
+}
+
+static SCM
+path_integral (SCM score, SCM x0, SCM gradient0, SCM x1, SCM gradient1, SCM intervals)
+{
+  static const char name[] = "path-integral";
+  scheme_score s = make_score (name, score);
+  tp_score callback = { evaluate, &s };
+  const tp_tensor *a = chains (name, "x0", x0), *b = chains (name, "x1", x1);
+  const tp_tensor *ga = tp_to_tensor (name, "gradient0", gradient0);
+  const tp_tensor *gb = tp_to_tensor (name, "gradient1", gradient1);
+  int count = (int) tp_to_int (name, "intervals", intervals, 2, INT32_MAX);
+  double *difference = pointerless (a->shape[0], sizeof (double));
+  int depth;
+  enter (&depth);
+  tp_status status = tp_path_integral (&callback, a, ga, b, gb, count, difference);
+  leave (&depth, &s, status, NULL, 0);
+  SCM result = vector_of_doubles (difference, a->shape[0]);
+  scm_remember_upto_here (x0, gradient0, x1, gradient1, score);
+  return result;
+}
+
+static SCM
+momentum_draw (SCM x, SCM mass, SCM seed, SCM stream)
+{
+  static const char name[] = "momentum-draw";
+  const tp_tensor *state = chains (name, "x", x);
+  const tp_tensor *table = tp_to_tensor_or_null (name, "mass", mass);
+  SCM m = tp_from_tensor (name, tp_momentum (state, table,
+                                             (uint64_t) tp_to_int (name, "seed", seed, 0, INT64_MAX),
+                                             (uint64_t) tp_to_int (name, "stream", stream, 0, INT64_MAX)));
+  scm_remember_upto_here_2 (x, mass);
+  return m;
+}
+
+static SCM
+kinetic_energy (SCM m, SCM mass)
+{
+  static const char name[] = "kinetic-energy";
+  const tp_tensor *momentum = chains (name, "m", m);
+  const tp_tensor *table = tp_to_tensor_or_null (name, "mass", mass);
+  double *energy = pointerless (momentum->shape[0], sizeof (double));
+  tp_require (name, tp_kinetic_energy (momentum, table, energy));
+  SCM result = vector_of_doubles (energy, momentum->shape[0]);
+  scm_remember_upto_here_2 (m, mass);
+  return result;
+}
+
+static SCM
+metropolis (SCM log_ratio, SCM seed, SCM stream)
+{
+  static const char name[] = "metropolis";
+  if (!scm_is_vector (log_ratio))
+    tp_raise_argument (name, "log-ratio: expected a vector of real numbers");
+  int64_t count = (int64_t) scm_c_vector_length (log_ratio);
+  double *ratio = pointerless (count + 1, sizeof (double));
+  for (int64_t c = 0; c < count; c++)
+    {
+      SCM number = scm_c_vector_ref (log_ratio, (size_t) c);
+      if (!scm_is_real (number))
+        tp_raise_argument (name, "log-ratio: expected a vector of real numbers");
+      ratio[c] = scm_to_double (number);
+    }
+  bool *accepted = (bool *) pointerless (count + 1, sizeof (bool));
+  tp_require (name, tp_metropolis (ratio, count,
+                                   (uint64_t) tp_to_int (name, "seed", seed, 0, INT64_MAX),
+                                   (uint64_t) tp_to_int (name, "stream", stream, 0, INT64_MAX),
+                                   accepted));
+  SCM result = scm_c_make_vector ((size_t) count, SCM_BOOL_F);
+  for (int64_t c = 0; c < count; c++)
+    scm_c_vector_set_x (result, (size_t) c, scm_from_bool (accepted[c]));
+  return result;
+}
+
+static SCM
+chains_select (SCM accepted, SCM x, SCM x1, SCM gradient, SCM gradient1)
+{
+  static const char name[] = "chains-select!";
+  tp_tensor *state = (tp_tensor *) chains (name, "x", x);
+  tp_tensor *score = tp_to_tensor (name, "gradient", gradient);
+  const tp_tensor *state1 = tp_to_tensor (name, "x1", x1);
+  const tp_tensor *score1 = tp_to_tensor (name, "gradient1", gradient1);
+  tp_require (name, tp_check_like (score, "gradient", state));
+  tp_require (name, tp_check_like (state1, "x1", state));
+  tp_require (name, tp_check_like (score1, "gradient1", state));
+  int64_t count = state->shape[0];
+  if (!scm_is_vector (accepted) || (int64_t) scm_c_vector_length (accepted) != count)
+    tp_raise_argument (name, "accepted: expected a vector of %lld booleans", (long long) count);
+  bool *take = (bool *) pointerless (count, sizeof (bool));
+  for (int64_t c = 0; c < count; c++)
+    take[c] = scm_is_true (scm_c_vector_ref (accepted, (size_t) c));
+  tp_chains_select (state, state1, take);
+  tp_chains_select (score, score1, take);
+  scm_remember_upto_here (x, x1, gradient, gradient1);
+  return SCM_UNSPECIFIED;
+}
+
+static SCM
+chains_dot (SCM a, SCM b)
+{
+  static const char name[] = "chains-dot";
+  const tp_tensor *left = chains (name, "a", a), *right = tp_to_tensor (name, "b", b);
+  tp_require (name, tp_check_like (right, "b", left));
+  double *dot = pointerless (left->shape[0], sizeof (double));
+  tp_chains_dot (left, right, dot);
+  SCM result = vector_of_doubles (dot, left->shape[0]);
+  scm_remember_upto_here_2 (a, b);
+  return result;
+}
+
+/* SIGMA, a number or f32 (chains), as one double for each of COUNT chains. */
+static double *
+sigmas (const char *caller, SCM sigma, int64_t count)
+{
+  double *values = pointerless (count, sizeof (double));
+  if (tp_is_tensor (sigma))
+    {
+      const tp_tensor *t = tp_to_tensor (caller, "sigma", sigma);
+      tp_require (caller, tp_check_shape (t, "sigma", TP_F32, 1, &count));
+      for (int64_t c = 0; c < count; c++)
+        values[c] = (double) tp_f32 (t)[c];
+    }
+  else
+    {
+      double value = tp_to_double (caller, "sigma", sigma);
+      for (int64_t c = 0; c < count; c++)
+        values[c] = value;
+    }
+  return values;
+}
+
+static SCM
+mixture_score (SCM x, SCM means, SCM log_weights, SCM sd, SCM sigma)
+{
+  static const char name[] = "mixture-score";
+  const tp_tensor *state = chains (name, "x", x), *centres = tp_to_tensor (name, "means", means);
+  const tp_tensor *weights = tp_to_tensor (name, "log-weights", log_weights);
+  SCM score = tp_from_tensor (name, tp_mixture_score (state, centres, weights,
+                                                      tp_to_double (name, "sd", sd),
+                                                      sigmas (name, sigma, state->shape[0])));
+  scm_remember_upto_here (x, means, log_weights);
+  return score;
+}
+
+static SCM
+mixture_log_density (SCM x, SCM means, SCM log_weights, SCM sd, SCM sigma)
+{
+  static const char name[] = "mixture-log-density";
+  const tp_tensor *state = chains (name, "x", x), *centres = tp_to_tensor (name, "means", means);
+  const tp_tensor *weights = tp_to_tensor (name, "log-weights", log_weights);
+  double *density = pointerless (state->shape[0], sizeof (double));
+  tp_require (name, tp_mixture_log_density (state, centres, weights, tp_to_double (name, "sd", sd),
+                                            sigmas (name, sigma, state->shape[0]), density));
+  SCM result = vector_of_doubles (density, state->shape[0]);
+  scm_remember_upto_here (x, means, log_weights);
+  return result;
+}
+
+void
+tp_init_mcmc (void)
+{
+  tp_define ("leapfrog", 7, 0, leapfrog, "score x m gradient step steps mass",
+             "STEPS leapfrog steps of size STEP (equation 6) for a batch of chains.  X and M are\n"
+             "positions and momenta, c64 (C H W) or f32 (C ...); GRADIENT is (SCORE x).  MASS is #f\n"
+             "(identity) or a table M(k), f32 (H W) or (W), for c64 states.  Three values: x, m and the\n"
+             "score at the new x.  The arguments stay as they are; STEPS evaluations of SCORE.");
+  tp_define ("path-integral", 6, 0, path_integral, "score x0 gradient0 x1 gradient1 intervals",
+             "log p(X1) - log p(X0) for each chain, a vector, from the score alone (equation 7): Simpson's\n"
+             "rule with INTERVALS (even) intervals on the straight line.  GRADIENT0 and GRADIENT1 are the\n"
+             "scores at the ends, so INTERVALS - 1 evaluations of SCORE are made.");
+  tp_define ("momentum-draw", 4, 0, momentum_draw, "x mass seed stream",
+             "Momenta m ~ N(0, M) of X's shape, from the random numbers (SEED, STREAM).");
+  tp_define ("kinetic-energy", 2, 0, kinetic_energy, "m mass",
+             "m^H M^-1 m / 2 for each chain, a vector.");
+  tp_define ("metropolis", 3, 0, metropolis, "log-ratio seed stream",
+             "Accept chain c with probability min(1, exp(LOG-RATIO_c)): a vector of booleans.  A ratio\n"
+             "that is NaN or infinite is never accepted.");
+  tp_define ("chains-select!", 5, 0, chains_select, "accepted x x1 gradient gradient1",
+             "Copy the chains that ACCEPTED (a vector) marks from X1 to X and from GRADIENT1 to GRADIENT,\n"
+             "all at once: what is interrupted has whole steps only.");
+  tp_define ("chains-dot", 2, 0, chains_dot, "a b",
+             "The inner product Re <a, b> for each chain, a vector; axis 0 counts the chains.");
+  tp_define ("mixture-score", 5, 0, mixture_score, "x means log-weights sd sigma",
+             "The score at X (C ...) of the mixture sum_k w_k N(mu_k, (SD^2 + SIGMA^2) I).  MEANS is (K ...),\n"
+             "LOG-WEIGHTS f32 (K), SIGMA a number or f32 (C).");
+  tp_define ("mixture-log-density", 5, 0, mixture_log_density, "x means log-weights sd sigma",
+             "The log density of that mixture at each chain of X, a vector.");
+}

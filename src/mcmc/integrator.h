@@ -1,0 +1,33 @@
+/* integrator.h -- Hamiltonian dynamics by splitting: kicks and drifts in turn.
+ *
+ * One step of size alpha is
+ *
+ *   m += kick[0] alpha grad log p (x)
+ *   x += drift[i] alpha M^-1 m,  m += kick[i+1] alpha grad log p (x)   i = 0 .. stages-1
+ *
+ * Such a map preserves volume; it is reversible when both tables read the same
+ * from either end. */
+#ifndef TP_INTEGRATOR_H
+#define TP_INTEGRATOR_H
+
+#include "mcmc/score.h"
+
+#define TP_MAX_STAGES 4
+
+typedef struct {
+  const char *name;
+  int stages;
+  double kick[TP_MAX_STAGES + 1], drift[TP_MAX_STAGES];
+} tp_integrator;
+
+/* The leapfrog of equation 6. */
+extern const tp_integrator tp_leapfrog;
+
+/* STEPS steps of size STEP, in place.  *GRADIENT is the score at X before and
+ * after (the old one is freed).  After a failure X and M hold no whole step
+ * and are of no use; *GRADIENT may still be freed. */
+tp_status tp_integrate (const tp_integrator *scheme, const tp_score *score,
+                        const tp_tensor *mass, double step, int steps,
+                        tp_tensor *x, tp_tensor *m, tp_tensor **gradient);
+
+#endif

@@ -1,0 +1,226 @@
+/* test-fourier.c -- the transform against a direct sum, masks, the MRI operator. */
+#include "check.h"
+
+#include <string.h>
+
+#include "core/random.h"
+#include "core/threads.h"
+#include "fourier/fft.h"
+#include "fourier/mask.h"
+#include "fourier/mri.h"
+
+#define SHAPE(...) (const int64_t[]) { __VA_ARGS__ }
+
+static tp_tensor *
+noise (int rank, const int64_t *shape, uint64_t stream)
+{
+  tp_tensor *t = tp_tensor_create (TP_C64, rank, shape);
+  tp_fill_normal (t, 7, stream);
+  return t;
+}
+
+static double
+inner (const tp_tensor *a, const tp_tensor *b)
+{
+  return tp_dot_f32 ((float *) tp_c64 (a), (float *) tp_c64 (b), 2 * tp_tensor_count (a));
+}
+
+/* Largest |a - b|. */
+static double
+distance (const tp_tensor *a, const tp_tensor *b)
+{
+  double largest = 0;
+  for (int64_t i = 0; i < tp_tensor_count (a); i++)
+    largest = fmax (largest, cabs ((double complex) tp_c64 (a)[i] - (double complex) tp_c64 (b)[i]));
+  return largest;
+}
+
+static double complex
+direct (const tp_complex *x, int h, int w, int row, int column)
+{
+  double complex sum = 0;
+  for (int r = 0; r < h; r++)
+    for (int c = 0; c < w; c++)
+      {
+        double turns = (double) (row - h / 2) * (r - h / 2) / h
+                       + (double) (column - w / 2) * (c - w / 2) / w;
+        sum += (double complex) x[r * w + c] * cexp (-2.0 * M_PI * I * turns);
+      }
+  return sum / sqrt ((double) h * w);
+}
+
+static void
+test_direct (void)
+{
+  static const int sizes[][2] = { { 8, 8 }, { 7, 9 }, { 6, 5 }, { 1, 12 }, { 11, 1 }, { 1, 1 } };
+  for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+    {
+      int h = sizes[s][0], w = sizes[s][1];
+      tp_tensor *x = noise (3, SHAPE (2, h, w), s), *k = tp_fft2 (x), *back = tp_ifft2 (k);
+      double worst = 0;
+      for (int i = 0; i < 2; i++)
+        for (int r = 0; r < h; r++)
+          for (int c = 0; c < w; c++)
+            worst = fmax (worst, cabs (direct (tp_c64 (x) + i * h * w, h, w, r, c)
+                                       - (double complex) tp_c64 (k)[(i * h + r) * w + c]));
+      CHECK_CLOSE (worst, 0, 1e-5);
+      CHECK_CLOSE (distance (back, x), 0, 1e-5);
+      /* Parseval: F is unitary. */
+      CHECK_CLOSE (inner (k, k) / inner (x, x), 1, 1e-6);
+      tp_tensor_free (back);
+      tp_tensor_free (k);
+      tp_tensor_free (x);
+    }
+}
+
+/* <F a, b> = <a, F^H b> on sizes with large prime factors too. */
+static void
+test_adjoint (void)
+{
+  static const int sizes[][2] = { { 64, 64 }, { 61, 83 }, { 320, 48 } };
+  for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+    {
+      tp_tensor *a = noise (2, SHAPE (sizes[s][0], sizes[s][1]), 1);
+      tp_tensor *b = noise (2, SHAPE (sizes[s][0], sizes[s][1]), 2);
+      tp_tensor *fa = tp_fft2 (a), *fb = tp_ifft2 (b);
+      /* Both are sums of n products of unit variance: sd sqrt (2 n). */
+      CHECK_CLOSE (inner (fa, b), inner (a, fb), 1e-6 * sqrt (2.0 * (double) tp_tensor_count (a)) * 10);
+      tp_tensor_free (a), tp_tensor_free (b), tp_tensor_free (fa), tp_tensor_free (fb);
+    }
+}
+
+static void
+test_multiply (void)
+{
+  static const int sizes[][2] = { { 8, 8 }, { 9, 7 }, { 6, 11 } };
+  for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+    for (int table_rank = 1; table_rank <= 3; table_rank++)
+      {
+        int64_t shape[3] = { 3, sizes[s][0], sizes[s][1] };
+        tp_tensor *x = noise (3, shape, 3);
+        tp_tensor *table = tp_tensor_create (TP_F32, table_rank, shape + 3 - table_rank);
+        tp_fill_uniform (table, 5, 6);
+        tp_tensor *got = tp_fourier_multiply (x, table);
+        tp_tensor *k = tp_fft2 (x), *product = tp_map2 (TP_MUL, k, table);
+        tp_tensor *expected = tp_ifft2 (product);
+        CHECK_CLOSE (distance (got, expected), 0, 1e-5);
+        tp_tensor_free (x), tp_tensor_free (table), tp_tensor_free (got), tp_tensor_free (k);
+        tp_tensor_free (product), tp_tensor_free (expected);
+      }
+}
+
+static void
+test_threads (void)
+{
+  tp_tensor *x = noise (3, SHAPE (5, 96, 80), 4);
+  tp_set_threads (1);
+  tp_tensor *one = tp_fft2 (x);
+  tp_set_threads (2);
+  tp_tensor *two = tp_fft2 (x);
+  CHECK (!memcmp (tp_c64 (one), tp_c64 (two), (size_t) tp_tensor_count (x) * sizeof (tp_complex)));
+  tp_tensor_free (x), tp_tensor_free (one), tp_tensor_free (two);
+}
+
+static void
+test_mri (void)
+{
+  for (int rank = 1; rank <= 2; rank++)
+    {
+      tp_tensor *mask = tp_random_mask (31, 4, 0.1, 1, 0);
+      if (rank == 2)
+        {
+          tp_tensor *wide = tp_broadcast_to (mask, 2, SHAPE (24, 31)), *full = tp_copy (wide);
+          tp_tensor_free (wide), tp_tensor_free (mask);
+          mask = full;
+        }
+      tp_tensor *x = noise (3, SHAPE (2, 24, 31), 1), *y = noise (3, SHAPE (2, 24, 31), 2);
+      tp_tensor *ax = tp_mri_forward (x, mask), *aty = tp_mri_adjoint (y, mask);
+      tp_tensor *nx = tp_mri_normal (x, mask), *atax = tp_mri_adjoint (ax, mask);
+      CHECK_CLOSE (inner (ax, y), inner (x, aty), 1e-3);
+      CHECK (fabs (inner (ax, y)) > 0.1);
+      CHECK_CLOSE (distance (nx, atax), 0, 1e-5);
+      for (int64_t i = 0; i < 24 * 31; i++)
+        if (tp_f32 (mask)[rank == 1 ? i % 31 : i] == 0.0f && tp_c64 (ax)[i] != 0)
+          CHECK (!"unmeasured k-space is zero");
+      tp_tensor_free (mask), tp_tensor_free (x), tp_tensor_free (y), tp_tensor_free (ax);
+      tp_tensor_free (aty), tp_tensor_free (nx), tp_tensor_free (atax);
+    }
+}
+
+static double
+columns_of (const tp_tensor *mask)
+{
+  return tp_sum_f32 (tp_f32 (mask), mask->shape[0]);
+}
+
+static void
+test_masks (void)
+{
+  enum { N = 320, MASKS = 400 };
+  double total = 0, outer[2] = { 0 };
+  for (int i = 0; i < MASKS; i++)
+    {
+      tp_tensor *mask = tp_random_mask (N, 4, 0.08, 3, (uint64_t) i);
+      /* 320 * 0.08 = 25.6: 26 columns, from (320 - 26 + 1) / 2 = 147 on. */
+      bool centre = true, binary = true;
+      for (int c = 147; c < 173; c++)
+        centre = centre && tp_f32 (mask)[c] == 1.0f;
+      for (int c = 0; c < N; c++)
+        binary = binary && (tp_f32 (mask)[c] == 0.0f || tp_f32 (mask)[c] == 1.0f);
+      CHECK (centre && binary);
+      total += columns_of (mask);
+      outer[0] += tp_f32 (mask)[0];
+      outer[1] += tp_f32 (mask)[N - 1];
+      tp_tensor_free (mask);
+    }
+  /* 294 columns with probability p = 54/294: sd sqrt (294 p (1-p)) = 6.64 a mask. */
+  double p = 54.0 / 294.0;
+  CHECK_CLOSE (total / MASKS, 80, 4 * sqrt (294 * p * (1 - p) / MASKS));
+  for (int i = 0; i < 2; i++)
+    CHECK_CLOSE (outer[i] / MASKS, p, 4 * sqrt (p * (1 - p) / MASKS));
+
+  tp_tensor *mask = tp_equispaced_mask (N, 4, 0.08, 3, 1);
+  CHECK_CLOSE (columns_of (mask), 80, 1);
+  int last = -1, shortest = N, longest = 0;
+  for (int c = 0; c < 147; c++)
+    if (tp_f32 (mask)[c] == 1.0f)
+      {
+        if (last >= 0)
+          {
+            shortest = c - last < shortest ? c - last : shortest;
+            longest = c - last > longest ? c - last : longest;
+          }
+        last = c;
+      }
+  CHECK (shortest == 5 && longest == 6); /* 294 / 54 = 5.4 */
+  tp_tensor_free (mask);
+
+  tp_tensor *full = tp_random_mask (16, 1, 0.25, 0, 0);
+  CHECK_CLOSE (columns_of (full), 16, 0);
+  tp_tensor_free (full);
+}
+
+static void
+test_bad_input (void)
+{
+  tp_tensor *real = tp_tensor_zeros (TP_F32, 2, SHAPE (4, 4));
+  tp_tensor *line = tp_tensor_zeros (TP_C64, 1, SHAPE (4));
+  tp_tensor *x = tp_tensor_zeros (TP_C64, 2, SHAPE (4, 4));
+  tp_tensor *wrong = tp_tensor_zeros (TP_F32, 1, SHAPE (5));
+  CHECK (!tp_fft2 (real) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_fft2 (line) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_fourier_multiply (x, wrong) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_fourier_multiply (x, x) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_mri_forward (x, wrong) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_mri_adjoint (x, wrong) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_mri_normal (line, wrong));
+  CHECK (!tp_random_mask (0, 4, 0.08, 0, 0) && tp_last_status () == TP_BAD_ARGUMENT);
+  CHECK (!tp_random_mask (64, 0.5, 0.08, 0, 0));
+  CHECK (!tp_random_mask (64, NAN, 0.08, 0, 0));
+  CHECK (!tp_random_mask (64, 4, 0.5, 0, 0)); /* the centre alone is too much */
+  CHECK (!tp_equispaced_mask (64, 4, -0.1, 0, 0));
+  tp_tensor_free (real), tp_tensor_free (line), tp_tensor_free (x), tp_tensor_free (wrong);
+}
+
+CHECK_MAIN (test_direct, test_adjoint, test_multiply, test_threads, test_mri, test_masks,
+            test_bad_input)
