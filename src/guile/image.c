@@ -3,6 +3,7 @@
 
 #include "image/modulate.h"
 #include "image/quality.h"
+#include "image/reorient.h"
 #include "image/resample.h"
 #include "image/tone.h"
 
@@ -20,6 +21,27 @@ image_resample (SCM slab, SCM map, SCM rows, SCM columns, SCM samples)
   int s = (int) tp_to_int (name, "samples", samples, 1, 16);
   SCM result = tp_from_tensor (name, tp_resample (tp_to_tensor (name, "slab", slab), m, h, w, s));
   scm_remember_upto_here_1 (slab);
+  return result;
+}
+
+static SCM
+image_reorient (SCM tensor, SCM permutation, SCM reverse)
+{
+  static const char name[] = "image-reorient";
+  const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
+  int order[TP_MAX_RANK];
+  bool backwards[TP_MAX_RANK];
+  if (scm_ilength (permutation) != t->rank || scm_ilength (reverse) != t->rank)
+    tp_raise_argument (name, "permutation, reverse: expected lists of %d", t->rank);
+  for (int i = 0; i < t->rank; i++)
+    {
+      order[i] = (int) tp_to_int (name, "permutation", scm_car (permutation), 0, TP_MAX_RANK - 1);
+      backwards[i] = scm_is_true (scm_car (reverse));
+      permutation = scm_cdr (permutation);
+      reverse = scm_cdr (reverse);
+    }
+  SCM result = tp_from_tensor (name, tp_reorient (t, order, backwards));
+  scm_remember_upto_here_1 (tensor);
   return result;
 }
 
@@ -77,6 +99,10 @@ tp_init_image (void)
              "list (m0 ... m5), by cubic convolution; 0 outside.  SAMPLES x SAMPLES places a pixel are\n"
              "averaged where the map shrinks.\n"
              "Example: (image-resample slab '(2 0 1/2 0 2 1/2) 128 128 2) halves 256 x 256.");
+  tp_define ("image-reorient", 3, 0, image_reorient, "tensor permutation reverse",
+             "A copy of TENSOR, f32, whose axis i is axis p_i of TENSOR, backwards where r_i is true,\n"
+             "with the lists p of PERMUTATION and r of REVERSE.\n"
+             "Example: (image-reorient image '(0 1) '(#t #f)) turns an image upside down.");
   tp_define ("image-tone", 3, 0, image_tone, "images knots top",
              "IMAGES, f32 (n rows columns), each through a smooth curve given by its row of KNOTS, f32\n"
              "(n k): the values at intensities 0 to TOP in k - 1 equal steps.  Results are at least 0.");

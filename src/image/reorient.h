@@ -1,0 +1,10 @@
+/* reorient.h -- axes permuted and reversed. */
+#ifndef TP_REORIENT_H
+#define TP_REORIENT_H
+
+#include "tensor/tensor.h"
+
+/* A copy of T whose axis i is T's axis PERMUTATION[i], backwards where REVERSE[i]. */
+tp_tensor *tp_reorient (const tp_tensor *t, const int *permutation, const bool *reverse);
+
+#endif
