@@ -10,6 +10,7 @@
 
 #include "core/threads.h"
 #include "nn/kernels/conv_kernel.h"
+#include "nn/layers.h"
 
 /* A convolution as the loops see it: the input stands in a plane that has
  * DILATION - 1 zeros between its pixels and zeros all around; output pixel
@@ -469,38 +470,6 @@ weight_gradient (const tp_tensor *x, const tp_tensor *w, const tp_tensor *g,
 
 /* --- On the tape ---------------------------------------------------------- */
 
-typedef struct {
-  const float *y, *g;
-  float *out;
-  float slope;
-} mask_job;
-
-static void
-mask_piece (void *context, int64_t begin, int64_t end)
-{
-  const mask_job *j = context;
-  const float *restrict y = j->y, *restrict g = j->g;
-  float *restrict out = j->out, slope = j->slope;
-  for (int64_t i = begin; i < end; i++)
-    out[i] = g[i] * (y[i] > 0 ? 1.0f : slope);
-}
-
-/* The gradient before the activation: slopes of 0 or more keep the sign, so
- * that the output tells on which side of zero its argument was. */
-static tp_tensor *
-before_activation (const tp_tensor *y, const tp_tensor *g, float slope)
-{
-  if (slope == 1)
-    return tp_tensor_ref (g);
-  tp_tensor *out = tp_tensor_like (g);
-  if (out)
-    {
-      mask_job j = { tp_f32 (y), tp_f32 (g), tp_f32 (out), slope };
-      tp_parallel_for (tp_tensor_count (g), 16384, mask_piece, &j);
-    }
-  return out;
-}
-
 static tp_status
 conv_backward (const tp_record *record)
 {
@@ -508,7 +477,7 @@ conv_backward (const tp_record *record)
             *r = record->inputs[3];
   tp_conv_options options = { (int) record->numbers[0], (int) record->numbers[1],
                               (float) record->numbers[2] };
-  tp_tensor *g = before_activation (record->output, record->output->grad, options.slope);
+  tp_tensor *g = tp_leaky_relu_gradient (record->output, record->output->grad, options.slope);
   tp_status status = g ? TP_OK : tp_last_status ();
   if (status == TP_OK && tp_wants_grad (x))
     status = tp_accumulate_grad (x, tp_conv_adjoint (g, w, x->shape, options));

@@ -1,0 +1,46 @@
+/* adam.c -- the Adam update (Kingma, Ba 2015). */
+#include "nn/adam.h"
+
+#include <math.h>
+
+#include "core/threads.h"
+
+typedef struct {
+  float *w, *m, *v;
+  const float *g;
+  float beta1, beta2, rate, epsilon;
+} job;
+
+static void
+update_piece (void *context, int64_t begin, int64_t end)
+{
+  const job *j = context;
+  float *restrict w = j->w, *restrict m = j->m, *restrict v = j->v;
+  const float *restrict g = j->g;
+  float beta1 = j->beta1, beta2 = j->beta2, rate = j->rate, epsilon = j->epsilon;
+  for (int64_t i = begin; i < end; i++)
+    {
+      m[i] = beta1 * m[i] + (1 - beta1) * g[i];
+      v[i] = beta2 * v[i] + (1 - beta2) * g[i] * g[i];
+      w[i] -= rate * m[i] / (sqrtf (v[i]) + epsilon);
+    }
+}
+
+tp_status
+tp_adam_step (tp_tensor *w, const tp_tensor *g, tp_tensor *m, tp_tensor *v, int64_t step,
+              tp_adam_options o)
+{
+  if (tp_check (w, "parameter", TP_F32, -1) != TP_OK
+      || tp_check_shape (g, "gradient", TP_F32, w->rank, w->shape) != TP_OK
+      || tp_check_shape (m, "first moment", TP_F32, w->rank, w->shape) != TP_OK
+      || tp_check_shape (v, "second moment", TP_F32, w->rank, w->shape) != TP_OK)
+    return tp_last_status ();
+  if (step < 1)
+    return tp_fail (TP_BAD_ARGUMENT, "step: expected 1 or more, got %lld", (long long) step);
+  /* sqrt (v^) = sqrt (v) / sqrt (c2): the corrections go into rate and epsilon. */
+  double c1 = 1 - pow (o.beta1, (double) step), c2 = 1 - pow (o.beta2, (double) step);
+  job j = { tp_f32 (w), tp_f32 (m), tp_f32 (v), tp_f32 (g), (float) o.beta1, (float) o.beta2,
+            (float) (o.rate * sqrt (c2) / c1), (float) (o.epsilon * sqrt (c2)) };
+  tp_parallel_for (tp_tensor_count (w), 16384, update_piece, &j);
+  return TP_OK;
+}

@@ -1,0 +1,49 @@
+/* layers.h -- the layers beside convolution, forward and backward.
+ *
+ * Images are f32 (N H W C).  Each function records itself on the open tape
+ * (autograd/tape.h) and returns a new tensor, or NULL after tp_fail. */
+#ifndef TP_LAYERS_H
+#define TP_LAYERS_H
+
+#include "autograd/tape.h"
+
+/* batch_norm.c.  y = f (gamma (x - mean) / sqrt (var + epsilon) + beta) for each
+ * channel (the last axis).  TRAINING: mean and variance of this batch, and
+ * running <- decay running + (1 - decay) batch (the variance unbiased); else
+ * the running ones.  f is a leaky ReLU of SLOPE (1: none).  gamma, beta,
+ * running_mean, running_variance: (C). */
+typedef struct {
+  bool training;
+  float decay, epsilon, slope;
+} tp_batch_norm_options;
+tp_tensor *tp_batch_norm (tp_tensor *x, tp_tensor *gamma, tp_tensor *beta,
+                          tp_tensor *running_mean, tp_tensor *running_variance,
+                          tp_batch_norm_options options);
+
+/* activation.c.  x where x > 0, else slope x; slope 0 is ReLU. */
+tp_tensor *tp_leaky_relu (tp_tensor *x, float slope);
+
+/* The gradient G of a leaky ReLU's output Y carried to its argument; Y's sign is
+ * its argument's as SLOPE is not negative.  Not recorded. */
+tp_tensor *tp_leaky_relu_gradient (const tp_tensor *y, const tp_tensor *g, float slope);
+
+/* pool.c.  Mean or maximum over SIZE x SIZE squares; H and W divisible by SIZE. */
+tp_tensor *tp_average_pool (tp_tensor *x, int size);
+tp_tensor *tp_max_pool (tp_tensor *x, int size);
+
+/* upsample.c.  Each pixel becomes a FACTOR x FACTOR square. */
+tp_tensor *tp_upsample (tp_tensor *x, int factor);
+
+/* linear.c.  y = f (x W + b): x (N I), W (I O), b (O) or NULL. */
+tp_tensor *tp_linear (tp_tensor *x, tp_tensor *w, tp_tensor *b, float slope);
+
+/* dsm_loss.c.  Equation 3, one number for each image of the batch:
+ *
+ *   loss[n] = mean over n's elements of (u + sigma r)^2,
+ *
+ * given q = |sigma| r, the score scaled by the noise, which is finite at any
+ * sigma, also at 0: sigma r = sign (sigma) q, with sign (0) = 1.  q and u: (N ...),
+ * sigma: (N).  Differentiable in q. */
+tp_tensor *tp_dsm_loss (tp_tensor *q, const tp_tensor *u, const tp_tensor *sigma);
+
+#endif

@@ -1,0 +1,88 @@
+/* upsample.c -- nearest-neighbour enlargement; its adjoint sums squares. */
+#include <string.h>
+
+#include "core/threads.h"
+#include "nn/layers.h"
+
+typedef struct {
+  const float *in;
+  float *out;
+  int64_t w, c; /* of the small image */
+  int factor;
+} job;
+
+/* Items are rows of the large image, counted over the batch. */
+static void
+enlarge_rows (void *context, int64_t begin, int64_t end)
+{
+  const job *j = context;
+  size_t pixel = (size_t) j->c * sizeof (float);
+  for (int64_t row = begin; row < end; row++)
+    {
+      const float *in = j->in + row / j->factor * j->w * j->c;
+      float *out = j->out + row * j->w * j->factor * j->c;
+      for (int64_t x = 0; x < j->w; x++, in += j->c)
+        for (int k = 0; k < j->factor; k++, out += j->c)
+          memcpy (out, in, pixel);
+    }
+}
+
+/* Items are rows of the small image. */
+static void
+sum_rows (void *context, int64_t begin, int64_t end)
+{
+  const job *j = context;
+  int64_t c = j->c, large = j->w * j->factor;
+  for (int64_t row = begin; row < end; row++)
+    for (int64_t x = 0; x < j->w; x++)
+      {
+        float *restrict out = j->out + (row * j->w + x) * c;
+        memset (out, 0, (size_t) c * sizeof *out);
+        for (int dy = 0; dy < j->factor; dy++)
+          for (int dx = 0; dx < j->factor; dx++)
+            {
+              const float *restrict in
+                = j->in + ((row * j->factor + dy) * large + x * j->factor + dx) * c;
+              for (int64_t i = 0; i < c; i++)
+                out[i] += in[i];
+            }
+      }
+}
+
+static tp_status
+backward (const tp_record *r)
+{
+  tp_tensor *x = r->inputs[0], *gx = tp_tensor_like (x);
+  if (gx)
+    {
+      job j = { tp_f32 (r->output->grad), tp_f32 (gx), x->shape[2], x->shape[3],
+                (int) r->numbers[0] };
+      tp_parallel_for (x->shape[0] * x->shape[1], 1, sum_rows, &j);
+    }
+  return tp_accumulate_grad (x, gx);
+}
+
+tp_tensor *
+tp_upsample (tp_tensor *x, int factor)
+{
+  if (tp_check (x, "images", TP_F32, 4) != TP_OK)
+    return NULL;
+  if (factor < 1 || factor > 16)
+    {
+      tp_fail (TP_BAD_ARGUMENT, "factor: expected 1 to 16, got %d", factor);
+      return NULL;
+    }
+  tp_tensor *y = tp_tensor_create (TP_F32, 4, (int64_t[]) { x->shape[0], x->shape[1] * factor,
+                                                            x->shape[2] * factor, x->shape[3] });
+  if (!y)
+    return NULL;
+  job j = { tp_f32 (x), tp_f32 (y), x->shape[2], x->shape[3], factor };
+  tp_parallel_for (y->shape[0] * y->shape[1], 1, enlarge_rows, &j);
+  tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { factor } };
+  if (tp_tape_record (&r, backward) != TP_OK)
+    {
+      tp_tensor_free (y);
+      return NULL;
+    }
+  return y;
+}
