@@ -115,8 +115,9 @@ tp_accumulate_grad (tp_tensor *t, tp_tensor *g)
 {
   if (!g)
     return tp_last_status ();
-  if (!t->grad)
-    {
+  if (!t->grad || !tp_buffer_data (t->grad->buffer))
+    { /* none yet, or one whose scope has closed */
+      tp_tensor_free (t->grad);
       t->grad = g;
       return TP_OK;
     }

@@ -50,6 +50,7 @@ void tp_init_autograd (void);
 void tp_init_nn (void);
 void tp_init_fourier (void);
 void tp_init_mcmc (void);
+void tp_init_image (void);
 void tp_init_io (void);
 
 #endif

@@ -234,7 +234,7 @@ tp_reduce (tp_reduction operation, const tp_tensor *t, unsigned axes, bool keep)
       return NULL;
     }
   int order[TP_MAX_RANK], kept = 0, out_rank = 0;
-  int64_t outer = 1, inner = 1, out_shape[TP_MAX_RANK];
+  int64_t outer = 1, inner = 1, out_shape[TP_MAX_RANK] = { 0 };
   for (int i = 0; i < t->rank; i++)
     if (!(axes >> i & 1))
       {

@@ -1,0 +1,9 @@
+;;; primitives.scm -- what is written in C, under its Scheme names.
+;;;
+;;; The extension registers every primitive with its argument names and its
+;;; documentation, and exports it from here.
+
+(define-module (tempera primitives))
+
+(eval-when (expand load eval)
+  (load-extension "libtempera" "tempera_init"))

@@ -1,0 +1,146 @@
+/* module.c -- the extension's entry point, and what all bindings share. */
+#include "guile/binding.h"
+
+#include <gc.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Registration --------------------------------------------------------- */
+
+void
+tp_define (const char *name, int required, int optional, void *function, const char *arguments,
+           const char *doc)
+{
+  SCM procedure = scm_c_define_gsubr (name, required, optional, 0, function);
+  scm_c_export (name, NULL);
+  scm_set_procedure_property_x (procedure, scm_from_utf8_symbol ("documentation"),
+                                scm_from_utf8_string (doc));
+  /* (required optional keyword allow-other-keys? rest), as (ice-9 session) reads it */
+  SCM names[2] = { SCM_EOL, SCM_EOL };
+  int seen = 0;
+  for (const char *p = arguments; *p;)
+    {
+      size_t length = strcspn (p, " ");
+      SCM symbol = scm_from_utf8_symboln (p, length);
+      int which = seen++ >= required;
+      names[which] = scm_append (scm_list_2 (names[which], scm_list_1 (symbol)));
+      p += length;
+      p += strspn (p, " ");
+    }
+  scm_set_procedure_property_x (procedure, scm_from_utf8_symbol ("arglist"),
+                                scm_list_5 (names[0], names[1], SCM_EOL, SCM_BOOL_F, SCM_BOOL_F));
+}
+
+/* --- Errors --------------------------------------------------------------- */
+
+static _Noreturn void
+raise_text (const char *procedure, tp_status status, const char *text)
+{
+  scm_error (scm_from_utf8_symbol ("tempera-error"), procedure, "~A",
+             scm_list_1 (scm_from_utf8_string (text)),
+             scm_list_1 (scm_from_utf8_symbol (tp_status_name (status))));
+  abort ();
+}
+
+void
+tp_raise (const char *procedure)
+{
+  raise_text (procedure, tp_last_status (), tp_last_message ());
+}
+
+void
+tp_raise_argument (const char *procedure, const char *format, ...)
+{
+  char text[1024];
+  va_list arguments;
+  va_start (arguments, format);
+  vsnprintf (text, sizeof text, format, arguments);
+  va_end (arguments);
+  raise_text (procedure, TP_BAD_ARGUMENT, text);
+}
+
+void
+tp_require (const char *procedure, tp_status status)
+{
+  if (status != TP_OK)
+    tp_raise (procedure);
+}
+
+/* --- Numbers and strings -------------------------------------------------- */
+
+/* OBJECT as `write' shows it, cut to what fits a message. */
+static const char *
+shown (SCM object, char text[128])
+{
+  char *full = scm_to_utf8_string (scm_object_to_string (object, SCM_UNDEFINED));
+  snprintf (text, 128, "%.120s", full);
+  free (full);
+  return text;
+}
+
+double
+tp_to_double (const char *procedure, const char *argument, SCM object)
+{
+  char text[128];
+  double value = scm_is_real (object) ? scm_to_double (object) : NAN;
+  if (!isfinite (value))
+    tp_raise_argument (procedure, "%s: expected a finite number, got %s", argument,
+                       shown (object, text));
+  return value;
+}
+
+int64_t
+tp_to_int (const char *procedure, const char *argument, SCM object, int64_t low, int64_t high)
+{
+  char text[128];
+  if (!scm_is_signed_integer (object, low, high))
+    tp_raise_argument (procedure, "%s: expected an integer from %lld to %lld, got %s", argument,
+                       (long long) low, (long long) high, shown (object, text));
+  return scm_to_int64 (object);
+}
+
+char *
+tp_to_string (const char *procedure, const char *argument, SCM object)
+{
+  char text[128];
+  if (!scm_is_string (object))
+    tp_raise_argument (procedure, "%s: expected a string, got %s", argument, shown (object, text));
+  return scm_to_utf8_string (object);
+}
+
+int
+tp_to_shape (const char *procedure, const char *argument, SCM list,
+             int64_t shape[TP_MAX_RANK], int64_t lowest)
+{
+  char text[128];
+  if (scm_is_false (scm_list_p (list)) || scm_ilength (list) > TP_MAX_RANK)
+    tp_raise_argument (procedure, "%s: expected a list of at most %d lengths, got %s", argument,
+                       TP_MAX_RANK, shown (list, text));
+  int rank = 0;
+  for (; scm_is_pair (list); list = scm_cdr (list))
+    shape[rank++] = tp_to_int (procedure, argument, scm_car (list), lowest, INT64_MAX / 16);
+  return rank;
+}
+
+/* --- Entry ---------------------------------------------------------------- */
+
+void tempera_init (void);
+
+void
+tempera_init (void)
+{
+  /* Tensors are small to the collector, which cannot see their buffers; told of
+   * them on its first 2 MB heap, it would run at every second image. */
+  if (GC_get_heap_size () < (size_t) 256 << 20)
+    GC_expand_hp ((size_t) 256 << 20);
+  tp_init_tensor ();
+  tp_init_autograd ();
+  tp_init_nn ();
+  tp_init_fourier ();
+  tp_init_mcmc ();
+  tp_init_image ();
+  tp_init_io ();
+}

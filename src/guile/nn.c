@@ -1,0 +1,217 @@
+/* nn.c -- the layers in Scheme. */
+#include <stdlib.h>
+
+#include "guile/binding.h"
+#include "nn/adam.h"
+#include "nn/conv.h"
+#include "nn/layers.h"
+#include "nn/spectral.h"
+
+static double
+number_or (const char *me, const char *argument, SCM object, double otherwise)
+{
+  return SCM_UNBNDP (object) ? otherwise : tp_to_double (me, argument, object);
+}
+
+static tp_conv_options
+conv_options (const char *me, SCM stride, SCM padding, SCM slope)
+{
+  return (tp_conv_options) { (int) tp_to_int (me, "stride", stride, 1, 2),
+                             (int) tp_to_int (me, "padding", padding, 0, 64),
+                             (float) number_or (me, "slope", slope, 1) };
+}
+
+static SCM
+convolution (SCM x, SCM w, SCM b, SCM residual, SCM stride, SCM padding, SCM slope)
+{
+  const char *me = "convolution";
+  return tp_from_tensor (me, tp_conv (tp_to_tensor (me, "images", x),
+                                      tp_to_tensor (me, "weights", w),
+                                      tp_to_tensor_or_null (me, "bias", b),
+                                      tp_to_tensor_or_null (me, "residual", residual),
+                                      conv_options (me, stride, padding, slope)));
+}
+
+static SCM
+convolution_adjoint (SCM y, SCM w, SCM shape, SCM stride, SCM padding)
+{
+  const char *me = "convolution-adjoint";
+  int64_t lengths[TP_MAX_RANK];
+  if (tp_to_shape (me, "shape", shape, lengths, 1) != 4)
+    tp_raise_argument (me, "shape: expected (N H W C)");
+  return tp_from_tensor (me, tp_conv_adjoint (tp_to_tensor (me, "images", y),
+                                              tp_to_tensor (me, "weights", w), lengths,
+                                              conv_options (me, stride, padding, SCM_UNDEFINED)));
+}
+
+static SCM
+batch_norm (SCM x, SCM parameters, SCM training, SCM decay, SCM epsilon, SCM slope)
+{
+  const char *me = "batch-normalisation";
+  if (scm_ilength (parameters) != 4)
+    tp_raise_argument (me, "parameters: expected (gamma beta running-mean running-variance)");
+  tp_tensor *p[4];
+  static const char *const names[] = { "gamma", "beta", "running-mean", "running-variance" };
+  for (int i = 0; i < 4; i++, parameters = scm_cdr (parameters))
+    p[i] = tp_to_tensor (me, names[i], scm_car (parameters));
+  tp_batch_norm_options options = { scm_is_true (training), (float) tp_to_double (me, "decay", decay),
+                                    (float) tp_to_double (me, "epsilon", epsilon),
+                                    (float) tp_to_double (me, "slope", slope) };
+  return tp_from_tensor (me, tp_batch_norm (tp_to_tensor (me, "x", x), p[0], p[1], p[2], p[3],
+                                            options));
+}
+
+static SCM
+leaky_relu (SCM x, SCM slope)
+{
+  const char *me = "leaky-relu";
+  return tp_from_tensor (me, tp_leaky_relu (tp_to_tensor (me, "x", x),
+                                            (float) number_or (me, "slope", slope, 0.01)));
+}
+
+static SCM
+relu (SCM x)
+{
+  return tp_from_tensor ("relu", tp_leaky_relu (tp_to_tensor ("relu", "x", x), 0));
+}
+
+#define SIZED(function, name, argument, call)                                          \
+  static SCM function (SCM x, SCM size)                                                \
+  {                                                                                    \
+    int n = SCM_UNBNDP (size) ? 2 : (int) tp_to_int (name, argument, size, 1, 1024);   \
+    return tp_from_tensor (name, call (tp_to_tensor (name, "images", x), n));          \
+  }
+SIZED (average_pool, "average-pool", "size", tp_average_pool)
+SIZED (max_pool, "max-pool", "size", tp_max_pool)
+SIZED (upsample, "upsample", "factor", tp_upsample)
+
+static SCM
+dense (SCM x, SCM w, SCM b, SCM slope)
+{
+  const char *me = "dense";
+  return tp_from_tensor (me, tp_linear (tp_to_tensor (me, "x", x), tp_to_tensor (me, "weights", w),
+                                        tp_to_tensor_or_null (me, "bias", b),
+                                        (float) number_or (me, "slope", slope, 1)));
+}
+
+static SCM
+dsm_loss (SCM q, SCM u, SCM sigma)
+{
+  const char *me = "dsm-loss";
+  return tp_from_tensor (me, tp_dsm_loss (tp_to_tensor (me, "scaled-score", q),
+                                          tp_to_tensor (me, "noise", u),
+                                          tp_to_tensor (me, "sigma", sigma)));
+}
+
+static SCM
+adam_step (SCM w, SCM g, SCM m, SCM v, SCM step, SCM options)
+{
+  const char *me = "adam-step!";
+  if (scm_ilength (options) != 4)
+    tp_raise_argument (me, "options: expected (rate beta1 beta2 epsilon)");
+  double o[4];
+  static const char *const names[] = { "rate", "beta1", "beta2", "epsilon" };
+  for (int i = 0; i < 4; i++, options = scm_cdr (options))
+    o[i] = tp_to_double (me, names[i], scm_car (options));
+  tp_require (me, tp_adam_step (tp_to_tensor (me, "parameter", w), tp_to_tensor (me, "gradient", g),
+                                tp_to_tensor (me, "first moment", m),
+                                tp_to_tensor (me, "second moment", v),
+                                tp_to_int (me, "step", step, 1, INT64_MAX),
+                                (tp_adam_options) { o[0], o[1], o[2], o[3] }));
+  return w;
+}
+
+static SCM
+spectral_norm (SCM w, SCM u, SCM iterations)
+{
+  const char *me = "spectral-norm!";
+  double sigma = 0;
+  int count = SCM_UNBNDP (iterations) ? 1 : (int) tp_to_int (me, "iterations", iterations, 1, 1000000);
+  tp_require (me, tp_spectral_norm (tp_to_tensor (me, "weights", w), tp_to_tensor (me, "vector", u),
+                                    count, &sigma, NULL));
+  return scm_from_double (sigma);
+}
+
+static SCM
+spectral_penalty (SCM w, SCM u, SCM weight, SCM target)
+{
+  const char *me = "spectral-penalty!";
+  double sigma = 0;
+  tp_require (me, tp_spectral_penalty (tp_to_tensor (me, "weights", w),
+                                       tp_to_tensor (me, "vector", u),
+                                       tp_to_double (me, "weight", weight),
+                                       number_or (me, "target", target, 0), &sigma));
+  return scm_from_double (sigma);
+}
+
+static SCM
+convolution_norm (SCM w, SCM rows, SCM columns, SCM stride, SCM padding, SCM iterations, SCM seed)
+{
+  const char *me = "convolution-norm";
+  double norm = 0;
+  tp_require (me, tp_conv_norm (tp_to_tensor (me, "weights", w),
+                                tp_to_int (me, "rows", rows, 1, 1 << 16),
+                                tp_to_int (me, "columns", columns, 1, 1 << 16),
+                                conv_options (me, stride, padding, SCM_UNDEFINED),
+                                SCM_UNBNDP (iterations) ? 50 : (int) tp_to_int (me, "iterations", iterations, 1, 1000000),
+                                SCM_UNBNDP (seed) ? 0 : (uint64_t) tp_to_int (me, "seed", seed, 0, INT64_MAX),
+                                &norm));
+  return scm_from_double (norm);
+}
+
+void
+tp_init_nn (void)
+{
+  tp_define ("convolution", 6, 1, convolution, "images weights bias residual stride padding slope",
+             "Convolution (as networks use the word: cross-correlation) of IMAGES (N H W C) with\n"
+             "WEIGHTS (K L C O), K and L odd, at STRIDE 1 or 2 after PADDING with zeros; then BIAS\n"
+             "(O) or #f and RESIDUAL (the result's shape) or #f are added, and a leaky ReLU of\n"
+             "SLOPE (1: none; 0: ReLU) applied, in the same pass.  On the tape.\n"
+             "Example: (convolution x w b #f 1 1 0)");
+  tp_define ("convolution-adjoint", 5, 0, convolution_adjoint, "images weights shape stride padding",
+             "The adjoint of the linear part of `convolution', from its result's shape to SHAPE,\n"
+             "that of its images.\nExample: (convolution-adjoint y w '(1 64 64 3) 1 1)");
+  tp_define ("batch-normalisation", 6, 0, batch_norm, "x parameters training? decay epsilon slope",
+             "gamma (x - mean) / sqrt (var + EPSILON) + beta for each channel, the last axis, then\n"
+             "a leaky ReLU of SLOPE (1: none).  PARAMETERS: (gamma beta running-mean\n"
+             "running-variance), each (C).  TRAINING?: statistics of this batch, and running <-\n"
+             "DECAY running + (1 - DECAY) batch; else the running ones.  On the tape.\n"
+             "Example: (batch-normalisation x (list g b m v) #t 0.9 1e-5 0)");
+  tp_define ("leaky-relu", 1, 1, leaky_relu, "x slope",
+             "x where x > 0, else SLOPE (0.01) x.  On the tape.\nExample: (leaky-relu t 0.1)");
+  tp_define ("relu", 1, 0, relu, "x", "x where x > 0, else 0.  On the tape.\nExample: (relu t)");
+  tp_define ("average-pool", 1, 1, average_pool, "images size",
+             "The mean over squares of SIZE (2) by SIZE pixels of IMAGES (N H W C).  On the tape.\n"
+             "Example: (average-pool x)");
+  tp_define ("max-pool", 1, 1, max_pool, "images size",
+             "The largest in squares of SIZE (2) by SIZE pixels of IMAGES (N H W C).  On the tape.\n"
+             "Example: (max-pool x)");
+  tp_define ("upsample", 1, 1, upsample, "images factor",
+             "Each pixel of IMAGES (N H W C) repeated FACTOR (2) times each way.  On the tape.\n"
+             "Example: (upsample x)");
+  tp_define ("dense", 3, 1, dense, "x weights bias slope",
+             "x W + b for X (N I), WEIGHTS (I O), BIAS (O) or #f, then a leaky ReLU of SLOPE (1:\n"
+             "none).  On the tape.\nExample: (dense x w b 0)");
+  tp_define ("dsm-loss", 3, 0, dsm_loss, "scaled-score noise sigma",
+             "Equation 3 of the paper for each image: the mean of (u + sigma r)^2, given\n"
+             "SCALED-SCORE |sigma| r (N ...), finite also at sigma = 0, NOISE u of its shape and\n"
+             "SIGMA (N), which may be negative.  Returns (N).  On the tape.\n"
+             "Example: (tensor-mean (dsm-loss (scaled-score net x sigma) u sigma))");
+  tp_define ("adam-step!", 6, 0, adam_step, "parameter gradient m v step options",
+             "One Adam update (Kingma, Ba 2015) of PARAMETER and its moments M and V in place;\n"
+             "STEP counts from 1; OPTIONS: (rate beta1 beta2 epsilon).  Returns PARAMETER.\n"
+             "Example: (adam-step! w g m v 1 '(1e-4 0.9 0.999 1e-8))");
+  tp_define ("spectral-norm!", 2, 1, spectral_norm, "weights vector iterations",
+             "The largest singular value of WEIGHTS as a matrix (all axes but the last) x last, by\n"
+             "ITERATIONS (1) of power iteration from VECTOR (O), which is updated to go on from.\n"
+             "Example: (spectral-norm! w u 20)");
+  tp_define ("spectral-penalty!", 3, 1, spectral_penalty, "weights vector weight target",
+             "Add to the gradient of WEIGHTS that of (WEIGHT / 2) (sigma_1 - TARGET)^2 (Yoshida,\n"
+             "Miyato 2017; TARGET 0); sigma_1 by one power iteration from VECTOR, and returned.\n"
+             "Example: (spectral-penalty! w u 0.01)");
+  tp_define ("convolution-norm", 5, 2, convolution_norm,
+             "weights rows columns stride padding iterations seed",
+             "The norm of the convolution with WEIGHTS as an operator on ROWS x COLUMNS images, by\n"
+             "ITERATIONS (50) of power iteration through it and its adjoint from noise of SEED (0).\n"
+             "Example: (convolution-norm w 64 64 1 1)");
+}
