@@ -1,0 +1,103 @@
+;;; test-experiments.scm -- experiments, parameters from text, and progress.
+
+(use-modules (harness)
+             (srfi srfi-1)
+             (tempera experiments) (tempera parameters) (tempera progress))
+
+(start-tests "experiments")
+
+;;; --- Experiments -----------------------------------------------------------
+
+(define-experiment toy ((chains 8 positive? "chains in the batch")
+                        (noise 0.1 (lambda (x) (>= x 0)))
+                        (out "out/toy")
+                        (fast #f)
+                        (mass 'fourier)
+                        (sizes '(64 128)))
+  "Give the parameters back."
+  (list chains noise out fast mass sizes))
+
+(define defaults '(8 0.1 "out/toy" #f fourier (64 128)))
+
+(test-assert "an experiment" (experiment? toy))
+(test-eq "the last one" toy (last-experiment))
+(test-equal "its name" 'toy (experiment-name toy))
+(test-equal "its documentation" "Give the parameters back." (experiment-documentation toy))
+(test-equal "defaults" defaults (run-experiment toy))
+(test-equal "text is read by the type of the default"
+  '(3 2 "a=b" #t identity (1 2.5 1e-3))
+  (run-experiment toy '((chains . "3") (noise . "2") (out . "a=b") (fast . "yes")
+                        (mass . "identity") (sizes . "1,2.5,1e-3"))))
+(test-equal "values as they are"
+  '(2 0 "x" #t identity ())
+  (run-experiment toy '((chains . 2) (noise . 0) (out . "x") (fast . #t)
+                        (mass . identity) (sizes . ()))))
+(test-equal "the last setting of a name counts"
+  5 (first (run-experiment toy '((chains . "3") (chains . "5")))))
+(test-equal "booleans" '(#t #t #t #f #f #f)
+  (map (lambda (text) (fourth (run-experiment toy `((fast . ,text)))))
+       '("yes" "true" "1" "no" "false" "0")))
+(test-equal "a whole number for an integer" 8
+  (first (run-experiment toy '((chains . "8.0")))))
+
+(test-error-matching "an unknown name, and the nearest"
+  "toy: unknown parameter chians; did you mean chains?"
+  (run-experiment toy '((chians . "3"))))
+(test-error-matching "an unknown name, and all there are"
+  "known: chains noise out fast mass sizes"
+  (run-experiment toy '((temperature . "3"))))
+(for-each
+ (lambda (setting text)
+   (test-error-matching (format #f "~s" setting) text
+                        (run-experiment toy (list setting))))
+ '((chains . "x") (chains . "2.5") (chains . "-1") (chains . 2.5) (noise . "nan")
+   (noise . "+inf.0") (noise . "-0.1") (noise . "") (fast . "maybe") (fast . 1)
+   (sizes . "1,x") (mass . "") (out . 3))
+ '("toy: chains: expected an integer, got \"x\"" "chains: expected an integer, got \"2.5\""
+   "chains: expected an integer for which `positive?' holds, got -1"
+   "chains: expected an integer, got 2.5" "noise: expected a number, got \"nan\""
+   "noise: expected a number, got \"+inf.0\"" "noise: expected a number" "noise: expected a number, got \"\""
+   "fast: expected yes or no, got \"maybe\"" "fast: expected yes or no, got 1"
+   "sizes: expected numbers separated by commas" "mass: expected a name" "out: expected text, got 3"))
+(test-error-matching "not an experiment" "run-experiment: expected an experiment, got 3"
+                     (run-experiment 3))
+(test-error-matching "a default that its predicate refuses" "bad: n: expected an integer for which"
+  (let () (define-experiment bad ((n -1 positive?)) n) bad))
+(test-error-matching "a default of no type" "n: expected a number, text"
+  (let () (define-experiment bad ((n (make-vector 2))) n) bad))
+
+(test-equal "settings" '((a . "1") (b . "x=y") (c . ""))
+  (settings-from-arguments 'run '("a=1" "b=x=y" "c=")))
+(test-error-matching "no key" "run: expected key=value, got \"=1\""
+                     (settings-from-arguments 'run '("=1")))
+(test-error-matching "no value" "run: expected key=value, got \"chains\""
+                     (settings-from-arguments 'run '("chains")))
+(for-each (lambda (text)
+            (test-assert (string-append "usage has " text)
+              (string-contains (experiment-usage toy) text)))
+          '("toy: Give" "chains=8" "chains in the batch" "fast=no" "sizes=64,128"))
+(test-equal "an experiment prints"
+  "#<experiment toy chains=8 noise=0.1 out=out/toy fast=no mass=fourier sizes=64,128>"
+  (format #f "~a" toy))
+
+;;; --- The nearest name ------------------------------------------------------
+
+(define names '("run" "train" "reconstruct" "data"))
+(test-equal "nearest" '("run" "train" "reconstruct" "reconstruct" #f #f #f)
+  (map (lambda (name) (nearest-name name names))
+       '("rnu" "trian" "reconstrct" "rec" "zzzzz" "" "x")))
+
+;;; --- Progress --------------------------------------------------------------
+
+(test-equal "durations" '("0:00" "0:41" "1:05" "1:01:01")
+  (map duration-text '(0.2 41 65 3661)))
+(test-equal "nothing where there is no terminal" ""
+  (call-with-output-string
+    (lambda (port)
+      (let ((progress (make-progress "working" 3 #:port port)))
+        (progress-update! progress 1 #:text "loss 1")
+        (progress-finish! progress)))))
+(test-error-matching "a bad total" "make-progress: total: expected an integer, 0 or more, got -1"
+                     (make-progress "working" -1))
+
+(finish-tests)
