@@ -2,8 +2,19 @@
 
 (define-module (tempera))
 
-(for-each
- (lambda (name)
-   (module-use! (module-public-interface (current-module))
-                (resolve-interface `(tempera ,name))))
- '(errors experiments progress))
+(let ((face (module-public-interface (current-module))))
+  (for-each
+   (lambda (name)
+     ;; Into the interface itself, so that (use-modules ((tempera) #:select ...))
+     ;; finds it too.
+     (module-for-each (lambda (name variable) (module-add! face name variable))
+                      (resolve-interface `(tempera ,name))))
+   '(errors
+     experiments
+     files
+     operators
+     primitives
+     priors
+     progress
+     sampling
+     schedules)))
