@@ -1,6 +1,9 @@
 /* io.c -- file formats for Scheme. */
 #include "guile/binding.h"
 
+#include <string.h>
+
+#include "io/file.h"
 #include "io/nifti.h"
 #include "io/npy.h"
 #include "io/png.h"
@@ -126,6 +129,21 @@ safetensors_write (SCM path, SCM header, SCM tensors)
   return SCM_UNSPECIFIED;
 }
 
+static SCM
+save_text (SCM path, SCM text)
+{
+  static const char name[] = "save-text";
+  scm_dynwind_begin (0);
+  char *content = tp_to_string (name, "text", text);
+  scm_dynwind_free (content);
+  tp_writer writer;
+  tp_require (name, tp_writer_open (&writer, path_argument (name, path)));
+  tp_status status = tp_writer_write (&writer, content, strlen (content));
+  tp_require (name, tp_writer_close (&writer, status));
+  scm_dynwind_end ();
+  return SCM_UNSPECIFIED;
+}
+
 void
 tp_init_io (void)
 {
@@ -137,6 +155,9 @@ tp_init_io (void)
              "Write TENSOR to the NumPy file PATH, as <f4 or <c8 in C order.  PATH is replaced whole\n"
              "or left as it was.\n"
              "Example: (save-npy \"mean.npy\" mean)");
+  tp_define ("save-text", 2, 0, save_text, "path text",
+             "Write the string TEXT to the file PATH in UTF-8, whole or not at all.\n"
+             "Example: (save-text \"notes.txt\" \"gamma 0.9\\n\")");
   tp_define ("load-png", 1, 0, load_png, "path",
              "The picture in the PNG file PATH as f32 (rows columns), or (rows columns 3) when it has\n"
              "colours: the file's own numbers, 0 to 255, or to 65535 when they have 16 bits.");

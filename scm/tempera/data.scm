@@ -1,0 +1,453 @@
+;;; data.scm -- real heads to train on, and endless variations of their slices.
+;;;
+;;; Some package managers carry real MR volumes.  `data-fetch!' gathers them;
+;;; `data-add!' takes a volume of your own.  Each becomes, in the user's cache, an
+;;; upright f32 volume on the paper's intensity scale (the 99.9th percentile of
+;;; magnitude at 150) and a small JSON file about it.  Volumes are split by person,
+;;; never by slice: neighbouring slices are nearly equal.
+;;;
+;;; `random-slices' makes a batch from them: any slice in any of the three
+;;; orientations, moved, turned, scaled, in another contrast, with a smooth gain
+;;; and phase.  Item i of stream s is a function of the seed, s and i alone.
+
+(define-module (tempera data)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (srfi srfi-11)
+  #:use-module (ice-9 binary-ports)
+  #:use-module (ice-9 ftw)
+  #:use-module (ice-9 match)
+  #:use-module (ice-9 popen)
+  #:use-module (rnrs bytevectors)
+  #:use-module (tempera errors)
+  #:use-module (tempera files)
+  #:use-module (tempera primitives)
+  #:use-module (tempera streams)
+  #:export (data-folder data-fetch! data-add!
+            load-dataset dataset? dataset-scans dataset-persons dataset-split
+            scan? scan-name scan-person scan-contrast scan-licence scan-source scan-spacing
+            scan-volume
+            random-slices intensity-scale smooth-phase top-intensity))
+
+(define top-intensity
+  ;; Where the paper's scale has the 99.9th percentile of an image's magnitude.
+  150)
+
+;;; --- The cache --------------------------------------------------------------
+
+(define (data-folder)
+  "Where prepared volumes are: $XDG_CACHE_HOME/tempera/data, or the same in ~/.cache."
+  (let ((cache (getenv "XDG_CACHE_HOME")))
+    (string-append (if (and cache (absolute-file-name? cache))
+                       cache
+                       (string-append (or (getenv "HOME") "/tmp") "/.cache"))
+                   "/tempera/data")))
+
+(define (peak image)
+  ;; The 99.9th percentile of the magnitude of IMAGE.
+  (tensor->number (tensor-quantile (tensor-reshape (tensor-abs image) '(-1)) 0.999 0)))
+
+(define (intensity-scale image)
+  "IMAGE, f32 or c64 of any shape, multiplied so that the 99.9th percentile of its
+magnitude is 150: the scale on which priors are trained and noise is given."
+  (let ((top (peak image)))
+    (check-that (and (finite? top) (> top 0)) 'intensity-scale
+                "image: expected finite values with a positive 99.9th percentile, got ~a" top)
+    (tensor* image (/ top-intensity top))))
+
+(define (useful-slices volume axis)
+  ;; First and one past the last slice of VOLUME along AXIS whose tissue covers at
+  ;; least a quarter of what it covers in the fullest slice.
+  (let* ((tissue (tensor< (* 0.1 top-intensity) volume))
+         (areas (tensor->list (tensor-mean tissue (delete axis '(0 1 2)))))
+         (enough (* 1/4 (apply max areas)))
+         (useful? (lambda (area) (>= area enough))))
+    (list (list-index useful? areas)
+          (- (length areas) (list-index useful? (reverse areas))))))
+
+(define (file-name-of text)
+  ;; TEXT as a plain file name.
+  (string-map (lambda (c) (if (or (char-alphabetic? c) (char-numeric? c)) c #\-))
+              (string-downcase text)))
+
+(define* (prepare! who name volume spacing #:key person contrast licence source)
+  ;; Put VOLUME, upright, into the cache as NAME.
+  (let* ((folder (data-folder))
+         (base (string-append folder "/" (file-name-of name))))
+    (check-that (every (lambda (n) (>= n 8)) (tensor-shape volume)) who
+                "volume: expected at least 8 voxels along each axis, got shape ~a"
+                (tensor-shape volume))
+    (make-directories folder)
+    ;; Volumes are large: copies go at once, not when the collector comes by.
+    (let* ((depth (scope-open!))
+           (volume (intensity-scale volume)))
+      (save-npy (string-append base ".npy") volume)
+      (save-json (string-append base ".json")
+                 `(("name" . ,name) ("person" . ,person) ("contrast" . ,contrast)
+                   ("licence" . ,licence) ("source" . ,source)
+                   ("spacing" . ,(list->vector spacing))
+                   ("slices" . ,(list->vector
+                                 (map (lambda (axis) (list->vector (useful-slices volume axis)))
+                                      '(0 1 2))))))
+      (scope-close! depth #t))
+    name))
+
+(define* (data-add! path #:key person (name (basename path)) (contrast "unknown")
+                    (licence "unknown") (source "a user's own") (orientation #f))
+  "Prepare the volume in PATH (NIfTI, a folder of DICOM slices, npy) for training, as
+the PERSON whose head it is.  ORIENTATION, three letters, says in which directions
+the file's axes rise, slowest first, when the file itself does not; see
+`load-volume'.
+Example: (data-add! \"t1.nii.gz\" #:person \"ann\" #:contrast \"T1\" #:orientation \"LPS\")"
+  (check-that (and (string? person) (not (string-null? person))) 'data-add!
+              "person: expected a name, got ~s; data are split by person" person)
+  (let-values (((volume spacing) (load-volume path #:orientation orientation)))
+    (prepare! 'data-add! name volume spacing #:person person #:contrast contrast
+              #:licence licence #:source source)))
+
+;;; --- What package managers carry --------------------------------------------
+
+(define colin-file "/usr/share/mricron/templates/ch2.nii.gz")
+
+(define (fetch-colin!)
+  ;; Debian's mricron-data: Colin27, an average of 27 scans of one person.
+  (define (prepare file)
+    (let-values (((volume spacing) (load-volume file)))
+      (prepare! 'data-fetch! "colin27" volume spacing #:person "colin27" #:contrast "T1"
+                #:licence "BSD-3-Clause"
+                #:source "Debian package mricron-data, templates/ch2.nii.gz")))
+  (if (file-exists? colin-file)
+      (prepare colin-file)
+      (call-with-temporary-directory
+       (lambda (folder)
+         (in-folder folder
+           (lambda () (run-program 'data-fetch! "apt-get" "download" "mricron-data")))
+         (run-program 'data-fetch! "dpkg" "-x" (only-file folder ".deb") folder)
+         (prepare (string-append folder colin-file))))))
+
+(define (in-folder folder thunk)
+  (let ((before (getcwd)))
+    (dynamic-wind (lambda () (chdir folder)) thunk (lambda () (chdir before)))))
+
+(define (only-file folder suffix)
+  (match (scandir folder (lambda (name) (string-suffix? suffix name)))
+    ((name) (string-append folder "/" name))
+    (names (complain 'data-fetch! "expected one file *~a, got ~a" suffix (length names)))))
+
+(define (call-with-npm-package package procedure)
+  ;; Call PROCEDURE with the folder of the unpacked npm PACKAGE, "name@version".
+  (call-with-temporary-directory
+   (lambda (folder)
+     (in-folder folder (lambda () (run-program 'data-fetch! "npm" "pack" package)))
+     (run-program 'data-fetch! "tar" "-xzf" (only-file folder ".tgz") "-C" folder)
+     (procedure (string-append folder "/package")))))
+
+(define (fetch-brainbrowser!)
+  ;; npm's brainbrowser: two T1 scans of one person, as raw bytes and a JSON header.
+  (call-with-npm-package
+   "brainbrowser@2.3.0"
+   (lambda (package)
+     (for-each
+      (lambda (number)
+        (let* ((base (format #f "~a/examples/models/structural~a.mnc" package number))
+               (volume (load-minc (string-append base ".header.gz")
+                                  (string-append base ".raw.gz"))))
+          (prepare! 'data-fetch! (format #f "brainbrowser-~a" number) volume '(1.0 1.0 1.0)
+                    #:person "brainbrowser" #:contrast "T1" #:licence "AGPL-3.0"
+                    #:source (format #f "npm package brainbrowser 2.3.0, structural~a.mnc"
+                                     number))))
+      '(1 2)))))
+
+(define (load-minc header-file raw-file)
+  ;; BrainBrowser's form of MINC: bytes, and a JSON header with the axes' names in
+  ;; order, lengths and steps.  An npy header makes the bytes a file we can read.
+  (call-with-temporary-directory
+   (lambda (folder)
+     (let ((header-copy (string-append folder "/header.json.gz"))
+           (raw-copy (string-append folder "/raw.gz"))
+           (bytes (string-append folder "/raw"))
+           (array (string-append folder "/raw.npy")))
+       (copy-file header-file header-copy)
+       (copy-file raw-file raw-copy)
+       (run-program 'data-fetch! "gzip" "-d" header-copy raw-copy)
+       (let* ((header (load-json (string-append folder "/header.json")))
+              (axes (vector->list (assoc-ref header "order")))
+              (field (lambda (axis key) (assoc-ref (assoc-ref header axis) key))))
+         (call-with-output-file array
+           (lambda (port)
+             (put-bytevector port (npy-header "|u1" (map (lambda (axis)
+                                                           (field axis "space_length"))
+                                                         axes)))
+             (put-bytevector port (call-with-input-file bytes get-bytevector-all #:binary #t)))
+           #:binary #t)
+         (load-volume array #:orientation
+                      (list->string
+                       (map (lambda (axis)
+                              (match (list axis (positive? (field axis "step")))
+                                (("xspace" #t) #\R) (("xspace" #f) #\L)
+                                (("yspace" #t) #\A) (("yspace" #f) #\P)
+                                (("zspace" #t) #\S) (("zspace" #f) #\I)))
+                            axes))))))))
+
+(define (npy-header descr shape)
+  ;; The head of an npy file, version 1.
+  (let* ((text (format #f "{'descr': '~a', 'fortran_order': False, 'shape': (~a), }\n"
+                       descr (string-join (map number->string shape) ", ")))
+         (length (string-length text)))
+    (string->bytevector*
+     (string-append "\x93NUMPY\x01\x00" (string (integer->char (modulo length 256))
+                                                (integer->char (quotient length 256)))
+                    text))))
+
+(define (string->bytevector* text)
+  ;; Characters below 256 as bytes.
+  (u8-list->bytevector (map char->integer (string->list text))))
+
+(define* (data-fetch! #:key (log (const #t)))
+  "Fetch and prepare what this machine's package managers carry: Colin27 from Debian's
+mricron-data, and two scans of another person from npm's brainbrowser where npm is
+present.  LOG is called with a line of text about each.  Returns the names of the
+scans prepared; one that cannot be had is logged and skipped."
+  (define (try name ready? fetch!)
+    (cond ((not ready?) (log (format #f "~a: skipped, npm is not installed" name)) '())
+          (else
+           (catch 'tempera-error
+             (lambda () (fetch!) (log (format #f "~a: prepared" name)) (list name))
+             (lambda (key . arguments)
+               (log (format #f "~a: skipped, ~a" name
+                            (string-trim-right (error-text key arguments))))
+               '())))))
+  (append (try "colin27" #t fetch-colin!)
+          (try "brainbrowser" (program-exists? "npm") fetch-brainbrowser!)))
+
+;;; --- Datasets ---------------------------------------------------------------
+
+(define-record-type <scan>
+  (make-scan name person contrast licence source spacing ranges volume)
+  scan?
+  (name scan-name)
+  (person scan-person)
+  (contrast scan-contrast)
+  (licence scan-licence)
+  (source scan-source)
+  (spacing scan-spacing)
+  (ranges scan-ranges)                  ; per axis, first useful slice and one past the last
+  (volume scan-volume))
+
+(set-record-type-printer! <scan>
+  (lambda (scan port)
+    (format port "#<scan ~a of ~a, ~a, ~a>" (scan-name scan) (scan-person scan)
+            (scan-contrast scan) (tensor-shape (scan-volume scan)))))
+
+(define-record-type <dataset>
+  (make-dataset scans)
+  dataset?
+  (scans dataset-scans))
+
+(set-record-type-printer! <dataset>
+  (lambda (dataset port)
+    (format port "#<dataset ~a scans of ~a persons>" (length (dataset-scans dataset))
+            (length (dataset-persons dataset)))))
+
+(define (dataset-persons dataset)
+  "The names of the persons in DATASET."
+  (delete-duplicates (map scan-person (dataset-scans dataset))))
+
+(define (load-scan base)
+  (let* ((about (load-json (string-append base ".json")))
+         (volume (load-npy (string-append base ".npy")))
+         (field (lambda (key)
+                  (or (assoc-ref about key)
+                      (complain 'load-dataset "~a.json: ~a is missing" base key)))))
+    (check-that (= 3 (length (tensor-shape volume))) 'load-dataset
+                "~a.npy: expected a volume of three axes, got shape ~a" base
+                (tensor-shape volume))
+    (make-scan (field "name") (field "person") (field "contrast") (field "licence")
+               (field "source") (vector->list (field "spacing"))
+               (map vector->list (vector->list (field "slices"))) volume)))
+
+(define* (load-dataset #:key (folder (data-folder)))
+  "All prepared volumes in FOLDER, in memory; see `data-fetch!' and `data-add!'.
+Example: (dataset-split (load-dataset) \"colin27\")"
+  (let ((names (or (scandir folder (lambda (name) (string-suffix? ".json" name))) '())))
+    (check-that (pair? names) 'load-dataset
+                "~a: no prepared volumes; `tempera data' fetches some" folder)
+    (make-dataset (map (lambda (name)
+                         (load-scan (string-append folder "/" (string-drop-right name 5))))
+                       names))))
+
+(define (dataset-split dataset . persons)
+  "Two values: DATASET without PERSONS, and only them.
+Example: (dataset-split (load-dataset) \"colin27\")"
+  (for-each (lambda (person)
+              (check-that (member person (dataset-persons dataset)) 'dataset-split
+                          "persons: expected some of ~a, got ~s" (dataset-persons dataset) person))
+            persons)
+  (let-values (((held-out others) (partition (lambda (scan) (member (scan-person scan) persons))
+                                             (dataset-scans dataset))))
+    (values (make-dataset others) (make-dataset held-out))))
+
+;;; --- Variations -------------------------------------------------------------
+
+(define draws-per-image 64)
+
+(define (uniform-source numbers)
+  ;; A procedure of LOW and HIGH that gives the next of NUMBERS, uniform on (0, 1),
+  ;; as a number between them.
+  (lambda (low high)
+    (let ((u (car numbers)))
+      (set! numbers (cdr numbers))
+      (+ low (* u (- high low))))))
+
+(define (choose u items)
+  (list-ref items (min (1- (length items)) (inexact->exact (floor (u 0 (length items)))))))
+
+(define (log-uniform u low high)
+  (exp (u (log low) (log high))))
+
+(define (random-map u rows columns size fit)
+  ;; An affine map from SIZE x SIZE pixels to a slice of ROWS x COLUMNS, and how many
+  ;; samples a pixel it needs.  With probability FIT the field of view holds the
+  ;; whole slice; else pixels are about the slice's own and the view is cropped or
+  ;; padded.  A third of the latter keep the slice's pixels, and so its noise.
+  (let* ((whole? (< (u 0 1) fit))
+         (native? (and (< (u 0 1) 1/3) (not whole?)))
+         (zoom (log-uniform u 0.7 1.3))
+         (step (cond (whole? (* (/ (max rows columns) size) (log-uniform u 0.85 1.25)))
+                     (native? 1.0)
+                     (else zoom)))
+         (turn (* (/ (acos -1) 180) (u -30 30)))
+         (angle (if native? 0.0 turn))
+         (mirror-rows (if (< (u 0 1) 1/4) -1 1))
+         (mirror-columns (if (< (u 0 1) 1/2) -1 1))
+         (center (/ (1- size) 2))
+         (free (lambda (extent) (/ (abs (- extent (* step size))) 2)))
+         (a (* step mirror-rows (cos angle)))
+         (b (* step mirror-columns (- (sin angle))))
+         (c (* step mirror-rows (sin angle)))
+         (d (* step mirror-columns (cos angle)))
+         (place (lambda (extent along across)
+                  ;; The first pixel's place when the view's centre is at random.
+                  (let ((at (- (+ (/ (1- extent) 2) (* (u -1 1) (free extent)))
+                               (* center (+ along across)))))
+                    (if native? (round at) at)))))
+    (values (list a b (place rows a b) c d (place columns c d))
+            (max 1 (min 4 (inexact->exact (ceiling (- step 0.35))))))))
+
+(define (random-slice u scan size fit)
+  ;; (1 SIZE SIZE) of SCAN, on the volume's own intensities.
+  (let* ((axis (choose u '(0 0 0 1 2)))
+         (range (list-ref (scan-ranges scan) axis))
+         (thickness (choose u '(1 1 1 2 3)))
+         (slices (list-ref (tensor-shape (scan-volume scan)) axis))
+         (first-slice (min (- slices thickness)
+                           (inexact->exact (floor (u (first range) (second range))))))
+         (slab (tensor-transpose
+                (tensor-slice (scan-volume scan) axis first-slice (+ first-slice thickness))
+                (cons axis (delete axis '(0 1 2))))))
+    (match (tensor-shape slab)
+      ((_ rows columns)
+       (let-values (((map samples) (random-map u rows columns size fit)))
+         (tensor-reshape (image-resample slab map size size samples) (list 1 size size)))))))
+
+(define tone-top 180)                   ; the intensity of the last knot
+(define tone-steps 12)
+
+(define (random-tone u)
+  ;; The knots of a curve that makes another contrast of a T1 head: as it is, with a
+  ;; gamma, bent by a few low cosines (grey and white matter may change places, as
+  ;; in proton density), or falling (as in T2).  Air stays dark, and where it is the
+  ;; curve is not steep: its noise must stay what it was.
+  (let* ((kind (u 0 1))
+         (gamma (log-uniform u 0.7 2))
+         (bend (u 0.05 0.4))
+         (waves (map-in-order (lambda (j) (/ (u -1 1) (sqrt j))) '(1 2 3 4 5)))
+         (wave (lambda (t)
+                 (* bend (fold (lambda (j amplitude sum)
+                                 (+ sum (* amplitude (cos (* (acos -1) j t)))))
+                               0 '(1 2 3 4 5) waves))))
+         (tissue (lambda (t) (min 1 (* 4 t)))))
+    (map (lambda (k)
+           (let ((t (/ k tone-steps)))
+             (* tone-top
+                (max 0
+                     (cond ((< kind 0.2) t)
+                           ((< kind 0.4) (expt t gamma))
+                           ((< kind 0.85) (+ t (* (tissue t) (wave t))))
+                           (else (* (tissue t) (+ 1 (* -0.8 t) (wave t)))))))))
+         (iota (1+ tone-steps)))))
+
+(define (phase-coefficients u)
+  ;; For `image-modulate': 3 x 3 pairs of log gain and phase, of low order.
+  (concatenate
+   (map-in-order (match-lambda
+                   (0 (let ((pi (acos -1))) (list 0 (u (- pi) pi))))
+                   (1 (let ((gain (u -0.2 0.2))) (list gain (u -1.5 1.5))))
+                   (2 (let ((gain (u -0.1 0.1))) (list gain (u -0.7 0.7))))
+                   (_ (list 0 0)))
+                 '(0 1 2 1 2 3 2 3 4))))    ; p + q
+
+(define (coefficients->tensor lists)
+  (complex-view (list->tensor (concatenate lists) (list (length lists) 3 3 2))))
+
+(define* (random-slices dataset count size #:key (seed 0) (stream 0) (fit 0.3))
+  "A batch of COUNT complex images, c64 (COUNT SIZE SIZE), made from slices of DATASET
+chosen, moved, turned, scaled, and given another contrast, gain and phase at random;
+the 99.9th percentile of magnitude is at 150 times a factor from 0.7 to 1.3 (lower
+where there is hardly any tissue).  FIT is the share of images whose field of view
+holds the whole slice; in the others a pixel is 0.7 to 1.3 of the slice's.  Persons
+are drawn evenly.  The same SEED and STREAM (a training step's number, say) give the
+same bits.
+Example: (random-slices (load-dataset) 16 128 #:seed 1 #:stream step)"
+  (check-that (dataset? dataset) 'random-slices "dataset: expected a dataset, got ~s" dataset)
+  (check-that (and (exact-integer? count) (> count 0)) 'random-slices
+              "count: expected a positive integer, got ~s" count)
+  (check-that (and (exact-integer? size) (<= 8 size 4096)) 'random-slices
+              "size: expected an integer from 8 to 4096, got ~s" size)
+  (check-that (and (real? fit) (<= 0 fit 1)) 'random-slices
+              "fit: expected a number from 0 to 1, got ~s" fit)
+  (check-seed 'random-slices seed)
+  (let* ((draws (tensor->list (random-uniform (list count draws-per-image) seed
+                                              (random-stream 'slices stream))))
+         (sources (let loop ((k 0) (draws draws))
+                    (if (= k count)
+                        '()
+                        (cons (uniform-source (take draws draws-per-image))
+                              (loop (1+ k) (drop draws draws-per-image))))))
+         (persons (dataset-persons dataset))
+         (pick (lambda (u)
+                 (let ((person (choose u persons)))
+                   (choose u (filter (lambda (scan) (equal? person (scan-person scan)))
+                                     (dataset-scans dataset))))))
+         (slices (tensor-concatenate
+                  (map-in-order (lambda (u) (random-slice u (pick u) size fit)) sources)
+                  0))
+         (knots (list->tensor (append-map random-tone sources) (list count (1+ tone-steps))))
+         (toned (image-tone slices knots tone-top))
+         (images (image-modulate toned (coefficients->tensor
+                                        (map phase-coefficients sources))))
+         (peaks (tensor-quantile (tensor-reshape (tensor-abs images) (list count -1)) 0.999 1))
+         (factors (map-in-order
+                   (lambda (u peak)
+                     (/ (* top-intensity (u 0.7 1.3)) (max peak (/ top-intensity 2))))
+                   sources (tensor->list peaks))))
+    (tensor* images (list->tensor factors (list count 1 1)))))
+
+(define* (smooth-phase image #:key (seed 0))
+  "The magnitude image IMAGE, f32 (H W), as c64 with a smooth random phase, as coils and
+field inhomogeneity give it.  The same SEED gives the same phase.
+Example: (smooth-phase (intensity-scale (load-image \"brain.png\")) #:seed 1)"
+  (check-seed 'smooth-phase seed)
+  (match (tensor-shape image)
+    ((rows columns)
+     (let* ((u (uniform-source (tensor->list (random-uniform (list draws-per-image) seed
+                                                             (random-stream 'phase)))))
+            (phase-only (let loop ((pairs (phase-coefficients u)))
+                          (match pairs
+                            (() '())
+                            ((gain phase . rest) (cons* 0 phase (loop rest)))))))
+       (tensor-reshape (image-modulate (tensor-reshape image (list 1 rows columns))
+                                       (coefficients->tensor (list phase-only)))
+                       (list rows columns))))
+    (shape (complain 'smooth-phase "image: expected (rows columns), got shape ~a" shape))))

@@ -1,0 +1,296 @@
+;;; files.scm -- tensors in files: npy, NIfTI, DICOM, PNG, safetensors.
+;;;
+;;; The bytes are read and written in C (src/io); here is what is convenient, the
+;;; JSON of safetensors, and DICOM by way of Debian's dcm2niix.  Every writer
+;;; replaces its file whole or leaves it as it was.
+
+(define-module (tempera files)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-11)
+  #:use-module (ice-9 ftw)
+  #:use-module (ice-9 match)
+  #:use-module (ice-9 textual-ports)
+  #:use-module (tempera errors)
+  #:use-module (tempera primitives)
+  #:autoload (json parser) (json-string->scm)
+  #:autoload (json builder) (scm->json-string)
+  #:re-export (load-npy save-npy load-png save-text)
+  #:export (save-png load-nifti load-dicom load-image load-volume
+            load-safetensors save-safetensors
+            load-json save-json
+            make-directories call-with-temporary-directory run-program program-exists?))
+
+;;; --- Folders, programs and text ---------------------------------------------
+
+(define (make-directories path)
+  "Make the folder PATH and those that hold it, where they are missing.
+Example: (make-directories \"out/demo/slice-1\")"
+  (unless (or (string-null? path) (file-exists? path))
+    (make-directories (dirname path))
+    (catch 'system-error
+      (lambda () (mkdir path))
+      (lambda (key . arguments)
+        (unless (file-exists? path)
+          (complain 'make-directories "~a: ~a" path
+                    (strerror (system-error-errno (cons key arguments)))))))))
+
+(define (remove-tree path)
+  (file-system-fold (const #t)
+                    (lambda (file stat result) (delete-file file))
+                    (const #t)
+                    (lambda (folder stat result) (rmdir folder))
+                    (const #t)
+                    (const #t)
+                    #t path))
+
+(define (call-with-temporary-directory procedure)
+  "Call PROCEDURE with the name of a fresh folder, which is removed with all it
+holds when PROCEDURE returns or raises."
+  (let ((folder (mkdtemp (string-append (or (getenv "TMPDIR") "/tmp") "/tempera-XXXXXX"))))
+    (dynamic-wind
+      (const #t)
+      (lambda () (procedure folder))
+      (lambda () (when (file-exists? folder) (remove-tree folder))))))
+
+(define (program-exists? name)
+  "True if a program NAME can be run."
+  (and (search-path (parse-path (or (getenv "PATH") "")) name) #t))
+
+(define (run-program who program . arguments)
+  "Run PROGRAM with ARGUMENTS, its output to nowhere.  It is an error of WHO (a
+symbol) that names the program if that is missing or fails."
+  (check-that (program-exists? program) who
+              "the program ~a is needed and is not installed" program)
+  (let* ((nowhere (open-output-file "/dev/null"))
+         (status (with-error-to-port nowhere
+                   (lambda ()
+                     (with-output-to-port nowhere
+                       (lambda () (apply system* program arguments)))))))
+    (close-port nowhere)
+    (check-that (zero? status) who "~a ~a failed" program (string-join arguments " "))))
+
+(define (save-json path value)
+  "Write VALUE to the file PATH as JSON: alists with string keys are objects,
+vectors are lists; numbers may be exact, and infinite ones become null."
+  (save-text path (string-append (scm->json-string (plain value) #:pretty #t) "\n")))
+
+(define (plain value)
+  ;; VALUE as guile-json writes it: no fractions, no infinities.
+  (cond ((and (real? value) (not (and (rational? value) (finite? value)))) 'null)
+        ((exact-integer? value) value)
+        ((real? value) (exact->inexact value))
+        ((vector? value) (vector-map-in-order plain value))
+        ((pair? value) (map (lambda (entry) (cons (car entry) (plain (cdr entry)))) value))
+        (else value)))
+
+(define (vector-map-in-order procedure vector)
+  (list->vector (map-in-order procedure (vector->list vector))))
+
+(define (load-json path)
+  "What the JSON file PATH holds: alists with string keys, vectors, numbers."
+  (check-that (file-exists? path) 'load-json "~a: no such file" path)
+  (parse-json 'load-json path (call-with-input-file path get-string-all #:encoding "UTF-8")))
+
+;;; --- Pictures ---------------------------------------------------------------
+
+(define* (save-png path tensor #:key (low 0) (high 1) (bits 8))
+  "Write TENSOR, f32 (rows columns) or (rows columns 3), to the PNG file PATH with
+LOW black and HIGH white, clipped outside; BITS a channel: 8 or 16.
+Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
+  (write-png path tensor low high bits))
+
+;;; --- Volumes ----------------------------------------------------------------
+
+(define (load-nifti path)
+  "The volume in the NIfTI-1 file PATH (.nii, .nii.gz) as f32, its slowest axis
+first, with the file's slope and intercept applied.  Two values follow it: the
+millimetres between voxels along each axis, and three letters for the directions
+in which the last three axes rise, such as \"SAR\" (superior, anterior, right),
+or \"???\" where the file does not say."
+  (apply values (read-nifti path)))
+
+(define (load-dicom path)
+  "The DICOM file PATH, or the series in the folder PATH, by the program dcm2niix,
+with the values of `load-nifti'.  A single slice has one voxel on its first axis."
+  (check-that (file-exists? path) 'load-dicom "~a: no such file" path)
+  (call-with-temporary-directory
+   (lambda (folder)
+     (run-program 'load-dicom "dcm2niix" "-b" "n" "-z" "n" "-f" "volume"
+                  "-s" (if (file-is-directory? path) "n" "y") "-o" folder path)
+     (match (scandir folder (lambda (name) (string-suffix? ".nii" name)))
+       ((file) (load-nifti (string-append folder "/" file)))
+       (() (complain 'load-dicom "~a: no DICOM images" path))
+       (files (complain 'load-dicom "~a: expected one series, got ~a" path (length files)))))))
+
+(define upright
+  ;; Slowest axis down to the feet, rows down to the back, columns to the
+  ;; patient's left: slices along any axis look as radiologists show them.
+  "IPL")
+
+(define (opposite letter)
+  (cdr (assv letter '((#\L . #\R) (#\R . #\L) (#\A . #\P) (#\P . #\A) (#\I . #\S) (#\S . #\I)))))
+
+(define (turn-upright volume spacing orientation)
+  ;; VOLUME and SPACING in the order and direction of `upright'.
+  (let* ((letters (string->list orientation))
+         (axis-of (lambda (letter)
+                    (or (list-index (lambda (l) (memv l (list letter (opposite letter)))) letters)
+                        (complain 'load-volume "orientation: expected three letters, one of each \
+of LR, AP and IS, got ~a" orientation))))
+         (axes (map axis-of (string->list upright))))
+    (values (image-reorient volume axes
+                            (map (lambda (axis letter) (not (eqv? (list-ref letters axis) letter)))
+                                 axes (string->list upright)))
+            (map (lambda (axis) (list-ref spacing axis)) axes))))
+
+(define (extension path)
+  (find (lambda (suffix) (string-suffix? suffix (string-downcase path)))
+        '(".nii.gz" ".nii" ".hdr" ".img" ".dcm" ".ima" ".npy" ".png")))
+
+(define* (load-volume path #:key (orientation #f))
+  "The volume in PATH (NIfTI, a folder of DICOM slices, npy) as f32 (slices rows
+columns), turned so that slices go from head to feet, rows from front to back,
+columns from the patient's right to left.  The second value is the millimetres
+between voxels.  ORIENTATION, three letters, overrides what the file says of the
+directions in which its axes rise, slowest first; npy files say nothing and are
+taken as they are without it."
+  (define (finish volume spacing from-file)
+    (check-that (= 3 (length (tensor-shape volume))) 'load-volume
+                "~a: expected a volume of three axes, got shape ~a" path (tensor-shape volume))
+    (let ((letters (or orientation from-file)))
+      (if (string=? letters "???")
+          (values volume spacing)
+          (begin
+            (check-that (= 3 (string-length letters)) 'load-volume
+                        "orientation: expected three letters, got ~s" letters)
+            (turn-upright volume spacing letters)))))
+  (cond ((member (extension path) '(".nii.gz" ".nii" ".hdr" ".img"))
+         (call-with-values (lambda () (load-nifti path)) finish))
+        ((equal? (extension path) ".npy") (finish (load-npy path) '(1.0 1.0 1.0) "???"))
+        (else (call-with-values (lambda () (load-dicom path)) finish))))
+
+(define (load-image path)
+  "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .nii,
+.nii.gz, .dcm, or a folder of DICOM slices.  A single slice of a volume comes as
+(rows columns); the numbers are the file's own.
+Example: (load-image \"brain_010.dcm\")"
+  (check-that (string? path) 'load-image "path: expected a string, got ~s" path)
+  (check-that (file-exists? path) 'load-image "~a: no such file" path)
+  (let ((kind (extension path)))
+    (cond ((equal? kind ".npy") (load-npy path))
+          ((equal? kind ".png") (load-png path))
+          ((or kind (file-is-directory? path))
+           (let ((volume (load-volume path)))
+             (match (tensor-shape volume)
+               ((1 rows columns) (tensor-reshape volume (list rows columns)))
+               (_ volume))))
+          (else (complain 'load-image "~a: expected .npy, .png, .nii, .nii.gz, .dcm or a folder \
+of DICOM slices" path)))))
+
+;;; --- safetensors ------------------------------------------------------------
+
+(define (json-depth text)
+  ;; How deep TEXT nests, without the recursion that a hostile one would cost.
+  (let loop ((i 0) (depth 0) (deepest 0) (quoted? #f))
+    (if (= i (string-length text))
+        deepest
+        (let ((c (string-ref text i)))
+          (cond ((and quoted? (char=? c #\\))
+                 (loop (min (+ i 2) (string-length text)) depth deepest #t))
+                ((char=? c #\") (loop (1+ i) depth deepest (not quoted?)))
+                (quoted? (loop (1+ i) depth deepest #t))
+                ((memv c '(#\[ #\{)) (loop (1+ i) (1+ depth) (max deepest (1+ depth)) #f))
+                ((memv c '(#\] #\})) (loop (1+ i) (1- depth) deepest #f))
+                (else (loop (1+ i) depth deepest #f)))))))
+
+(define (parse-json who path text)
+  (check-that (<= (json-depth text) 32) who "~a: JSON nested deeper than 32" path)
+  (catch #t
+    (lambda () (json-string->scm text))
+    (lambda _ (complain who "~a: its JSON is not understood" path))))
+
+(define (check-entry path name entry bytes)
+  ;; (NAME BEGIN END SHAPE), if ENTRY describes f32 numbers inside BYTES.
+  (define (length? n) (and (exact-integer? n) (<= 0 n bytes)))
+  (define (field key) (and (list? entry) (assoc-ref entry key)))
+  (let ((type (field "dtype")) (shape (field "shape")) (offsets (field "data_offsets")))
+    (check-that (equal? type "F32") 'load-safetensors
+                "~a: ~a: expected numbers of type F32, got ~a" path name type)
+    (match (list shape offsets)
+      (((? vector? shape) #((? length? begin) (? length? end)))
+       (let ((shape (vector->list shape)))
+         (check-that (and (every length? shape)
+                          (= (- end begin) (* 4 (apply * shape))))
+                     'load-safetensors "~a: ~a: shape ~a does not fill bytes ~a to ~a"
+                     path name shape begin end)
+         (list name begin end shape)))
+      (_ (complain 'load-safetensors "~a: ~a: expected a shape and two offsets inside ~a bytes"
+                   path name bytes)))))
+
+(define (load-safetensors path)
+  "The tensors in the safetensors file PATH as a list of (name . tensor), in the
+order of their bytes; the second value is its metadata, a list of (key . text).
+All must be F32, and fill the file without gap or overlap.
+Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weights\")"
+  (let* ((header+bytes (catch 'decoding-error
+                         (lambda () (safetensors-header path))
+                         (lambda _ (complain 'load-safetensors
+                                             "~a: its header is not UTF-8" path))))
+         (bytes (cdr header+bytes))
+         (header (parse-json 'load-safetensors path (car header+bytes))))
+    (check-that (and (list? header) (every pair? header)) 'load-safetensors
+                "~a: expected a JSON object as header" path)
+    (let* ((metadata (or (assoc-ref header "__metadata__") '()))
+           (entries (sort (map (lambda (entry)
+                                 (check-entry path (car entry) (cdr entry) bytes))
+                               (alist-delete "__metadata__" header))
+                          (lambda (a b) (< (cadr a) (cadr b))))))
+      (check-that (and (list? metadata)
+                       (every (lambda (m) (and (pair? m) (string? (cdr m)))) metadata))
+                  'load-safetensors "~a: expected metadata of strings" path)
+      (let ((names (map car entries)))
+        (check-that (= (length names) (length (delete-duplicates names))) 'load-safetensors
+                    "~a: a name appears twice" path))
+      (check-that (= bytes (fold (lambda (entry at)
+                                   (check-that (= at (cadr entry)) 'load-safetensors
+                                               "~a: ~a: gap or overlap at byte ~a"
+                                               path (car entry) at)
+                                   (caddr entry))
+                                 0 entries))
+                  'load-safetensors "~a: ~a bytes follow the header, more than it names"
+                  path bytes)
+      (values (map (match-lambda
+                     ((name begin _ shape)
+                      (cons name (safetensors-read path begin shape))))
+                   entries)
+              metadata))))
+
+(define* (save-safetensors path tensors #:key (metadata '()))
+  "Write TENSORS, a list of (name . tensor) of f32, and METADATA, a list of
+(key . text), to the safetensors file PATH.
+Example: (save-safetensors \"w.safetensors\" `((\"weights\" . ,w))
+                           #:metadata '((\"experiment\" . \"train-brain\")))"
+  (define (text-key? entry) (and (pair? entry) (string? (car entry))))
+  (check-that (and (list? tensors) (every text-key? tensors)) 'save-safetensors
+              "tensors: expected a list of (name . tensor), got ~s" tensors)
+  (check-that (and (list? metadata) (every text-key? metadata)
+                   (every string? (map cdr metadata)))
+              'save-safetensors "metadata: expected a list of (key . text), got ~s" metadata)
+  (let ((names (map car tensors)))
+    (check-that (= (length names) (length (delete-duplicates names))) 'save-safetensors
+                "tensors: a name appears twice in ~s" names)
+    (check-that (not (member "__metadata__" names)) 'save-safetensors
+                "tensors: the name __metadata__ is the format's own"))
+  (let loop ((rest tensors) (at 0) (entries '()))
+    (match rest
+      (() (safetensors-write
+           path
+           (scm->json-string (append (if (null? metadata) '() `(("__metadata__" . ,metadata)))
+                                     (reverse entries)))
+           (map cdr tensors)))
+      (((name . tensor) . rest)
+       (let* ((shape (tensor-shape tensor)) (end (+ at (* 4 (apply * shape)))))
+         (loop rest end
+               (cons `(,name . (("dtype" . "F32") ("shape" . ,(list->vector shape))
+                                ("data_offsets" . ,(vector at end))))
+                     entries)))))))
