@@ -58,10 +58,10 @@ magnitude is 150: the scale on which priors are trained and noise is given."
 
 (define (useful-slices volume axis)
   ;; First and one past the last slice of VOLUME along AXIS whose tissue covers at
-  ;; least a quarter of what it covers in the fullest slice.
+  ;; least 0.4 of what it covers in the fullest slice: no air, and little neck.
   (let* ((tissue (tensor< (* 0.1 top-intensity) volume))
          (areas (tensor->list (tensor-mean tissue (delete axis '(0 1 2)))))
-         (enough (* 1/4 (apply max areas)))
+         (enough (* 0.4 (apply max areas)))
          (useful? (lambda (area) (>= area enough))))
     (list (list-index useful? areas)
           (- (length areas) (list-index useful? (reverse areas))))))
@@ -361,7 +361,7 @@ Example: (dataset-split (load-dataset) \"colin27\")"
   ;; curve is not steep: its noise must stay what it was.
   (let* ((kind (u 0 1))
          (gamma (log-uniform u 0.7 2))
-         (bend (u 0.05 0.4))
+         (bend (u 0.05 0.3))
          (waves (map-in-order (lambda (j) (/ (u -1 1) (sqrt j))) '(1 2 3 4 5)))
          (wave (lambda (t)
                  (* bend (fold (lambda (j amplitude sum)
@@ -373,7 +373,7 @@ Example: (dataset-split (load-dataset) \"colin27\")"
              (* tone-top
                 (max 0
                      (cond ((< kind 0.2) t)
-                           ((< kind 0.4) (expt t gamma))
+                           ((< kind 0.45) (expt t gamma))
                            ((< kind 0.85) (+ t (* (tissue t) (wave t))))
                            (else (* (tissue t) (+ 1 (* -0.8 t) (wave t)))))))))
          (iota (1+ tone-steps)))))

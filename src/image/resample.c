@@ -95,7 +95,7 @@ tp_resample (const tp_tensor *slab, const double map[6], int64_t rows, int64_t c
   if (out)
     {
       job j = { slab, map, samples, columns, tp_f32 (out) };
-      tp_parallel_for (rows, 32, resample_rows, &j);
+      tp_parallel_for (rows, 128, resample_rows, &j);
     }
   return out;
 }

@@ -1,6 +1,8 @@
 /* tone.c -- tone curves by splines. */
 #include "image/tone.h"
 
+#include <math.h>
+
 #include "core/threads.h"
 
 typedef struct {
@@ -16,7 +18,7 @@ curve_at (const float *knots, int64_t k, float top, float x)
   if (!(x > 0.0f))
     return knots[0];
   if (x >= top)
-    return knots[k - 1] * (x / top);
+    return knots[k - 1] * (1.0f + logf (x / top));
   float place = x / top * (float) (k - 1);
   int64_t i = (int64_t) place;
   if (i > k - 2)
