@@ -22,10 +22,10 @@ tp_from_tensor (const char *procedure, tp_tensor *t)
 {
   if (!t)
     tp_raise (procedure);
-  /* Inside a scope memory goes back without the collector's help. */
+  /* Inside a scope memory goes back without the collector's help; a view of a
+   * large volume keeps it, but did not allocate it. */
   if (tp_scope_depth () == 0)
-    /* A view of a large volume keeps it, but did not allocate it. */
-  scm_gc_register_allocation ((size_t) tp_tensor_count (t) * tp_dtype_size (t->dtype));
+    scm_gc_register_allocation ((size_t) tp_tensor_count (t) * tp_dtype_size (t->dtype));
   return scm_make_foreign_object_1 (tensor_type, t);
 }
 
