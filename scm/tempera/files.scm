@@ -93,11 +93,17 @@ vectors are lists; numbers may be exact, and infinite ones become null."
 
 ;;; --- Pictures ---------------------------------------------------------------
 
-(define* (save-png path tensor #:key (low 0) (high 1) (bits 8))
+(define* (save-png path tensor #:key (low 0) (high #f) (bits 8))
   "Write TENSOR, f32 (rows columns) or (rows columns 3), to the PNG file PATH with
-LOW black and HIGH white, clipped outside; BITS a channel: 8 or 16.
+LOW black and HIGH white, clipped outside; HIGH is the greatest value unless given.
+BITS a channel: 8 or 16.
 Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
-  (write-png path tensor low high bits))
+  (check-that (tensor? tensor) 'save-png "tensor: expected a tensor, got ~s" tensor)
+  (write-png path tensor low
+             (or high
+                 (let ((greatest (tensor->number (tensor-max tensor))))
+                   (if (and (finite? greatest) (> greatest low)) greatest (+ low 1))))
+             bits))
 
 ;;; --- Volumes ----------------------------------------------------------------
 

@@ -1,0 +1,237 @@
+;;; figures.scm -- pictures with labels: panels in rows, colour maps, colour bars.
+;;;
+;;; Drawn with cairo through guile-cairo, since good text is a library's work.  A
+;;; panel is an image with a title, limits and colours; `save-figure' lays panels
+;;; out, and `posterior-panels' is the figure of a reconstruction.
+
+(define-module (tempera figures)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (rnrs bytevectors)
+  #:use-module (srfi srfi-4)
+  #:use-module (tempera errors)
+  #:use-module (tempera images)
+  #:use-module (tempera primitives)
+  #:autoload (cairo) (cairo-image-surface-create cairo-image-surface-create-for-data
+                      cairo-create cairo-set-source-rgb cairo-paint cairo-rectangle cairo-fill
+                      cairo-set-source-surface cairo-pattern-set-filter cairo-get-source
+                      cairo-select-font-face cairo-set-font-size cairo-move-to cairo-show-text
+                      cairo-text-extents
+                      cairo-translate cairo-scale cairo-save cairo-restore
+                      cairo-surface-flush cairo-surface-write-to-png)
+  #:export (panel panel? save-figure posterior-panels))
+
+;;; --- Colours ----------------------------------------------------------------
+
+(define colour-maps
+  ;; Colours at equal steps from low to high, joined linearly.
+  '((grey (0 0 0) (1 1 1))
+    ;; Dark blue by red to pale yellow, ever lighter: readable in print.
+    (heat (0.02 0.02 0.10) (0.28 0.06 0.38) (0.62 0.14 0.36) (0.90 0.36 0.20)
+          (0.98 0.68 0.22) (1 0.98 0.80))
+    ;; Around a circle of hues, for phases.
+    (wheel (0.80 0.25 0.25) (0.62 0.55 0.15) (0.18 0.62 0.30) (0.15 0.58 0.70)
+           (0.40 0.40 0.85) (0.70 0.28 0.65) (0.80 0.25 0.25))))
+
+(define (colour-table name)
+  ;; 256 words 0xFFrrggbb, as cairo has its pixels.
+  (let* ((points (list->vector (assq-ref colour-maps name)))
+         (last-point (1- (vector-length points))))
+    (vector-unfold
+     (lambda (i)
+       (let* ((place (* last-point (/ i 255)))
+              (k (min (1- last-point) (floor place)))
+              (f (- place k)))
+         (fold (lambda (a b word)
+                 (+ (* 256 word)
+                    (inexact->exact (round (* 255 (+ (* (- 1 f) a) (* f b)))))))
+               #xff (vector-ref points k) (vector-ref points (1+ k)))))
+     256)))
+
+(define (vector-unfold procedure count)
+  (list->vector (map-in-order procedure (iota count))))
+
+;;; --- Panels -----------------------------------------------------------------
+
+(define-record-type <panel>
+  (make-panel title image low high colours bar?)
+  panel?
+  (title panel-title)
+  (image panel-image)
+  (low panel-low)
+  (high panel-high)
+  (colours panel-colours)
+  (bar? panel-bar?))
+
+(set-record-type-printer! <panel>
+  (lambda (panel port)
+    (format port "#<panel ~s ~a>" (panel-title panel) (tensor-shape (panel-image panel)))))
+
+(define* (panel title image #:key (low 0) (high #f) (colours 'grey) (bar? #f))
+  "A picture for `save-figure': IMAGE, (rows columns), c64 by its magnitude, under the
+text TITLE.  LOW gets the first of COLOURS (grey, heat or wheel), HIGH the last; HIGH is
+IMAGE's greatest value unless given.  With BAR?, a colour bar with the limits.
+Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? #t)"
+  (check-that (string? title) 'panel "title: expected a string, got ~s" title)
+  (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))
+                   (every positive? (tensor-shape image)))
+              'panel "image: expected a tensor (rows columns), got ~s" image)
+  (check-that (assq colours colour-maps) 'panel
+              "colours: expected one of ~a, got ~s" (map car colour-maps) colours)
+  (let* ((image (image-magnitude image))
+         (greatest (tensor->number (tensor-max image)))
+         (high (or high (if (> greatest low) greatest (1+ low)))))
+    (check-that (and (real? low) (real? high) (finite? high) (< low high)) 'panel
+                "high: expected a finite number above low, ~s, got ~s" low high)
+    (make-panel title image low high colours bar?)))
+
+(define (pixels panel)
+  ;; The panel's image as cairo's 32-bit pixels.
+  (let* ((table (colour-table (panel-colours panel)))
+         (low (panel-low panel))
+         (scale (/ 255. (- (panel-high panel) low)))
+         (numbers (tensor->list (panel-image panel)))
+         (words (make-bytevector (* 4 (length numbers)))))
+    (let loop ((numbers numbers) (at 0))
+      (unless (null? numbers)
+        (let ((level (* scale (- (car numbers) low))))
+          (bytevector-u32-native-set!
+           words at
+           (vector-ref table (cond ((not (> level 0)) 0) ; NaN too
+                                   ((>= level 255) 255)
+                                   (else (inexact->exact (round level))))))
+          (loop (cdr numbers) (+ at 4)))))
+    words))
+
+;;; --- Layout -----------------------------------------------------------------
+
+(define margin 8)
+(define title-height 20)
+(define bar-width 12)
+(define bar-room 58)                    ; for the bar and its numbers
+(define font-size 13)
+
+(define (zoom-for panels)
+  ;; Small images are drawn with whole-number zoom, so that a panel is about 200
+  ;; pixels across.
+  (let ((widest (fold max 1 (append-map (lambda (p) (tensor-shape (panel-image p))) panels))))
+    (max 1 (quotient 256 widest))))
+
+(define (number-text x)
+  ;; Three digits or so.
+  (cond ((zero? x) "0")
+        ((>= (abs x) 100) (number->string (inexact->exact (round x))))
+        (else (let ((scale (expt 10 (- 2 (inexact->exact (floor (log10 (abs x))))))))
+                (number->string (exact->inexact (/ (round (* x scale)) scale)))))))
+
+(define (draw-text context x y text)
+  (cairo-set-source-rgb context 0 0 0)
+  (cairo-move-to context x y)
+  (cairo-show-text context text))
+
+(define (fit-text context text width)
+  ;; TEXT, cut if it is longer than WIDTH.
+  (if (or (string-null? text)
+          (<= (f64vector-ref (cairo-text-extents context text) 4) width))
+      text
+      (fit-text context (string-drop-right text 1) width)))
+
+(define (draw-pixels context words rows columns x y x-zoom y-zoom)
+  (cairo-save context)
+  (cairo-translate context x y)
+  (cairo-scale context x-zoom y-zoom)
+  (cairo-set-source-surface
+   context (cairo-image-surface-create-for-data words 'argb32 columns rows (* 4 columns)) 0 0)
+  (cairo-pattern-set-filter (cairo-get-source context) 'nearest)
+  (cairo-rectangle context 0 0 columns rows)
+  (cairo-fill context)
+  (cairo-restore context))
+
+(define (draw-bar context panel x y height)
+  (let ((ramp (make-bytevector (* 4 256)))
+        (table (colour-table (panel-colours panel))))
+    (do ((i 0 (1+ i))) ((= i 256))
+      (bytevector-u32-native-set! ramp (* 4 i) (vector-ref table (- 255 i))))
+    (draw-pixels context ramp 256 1 x y bar-width (/ height 256.))
+    (let ((left (+ x bar-width 4)))
+      (draw-text context left (+ y font-size) (number-text (panel-high panel)))
+      (draw-text context left (+ y height) (number-text (panel-low panel))))))
+
+(define (draw-panel context panel x y zoom)
+  (let* ((shape (tensor-shape (panel-image panel)))
+         (rows (first shape)) (columns (second shape))
+         (top (+ y title-height)))
+    (draw-text context x (+ y font-size)
+               (fit-text context (panel-title panel) (* zoom columns)))
+    (draw-pixels context (pixels panel) rows columns x top zoom zoom)
+    (when (panel-bar? panel)
+      (draw-bar context panel (+ x (* zoom columns) 6) top (* zoom rows)))))
+
+(define* (save-figure path panels #:key (columns (min 4 (length panels))))
+  "Draw PANELS, a list of `panel', in rows of COLUMNS, and write the picture to the PNG
+file PATH, whole or not at all.
+Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\" mean)))"
+  (check-that (and (pair? panels) (every panel? panels)) 'save-figure
+              "panels: expected a list of panels, got ~s" panels)
+  (check-that (and (exact-integer? columns) (> columns 0)) 'save-figure
+              "columns: expected a positive integer, got ~s" columns)
+  (let* ((zoom (zoom-for panels))
+         (extent (lambda (axis)
+                   (* zoom (fold max 1 (map (lambda (p) (axis (tensor-shape (panel-image p))))
+                                            panels)))))
+         (cell-width (+ (extent second) margin (if (any panel-bar? panels) bar-room 0)))
+         (cell-height (+ (extent first) title-height margin))
+         (rows (quotient (+ (length panels) columns -1) columns))
+         (surface (cairo-image-surface-create 'argb32
+                                              (+ margin (* columns cell-width))
+                                              (+ margin (* rows cell-height))))
+         (context (cairo-create surface)))
+    (cairo-set-source-rgb context 1 1 1)
+    (cairo-paint context)
+    (cairo-select-font-face context "sans-serif" 'normal 'normal)
+    (cairo-set-font-size context font-size)
+    (for-each (lambda (panel k)
+                (draw-panel context panel
+                            (+ margin (* cell-width (modulo k columns)))
+                            (+ margin (* cell-height (quotient k columns)))
+                            zoom))
+              panels (iota (length panels)))
+    (cairo-surface-flush surface)
+    (write-surface surface path)))
+
+(define (write-surface surface path)
+  (let ((temporary (format #f "~a.~a.tmp" path (getpid))))
+    (catch #t
+      (lambda ()
+        (cairo-surface-write-to-png surface temporary)
+        (call-with-input-file temporary fsync)
+        (rename-file temporary path))
+      (lambda (key . arguments)
+        (when (file-exists? temporary) (delete-file temporary))
+        (complain 'save-figure "~a: cannot be written" path)))))
+
+;;; --- The figure of a reconstruction -----------------------------------------
+
+(define* (posterior-panels #:key (truth #f) zero-filled mean std samples (shown 4))
+  "The panels of a reconstruction: TRUTH where it is known, the ZERO-FILLED image, the
+posterior MEAN and standard deviation STD, and the first SHOWN of SAMPLES (n rows
+columns); with PSNRs where TRUTH is known."
+  (let* ((reference (image-magnitude (or truth zero-filled)))
+         (white (tensor->number (tensor-quantile (tensor-reshape reference '(-1)) 0.999 0)))
+         (with-quality (lambda (title image)
+                         (if truth
+                             (format #f "~a  ~a dB" title
+                                     (number-text (/ (round (* 10 (psnr image truth))) 10)))
+                             title)))
+         (grey (lambda (title image) (panel title image #:high white)))
+         (rated (lambda (title image) (grey (with-quality title image) image)))
+         (shape (tensor-shape mean)))
+    (append (if truth (list (grey "truth" truth)) '())
+            (list (rated "zero-filled" zero-filled)
+                  (rated "mean" mean)
+                  (panel "standard deviation" std #:colours 'heat #:bar? #t))
+            (map (lambda (k)
+                   (rated (format #f "sample ~a" (1+ k))
+                          (tensor-reshape (tensor-slice samples 0 k (1+ k)) shape)))
+                 (iota (min shown (first (tensor-shape samples))))))))

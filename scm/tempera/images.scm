@@ -1,0 +1,63 @@
+;;; images.scm -- how near an image is to the truth, and many images as one.
+
+(define-module (tempera images)
+  #:use-module (srfi srfi-1)
+  #:use-module (tempera errors)
+  #:use-module (tempera primitives)
+  #:export (image-magnitude psnr ssim montage))
+
+(define (image-magnitude image)
+  "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32."
+  (if (eq? (tensor-dtype image) 'c64) (tensor-abs image) image))
+
+(define (compare who measure image truth)
+  ;; MEASURE of the magnitudes of IMAGE and TRUTH; a list of it for a batch of images.
+  (check-that (tensor? truth) who "truth: expected a tensor, got ~s" truth)
+  (check-that (tensor? image) who "image: expected a tensor, got ~s" image)
+  (let ((shape (tensor-shape image)) (truth-shape (tensor-shape truth)))
+    (check-that (= 2 (length truth-shape)) who
+                "truth: expected an image (rows columns), got shape ~a" truth-shape)
+    (cond ((equal? shape truth-shape)
+           (measure (image-magnitude image) (image-magnitude truth)))
+          ((and (pair? shape) (equal? (cdr shape) truth-shape))
+           (map-in-order (lambda (k)
+                           (measure (image-magnitude
+                                     (tensor-reshape (tensor-slice image 0 k (1+ k)) truth-shape))
+                                    (image-magnitude truth)))
+                         (iota (car shape))))
+          (else
+           (complain who "image: expected shape ~a or a batch of it, got ~a" truth-shape shape)))))
+
+(define (psnr image truth)
+  "The peak signal-to-noise ratio of IMAGE in dB, 10 log10 (L^2 / mean square error),
+on magnitudes; L is the greatest less the least value of TRUTH.  For a batch of
+images, a list of theirs.  Infinite when they are equal.
+Example: (psnr (chain-mean chain) scan)"
+  (compare 'psnr image-psnr image truth))
+
+(define (ssim image truth)
+  "The structural similarity of IMAGE and TRUTH on magnitudes: Gaussian window of
+11 x 11 pixels with standard deviation 1.5, K1 = 0.01, K2 = 0.03, data range as for
+`psnr'.  For a batch of images, a list of theirs.
+Source: Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Processing 13 (2004).
+Example: (ssim (chain-mean chain) scan)"
+  (compare 'ssim image-ssim image truth))
+
+(define* (montage images #:key (columns (inexact->exact
+                                         (ceiling (sqrt (first (tensor-shape images)))))))
+  "The batch IMAGES, (n rows columns), side by side as one image of COLUMNS across, row
+by row; places left over are 0.
+Example: (save-png \"samples.png\" (montage (tensor-abs (chain-samples chain))))"
+  (let ((shape (tensor-shape images)))
+    (check-that (= 3 (length shape)) 'montage
+                "images: expected a batch (n rows columns), got shape ~a" shape)
+    (check-that (and (exact-integer? columns) (> columns 0)) 'montage
+                "columns: expected a positive integer, got ~s" columns)
+    (let* ((n (first shape)) (height (second shape)) (width (third shape))
+           (rows (quotient (+ n columns -1) columns))
+           (sheet (tensor-zeros (list (* rows columns) height width) (tensor-dtype images))))
+      (tensor-assign! (tensor-slice sheet 0 0 n) images)
+      (tensor-reshape (tensor-copy
+                       (tensor-transpose (tensor-reshape sheet (list rows columns height width))
+                                         '(0 2 1 3)))
+                      (list (* rows height) (* columns width))))))
