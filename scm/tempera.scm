@@ -9,12 +9,17 @@
      ;; finds it too.
      (module-for-each (lambda (name variable) (module-add! face name variable))
                       (resolve-interface `(tempera ,name))))
-   '(errors
+   '(data
+     errors
      experiments
      files
+     layers
+     networks
      operators
      primitives
      priors
      progress
      sampling
-     schedules)))
+     schedules
+     tensors
+     training)))

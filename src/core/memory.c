@@ -239,6 +239,12 @@ tp_scope_open (void)
   return s->depth;
 }
 
+int
+tp_scope_depth (void)
+{
+  return innermost ? innermost->depth : 0;
+}
+
 void
 tp_scope_keep (tp_buffer *b)
 {

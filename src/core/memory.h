@@ -32,6 +32,9 @@ size_t tp_buffer_bytes (const tp_buffer *buffer);
 /* Open a scope on this thread, inside the current one.  Returns its depth. */
 int tp_scope_open (void);
 
+/* The depth of this thread's innermost scope, 0 when none is open. */
+int tp_scope_depth (void);
+
 /* Move BUFFER out to the scope that encloses the innermost one. */
 void tp_scope_keep (tp_buffer *buffer);
 

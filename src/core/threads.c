@@ -30,15 +30,17 @@ tp_parallel_for (int64_t items, int64_t grain,
 {
   int64_t pieces = grain > 0 ? items / grain : items;
   int threads = tp_threads ();
-  if (pieces > threads)
-    pieces = threads;
-  if (pieces <= 1 || omp_in_parallel ())
+  /* More pieces than threads, taken as threads come free: where other programs
+   * run too, no core waits long for one that was held up. */
+  if (pieces > 8 * threads)
+    pieces = 8 * threads;
+  if (pieces <= 1 || threads == 1 || omp_in_parallel ())
     {
       if (items > 0)
         body (context, 0, items);
       return;
     }
-#pragma omp parallel for num_threads((int) pieces) schedule(static, 1)
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
   for (int64_t p = 0; p < pieces; p++)
     body (context, items * p / pieces, items * (p + 1) / pieces);
 }

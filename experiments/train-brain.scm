@@ -1,0 +1,64 @@
+;;; train-brain.scm -- the prior for heads, priors/brain.safetensors.
+;;;
+;;;   tempera run experiments/train-brain.scm
+;;;
+;;; Trains on the volumes that `tempera data' prepares (T1-weighted heads of three
+;;; persons), on slices in all three orientations, moved, scaled, and given other
+;;; contrasts and phases at random.  Run again, it goes on from its checkpoint.
+
+(use-modules (srfi srfi-1) (tempera))
+
+(define sizes '(128 96 192 128))
+
+(define (slices dataset seed)
+  ;; Batches of about the same number of pixels, of several sizes in turn.
+  (lambda (count step)
+    (let* ((size (list-ref sizes (modulo step (length sizes))))
+           (images (max 1 (round (/ (* count 128 128) (* size size))))))
+      (random-slices dataset images size #:seed seed #:stream step))))
+
+(define-experiment train-brain
+    ((steps 6000 positive? "optimiser steps")
+     (batch 16 positive? "images of 128 x 128 a step; fewer when larger")
+     (rate 5e-4 positive? "Adam's rate while it is steady")
+     (decay 0.25 positive? "share of the run over which the rate falls")
+     (low 0.04 positive? "smallest sigma")
+     (high 150.0 positive? "largest sigma")
+     (sigma-data 30.0 positive? "standard deviation of the data, each of two parts")
+     (seed 1)
+     (every 100 positive? "steps between checkpoints")
+     (out "out/train-brain"))
+  "Train a score network for heads by denoising score matching."
+  (let* ((dataset (load-dataset))
+         (net (score-network '(paper-unet #:channels (32 64 128 128) #:blocks 1
+                                          #:convolutions 2 #:normalisation #f)
+                             #:sigma-data sigma-data))
+         (checkpoint (string-append out "/checkpoint.safetensors"))
+         (trainer (make-trainer net (slices dataset seed) #:batch batch
+                                #:sigma (sigma-log-uniform low high)
+                                #:rate (warmup-stable-decay rate #:decay decay)
+                                #:steps steps #:seed seed #:averaging 0.999 #:clip 1.0)))
+    (make-directories out)
+    (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
+    (format #t "~a~%data: ~a~%" trainer dataset)
+    (train! trainer #:checkpoint checkpoint #:every every
+            #:hook (lambda (trainer)
+                     (save-text (string-append out "/losses.csv") (losses->csv trainer))))
+    (let ((path (string-append out "/brain.safetensors")))
+      (save-network path (trainer-averaged trainer)
+                    #:metadata `(("data" . ,(object->string dataset))
+                                 ("experiment" . "experiments/train-brain.scm")
+                                 ("steps" . ,(number->string (trainer-step trainer)))
+                                 ("seed" . ,(number->string seed))))
+      (format #t "wrote ~a~%" path))))
+
+(define (losses->csv trainer)
+  ;; Mean loss, and mean loss by band of sigma (named by its upper end).
+  (string-append
+   "step,band,loss\n"
+   (string-concatenate
+    (append-map (lambda (row)
+                  (map (lambda (entry)
+                         (format #f "~a,~a,~a\n" (first row) (car entry) (cdr entry)))
+                       (cons (cons 'all (second row)) (cddr row))))
+                (reverse (trainer-losses trainer))))))

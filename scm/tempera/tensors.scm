@@ -1,0 +1,104 @@
+;;; tensors.scm -- the Scheme side of tensors: how they print, scopes, tapes.
+;;;
+;;; Glossary.  A tensor has a shape (a list of lengths, the last varying
+;;; fastest) and a type, f32 or c64.  Images are (batch, rows, columns,
+;;; channels); complex images are c64 (batch, rows, columns), and their
+;;; real-view is what a network sees.  `name' makes a result, `name!' writes
+;;; into one.
+
+(define-module (tempera tensors)
+  #:use-module (oop goops)
+  #:use-module (ice-9 receive)
+  #:use-module (tempera primitives)
+  #:export (tensor-ref tensor-set! tensor-size tensor-count number->tensor
+            with-scope with-tape gradients no-tape))
+
+(define (tensor-ref tensor . indices)
+  "The element of TENSOR at INDICES.
+Example: (tensor-ref (list->tensor '(1 2 3 4) '(2 2)) 1 0) => 3.0"
+  (tensor-element tensor indices))
+
+(define (tensor-set! tensor value . indices)
+  "Put VALUE at INDICES of TENSOR.
+Example: (tensor-set! t 2.5 0 1)"
+  (tensor-set-element! tensor indices value))
+
+(define (tensor-size tensor axis)
+  "The length of AXIS of TENSOR.
+Example: (tensor-size (tensor-zeros '(2 3)) 1) => 3"
+  (list-ref (tensor-shape tensor) axis))
+
+(define (tensor-count tensor)
+  "How many elements TENSOR has.
+Example: (tensor-count (tensor-zeros '(2 3))) => 6"
+  (apply * (tensor-shape tensor)))
+
+(define (number->tensor number)
+  "NUMBER as a tensor of no axes.
+Example: (tensor->number (number->tensor 2)) => 2.0"
+  (list->tensor (list number) '()))
+
+(define-method (write (tensor <tensor>) port)
+  (format port "#<tensor ~a ~a" (tensor-dtype tensor) (tensor-shape tensor))
+  (cond ((not (tensor-alive? tensor)) (display " released" port))
+        ((<= (tensor-count tensor) 8)
+         (format port " ~a" (tensor->list tensor)))
+        ((eq? (tensor-dtype tensor) 'f32)
+         (format port ", ~a to ~a"
+                 (tensor->number (tensor-min tensor)) (tensor->number (tensor-max tensor)))))
+  (display ">" port))
+
+(define-method (display (tensor <tensor>) port)
+  (write tensor port))
+
+(define-method (write (tape <tape>) port)
+  (format port "#<tape of ~a operations>" (tape-length tape)))
+
+(define (keep-all object)
+  (cond ((tensor? object) (when (tensor-alive? object) (keep! object)))
+        ((pair? object) (keep-all (car object)) (keep-all (cdr object)))
+        ((vector? object) (vector-for-each keep-all object))))
+
+(define (vector-for-each procedure vector)
+  (let loop ((i 0))
+    (when (< i (vector-length vector))
+      (procedure (vector-ref vector i))
+      (loop (1+ i)))))
+
+(define (with-scope thunk)
+  "Call THUNK and return its values.  The memory of every tensor made meanwhile is
+released at once, but for those among the values (also in lists and vectors) and
+those given to keep!.  When THUNK raises, nothing is released: what was made is
+left to the collector, for whoever looks into the error.
+Example: (with-scope (lambda () (tensor-sum (tensor* x x))))"
+  (let ((depth (scope-open!)))
+    (receive values
+        (with-throw-handler #t thunk
+          (lambda _ (scope-close! depth #f)))
+      (keep-all values)
+      (scope-close! depth #t)
+      (apply (@ (guile) values) values))))
+
+(define (with-tape tape thunk)
+  "Call THUNK with its operations recorded on TAPE (#f: on none).
+Example: (with-tape (make-tape) (lambda () (tensor-sum w)))"
+  (let ((before #f))
+    (dynamic-wind
+      (lambda () (set! before (tape-enter! tape)))
+      thunk
+      (lambda () (tape-enter! before)))))
+
+(define (no-tape thunk)
+  "Call THUNK with nothing recorded."
+  (with-tape #f thunk))
+
+(define (gradients thunk parameters)
+  "Call THUNK, which returns a tensor of one element made from PARAMETERS (a list of
+tensors); return that element and the list of its gradients.  A parameter that
+it does not depend on gets #f.
+Example: (gradients (lambda () (tensor-sum (tensor* w w))) (list w))"
+  (for-each (lambda (p) (require-gradient! p) (clear-gradient! p)) parameters)
+  (let* ((tape (make-tape))
+         (loss (with-tape tape thunk)))
+    (tape-backward! tape loss)
+    (values (tensor->number loss) (map tensor-gradient parameters))))

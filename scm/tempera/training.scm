@@ -1,0 +1,444 @@
+;;; training.scm -- denoising score matching (equation 3): distributions of sigma,
+;;; rates, and a trainer that can be stopped, looked at and resumed to the bit.
+;;;
+;;; A trainer is a value: a network, its optimiser's moments, the running average
+;;; of its weights, and the number of steps done.  Everything random in a step is
+;;; a function of the seed and the step's number.
+
+(define-module (tempera training)
+  #:use-module (oop goops)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (ice-9 match)
+  #:use-module (tempera errors)
+  #:use-module (tempera files)
+  #:use-module (tempera layers)
+  #:use-module (tempera networks)
+  #:use-module (tempera primitives)
+  #:use-module (tempera progress)
+  #:use-module (tempera streams)
+  #:use-module (tempera tensors)
+  #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw
+            constant-rate warmup-cosine warmup-stable-decay
+            make-trainer trainer? trainer-network trainer-step trainer-losses
+            trainer-averaged train! trainer-save trainer-resume! trainer-losses-by-sigma
+            spectral-norms))
+
+;;; --- Distributions of sigma -----------------------------------------------------
+
+;; A distribution draws from uniforms and normals, so that a draw is a function
+;; of the seed: draw is called with a uniform in (0, 1) and a standard normal.
+(define-record-type <sigma-distribution>
+  (make-sigma-distribution text draw)
+  sigma-distribution?
+  (text distribution-text)
+  (draw distribution-draw))
+
+(set-record-type-printer! <sigma-distribution>
+  (lambda (d port) (format port "#<sigma ~a>" (distribution-text d))))
+
+(define* (sigma-normal #:optional (s 50))
+  "sigma ~ N(0, S^2), signed, as the paper trains (its \"variance s = 50\" is the
+standard deviation).
+Example: (sigma-normal 50)"
+  (check-that (and (real? s) (positive? s)) 'sigma-normal "s: expected a positive number, got ~s" s)
+  (make-sigma-distribution (format #f "N(0, ~a^2)" s) (lambda (u z) (* s z))))
+
+(define (sigma-log-uniform low high)
+  "log sigma uniform from log LOW to log HIGH.
+Example: (sigma-log-uniform 0.05 150)"
+  (check-that (and (real? low) (real? high) (< 0 low high)) 'sigma-log-uniform
+              "low, high: expected 0 < low < high, got ~s and ~s" low high)
+  (make-sigma-distribution (format #f "log-uniform on [~a, ~a]" low high)
+                           (lambda (u z) (* low (expt (/ high low) u)))))
+
+(define (sigma-mixture . weights-and-distributions)
+  "A mixture: WEIGHT DISTRIBUTION WEIGHT DISTRIBUTION ...
+Example: (sigma-mixture 1 (sigma-normal 50) 3 (sigma-log-uniform 0.05 150))"
+  (let* ((parts (let loop ((rest weights-and-distributions))
+                  (match rest
+                    (() '())
+                    (((? real? weight) (? sigma-distribution? d) . rest)
+                     (cons (cons weight d) (loop rest)))
+                    (_ (complain 'sigma-mixture "expected weights and distributions in turn, ~
+got ~s" weights-and-distributions)))))
+         (total (apply + (map car parts))))
+    (check-that (and (pair? parts) (every (lambda (p) (>= (car p) 0)) parts) (positive? total))
+                'sigma-mixture "weights: expected positive numbers, got ~s" (map car parts))
+    (make-sigma-distribution
+     (string-join (map (lambda (p) (format #f "~a ~a" (car p) (distribution-text (cdr p)))) parts)
+                  " + ")
+     (lambda (u z)
+       (let loop ((parts parts) (u u))
+         (let ((share (/ (caar parts) total)))
+           (if (or (null? (cdr parts)) (< u share))
+               ;; What is left of u, stretched, is uniform again.
+               ((distribution-draw (cdar parts)) (min (/ u share) 1) z)
+               (loop (cdr parts) (- u share)))))))))
+
+(define* (sigma-draw distribution count #:key (seed 0) (step 0))
+  "COUNT values of sigma, f32 (COUNT), a function of SEED and STEP.
+Example: (sigma-draw (sigma-log-uniform 0.05 150) 16 #:seed 1)"
+  (let ((u (tensor->list (random-uniform (list count) seed (random-stream 'sigma step))))
+        (z (tensor->list (random-normal (list count) seed (random-stream 'sigma-normal step)))))
+    (list->tensor (map (distribution-draw distribution) u z))))
+
+;;; --- Rates ----------------------------------------------------------------------
+
+;; A rate is a procedure of the step (from 0) and the number of steps of the run.
+
+(define (constant-rate rate)
+  "RATE at every step: the paper's 1e-4.
+Example: ((constant-rate 1e-4) 10 100) => 1e-4"
+  (lambda (step steps) rate))
+
+(define* (warmup-cosine rate #:key (warmup 200) (floor 0.01))
+  "Up linearly over WARMUP steps to RATE, then down a cosine to FLOOR times it.
+Example: ((warmup-cosine 1e-3) 0 1000)"
+  (lambda (step steps)
+    (if (< step warmup)
+        (* rate (/ (+ step 1.0) warmup))
+        (let ((t (/ (- step warmup) (max 1.0 (- steps warmup)))))
+          (* rate (+ floor (* (- 1 floor) 0.5 (+ 1 (cos (* 3.141592653589793 t))))))))))
+
+(define* (warmup-stable-decay rate #:key (warmup 200) (decay 0.25) (floor 0.01))
+  "Up over WARMUP steps to RATE, which holds; over the last DECAY of the run it falls
+linearly to FLOOR times it.  A run made longer goes on from the steady part.
+Example: ((warmup-stable-decay 5e-4) 500 1000) => 5e-4"
+  (lambda (step steps)
+    (let ((fall (* steps (- 1 decay))))
+      (cond ((< step warmup) (* rate (/ (+ step 1.0) warmup)))
+            ((< step fall) rate)
+            (else (* rate (max floor (/ (- steps step) (max 1.0 (* decay steps))))))))))
+
+;;; --- Spectral norms -------------------------------------------------------------
+
+(define (norm-vectors parameters seed)
+  "A start for the power iteration of each parameter that is a matrix or a window."
+  (filter-map (lambda (p i)
+                (let ((shape (tensor-shape (cdr p))))
+                  (and (>= (length shape) 2)
+                       (cons (car p)
+                             (random-normal (list (last shape)) seed
+                                            (random-stream 'spectral i))))))
+              parameters (iota (length parameters))))
+
+(define* (spectral-norms layer #:key (iterations 30))
+  "The spectral norm of each weight matrix of LAYER, windows as (kh kw in) x out, from
+name to number.
+Example: (spectral-norms (dense-layer 2 3))"
+  (let* ((parameters (layer-parameters layer))
+         (vectors (norm-vectors parameters 0)))
+    (map (lambda (v)
+           (cons (car v)
+                 (spectral-norm! (assoc-ref parameters (car v)) (cdr v) iterations)))
+         vectors)))
+
+(define (spectral-rule spectral)
+  "SPECTRAL as (kind value weight)."
+  (match spectral
+    (#f #f)
+    (('penalty (? real? weight)) (list 'penalty 0 weight))
+    (('penalty (? real? weight) (? real? target)) (list 'penalty target weight))
+    (((and kind (or 'projection 'cap)) (? real? value)) (list kind value 0))
+    (_ (complain 'make-trainer "spectral: expected #f, (penalty weight [target]), (projection ~
+value) or (cap value), got ~s" spectral))))
+
+;;; --- The trainer ----------------------------------------------------------------
+
+(define-record-type <trainer>
+  (%make-trainer network parameters buffers moments average vectors settings step losses)
+  trainer?
+  (network trainer-network)
+  (parameters trainer-parameters)      ; (name . tensor) ...
+  (buffers trainer-buffers)
+  (moments trainer-moments)            ; (m . v) ...
+  (average trainer-average)            ; tensors, or #f
+  (vectors trainer-vectors)            ; of the power iterations, by name
+  (settings trainer-settings)          ; an association list
+  (step trainer-step set-trainer-step!)
+  (losses trainer-losses set-trainer-losses!)) ; (step mean-loss (sigma . loss) ...), newest first
+
+(set-record-type-printer! <trainer>
+  (lambda (t port)
+    (format port "#<trainer at step ~a: ~a>" (trainer-step t)
+            (layer-kind (trainer-network t)))))
+
+(define (setting trainer name)
+  (assq-ref (trainer-settings trainer) name))
+
+(define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
+                       (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
+                       (averaging 0.999) (clip 1.0) (spectral #f)
+                       (beta1 0.9) (beta2 0.999) (epsilon 1e-8))
+  "A trainer of NETWORK, a score network, by equation 3 with Adam.
+DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
+f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
+procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
+a step of the running average of the weights, or #f.  CLIP: the largest norm of
+the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
+(Yoshida, Miyato 2017); (projection VALUE), the authors' code; (cap VALUE), which
+only scales down.
+Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
+  (check-that (score-network? network) 'make-trainer "network: expected a score network, got ~s"
+              network)
+  (check-that (procedure? data) 'make-trainer "data: expected a procedure, got ~s" data)
+  (check-that (and (exact-integer? batch) (> batch 0)) 'make-trainer
+              "batch: expected a positive integer, got ~s" batch)
+  (check-that (sigma-distribution? sigma) 'make-trainer
+              "sigma: expected a distribution such as (sigma-log-uniform 0.05 150), got ~s" sigma)
+  (check-that (procedure? rate) 'make-trainer "rate: expected a procedure such as ~
+(constant-rate 1e-4), got ~s" rate)
+  (check-that (and (exact-integer? steps) (>= steps 0)) 'make-trainer
+              "steps: expected a number of steps, got ~s" steps)
+  (check-that (or (not averaging) (and (real? averaging) (<= 0 averaging 1))) 'make-trainer
+              "averaging: expected #f or a decay from 0 to 1, got ~s" averaging)
+  (check-that (or (not clip) (and (real? clip) (positive? clip))) 'make-trainer
+              "clip: expected #f or a positive number, got ~s" clip)
+  (check-seed 'make-trainer seed)
+  (let* ((parameters (layer-parameters network))
+         (tensors (map cdr parameters))
+         (zeros (lambda (t) (tensor-zeros (tensor-shape t)))))
+    (%make-trainer network parameters (layer-buffers network)
+                   (map (lambda (t) (cons (zeros t) (zeros t))) tensors)
+                   (and averaging (map tensor-copy tensors))
+                   (norm-vectors parameters seed)
+                   `((data . ,data) (batch . ,batch) (sigma . ,sigma) (rate . ,rate)
+                     (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
+                     (spectral . ,(spectral-rule spectral))
+                     (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
+                   0 '())))
+
+(define (step-losses trainer)
+  "The losses of this step's images, (BATCH), from equation 3; and their sigmas."
+  (let* ((step (trainer-step trainer))
+         (seed (setting trainer 'seed))
+         (x (no-tape (lambda ()
+                       (let ((x ((setting trainer 'data) (setting trainer 'batch) step)))
+                         (if (eq? (tensor-dtype x) 'c64) (real-view x) x)))))
+         (sigma (sigma-draw (setting trainer 'sigma) (tensor-size x 0) #:seed seed #:step step))
+         (u (random-normal (tensor-shape x) seed (random-stream 'noise step)))
+         (column (tensor-reshape sigma (cons -1 (make-list (1- (length (tensor-shape x))) 1))))
+         (noisy (tensor+ x (tensor* column u))))
+    (values (dsm-loss (scaled-score (trainer-network trainer) noisy sigma) u sigma) sigma)))
+
+(define (gradient-norm tensors)
+  (sqrt (apply + (map (lambda (g) (tensor->number (tensor-sum-squares g))) tensors))))
+
+(define (project! trainer)
+  "After an update: each weight matrix scaled to the norm asked for (projection), or
+down to it (cap)."
+  (match (setting trainer 'spectral)
+    (((and kind (or 'projection 'cap)) value _)
+     (for-each (lambda (v)
+                 (let* ((w (assoc-ref (trainer-parameters trainer) (car v)))
+                        (norm (spectral-norm! w (cdr v))))
+                   (when (and (> norm 0) (or (eq? kind 'projection) (> norm value)))
+                     (tensor-axpby! (- (/ value norm) 1) (tensor-copy w) 1 w))))
+               (trainer-vectors trainer)))
+    (_ #f)))
+
+(define (train-step! trainer)
+  "One step.  Gradients first, which may be interrupted and leave no trace but in batch
+norm's running statistics; then the update, which is not."
+  (define saved-buffers (map (lambda (b) (tensor-copy (cdr b))) (trainer-buffers trainer)))
+  (define parameters (map cdr (trainer-parameters trainer)))
+  (define sigmas #f)
+  (define losses #f)
+  (define done? #f)
+  (dynamic-wind
+    (const #t)
+    (lambda ()
+      (with-scope
+       (lambda ()
+         (call-with-values
+             (lambda ()
+               (gradients (lambda ()
+                            (parameterize ((training? #t))
+                              (call-with-values (lambda () (step-losses trainer))
+                                (lambda (loss sigma)
+                                  (set! losses (tensor->list loss))
+                                  (set! sigmas (tensor->list sigma))
+                                  (tensor-mean loss)))))
+                          parameters))
+           (lambda (loss gradients)
+             (check-that (and (real? loss) (< (abs loss) 1e30)) 'train!
+                         "step ~a: the loss is ~a; a lower rate, or clip, may help"
+                         (trainer-step trainer) loss)
+             (call-with-blocked-asyncs
+              (lambda ()
+                (update! trainer parameters)
+                (set-trainer-step! trainer (1+ (trainer-step trainer)))
+                (set! done? #t)))
+             #t)))))
+    (lambda ()
+      (unless done?
+        (for-each (lambda (b saved) (tensor-assign! (cdr b) saved))
+                  (trainer-buffers trainer) saved-buffers))))
+  (map cons sigmas losses))
+
+(define (update! trainer parameters)
+  (match (setting trainer 'spectral)
+    (('penalty target weight)
+     (for-each (lambda (v)
+                 (spectral-penalty! (assoc-ref (trainer-parameters trainer) (car v)) (cdr v)
+                                    weight target))
+               (trainer-vectors trainer)))
+    (_ #f))
+  (let* ((step (1+ (trainer-step trainer)))
+         (gradients (map tensor-gradient parameters))
+         (norm (gradient-norm (filter identity gradients)))
+         (clip (setting trainer 'clip))
+         (scale (if (and clip (> norm clip)) (/ clip norm) 1))
+         (rate ((setting trainer 'rate) (trainer-step trainer) (setting trainer 'steps)))
+         (options (cons rate (map (lambda (s) (setting trainer s)) '(beta1 beta2 epsilon))))
+         (averaging (setting trainer 'averaging)))
+    (for-each (lambda (w g moments)
+                (when g
+                  (adam-step! w (if (= scale 1) g (tensor* scale g)) (car moments) (cdr moments)
+                              step options)))
+              parameters gradients (trainer-moments trainer))
+    (project! trainer)
+    (when averaging
+      ;; Early on the average forgets faster, or the start would stay in it.
+      (let ((decay (min averaging (/ (+ 1.0 step) (+ 10 step)))))
+        (for-each (lambda (a w) (tensor-axpby! (- 1 decay) w decay a))
+                  (trainer-average trainer) parameters)))))
+
+(define sigma-bands '(0.1 0.3 1 3 10 30 100))
+
+(define (band sigma)
+  (or (find (lambda (b) (<= (abs sigma) b)) sigma-bands) +inf.0))
+
+(define (mean numbers)
+  (/ (apply + numbers) (length numbers)))
+
+(define (losses-by-band pairs)
+  (filter-map (lambda (b)
+                (let ((here (filter (lambda (p) (= (band (car p)) b)) pairs)))
+                  (and (pair? here) (cons b (mean (map cdr here))))))
+              (append sigma-bands '(+inf.0))))
+
+(define (trainer-losses-by-sigma trainer)
+  "The latest mean losses by band of |sigma|: an association list from a band's upper
+end to its loss.
+Example: (trainer-losses-by-sigma trainer)"
+  (if (null? (trainer-losses trainer)) '() (cddar (trainer-losses trainer))))
+
+(define* (train! trainer #:key (steps #f) (checkpoint #f) (every 200) (hook (const #t)))
+  "Train until the run's length, or STEPS more.  Every EVERY steps the mean losses join
+(trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
+of a file or #f, is written.  Ctrl-C writes it too and returns, at a whole step;
+train! again goes on.  Returns the trainer.
+Example: (train! trainer #:checkpoint \"run.safetensors\")"
+  (let* ((end (if steps (+ (trainer-step trainer) steps) (setting trainer 'steps)))
+         (progress (make-progress "training" end))
+         (pending '()))
+    (define (note!)
+      (when (pair? pending)
+        (set-trainer-losses! trainer
+                             (cons (cons* (trainer-step trainer) (mean (map cdr pending))
+                                          (losses-by-band pending))
+                                   (trainer-losses trainer)))
+        (set! pending '()))
+      (when checkpoint (trainer-save trainer checkpoint))
+      (hook trainer))
+    (catch 'signal
+      (lambda ()
+        (let loop ()
+          (when (< (trainer-step trainer) end)
+            (set! pending (append (train-step! trainer) pending))
+            (progress-update! progress (trainer-step trainer)
+                              #:text (format #f "loss ~,4f" (mean (map cdr pending))))
+            (when (or (zero? (modulo (trainer-step trainer) every))
+                      (= (trainer-step trainer) end))
+              (note!))
+            (loop)))
+        (progress-finish! progress))
+      (lambda _
+        (progress-finish! progress)
+        (note!)
+        (format (current-error-port) "stopped at step ~a~a; train! goes on~%"
+                (trainer-step trainer)
+                (if checkpoint (format #f ", saved in ~a" checkpoint) ""))))
+    trainer))
+
+(define (trainer-averaged trainer)
+  "A network like the trainer's with the running average of its weights: what to sample
+with.
+Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
+  (let* ((network (trainer-network trainer))
+         (copy (score-network (network-description network)
+                              #:parametrisation (network-parametrisation network)
+                              #:sigma-data (network-sigma-data network))))
+    (for-each (lambda (to from) (tensor-assign! (cdr to) from))
+              (append (layer-parameters copy) (layer-buffers copy))
+              (append (or (trainer-average trainer) (map cdr (trainer-parameters trainer)))
+                      (map cdr (trainer-buffers trainer))))
+    copy))
+
+;;; --- Checkpoints ----------------------------------------------------------------
+
+(define (state-tensors trainer)
+  "All that a step changes, from name to tensor."
+  (let ((names (map car (trainer-parameters trainer))))
+    (define (prefixed prefix tensors)
+      (map (lambda (name t) (cons (string-append prefix name) t)) names tensors))
+    (append (trainer-parameters trainer)
+            (trainer-buffers trainer)
+            (prefixed "first-moment." (map car (trainer-moments trainer)))
+            (prefixed "second-moment." (map cdr (trainer-moments trainer)))
+            (if (trainer-average trainer) (prefixed "average." (trainer-average trainer)) '())
+            (map (lambda (v) (cons (string-append "spectral." (car v)) (cdr v)))
+                 (trainer-vectors trainer)))))
+
+(define (trainer-save trainer path)
+  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all.
+Example: (trainer-save trainer \"run.safetensors\")"
+  (save-safetensors path (state-tensors trainer)
+                    #:metadata `(("format" . "tempera-trainer-1")
+                                 ,@(alist-delete "format" (network-metadata
+                                                           (trainer-network trainer)))
+                                 ("step" . ,(number->string (trainer-step trainer)))
+                                 ("seed" . ,(number->string (setting trainer 'seed)))
+                                 ("losses" . ,(object->string (trainer-losses trainer))))))
+
+(define (trainer-resume! trainer path)
+  "Put TRAINER, made with the settings of the run that wrote PATH, into the state saved
+there; the steps that follow have the bits of a run that never stopped.  Returns
+TRAINER.
+Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
+  (define (bad text . arguments)
+    (complain 'trainer-resume! "~a: ~a" path (apply format #f text arguments)))
+  (define-values (tensors metadata) (load-safetensors path))
+  (define (field name)
+    (or (assoc-ref metadata name) (bad "not a trainer's checkpoint: no ~s" name)))
+  (define (number name)
+    (let ((n (string->number (field name))))
+      (if (and (exact-integer? n) (>= n 0)) n (bad "~a: expected a number" name))))
+  (unless (equal? (field "format") "tempera-trainer-1")
+    (bad "expected format tempera-trainer-1, got ~s" (field "format")))
+  (for-each (lambda (entry)
+              (unless (equal? (field (car entry)) (cdr entry))
+                (bad "~a: this trainer has ~s, the checkpoint ~s" (car entry) (cdr entry)
+                     (field (car entry)))))
+            (alist-delete "format" (network-metadata (trainer-network trainer))))
+  (unless (= (number "seed") (setting trainer 'seed))
+    (bad "seed: this trainer has ~a, the checkpoint ~a" (setting trainer 'seed) (number "seed")))
+  (let ((state (state-tensors trainer)))
+    (for-each (lambda (entry)
+                (let ((saved (assoc-ref tensors (car entry))))
+                  (unless (and saved (equal? (tensor-shape saved) (tensor-shape (cdr entry))))
+                    (bad "tensor ~s: ~a" (car entry)
+                         (if saved (format #f "expected shape ~a, got ~a"
+                                           (tensor-shape (cdr entry)) (tensor-shape saved))
+                             "missing")))))
+              state)
+    (for-each (lambda (entry) (tensor-assign! (cdr entry) (assoc-ref tensors (car entry)))) state)
+    (set-trainer-step! trainer (number "step"))
+    (set-trainer-losses! trainer
+                         (catch #t
+                           (lambda () (with-input-from-string (field "losses") read))
+                           (lambda _ (bad "losses: unreadable"))))
+    trainer))
