@@ -27,7 +27,7 @@
   #:export (data-folder data-fetch! data-add!
             load-dataset dataset? dataset-scans dataset-persons dataset-split
             scan? scan-name scan-person scan-contrast scan-licence scan-source scan-spacing
-            scan-volume
+            scan-shape scan-volume
             random-slices intensity-scale smooth-phase top-intensity))
 
 (define top-intensity
@@ -235,10 +235,14 @@ scans prepared; one that cannot be had is logged and skipped."
   (ranges scan-ranges)                  ; per axis, first useful slice and one past the last
   (volume scan-volume))
 
+(define (scan-shape scan)
+  "The lengths of SCAN's volume: slices, rows, columns."
+  (tensor-shape (scan-volume scan)))
+
 (set-record-type-printer! <scan>
   (lambda (scan port)
     (format port "#<scan ~a of ~a, ~a, ~a>" (scan-name scan) (scan-person scan)
-            (scan-contrast scan) (tensor-shape (scan-volume scan)))))
+            (scan-contrast scan) (scan-shape scan))))
 
 (define-record-type <dataset>
   (make-dataset scans)
