@@ -250,7 +250,9 @@ Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weigh
            (entries (sort (map (lambda (entry)
                                  (check-entry path (car entry) (cdr entry) bytes))
                                (alist-delete "__metadata__" header))
-                          (lambda (a b) (< (cadr a) (cadr b))))))
+                          (lambda (a b)
+                            (or (< (cadr a) (cadr b)) ; an empty one comes first
+                                (and (= (cadr a) (cadr b)) (< (caddr a) (caddr b))))))))
       (check-that (and (list? metadata)
                        (every (lambda (m) (and (pair? m) (string? (cdr m)))) metadata))
                   'load-safetensors "~a: expected metadata of strings" path)
