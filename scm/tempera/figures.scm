@@ -168,6 +168,20 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
     (when (panel-bar? panel)
       (draw-bar context panel (+ x (* zoom columns) 6) top (* zoom rows)))))
 
+(define (column-lefts panels columns width)
+  ;; Where each of COLUMNS begins, and where the last ends; one in which a panel has a
+  ;; colour bar is wider.
+  (let loop ((k 0) (left margin) (lefts '()))
+    (if (= k columns)
+        (reverse (cons left lefts))
+        (loop (1+ k)
+              (+ left width
+                 (if (any (lambda (p i) (and (panel-bar? p) (= k (modulo i columns))))
+                          panels (iota (length panels)))
+                     bar-room
+                     0))
+              (cons left lefts)))))
+
 (define* (save-figure path panels #:key (columns (min 4 (length panels))))
   "Draw PANELS, a list of `panel', in rows of COLUMNS, and write the picture to the PNG
 file PATH, whole or not at all.
@@ -180,11 +194,11 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
          (extent (lambda (axis)
                    (* zoom (fold max 1 (map (lambda (p) (axis (tensor-shape (panel-image p))))
                                             panels)))))
-         (cell-width (+ (extent second) margin (if (any panel-bar? panels) bar-room 0)))
+         (columns (min columns (length panels)))
+         (lefts (column-lefts panels columns (+ (extent second) margin)))
          (cell-height (+ (extent first) title-height margin))
          (rows (quotient (+ (length panels) columns -1) columns))
-         (surface (cairo-image-surface-create 'argb32
-                                              (+ margin (* columns cell-width))
+         (surface (cairo-image-surface-create 'argb32 (last lefts)
                                               (+ margin (* rows cell-height))))
          (context (cairo-create surface)))
     (cairo-set-source-rgb context 1 1 1)
@@ -193,7 +207,7 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
     (cairo-set-font-size context font-size)
     (for-each (lambda (panel k)
                 (draw-panel context panel
-                            (+ margin (* cell-width (modulo k columns)))
+                            (list-ref lefts (modulo k columns))
                             (+ margin (* cell-height (quotient k columns)))
                             zoom))
               panels (iota (length panels)))
