@@ -12,13 +12,16 @@
    '(data
      errors
      experiments
+     figures
      files
+     images
      layers
      networks
      operators
      primitives
      priors
      progress
+     reconstruction
      sampling
      schedules
      tensors
