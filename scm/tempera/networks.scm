@@ -256,10 +256,8 @@ among ~a, got ~s" (map car bodies) description)
     (catch #t
       (lambda () (apply maker (cdr description)))
       (lambda (key . arguments)
-        (if (eq? key 'tempera-error)
-            (apply throw key arguments)
-            (complain 'score-network "description: ~s does not fit (~a)" description
-                      (string-trim-right (error-text key arguments))))))))
+        (complain 'score-network "description: ~s: ~a" description
+                  (string-trim-right (error-text key arguments)))))))
 
 (define (network-metadata network)
   "What a file needs besides weights to make NETWORK again, from string to string."

@@ -1,0 +1,214 @@
+;;; test-layers.scm -- every layer against PyTorch's stored values
+;;; (torch_reference.py), its bad shapes, and how it prints.
+
+(use-modules ((harness) #:hide (call-with-temporary-directory)) (srfi srfi-1) (oop goops)
+             (tempera primitives) (tempera tensors) (tempera layers) (tempera networks)
+             (tempera files))
+
+(start-tests "layers")
+
+(define stored
+  (call-with-values (lambda () (load-safetensors (test-file "reference/layers.safetensors")))
+    (lambda (tensors metadata) tensors)))
+
+(define (reference case name)
+  (or (assoc-ref stored (string-append case "/" name))
+      (error "no reference" case name)))
+
+(define (relative-error a b)
+  ;; Largest difference over the largest reference value.
+  (let ((scale (tensor->number (tensor-max (tensor-abs b)))))
+    (/ (tensor->number (tensor-max (tensor-abs (tensor- a b)))) (max scale 1e-30))))
+
+(define (test-close name a b)
+  ;; float32 sums of up to a few hundred products in another order: n * 2^-24
+  ;; bounds the relative error at about 2e-5.
+  (test-assert (format #f "~a: ~a" name (relative-error a b))
+    (and (equal? (tensor-shape a) (tensor-shape b)) (< (relative-error a b) 2e-5))))
+
+(define (check-layer case inputs procedure)
+  "The output of PROCEDURE on the stored INPUTS, and the gradient of each."
+  (let* ((tensors (map (lambda (n) (require-gradient! (tensor-copy (reference case n)))) inputs))
+         (tape (make-tape))
+         (y (with-tape tape (lambda () (apply procedure tensors)))))
+    (test-close (string-append case ", output") y (reference case "y"))
+    (tape-backward! tape y (reference case "g"))
+    (for-each (lambda (name tensor)
+                (test-close (string-append case ", gradient of " name)
+                            (tensor-gradient tensor)
+                            (reference case (string-append "grad-" name))))
+              inputs tensors)))
+
+(define* (conv stride padding #:optional (slope 1))
+  (lambda* (x w b #:optional r) (convolution x w b r stride padding slope)))
+
+(check-layer "conv-3x3" '("x" "w" "b") (conv 1 1))
+(check-layer "conv-3x3-residual-relu" '("x" "w" "b" "r") (conv 1 1 0))
+(check-layer "conv-5x5-stride" '("x" "w" "b") (conv 2 2))
+(check-layer "conv-3x3-stride-even" '("x" "w" "b") (conv 2 1))
+(check-layer "conv-1x1-leaky" '("x" "w" "b") (conv 1 0 0.1))
+(check-layer "conv-7x7-valid" '("x" "w" "b") (conv 1 0))
+(check-layer "conv-3x5" '("x" "w" "b") (conv 1 1))
+(check-layer "relu" '("x") relu)
+(check-layer "leaky-relu" '("x") (lambda (x) (leaky-relu x 0.2)))
+(check-layer "average-pool" '("x") average-pool)
+(check-layer "max-pool" '("x") max-pool)
+(check-layer "upsample" '("x") upsample)
+(check-layer "up-convolution" '("x" "w" "b")
+             (lambda (x w b) (convolution (upsample x) w b #f 1 1)))
+(check-layer "concatenate" '("a" "b") (lambda (a b) (tensor-concatenate (list a b) -1)))
+(check-layer "add" '("a" "b") tensor+)
+(check-layer "dense" '("x" "w" "b") dense)
+
+(define (check-batch-norm case training?)
+  (let ((mean (tensor-copy (reference case "mean-before")))
+        (variance (tensor-copy (reference case "variance-before"))))
+    (check-layer case '("x" "gamma" "beta")
+                 (lambda (x gamma beta)
+                   (batch-normalisation x (list gamma beta mean variance) training? 0.9 1e-5 1)))
+    (test-close (string-append case ", running mean") mean (reference case "mean-after"))
+    (test-close (string-append case ", running variance") variance
+                (reference case "variance-after"))))
+(check-batch-norm "batch-norm-training" #t)
+(check-batch-norm "batch-norm-running" #f)
+
+(check-layer "dsm-loss" '("q")
+             (lambda (q) (dsm-loss q (reference "dsm-loss" "u") (reference "dsm-loss" "sigma"))))
+
+(let ((w (tensor-copy (reference "adam" "w")))
+      (m (tensor-zeros '(6))) (v (tensor-zeros '(6))))
+  (for-each (lambda (step)
+              (adam-step! w (reference "adam" (format #f "g~a" step)) m v (1+ step)
+                          '(0.01 0.8 0.95 1e-6)))
+            '(0 1 2))
+  (test-close "adam, three steps" w (reference "adam" "w-after")))
+
+;;; Gradients accumulate: two backward passes add.
+
+(let* ((w (require-gradient! (random-normal '(3 3 2 4) 1)))
+       (x (random-normal '(1 6 6 2) 2))
+       (pass (lambda ()
+               (let ((tape (make-tape)))
+                 (tape-backward! tape (with-tape tape (lambda ()
+                                                        (tensor-sum (convolution x w #f #f 1 1))))))
+               (tensor-copy (tensor-gradient w))))
+       (once (pass))
+       (twice (pass)))
+  (test-close "gradients accumulate" twice (tensor* 2 once)))
+
+;;; The whole of a small paper-unet, with batch norm from its batch and folded.
+
+(let ((body (paper-unet #:channels '(4 6 8) #:blocks 1 #:convolutions 2)))
+  (define (named tensors)
+    (map (lambda (p) (cons (string-append "body." (car p)) (cdr p))) tensors))
+  (define parameters (named (layer-parameters body)))
+  (for-each (lambda (p) (tensor-assign! (cdr p) (reference "unet" (car p))))
+            (append parameters (named (layer-buffers body))))
+  (let ((x (reference "unet" "x")) (noise (reference "unet" "noise")) (tape (make-tape)))
+    (test-close "unet, running statistics" (body x noise) (reference "unet" "y-running"))
+    (let ((y (with-tape tape (lambda () (parameterize ((training? #t)) (body x noise))))))
+      (test-close "unet, training" y (reference "unet" "y-training"))
+      (tape-backward! tape y (reference "unet" "g"))
+      (for-each (lambda (p)
+                  (test-close (string-append "unet, gradient of " (car p))
+                              (tensor-gradient (cdr p))
+                              (reference "unet" (string-append "grad-" (car p)))))
+                parameters))))
+
+;;; Printing.
+
+(define (printed object) (object->string object))
+
+(test-equal "#<convolution 3 -> 8, 3x3, relu, 224 parameters>"
+  (printed (convolution-layer 3 8 #:activation 'relu)))
+(test-equal "#<batch norm of 8, 16 parameters>" (printed (batch-norm-layer 8)))
+(test-equal "#<dense 2 -> 3, 9 parameters>" (printed (dense-layer 2 3)))
+(test-equal "#<up-convolution 4 -> 2, 74 parameters>" (printed (up-convolution-layer 4 2)))
+(test-equal "#<sequence, 15 parameters>"
+  (printed (layer-sequence (dense-layer 2 3) relu (dense-layer 3 1) relu (lambda (x) x)
+                           (dense-layer 1 1))))
+(test-equal "#<convolution 2 -> 3, 3x3, batch norm, relu, 60 parameters>"
+  (printed (convolution-unit 2 3)))
+(test-equal "#<tensor f32 (2) (1.0 2.0)>" (printed (list->tensor '(1 2))))
+(test-equal "#<tensor c64 (3 4)>" (printed (tensor-zeros '(3 4) 'c64)))
+(test-equal "#<tape of 0 operations>" (printed (make-tape)))
+
+;;; Bad shapes and values.
+
+(define x (tensor-zeros '(1 8 8 3)))
+(test-error-matching "conv channels" "convolution: images: expected f32 (* * * 2), got f32 (1 8 8 3)"
+  (convolution x (tensor-zeros '(3 3 2 4)) #f #f 1 1))
+(test-error-matching "conv even window" "weights: expected an odd window"
+  (convolution x (tensor-zeros '(2 2 3 4)) #f #f 1 0))
+(test-error-matching "conv stride" "stride: expected an integer from 1 to 2, got 3"
+  (convolution x (tensor-zeros '(3 3 3 4)) #f #f 3 1))
+(test-error-matching "conv too small" "images: expected at least 7 x 7"
+  (convolution (tensor-zeros '(1 4 4 3)) (tensor-zeros '(7 7 3 1)) #f #f 1 0))
+(test-error-matching "conv bias" "bias: expected f32 (4)"
+  (convolution x (tensor-zeros '(3 3 3 4)) (tensor-zeros '(3)) #f 1 1))
+(test-error-matching "conv residual" "residual: expected f32 (1 8 8 4)"
+  (convolution x (tensor-zeros '(3 3 3 4)) #f x 1 1))
+(test-error-matching "conv complex" "images: expected f32 (* * * 3), got c64"
+  (convolution (tensor-zeros '(1 8 8 3) 'c64) (tensor-zeros '(3 3 3 4)) #f #f 1 1))
+(test-error-matching "conv no tensor" "convolution: weights: expected a tensor, got 7"
+  (convolution x 7 #f #f 1 1))
+(test-error-matching "pool" "average-pool: images: expected rows and columns divisible by 3"
+  (average-pool x 3))
+(test-error-matching "max pool" "max-pool: images: expected rows" (max-pool x 5))
+(test-error-matching "upsample" "upsample: images: expected f32 (* * * *)"
+  (upsample (tensor-zeros '(8 8))))
+(test-error-matching "relu" "relu: x: expected f32" (relu (tensor-zeros '(3) 'c64)))
+(test-error-matching "leaky relu" "slope: expected 0 or more" (leaky-relu x -1))
+(test-error-matching "dense" "dense: x: expected f32 (* 4)"
+  (dense (tensor-zeros '(2 3)) (tensor-zeros '(4 2)) #f))
+(test-error-matching "batch norm" "gamma: expected f32 (3), got f32 (2)"
+  (batch-normalisation x (make-list 4 (tensor-zeros '(2))) #t 0.9 1e-5 1))
+(test-error-matching "concatenate" "part 1: expected f32 (1 8 8 3) but for axis 3"
+  (tensor-concatenate (list x (tensor-zeros '(1 8 7 3))) -1))
+(test-error-matching "dsm" "dsm-loss: noise: expected f32 (1 8 8 3)"
+  (dsm-loss x (tensor-zeros '(1 8 8 2)) (tensor-zeros '(1))))
+(test-error-matching "unet size" "divisible by 4, got shape (1 6 6 2)"
+  ((paper-unet #:channels '(2 2 2)) (tensor-zeros '(1 6 6 2)) (tensor-zeros '(1))))
+(test-error-matching "description" "expected (NAME #:key value ...)"
+  (score-network '(resnet)))
+(test-error-matching "description is not evaluated" "description: (paper-unet #:channels (system \"true\")): "
+  (score-network '(paper-unet #:channels (system "true"))))
+(test-error-matching "parametrisation" "expected paper or preconditioned"
+  (score-network '(moons-mlp) #:parametrisation 'other))
+(test-error-matching "activation" "activation: expected" (dense-layer 2 2 #:activation 'tanh))
+
+;;; A score is finite and of the right size; both parametrisations.
+
+(for-each
+ (lambda (parametrisation)
+   (let* ((net (score-network '(paper-unet #:channels (4 4) #:blocks 1 #:convolutions 1)
+                              #:parametrisation parametrisation))
+          (x (random-normal '(2 8 8) 3 0 'c64))
+          (r (net x 0.5)))
+     (test-equal '(2 8 8) (tensor-shape r))
+     (test-assert (tensor-finite? r))
+     ;; |sigma| r, which training sees, is finite at sigma = 0 too.
+     (test-assert (tensor-finite? (scaled-score net (real-view x) (list->tensor '(0 -3)))))
+     (test-close "scaled score" (scaled-score net (real-view x) (list->tensor '(0.5 0.5)))
+                 (tensor* 0.5 (real-view r)))))
+ '(paper preconditioned))
+
+(test-equal "paper-unet has the appendix's size" 1502114 (parameter-count (paper-unet)))
+
+;;; Files: a network read back gives the same bits.
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (let* ((path (string-append folder "/net.safetensors"))
+          (net (score-network '(paper-unet #:channels (4 4) #:blocks 1) #:sigma-data 7))
+          (x (random-normal '(1 8 8) 3 0 'c64)))
+     (save-network path net)
+     (test-assert "network read back" (tensor-identical? (net x 2) ((load-network path) x 2)))
+     (save-safetensors path '() #:metadata '(("a" . "b")))
+     (test-error-matching "no network" "not a score network of Tempera" (load-network path))
+     (save-network path net #:metadata '())
+     (truncate-file path (quotient (stat:size (stat path)) 2))
+     (test-error-matching "truncated" "load-safetensors: " (load-network path))
+     (test-error-matching "missing" "No such file" (load-network (string-append folder "/none"))))))
+
+(finish-tests)
