@@ -4,7 +4,7 @@
              (srfi srfi-11)
              (harness)
              (tempera data)
-             ((tempera files) #:hide (call-with-temporary-directory))
+             (tempera files)
              (tempera images)
              (tempera primitives)
              (tempera reconstruction))

