@@ -340,7 +340,12 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 (define (refresh-score! chain sigma)
   ;; The score at x belongs to one temperature.
   (unless (eqv? sigma (chain-sigma-scored chain))
-    (let ((g (target-score (chain-target chain) (chain-x chain) sigma)))
+    (let* ((x (chain-x chain))
+           (g (target-score (chain-target chain) x sigma)))
+      (check-that (and (tensor? g) (eq? (tensor-dtype g) (tensor-dtype x))
+                       (equal? (tensor-shape g) (tensor-shape x)))
+                  'anneal "score: expected a tensor ~a ~a, like x, got ~s"
+                  (tensor-dtype x) (tensor-shape x) g)
       (call-with-blocked-asyncs
        (lambda ()
          (tensor-assign! (chain-score chain) g)
@@ -390,9 +395,12 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 
 ;;; --- Annealing ----------------------------------------------------------------
 
-(define (interrupt? key arguments)
-  (or (eq? key 'user-interrupt)
-      (and (eq? key 'signal) (equal? (last arguments) (list SIGINT)))))
+(define (interrupt? exception)
+  (let ((arguments (exception-args exception)))
+    (case (exception-kind exception)
+      ((user-interrupt) #t)
+      ((signal) (equal? (last arguments) (list SIGINT)))
+      (else #f))))
 
 (define (at-prompt?)
   ;; Only somebody at a prompt can go on with a paused chain; a script that is
@@ -404,7 +412,13 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 Ctrl-C at the prompt pauses it after the last whole step."
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
   (let ((progress (make-progress "annealing" (vector-length (chain-temperatures chain)))))
-    (catch #t
+    (with-exception-handler
+        (lambda (exception)
+          (progress-finish! progress)
+          (if (and (interrupt? exception) (at-prompt?))
+              (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
+                      (three-digits (chain-sigma chain)))
+              (raise-exception exception)))
       (lambda ()
         (let loop ()
           (unless (chain-finished? chain)
@@ -414,12 +428,7 @@ Ctrl-C at the prompt pauses it after the last whole step."
                                              (three-digits (chain-sigma chain))
                                              (three-digits (chain-acceptance chain))))
             (loop))))
-      (lambda (key . arguments)
-        (progress-finish! progress)
-        (if (and (interrupt? key arguments) (at-prompt?))
-            (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
-                    (three-digits (chain-sigma chain)))
-            (apply throw key arguments))))
+      #:unwind? #t)
     (progress-finish! progress)
     chain))
 

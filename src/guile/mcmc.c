@@ -82,6 +82,15 @@ enter (int *depth)
   scm_dynwind_unwind_handler (close_scope, depth, 0);
 }
 
+static void
+throw_again (const scheme_score *s)
+{
+  /* What was raised as an object, not thrown by key, is under this key. */
+  if (scm_is_eq (s->key, scm_from_utf8_symbol ("%exception")))
+    scm_call_1 (scm_c_public_ref ("guile", "raise-exception"), scm_car (s->arguments));
+  scm_throw (s->key, s->arguments);
+}
+
 /* Let the COUNT tensors of RESULTS (NULLs allowed) outlive the scope, close it,
  * and raise what STATUS or S says went wrong (RESULTS are freed then). */
 static void
@@ -95,7 +104,7 @@ leave (int *depth, const scheme_score *s, tp_status status, tp_tensor **results,
   scm_dynwind_end ();
   tp_scope_close (*depth, !status);
   if (status && scm_is_true (s->key))
-    scm_throw (s->key, s->arguments);
+    throw_again (s);
   tp_require (s->caller, status);
 }
 

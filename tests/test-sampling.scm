@@ -1,0 +1,428 @@
+;;; test-sampling.scm -- schedules, exact priors, and chains that reach them, stop and go on.
+
+(use-modules (harness)
+             (tempera) (tempera streams)
+             (system repl common) (ice-9 control)
+             (srfi srfi-1) (srfi srfi-11))
+
+(start-tests "sampling")
+
+(define (close? tolerance a b)
+  (<= (abs (- a b)) tolerance))
+
+;;; --- Schedules ------------------------------------------------------------------
+
+(let ((s (geometric 100 #:ratio 0.5 #:until 1)))
+  (test-equal "its values" '(100. 50. 25. 12.5 6.25 3.125 1.5625 1.) (schedule->list s))
+  (test-equal "print" "#<schedule geometric 0.5: 100.0 ... 1.0, 8 values>" (format #f "~a" s)))
+(test-equal "a last step that falls on until" '(8. 4. 2. 1.)
+  (schedule->list (geometric 8 #:ratio 0.5 #:until 1)))
+(test-equal "one temperature" 1 (schedule-length (geometric 5 #:ratio 0.9 #:until 5)))
+(test-equal "the paper's" 1518 (schedule-length (geometric 100 #:ratio 0.995 #:until 0.05)))
+(test-equal "the paper's step" 1.25 (schedule-at (power-law 10 #:exponent 1.5) 25))
+(test-equal "constant" 0.5 (schedule-at (constant 0.5) 3))
+(test-equal "print a rule" "#<schedule 10 (sigma/100)^1.5>" (format #f "~a" (power-law 10)))
+(test-error-matching "ratio" "ratio: expected a number between 0 and 1, got 2"
+  (geometric 100 #:ratio 2 #:until 1))
+(test-error-matching "no until" "until: expected a positive number, got #f"
+  (geometric 100 #:ratio 0.9))
+(test-error-matching "until above" "until: expected at most" (geometric 1 #:ratio 0.9 #:until 2))
+(test-error-matching "NaN" "from: expected" (geometric +nan.0 #:ratio 0.9 #:until 2))
+(test-error-matching "exponent" "exponent: expected" (power-law 1 #:exponent 'a))
+(test-error-matching "constant 0" "value: expected" (constant 0))
+(test-error-matching "ref" "index: expected an integer from 0 to 0, got 1"
+  (schedule-ref (geometric 5 #:ratio 0.9 #:until 5) 1))
+(test-error-matching "ref of a rule" "it is a rule" (schedule-ref (constant 1) 0))
+(test-error-matching "at of a sequence" "expected a rule"
+  (schedule-at (geometric 5 #:ratio 0.9 #:until 5) 1))
+(test-error-matching "sigma" "sigma: expected" (schedule-at (constant 1) -1))
+(test-error-matching "length" "expected a schedule" (schedule-length 3))
+(test-error-matching "stream" "purpose: expected one of" (random-stream 'lottery))
+(test-error-matching "counter" "counter: expected" (random-stream 'start -1))
+
+;;; --- Exact priors -----------------------------------------------------------------
+
+(define (test-gradient name tolerance prior x sigma)
+  ;; The score is the gradient of the log density: along a random direction d,
+  ;; log p (x + h d) - log p (x - h d) = 2 h <score, d> + O (h^3).
+  (let* ((d (random-normal (tensor-shape x) 77 0 (tensor-dtype x)))
+         (h 1/64)
+         (up (log-density prior (tensor+ x (tensor* h d)) sigma))
+         (down (log-density prior (tensor- x (tensor* h d)) sigma))
+         (slope (chains-dot (score prior x sigma) d)))
+    (test-assert name
+      (every (lambda (u d s) (close? tolerance (/ (- u d) (* 2 h)) s))
+             (vector->list up) (vector->list down) (vector->list slope)))))
+
+(define spectrum (power-spectrum '(16 12) #:amplitude 30 #:exponent 3))
+(define field (gaussian-prior spectrum))
+(define moons (two-moons-prior))
+(define sigmas (list->tensor '(0.5 1 2)))
+
+(test-gradient "Gaussian" 0.05 field (random-normal '(3 16 12) 1 0 'c64) 0.7)
+(test-gradient "Gaussian, a sigma a chain" 0.05 field (random-normal '(3 16 12) 1 0 'c64) sigmas)
+(test-gradient "two moons" 0.01 moons (random-normal '(3 2) 2) 0.4)
+(test-gradient "two moons, a sigma a chain" 0.01 moons (random-normal '(3 2) 2) sigmas)
+
+(let* ((x (random-normal '(3 16 12) 4 0 'c64))
+       (together (log-density field x sigmas)))
+  (test-assert "sigma for each chain is sigma for that chain"
+    (every (lambda (c sigma)
+             (close? 1e-3 (vector-ref together c)
+                     (vector-ref (log-density field (tensor-slice x 0 c (1+ c)) sigma) 0)))
+           '(0 1 2) '(0.5 1 2))))
+
+(let* ((draws (prior-draw field 200 #:seed 3))
+       (ratio (tensor->number
+               (tensor-mean (tensor/ (tensor-sum-squares (fft2 draws) 0)
+                                     (tensor* 400 spectrum))))))
+  ;; A mean of 16 * 12 chi-squares of 400 degrees of freedom.
+  (test-approximate "draws have the spectrum" 1 ratio (* 4 (sqrt (/ 2. (* 400 16 12))))))
+
+(let* ((prior (gaussian-mixture-prior (list->tensor '(-10 0 10 0) '(2 2)) #:weights '(3 1)))
+       (draws (prior-draw prior 4000 #:seed 5))
+       (left (tensor->number (tensor-mean (tensor< (tensor-slice draws 1 0 1) 0)))))
+  (test-approximate "weights of a mixture" 0.75 left (* 4 (sqrt (/ (* 0.75 0.25) 4000)))))
+
+;; EDS on a Gaussian prior is Wiener's filter P / (P + sigma^2).
+(let ((x (random-normal '(2 16 12) 6 0 'c64)))
+  (test-assert "denoising"
+    (> 1e-4 (tensor->number
+             (tensor-max (tensor-abs (tensor- (denoise field x 2)
+                                              (fourier-multiply
+                                               x (tensor/ spectrum (tensor+ spectrum 4))))))))))
+
+(test-error-matching "spectrum" "spectrum: expected positive numbers"
+  (gaussian-prior (tensor-zeros '(4 4))))
+(test-error-matching "spectrum's shape" "shape: expected (rows columns)" (power-spectrum '(4)))
+(test-error-matching "amplitude" "amplitude: expected" (power-spectrum '(4 4) #:amplitude 0))
+(test-error-matching "weights" "weights: expected a list of 2"
+  (gaussian-mixture-prior (tensor-zeros '(2 2)) #:weights '(1 2 3)))
+(test-error-matching "means" "means: expected" (gaussian-mixture-prior '(1 2)))
+(test-error-matching "mixture's sd" "sd: expected" (two-moons-prior #:sd 0))
+(test-error-matching "points" "points: expected" (two-moons-prior #:points 1))
+(test-error-matching "no prior" "prior: expected" (score 3 (tensor-zeros '(1 2)) 1))
+(test-error-matching "no density" "one with a log density" (log-density (lambda (x s) x) 1 1))
+(test-error-matching "state" "x: expected states like the means (200 2), got shape (1 3)"
+  (score moons (tensor-zeros '(1 3)) 1))
+(test-error-matching "sigma" "sigma" (score moons (tensor-zeros '(1 2)) 'hot))
+(test-error-matching "sigmas" "sigma" (score moons (tensor-zeros '(1 2)) sigmas))
+(test-error-matching "draws of a network" "can be drawn from" (prior-draw (lambda (x s) x) 1))
+(test-error-matching "count" "count: expected" (prior-draw moons 0))
+(test-error-matching "prior" "score: expected a procedure" (make-prior "none"))
+(test-error-matching "noise level" "sigma: expected" (denoise field (tensor-zeros '(1 16 12) 'c64) 0))
+(test-error-matching "what" "x: expected a batch" (denoise field))
+
+;;; --- A posterior ------------------------------------------------------------------
+
+(define op (mri-operator #:mask (random-mask 12 #:acceleration 2 #:seed 1)))
+(define scan (tensor-reshape (prior-draw field 1 #:seed 1) '(16 12)))
+(define y (measure op scan #:noise 0.1 #:seed 2))
+(define target (posterior field op y #:noise 0.1))
+
+;; Equation 4, as written.
+(for-each
+ (lambda (name sigma variance)
+   (let* ((x (random-normal '(3 16 12) 8 0 'c64))
+          (likelihood (tensor/ (apply-adjoint op (tensor- (apply-forward op x) y)) variance))
+          (expected (tensor- (score field x sigma) likelihood)))
+     (test-assert name
+       (> 1e-3 (tensor->number
+                (tensor-max (tensor-abs (tensor- (target-score target x sigma) expected))))))))
+ '("the posterior's score" "with a sigma for each chain")
+ (list 0.3 sigmas)
+ (list 0.1 (tensor-reshape (tensor+ 0.01 (tensor-square sigmas)) '(3 1 1))))
+
+(test-gradient "the posterior's density" 0.2
+               (make-prior "target" #:shape '(16 12)
+                           #:score (lambda (x s) (target-score target x s))
+                           #:log-density (lambda (x s) (target-log-density target x s)))
+               (random-normal '(3 16 12) 9 0 'c64) 1)
+
+;; Its mean, where the score is 0.
+(let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma 0.5)))
+  (test-assert "the exact mean is the density's top"
+    (> 1e-3 (tensor->number (tensor-max (tensor-abs (target-score target
+                                                                  (tensor-reshape mean '(1 16 12))
+                                                                  0.5)))))))
+
+(primitive-load (test-file "../experiments/exact-gaussian.scm"))
+(let* ((result (with-output-to-port (%make-void-port "w")
+                 (lambda () (run-experiment exact-gaussian))))
+       (value (lambda (key) (assq-ref result key))))
+  (for-each (lambda (key)
+              (test-approximate (symbol->string key) 1 (value key) 0.03))
+            '(variance-ratio-pixels variance-ratio-measured variance-ratio-unmeasured))
+  ;; 8192 errors of unit variance: the mean square is 1 within 4 * 0.016.
+  (test-approximate "the mean, in its Monte Carlo errors" 1 (value 'mean-z-rms) 0.035)
+  (test-assert "accepted" (> (value 'acceptance) 0.9)))
+
+;;; --- Chains -----------------------------------------------------------------------
+
+(define temperatures (geometric 10 #:ratio 0.6 #:until 0.5))
+(define* (short target . settings)
+  (apply anneal target #:temperatures temperatures #:chains 3 #:seed 7 settings))
+(define (same? a b)
+  (tensor-identical? (chain-samples a) (chain-samples b)))
+
+(define unbroken (short target))
+
+(test-assert "finished" (chain-finished? unbroken))
+(test-equal "its last temperature" 0.5 (chain-sigma unbroken))
+(test-equal "a transition for each trajectory" (schedule-length temperatures)
+  (length (chain-trace unbroken)))
+(test-equal "print"
+  "#<chain 3 x (16 12), finished at sigma 0.5 (7 of 7), 7 steps, accepted 1.0>"
+  (format #f "~a" unbroken))
+(test-equal "print a transition" "#<transition sigma 10.0, 4 steps of 0.5, accepted 1.0>"
+  (format #f "~a" (first (chain-trace unbroken))))
+(test-equal "a mean's shape" '(16 12) (tensor-shape (chain-mean unbroken)))
+(test-assert "the same seed, the same bits" (same? unbroken (short target)))
+(test-assert "another seed" (not (same? unbroken (anneal target #:temperatures temperatures
+                                                         #:chains 3 #:seed 8))))
+
+(let ((x (chain-samples unbroken)))
+  (tensor-assign! (chain-samples unbroken) 0)
+  (test-assert "samples are a copy" (tensor-identical? x (chain-samples unbroken))))
+
+(let* ((values (map (lambda (c) (tensor-ref (chain-samples unbroken) c 3 4)) '(0 1 2)))
+       (mean (/ (apply + values) 3))
+       (sd (sqrt (/ (apply + (map (lambda (v) (expt (magnitude (- v mean)) 2)) values)) 2))))
+  (test-approximate "the mean over chains" 0
+    (magnitude (- mean (tensor-ref (chain-mean unbroken) 3 4))) 1e-5)
+  (test-approximate "the standard deviation over chains" sd
+    (tensor-ref (chain-std unbroken) 3 4) 1e-5))
+
+(let ((threads-before (threads)))
+  (set-threads! 1)
+  (let ((one (short target)))
+    (set-threads! 2)
+    (test-assert "1 and 2 threads, the same bits" (same? one (short target))))
+  (set-threads! threads-before))
+
+;; Evaluations: 4 + 3 or 8 + 3 a trajectory and 1 a temperature; less without correction.
+(let* ((calls 0)
+       (counting (posterior (lambda (x sigma) (set! calls (1+ calls)) (score field x sigma))
+                            op y #:noise 0.1)))
+  (let ((chain (short counting)))
+    (test-equal "evaluations" calls (chain-evaluations chain))
+    (test-equal "with correction" (+ (* 4 4) (* 3 8) (* 7 3) 7) calls)
+    (test-assert "a prior that is a procedure" (same? chain unbroken)))
+  (set! calls 0)
+  (let ((chain (short counting #:acceptance 'none)))
+    (test-equal "evaluations without correction" calls (chain-evaluations chain))
+    (test-equal "without correction" (+ (* 4 4) (* 3 8) 7) calls)
+    (test-assert "everything is accepted" (= 1 (chain-acceptance chain)))))
+
+;; By the path integral and by the density: the same decisions, energy errors alike.
+(let* ((settings (list #:steps-per-temperature 6 #:step-size 1))
+       (path (apply short target settings))
+       (density (apply short target #:acceptance 'log-density settings))
+       (errors (lambda (chain)
+                 (append-map (lambda (t) (vector->list (transition-energy-error t)))
+                             (chain-trace chain)))))
+  (test-assert "some are rejected" (< 0.2 (chain-acceptance path) 0.999))
+  (test-assert "path integral as density"
+    (every (lambda (a b) (close? 0.02 a b)) (errors path) (errors density)))
+  (test-assert "the same decisions" (same? path density))
+  (test-assert "no correction is another chain"
+    (not (same? path (apply short target #:intervals #f settings)))))
+
+;; Divergence is refused, not accepted.
+(for-each (lambda (acceptance)
+            (let ((chain (anneal target #:temperatures '(1) #:chains 2 #:step-size 1e20
+                                 #:trajectory-length 20 #:acceptance acceptance)))
+              (test-equal (format #f "a diverged trajectory, ~a" acceptance) 0.
+                          (chain-acceptance chain))
+              (test-assert "what is left is finite" (tensor-finite? (chain-samples chain)))))
+          '(path-integral none))
+
+;; Two moons from the prior alone: both arcs, and as far from them as draws are.
+(let* ((target (prior-target moons))
+       (chain (anneal target #:chains 400 #:seed 3
+                      #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02)
+                      #:trajectory-length '(3 5) #:steps-per-temperature 2
+                      #:step-size (lambda (sigma) (* 0.4 (sqrt (+ 0.0025 (* sigma sigma)))))))
+       (density (lambda (x) (vector->list (log-density moons x 0.02))))
+       (mean (lambda (l) (/ (apply + l) (length l))))
+       (drawn (tensor+ (prior-draw moons 4000 #:seed 4)
+                       (tensor* 0.02 (random-normal '(4000 2) 1))))
+       (d (density drawn))
+       (sd (sqrt (mean (map (lambda (v) (expt (- v (mean d)) 2)) d)))))
+  (test-approximate "mean log density" (mean d) (mean (density (chain-samples chain)))
+    (* 4 sd (sqrt (+ 1/400 1/4000))))
+  ;; Either arc has half of the mass; the second lies lower.  The mean height is 1/4.
+  (let* ((height (tensor-mean (tensor-slice (chain-samples chain) 1 1 2))))
+    (test-approximate "both moons" 0.25 (tensor->number height)
+      ;; The height's standard deviation is 0.5 at most.
+      (* 4 0.5 (sqrt 1/400)))))
+
+;;; --- Pausing, resuming, forking ---------------------------------------------------
+
+(sigaction SIGINT (lambda (signal) (scm-error 'signal #f "User interrupt" '() (list signal))))
+
+(define (interrupted-target call)
+  ;; Sends this process SIGINT during evaluation number CALL of the score.
+  (let ((calls 0))
+    (posterior (lambda (x sigma)
+                 (set! calls (1+ calls))
+                 (when (= calls call)
+                   (kill (getpid) SIGINT)
+                   (usleep 1000))
+                 (score field x sigma))
+               op y #:noise 0.1)))
+
+(define-syntax-rule (at-a-prompt expression)
+  (with-fluids ((*repl-stack* (list 'a-prompt)))
+    (with-error-to-port (%make-void-port "w") (lambda () expression))))
+
+(for-each
+ (lambda (call)
+   (let* ((depth (scope-open!))
+          (paused (begin (scope-close! depth #t)
+                         (at-a-prompt (short (interrupted-target call)))))
+          (again (scope-open!)))
+     (scope-close! again #t)
+     (test-equal (format #f "scopes are closed, ~a" call) depth again)
+     (test-assert (format #f "paused in evaluation ~a" call) (not (chain-finished? paused)))
+     (test-equal "at a whole step" (length (chain-trace paused))
+       (length (filter (lambda (t) (vector? (transition-accepted t))) (chain-trace paused))))
+     (resume! paused)
+     (test-assert "resumed, the same bits" (and (chain-finished? paused) (same? paused unbroken)))
+     (test-equal "and the same evaluations" (chain-evaluations unbroken)
+       (chain-evaluations paused))))
+ '(1 2 5 6 8 9 20 40))
+
+(test-equal "a script that is interrupted ends" 'signal
+  (catch #t (lambda () (short (interrupted-target 5)) 'went-on) (lambda (key . _) key)))
+
+(let* ((error (lambda (x sigma) (throw 'mishap 1 2)))
+       (condition (lambda (x sigma) (raise-exception 'odd))))
+  (test-equal "an error in a score goes on its way" '(mishap 1 2)
+    (catch #t (lambda () (short (posterior error op y))) list))
+  (test-equal "and so does an exception that is no throw" 'odd
+    (with-exception-handler identity
+      (lambda () (short (posterior condition op y)))
+      #:unwind? #t))
+  (test-equal "out of the leapfrog" '(mishap 1 2)
+    (catch #t
+      (lambda ()
+        (let ((x (random-normal '(2 3) 1)))
+          (leapfrog (lambda (x) (throw 'mishap 1 2)) x x x 0.1 1 #f)))
+      list))
+  (test-equal "an escape from a score" 'escaped
+    (let ((x (random-normal '(2 3) 1)) (depth (scope-open!)))
+      (scope-close! depth #t)
+      (let ((result (let/ec escape (path-integral (lambda (x) (escape 'escaped)) x x x x 4))))
+        (and (= depth (let ((d (scope-open!))) (scope-close! d #t) d)) result))))
+  (test-error-matching "a score of the wrong shape" "score: expected"
+    (short (prior-target (lambda (x sigma) (tensor-zeros '(2))) #:shape '(5))))
+  (test-error-matching "a score that is no tensor" "tensor"
+    (short (prior-target (lambda (x sigma) 7) #:shape '(2)))))
+
+(let* ((paused (at-a-prompt (short (interrupted-target 30))))
+       (before (chain-samples paused))
+       (twin (resume! (fork paused)))
+       (bold (resume! (fork paused #:step-size 0.3 #:steps-per-temperature 2)))
+       (colder (resume! (fork paused #:temperatures (geometric 10 #:ratio 0.5 #:until 0.2)))))
+  (test-assert "a fork goes the same way" (same? twin unbroken))
+  (test-assert "with other settings it does not" (not (same? bold unbroken)))
+  (test-equal "two steps a temperature" 0.3 (transition-step-size (last (chain-trace bold))))
+  (test-assert "the original stays" (tensor-identical? before (chain-samples paused)))
+  (test-equal "new temperatures" 0.2 (chain-sigma colder))
+  (test-assert "begin at or below the old"
+    (let ((new (drop (chain-trace colder) (length (chain-trace paused)))))
+      (every (lambda (t) (<= (transition-sigma t) (chain-sigma paused))) new)))
+  (test-assert "and the original still goes on" (same? (resume! paused) unbroken))
+  (test-assert "what is finished stays" (same? (resume! paused) unbroken))
+  (test-error-matching "a fork's settings" "chains" (fork paused #:chains 4))
+  (test-error-matching "a fork's step" "step-size: expected" (fork paused #:step-size -1))
+  (test-error-matching "a fork of" "chain: expected" (fork 3))
+  (test-error-matching "resume" "chain: expected" (resume! 'it)))
+
+;; Starts.
+(let ((start (random-normal '(3 16 12) 3 0 'c64))
+      (nowhere (list #:temperatures '(1e-3) #:step-size 1e-6 #:trajectory-length 1)))
+  (test-assert "a batch is taken as it is"
+    (> 1e-2 (tensor->number
+             (tensor-max (tensor-abs (tensor- start (chain-samples
+                                                     (apply anneal target #:chains 3 #:start start
+                                                            nowhere))))))))
+  (let* ((chain (anneal target #:chains 200 #:temperatures '(100) #:step-size 1e-6
+                        #:trajectory-length 1))
+         (d (tensor- (chain-samples chain) (apply-adjoint op y)))
+         (n (* 200 16 12)))
+    ;; Zero-filled + 100 z, z of unit variance in both parts and these uncorrelated.
+    (test-approximate "the start's variance" 1e4
+      (/ (tensor->number (tensor-sum-squares (tensor-real d))) n) (* 4 1e4 (sqrt (/ 2. n))))
+    (test-approximate "real and imaginary part apart" 0
+      (/ (tensor->number (tensor-sum (tensor* (tensor-real d) (tensor-imag d)))) n)
+      (* 4 1e4 (sqrt (/ 1. n))))))
+
+;; The paper's settings, on a shorter way.
+(let* ((paper (append (list #:temperatures '(100 99.5 99)) (cddr paper-schedule)))
+       (chain (apply anneal target #:chains 3 paper)))
+  (test-equal "four accepted steps a temperature" 12 (length (chain-trace chain)))
+  (test-equal "three leapfrog steps" 3 (transition-steps (first (chain-trace chain))))
+  (test-approximate "of 10 (sigma/100)^1.5" (* 10 (expt 0.99 1.5))
+    (transition-step-size (last (chain-trace chain))) 1e-9))
+(test-equal "at most so many" 5
+  (length (chain-trace (anneal target #:temperatures '(1) #:step-size 1e20 #:chains 2
+                               #:steps-per-temperature (accepted-steps 2 #:at-most 5)))))
+
+;;; --- Bad input --------------------------------------------------------------------
+
+(define-syntax-rule (test-bad text argument ...)
+  (test-error-matching text text (short target argument ...)))
+
+(test-error-matching "no target" "target: expected one" (anneal 3))
+(test-bad "chains: expected a positive integer, got 0" #:chains 0)
+(test-bad "step-size: expected a positive number" #:step-size 0)
+(test-bad "step-size: expected a positive number" #:step-size +nan.0)
+(test-bad "step-size: expected a positive number, got -1 at sigma 10.0" #:step-size (const -1))
+(test-bad "trajectory-length: expected a positive number of leapfrog steps" #:trajectory-length 1.5)
+(test-bad "trajectory-length: expected a positive number of leapfrog steps" #:trajectory-length '(4 0))
+(test-bad "steps-per-temperature: expected" #:steps-per-temperature 0)
+(test-bad "acceptance: expected path-integral, log-density or none" #:acceptance 'always)
+(test-bad "intervals: expected a positive even integer" #:intervals 3)
+(test-bad "mass: expected fourier, identity" #:mass 'heavy)
+(test-bad "mass: " #:mass (tensor-zeros '(3 3)))
+(test-bad "mass: expected positive numbers, got 0" #:mass (tensor-zeros '(16 12)))
+(test-bad "seed: expected" #:seed -3)
+(test-bad "unrecognized keyword: #:temperture" #:temperture 3)
+(test-bad "start: expected a c64 tensor" #:start (tensor-zeros '(16 12)))
+(test-bad "start: expected a c64 tensor" #:start (tensor-zeros '(4 16 12) 'c64))
+(test-error-matching "temperatures" "temperatures: expected a schedule with a length"
+  (anneal target #:temperatures (constant 3)))
+(test-error-matching "no temperature" "temperatures: expected" (anneal target #:temperatures '()))
+(test-error-matching "cold" "temperatures: expected" (anneal target #:temperatures '(1 0)))
+(test-error-matching "no density" "has no log density"
+  (short (posterior (lambda (x s) x) op y) #:acceptance 'log-density))
+(test-error-matching "no mass" "has no Fourier-diagonal mass"
+  (short (prior-target moons) #:mass 'fourier))
+(test-error-matching "operator" "operator: expected one" (posterior field 3 y))
+(test-error-matching "noise" "noise: expected a positive number" (posterior field op y #:noise 0))
+(test-error-matching "data" "y: expected" (posterior field op (tensor-zeros '(16 13) 'c64)))
+(test-error-matching "a batch of data" "y: expected one measurement"
+  (posterior field op (tensor-zeros '(2 16 12) 'c64)))
+(test-error-matching "shape" "shape: expected a list of lengths" (prior-target (lambda (x s) x)))
+(test-error-matching "dtype" "dtype: expected" (make-target "t" #:shape '(2) #:dtype 'f64 #:score +))
+(test-error-matching "score" "score: expected" (make-target "t" #:shape '(2)))
+(test-error-matching "accepted" "count, at-most: expected" (accepted-steps 0))
+(test-error-matching "one sample" "one sample has no standard deviation"
+  (chain-std (anneal target #:temperatures '(1) #:chains 1)))
+(let ((x (random-normal '(2 3) 1)))
+  (test-error-matching "step" "step: expected" (leapfrog - x x x -1 1 #f))
+  (test-error-matching "steps" "steps: expected" (leapfrog - x x x 1 0 #f))
+  (test-error-matching "momentum" "m: " (leapfrog - x (tensor-zeros '(2 4)) x 1 1 #f))
+  (test-error-matching "score" "score: expected a procedure" (leapfrog 3 x x x 1 1 #f))
+  (test-error-matching "rank" "x: expected a batch of chains"
+    (momentum-draw (tensor-zeros '(3)) #f 0 0))
+  (test-error-matching "intervals" "intervals: expected an even number"
+    (path-integral tensor-negate x x x x 5))
+  (test-error-matching "ratios" "log-ratio: expected a vector" (metropolis '(1) 0 0))
+  (test-error-matching "ratio" "log-ratio: expected a vector of real" (metropolis #(a) 0 0))
+  (test-error-matching "accepted" "accepted: expected a vector of 2" (chains-select! #(#t) x x x x))
+  (test-error-matching "dot" "b: " (chains-dot x (tensor-zeros '(2 4)))))
+
+(finish-tests)
