@@ -112,7 +112,8 @@
               (string-append "tempera < "
                              (prompt-lines "(define-experiment e ((n 7)) n)" "(run-experiment e)"))
               0 "= 7")
-   (when (zero? (system "command -v script >/dev/null"))
+   ;; (A chroot may have no pseudo-terminals.)
+   (when (zero? (system "script -qec true /dev/null >/dev/null 2>&1"))
      (let ((terminal (lambda (command)
                        (string-append "TERM=dumb script -qec \"" command "\" /dev/null"))))
        (check-run "the prompt on a terminal"
