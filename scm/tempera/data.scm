@@ -450,7 +450,7 @@ Example: (smooth-phase (intensity-scale (load-image \"brain.png\")) #:seed 1)"
             (phase-only (let loop ((pairs (phase-coefficients u)))
                           (match pairs
                             (() '())
-                            ((gain phase . rest) (cons* 0 phase (loop rest)))))))
+                            ((_ phase . rest) (cons* 0 phase (loop rest)))))))
        (tensor-reshape (image-modulate (tensor-reshape image (list 1 rows columns))
                                        (coefficients->tensor (list phase-only)))
                        (list rows columns))))
