@@ -190,6 +190,8 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
               "panels: expected a list of panels, got ~s" panels)
   (check-that (and (exact-integer? columns) (> columns 0)) 'save-figure
               "columns: expected a positive integer, got ~s" columns)
+  (check-that (resolve-module '(cairo) #:ensure #f) 'save-figure
+              "the Guile module (cairo) is needed: install guile-cairo")
   (let* ((zoom (zoom-for panels))
          (extent (lambda (axis)
                    (* zoom (fold max 1 (map (lambda (p) (axis (tensor-shape (panel-image p))))

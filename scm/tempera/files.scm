@@ -67,7 +67,7 @@ symbol) that names the program if that is missing or fails."
                      (with-output-to-port nowhere
                        (lambda () (apply system* program arguments)))))))
     (close-port nowhere)
-    (check-that (zero? status) who "~a ~a failed" program (string-join arguments " "))))
+    (check-that (zero? status) who "~a failed on ~a" program (last arguments))))
 
 (define (save-json path value)
   "Write VALUE to the file PATH as JSON: alists with string keys are objects,

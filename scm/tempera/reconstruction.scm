@@ -106,10 +106,10 @@ prior was not trained for this")
           (save-npy (in-out "samples.npy") samples)
           (save-npy (in-out "mean.npy") mean)
           (save-npy (in-out "std.npy") std)
+          (save-json (in-out "summary.json") summary)
           (save-figure (in-out "figure.png")
                        (posterior-panels #:truth truth #:zero-filled zero-filled #:mean mean
                                          #:std std #:samples samples))
-          (save-json (in-out "summary.json") summary)
           summary)))))
 
 (define (decibels x)
