@@ -1,0 +1,356 @@
+/* test-nn.c -- every gradient against finite differences; the same bits on any
+ * number of threads; kernels of every instruction set at hand. */
+#include "check.h"
+
+#include <string.h>
+
+#include "autograd/operations.h"
+#include "core/threads.h"
+#include "nn/adam.h"
+#include "nn/conv.h"
+#include "nn/layers.h"
+#include "nn/spectral.h"
+
+#define SHAPE(...) (int64_t[]) { __VA_ARGS__ }
+
+static tp_tensor *
+normal (uint64_t stream, int rank, const int64_t *shape)
+{
+  tp_tensor *t = tp_tensor_create (TP_F32, rank, shape);
+  tp_fill_normal (t, 7, stream);
+  t->requires_grad = true;
+  return t;
+}
+
+typedef tp_tensor *(*layer) (tp_tensor *const *inputs);
+
+/* sum (layer (inputs) * cotangent), in double; the inputs' gradients accumulate
+ * when TAPE. */
+static double
+loss_of (layer f, tp_tensor *const *inputs, tp_tape *tape)
+{
+  tp_tape_enter (tape);
+  tp_tensor *y = f (inputs);
+  tp_tape_enter (NULL);
+  if (!y)
+    {
+      printf ("%s\n", tp_last_message ());
+      return NAN;
+    }
+  tp_tensor *cotangent = tp_tensor_like (y);
+  tp_fill_normal (cotangent, 8, 99);
+  double loss = tp_dot_f32 (tp_f32 (y), tp_f32 (cotangent), tp_tensor_count (y));
+  if (tape)
+    CHECK (tp_tape_backward (tape, y, cotangent) == TP_OK);
+  tp_tensor_free (cotangent);
+  tp_tensor_free (y);
+  return loss;
+}
+
+/* The gradient along random directions against central differences.  float32
+ * outputs carry errors of 2^-24 of their size, so that with a step h the
+ * difference is good to about 2^-24 sqrt (n) / h + h^2: 1e-3 relative at 1e-2. */
+static void
+check_gradients (const char *name, layer f, tp_tensor **inputs, int count)
+{
+  const double h = 1e-2;
+  tp_tape *tape = tp_tape_create ();
+  loss_of (f, inputs, tape);
+  tp_tape_free (tape);
+  for (int i = 0; i < count; i++)
+    {
+      tp_tensor *x = inputs[i];
+      if (!x || !x->requires_grad)
+        continue;
+      if (!CHECK (x->grad && tp_same_shape (x->grad, x)))
+        {
+          printf ("  %s, input %d\n", name, i);
+          continue;
+        }
+      int64_t n = tp_tensor_count (x);
+      tp_tensor *direction = tp_tensor_like (x), *saved = tp_copy (x);
+      tp_fill_normal (direction, 9, (uint64_t) i);
+      double along = tp_dot_f32 (tp_f32 (x->grad), tp_f32 (direction), n);
+      double size = sqrt (tp_dot_f32 (tp_f32 (x->grad), tp_f32 (x->grad), n));
+      tp_axpby (h, direction, 1, x);
+      double up = loss_of (f, inputs, NULL);
+      tp_assign (x, saved);
+      tp_axpby (-h, direction, 1, x);
+      double down = loss_of (f, inputs, NULL);
+      tp_assign (x, saved);
+      if (!CHECK_CLOSE ((up - down) / (2 * h), along, 5e-3 * (fabs (along) + size)))
+        printf ("  %s, input %d\n", name, i);
+      tp_tensor_free (direction);
+      tp_tensor_free (saved);
+    }
+  for (int i = 0; i < count; i++)
+    tp_tensor_free (inputs[i]);
+}
+
+static tp_tensor *conv_3 (tp_tensor *const *t) { return tp_conv (t[0], t[1], t[2], t[3], (tp_conv_options) { 1, 1, 1 }); }
+static tp_tensor *conv_stride (tp_tensor *const *t) { return tp_conv (t[0], t[1], t[2], NULL, (tp_conv_options) { 2, 1, 1 }); }
+static tp_tensor *average (tp_tensor *const *t) { return tp_average_pool (t[0], 2); }
+static tp_tensor *maximum (tp_tensor *const *t) { return tp_max_pool (t[0], 2); }
+static tp_tensor *enlarge (tp_tensor *const *t) { return tp_upsample (t[0], 2); }
+static tp_tensor *dense (tp_tensor *const *t) { return tp_linear (t[0], t[1], t[2], 1); }
+static tp_tensor *join (tp_tensor *const *t) { return tp_diff_concatenate (t, 2, 3); }
+static tp_tensor *add (tp_tensor *const *t) { return tp_diff_map2 (TP_ADD, t[0], t[1]); }
+static tp_tensor *subtract (tp_tensor *const *t) { return tp_diff_map2 (TP_SUB, t[0], t[1]); }
+static tp_tensor *multiply (tp_tensor *const *t) { return tp_diff_map2 (TP_MUL, t[0], t[1]); }
+static tp_tensor *divide (tp_tensor *const *t) { return tp_diff_map2 (TP_DIV, t[0], t[1]); }
+static tp_tensor *total (tp_tensor *const *t) { return tp_diff_reduce (TP_SUM, t[0], 5, false); }
+static tp_tensor *mean (tp_tensor *const *t) { return tp_diff_reduce (TP_MEAN, t[0], 3, true); }
+static tp_tensor *squares (tp_tensor *const *t) { return tp_diff_reduce (TP_SUM_SQUARES, t[0], 15, false); }
+static tp_tensor *scale (tp_tensor *const *t) { return tp_diff_affine (t[0], -1.5, 2); }
+static tp_tensor *reshape (tp_tensor *const *t) { return tp_diff_reshape (t[0], 2, SHAPE (-1, 2)); }
+static tp_tensor *product (tp_tensor *const *t) { return tp_diff_matmul (t[0], false, t[1], true); }
+static tp_tensor *product_t (tp_tensor *const *t) { return tp_diff_matmul (t[0], true, t[1], false); }
+static tp_tensor *leaky (tp_tensor *const *t) { return tp_leaky_relu (t[0], 0.3f); }
+
+static tp_tensor *running_mean, *running_variance;
+static tp_tensor *
+norm (tp_tensor *const *t)
+{
+  return tp_batch_norm (t[0], t[1], t[2], running_mean, running_variance,
+                        (tp_batch_norm_options) { true, 0.9f, 1e-5f, 1 });
+}
+
+static tp_tensor *
+dsm (tp_tensor *const *t)
+{
+  return tp_dsm_loss (t[0], t[1], t[2]);
+}
+
+#define MAP(operation) \
+  static tp_tensor *map_##operation (tp_tensor *const *t) { return tp_diff_map (operation, t[0]); }
+MAP (TP_NEGATE) MAP (TP_SQUARE) MAP (TP_SQRT) MAP (TP_EXP) MAP (TP_LOG) MAP (TP_SIN) MAP (TP_COS)
+MAP (TP_TANH) MAP (TP_RECIPROCAL)
+
+/* Values in 0.5 to 1.5 where a function needs positive ones; kinks stay away. */
+static tp_tensor *
+positive (uint64_t stream, int rank, const int64_t *shape)
+{
+  tp_tensor *t = tp_tensor_create (TP_F32, rank, shape);
+  tp_fill_uniform (t, 7, stream);
+  for (int64_t i = 0; i < tp_tensor_count (t); i++)
+    tp_f32 (t)[i] += 0.5f;
+  t->requires_grad = true;
+  return t;
+}
+
+/* Distinct values far apart, in a scrambled order: no step crosses a kink. */
+static tp_tensor *
+apart (int rank, const int64_t *shape)
+{
+  tp_tensor *t = tp_tensor_create (TP_F32, rank, shape);
+  int64_t n = tp_tensor_count (t);
+  for (int64_t i = 0; i < n; i++)
+    tp_f32 (t)[i] = (float) (i * 37 % n) - (float) n / 2 + 0.5f;
+  t->requires_grad = true;
+  return t;
+}
+
+static void
+test_layer_gradients (void)
+{
+#define GRADIENTS(f, ...)                                             \
+  do {                                                                \
+    tp_tensor *inputs[] = { __VA_ARGS__ };                            \
+    check_gradients (#f, f, inputs, sizeof inputs / sizeof *inputs);  \
+  } while (0)
+  GRADIENTS (conv_3, normal (1, 4, SHAPE (2, 7, 9, 3)), normal (2, 4, SHAPE (3, 3, 3, 35)),
+             normal (3, 1, SHAPE (35)), normal (4, 4, SHAPE (2, 7, 9, 35)));
+  GRADIENTS (conv_stride, normal (1, 4, SHAPE (1, 8, 9, 4)), normal (2, 4, SHAPE (5, 3, 4, 2)),
+             normal (3, 1, SHAPE (2)));
+  GRADIENTS (average, normal (1, 4, SHAPE (2, 4, 6, 3)));
+  GRADIENTS (maximum, apart (4, SHAPE (2, 4, 6, 3)));
+  GRADIENTS (enlarge, normal (1, 4, SHAPE (2, 3, 2, 3)));
+  GRADIENTS (dense, normal (1, 2, SHAPE (5, 4)), normal (2, 2, SHAPE (4, 3)),
+             normal (3, 1, SHAPE (3)));
+  GRADIENTS (join, normal (1, 4, SHAPE (1, 3, 2, 3)), normal (2, 4, SHAPE (1, 3, 2, 1)));
+  GRADIENTS (leaky, apart (1, SHAPE (50)));
+  GRADIENTS (add, normal (1, 2, SHAPE (3, 4)), normal (2, 2, SHAPE (3, 1)));
+  GRADIENTS (subtract, normal (1, 1, SHAPE (4)), normal (2, 2, SHAPE (3, 4)));
+  GRADIENTS (multiply, normal (1, 2, SHAPE (3, 4)), normal (2, 0, NULL));
+  GRADIENTS (divide, normal (1, 2, SHAPE (3, 4)), positive (2, 1, SHAPE (4)));
+  GRADIENTS (total, normal (1, 3, SHAPE (3, 4, 2)));
+  GRADIENTS (mean, normal (1, 3, SHAPE (3, 4, 2)));
+  GRADIENTS (squares, normal (1, 4, SHAPE (3, 1, 2, 2)));
+  GRADIENTS (scale, normal (1, 1, SHAPE (6)));
+  GRADIENTS (reshape, normal (1, 3, SHAPE (3, 2, 2)));
+  GRADIENTS (product, normal (1, 2, SHAPE (3, 4)), normal (2, 2, SHAPE (5, 4)));
+  GRADIENTS (product_t, normal (1, 2, SHAPE (4, 3)), normal (2, 2, SHAPE (4, 5)));
+  GRADIENTS (map_TP_NEGATE, normal (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_SQUARE, normal (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_SQRT, positive (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_EXP, normal (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_LOG, positive (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_SIN, normal (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_COS, normal (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_TANH, normal (1, 1, SHAPE (9)));
+  GRADIENTS (map_TP_RECIPROCAL, positive (1, 1, SHAPE (9)));
+
+  running_mean = tp_tensor_zeros (TP_F32, 1, SHAPE (3));
+  running_variance = tp_tensor_zeros (TP_F32, 1, SHAPE (3));
+  GRADIENTS (norm, normal (1, 4, SHAPE (2, 3, 4, 3)), normal (2, 1, SHAPE (3)),
+             normal (3, 1, SHAPE (3)));
+  tp_tensor_free (running_mean);
+  tp_tensor_free (running_variance);
+
+  tp_tensor *u = normal (2, 2, SHAPE (3, 8)), *sigma = apart (1, SHAPE (3));
+  u->requires_grad = sigma->requires_grad = false;
+  GRADIENTS (dsm, normal (1, 2, SHAPE (3, 8)), u, sigma);
+}
+
+/* DSM's value from its formula, for signed, small and zero sigma. */
+static void
+test_dsm_value (void)
+{
+  const float sigmas[3] = { 1e-30f, -2, 0 };
+  tp_tensor *q = normal (1, 2, SHAPE (3, 5)), *u = normal (2, 2, SHAPE (3, 5));
+  tp_tensor *sigma = tp_tensor_create (TP_F32, 1, SHAPE (3));
+  memcpy (tp_f32 (sigma), sigmas, sizeof sigmas);
+  tp_tensor *loss = tp_dsm_loss (q, u, sigma);
+  for (int n = 0; n < 3; n++)
+    {
+      double sum = 0;
+      for (int i = 0; i < 5; i++)
+        {
+          double r = tp_f32 (u)[n * 5 + i] + (sigmas[n] < 0 ? -1 : 1) * tp_f32 (q)[n * 5 + i];
+          sum += r * r / 5;
+        }
+      CHECK_CLOSE (tp_f32 (loss)[n], sum, 1e-5 * sum);
+    }
+  tp_tensor_free (q);
+  tp_tensor_free (u);
+  tp_tensor_free (sigma);
+  tp_tensor_free (loss);
+}
+
+/* <conv x, y> = <x, adjoint y>, whatever the window, stride and padding. */
+static void
+test_adjoint (void)
+{
+  for (int k = 1; k <= 7; k += 2)
+    for (int stride = 1; stride <= 2; stride++)
+      for (int padding = 0; padding < k; padding++)
+        {
+          tp_conv_options options = { stride, padding, 1 };
+          tp_tensor *x = normal (1, 4, SHAPE (2, 11, 10, 3));
+          tp_tensor *w = normal (2, 4, SHAPE (k, k, 3, 5));
+          tp_tensor *y = tp_conv (x, w, NULL, NULL, options), *g = tp_tensor_like (y);
+          tp_fill_normal (g, 3, 3);
+          tp_tensor *back = tp_conv_adjoint (g, w, x->shape, options);
+          double left = tp_dot_f32 (tp_f32 (y), tp_f32 (g), tp_tensor_count (y));
+          double right = tp_dot_f32 (tp_f32 (x), tp_f32 (back), tp_tensor_count (x));
+          double size = sqrt (tp_dot_f32 (tp_f32 (y), tp_f32 (y), tp_tensor_count (y))
+                              * (double) tp_tensor_count (y));
+          CHECK_CLOSE (left, right, 1e-5 * size);
+          tp_tensor *t[] = { x, w, y, g, back };
+          for (int i = 0; i < 5; i++)
+            tp_tensor_free (t[i]);
+        }
+}
+
+static bool
+same_bits (const tp_tensor *a, const tp_tensor *b)
+{
+  return !memcmp (tp_f32 (a), tp_f32 (b), (size_t) tp_tensor_count (a) * sizeof (float));
+}
+
+static void
+test_threads_change_no_bit (void)
+{
+  tp_tensor *kept[3][4];
+  int before = tp_threads ();
+  for (int threads = 1; threads <= 3; threads++)
+    {
+      tp_set_threads (threads);
+      tp_tensor *x = normal (1, 4, SHAPE (2, 33, 40, 5)), *w = normal (2, 4, SHAPE (3, 3, 5, 37));
+      tp_tensor *b = normal (3, 1, SHAPE (37));
+      tp_tape *tape = tp_tape_create ();
+      tp_tape_enter (tape);
+      tp_tensor *y = tp_conv (x, w, b, NULL, (tp_conv_options) { 1, 1, 0 });
+      tp_tape_enter (NULL);
+      CHECK (tp_tape_backward (tape, y, y) == TP_OK);
+      tp_tape_free (tape);
+      tp_tensor *t[] = { y, x->grad, w->grad, b->grad };
+      for (int i = 0; i < 4; i++)
+        kept[threads - 1][i] = tp_copy (t[i]);
+      tp_tensor_free (x);
+      tp_tensor_free (w);
+      tp_tensor_free (b);
+      tp_tensor_free (y);
+    }
+  for (int i = 0; i < 4; i++)
+    CHECK (same_bits (kept[0][i], kept[1][i]) && same_bits (kept[0][i], kept[2][i]));
+  for (int k = 0; k < 3; k++)
+    for (int i = 0; i < 4; i++)
+      tp_tensor_free (kept[k][i]);
+  tp_set_threads (before);
+}
+
+/* A diagonal matrix' largest entry; a 1 x 1 convolution's norm is its matrix';
+ * and the penalty's gradient by finite differences. */
+static void
+test_spectral_norms (void)
+{
+  tp_tensor *w = tp_tensor_zeros (TP_F32, 2, SHAPE (4, 3)), *u = normal (5, 1, SHAPE (3));
+  tp_f32 (w)[0] = 2;
+  tp_f32 (w)[4] = -5;
+  tp_f32 (w)[8] = 1;
+  double sigma = 0, norm = 0;
+  CHECK (tp_spectral_norm (w, u, 50, &sigma, NULL) == TP_OK);
+  CHECK_CLOSE (sigma, 5, 1e-5);
+  tp_tensor *window = tp_reshape (w, 4, SHAPE (1, 1, 4, 3));
+  CHECK (tp_conv_norm (window, 6, 5, (tp_conv_options) { 1, 0, 1 }, 60, 1, &norm) == TP_OK);
+  CHECK_CLOSE (norm, 5, 1e-4);
+  tp_tensor *box = tp_tensor_create (TP_F32, 4, SHAPE (3, 3, 1, 1));
+  tp_fill (box, 1);
+  /* A box window: its transfer function is at most 9, nearly reached on a large
+   * image (cos (pi / 65) at the border's lowest frequency). */
+  CHECK (tp_conv_norm (box, 64, 64, (tp_conv_options) { 1, 1, 1 }, 400, 1, &norm) == TP_OK);
+  double edge = pow (1 + 2 * cos (M_PI / 65), 2);
+  CHECK_CLOSE (norm, edge, 2e-3 * edge);
+
+  tp_tensor *r = normal (6, 2, SHAPE (6, 5)), *v = normal (7, 1, SHAPE (5));
+  tp_spectral_norm (r, v, 200, &sigma, NULL);
+  CHECK (tp_spectral_penalty (r, v, 0.7, 1.5, &sigma) == TP_OK);
+  tp_tensor *direction = normal (8, 2, SHAPE (6, 5));
+  double along = tp_dot_f32 (tp_f32 (r->grad), tp_f32 (direction), 30), value[2];
+  for (int side = 0; side < 2; side++)
+    {
+      tp_axpby (side ? -2e-2 : 1e-2, direction, 1, r);
+      tp_spectral_norm (r, v, 200, &sigma, NULL);
+      value[side] = 0.35 * (sigma - 1.5) * (sigma - 1.5);
+    }
+  CHECK_CLOSE ((value[0] - value[1]) / 2e-2, along, 1e-2 * fabs (along));
+  CHECK (tp_spectral_norm (w, w, 1, &sigma, NULL) != TP_OK);
+  CHECK (tp_spectral_norm (w, u, 0, &sigma, NULL) != TP_OK);
+  tp_tensor *t[] = { w, u, window, box, r, v, direction };
+  for (int i = 0; i < 7; i++)
+    tp_tensor_free (t[i]);
+}
+
+static void
+test_bad_input (void)
+{
+  tp_tensor *x = normal (1, 4, SHAPE (1, 4, 4, 2)), *w = normal (2, 4, SHAPE (3, 3, 3, 2));
+  CHECK (tp_conv (x, w, NULL, NULL, (tp_conv_options) { 1, 1, 1 }) == NULL
+         && strstr (tp_last_message (), "images: expected f32 (* * * 3), got f32 (1 4 4 2)"));
+  CHECK (tp_conv (x, x, NULL, NULL, (tp_conv_options) { 1, 1, 1 }) == NULL);
+  CHECK (tp_conv_adjoint (x, w, SHAPE (1, 9, 9, 3), (tp_conv_options) { 1, 1, 1 }) == NULL);
+  CHECK (tp_average_pool (x, 3) == NULL && tp_upsample (x, 0) == NULL);
+  CHECK (tp_adam_step (x, w, x, x, 1, (tp_adam_options) { 0 }) == TP_BAD_SHAPE);
+  tp_tape *tape = tp_tape_create ();
+  CHECK (tp_tape_backward (tape, x, NULL) == TP_BAD_SHAPE);
+  tp_tensor *one = tp_tensor_zeros (TP_F32, 0, NULL);
+  CHECK (tp_tape_backward (tape, one, NULL) == TP_BAD_ARGUMENT);
+  tp_tape_free (tape);
+  tp_tensor_free (one);
+  tp_tensor_free (x);
+  tp_tensor_free (w);
+}
+
+CHECK_MAIN (test_layer_gradients, test_dsm_value, test_adjoint, test_threads_change_no_bit,
+            test_spectral_norms, test_bad_input)
