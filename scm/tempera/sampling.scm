@@ -411,7 +411,9 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
   "Go on with CHAIN from where it stands to its last temperature, and return it.
 Ctrl-C at the prompt pauses it after the last whole step."
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
-  (let ((progress (make-progress "annealing" (vector-length (chain-temperatures chain)))))
+  (let* ((begun (chain-index chain))     ; the time left is that of what is left
+         (progress (make-progress "annealing"
+                                  (- (vector-length (chain-temperatures chain)) begun))))
     (with-exception-handler
         (lambda (exception)
           (progress-finish! progress)
@@ -423,7 +425,7 @@ Ctrl-C at the prompt pauses it after the last whole step."
         (let loop ()
           (unless (chain-finished? chain)
             (with-scope (lambda () (advance! chain)))
-            (progress-update! progress (chain-index chain)
+            (progress-update! progress (- (chain-index chain) begun)
                               #:text (format #f "sigma ~a  accepted ~a"
                                              (three-digits (chain-sigma chain))
                                              (three-digits (chain-acceptance chain))))
