@@ -340,6 +340,38 @@
   (test-error-matching "a fork of" "chain: expected" (fork 3))
   (test-error-matching "resume" "chain: expected" (resume! 'it)))
 
+;; Through a file.
+(call-with-temporary-directory
+ (lambda (directory)
+   (let ((file (string-append directory "/chain.safetensors"))
+         (settings (list #:temperatures temperatures #:seed 7))
+         (paused (at-a-prompt (short (interrupted-target 30)))))
+     (save-chain file paused)
+     (let ((loaded (apply load-chain file target settings)))
+       (test-equal "a chain as it was" (format #f "~a" paused) (format #f "~a" loaded))
+       (test-equal "its trace" (map transition-energy-error (chain-trace paused))
+         (map transition-energy-error (chain-trace loaded)))
+       (resume! loaded)
+       (test-assert "resumed from a file, the same bits" (same? loaded unbroken))
+       (test-equal "and the same evaluations" (chain-evaluations unbroken)
+         (chain-evaluations loaded)))
+     (test-error-matching "another seed" "it was annealed with seed 7, got 8"
+       (load-chain file target #:temperatures temperatures #:seed 8))
+     (test-error-matching "other temperatures" "it was annealed with temperatures"
+       (load-chain file target #:seed 7))
+     (test-error-matching "another target" "x: expected chains of shape (2)"
+       (apply load-chain file (prior-target moons) settings))
+     (test-error-matching "no target" "target: expected" (load-chain file 3))
+     (test-error-matching "no file" "nowhere" (load-chain "/nowhere" target))
+     (save-safetensors file `(("x" . ,(tensor-zeros '(3 16 12 2)))))
+     (test-error-matching "no chain" "expected a chain of format tempera-chain-1"
+       (apply load-chain file target settings))
+     (save-safetensors file `(("x" . ,(tensor-zeros '(3 16 12 2))))
+                       #:metadata '(("format" . "tempera-chain-1") ("state" . "((seed . 7")))
+     (test-error-matching "a torn state" "expected a chain of format tempera-chain-1"
+       (apply load-chain file target settings))
+     (test-error-matching "nothing to save" "chain: expected" (save-chain file 3)))))
+
 ;; Starts.
 (let ((start (random-normal '(3 16 12) 3 0 'c64))
       (nowhere (list #:temperatures '(1e-3) #:step-size 1e-6 #:trajectory-length 1)))

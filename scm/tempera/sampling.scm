@@ -14,9 +14,11 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (srfi srfi-11)
   #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (system repl common)
   #:use-module (tempera errors)
+  #:use-module (tempera files)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
@@ -26,7 +28,7 @@
   #:use-module (tempera tensors)
   #:export (make-target target? target-name target-score target-log-density
             posterior prior-target
-            anneal resume! fork accepted-steps paper-schedule
+            anneal resume! fork save-chain load-chain accepted-steps paper-schedule
             chain? chain-target chain-samples chain-mean chain-std chain-sigma
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-settings
             transition-sigma transition-step-size transition-steps transition-accepted
@@ -511,6 +513,87 @@ Example: (define bold (fork chain #:step-size (power-law 12 #:exponent 1.3)))"
                 (chain-sigma-scored chain) index
                 (if moved? 0 (chain-steps chain)) (if moved? 0 (chain-accepted chain))
                 (chain-counter chain) (chain-evaluations chain) (chain-reversed-trace chain))))
+
+;;; --- Keeping ------------------------------------------------------------------
+
+(define chain-format "tempera-chain-1")
+
+(define (save-chain path chain)
+  "Write CHAIN to the safetensors file PATH: its state and its trace.  Target and settings
+are procedures, which are the script's: give them again to `load-chain'.
+Example: (save-chain \"chain.safetensors\" chain)"
+  (check-that (chain? chain) 'save-chain "chain: expected one, got ~s" chain)
+  (let ((real (lambda (t) (if (eq? (tensor-dtype t) 'c64) (real-view t) t)))
+        (rules (chain-rules chain)))
+    (save-safetensors
+     path
+     `(("x" . ,(real (chain-x chain))) ("score" . ,(real (chain-score chain))))
+     #:metadata
+     `(("format" . ,chain-format)
+       ("state" . ,(object->string
+                    `((seed . ,(settings-seed rules))
+                      (temperatures . ,(settings-temperatures rules))
+                      (sigma-scored . ,(chain-sigma-scored chain))
+                      (index . ,(chain-index chain))
+                      (steps . ,(chain-steps chain))
+                      (accepted . ,(chain-accepted chain))
+                      (counter . ,(chain-counter chain))
+                      (evaluations . ,(chain-evaluations chain))
+                      (trace . ,(map transition->list (chain-reversed-trace chain))))))))))
+
+(define (transition->list t)
+  (list (transition-sigma t) (transition-step-size t) (transition-steps t)
+        (transition-accepted t) (transition-energy-error t) (transition-evaluations t)))
+
+(define (valid-state? state)
+  ;; STATE is what `save-chain' writes, as far as going on depends on it.
+  (define (natural? n) (and (exact-integer? n) (>= n 0)))
+  (define (valid-transition? t)
+    (and (list? t) (= (length t) 6) (positive-number? (first t)) (positive-number? (second t))
+         (natural? (third t)) (vector? (fourth t)) (natural? (sixth t))))
+  (and (list? state) (every pair? state)
+       (every natural? (map (lambda (key) (assq-ref state key))
+                            '(seed index steps counter evaluations)))
+       (real? (assq-ref state 'accepted))
+       (let ((scored (assq-ref state 'sigma-scored)))
+         (or (not scored) (positive-number? scored)))
+       (vector? (assq-ref state 'temperatures))
+       (let ((trace (assq-ref state 'trace)))
+         (and (list? trace) (every valid-transition? trace)))))
+
+(define (load-chain path target . settings)
+  "The chain that `save-chain' wrote to PATH, on TARGET and with SETTINGS as `anneal' had
+them; `resume!' goes on to the bits of a chain that never was in a file.  For other
+settings, `fork' it.
+Example: (resume! (load-chain \"chain.safetensors\" target #:seed 42))"
+  (check-that (target? target) 'load-chain "target: expected one, got ~s" target)
+  (let*-values (((tensors metadata) (load-safetensors path))
+                ((rules) (checked-settings 'load-chain target settings))
+                ((state) (false-if-exception
+                          (call-with-input-string (assoc-ref metadata "state") read))))
+    (check-that (and (equal? (assoc-ref metadata "format") chain-format) (valid-state? state))
+                'load-chain "~a: expected a chain of format ~a" path chain-format)
+    (for-each (lambda (name wanted)
+                (check-that (equal? wanted (assq-ref state name)) 'load-chain
+                            "~a: it was annealed with ~a ~a, got ~a" path name
+                            (assq-ref state name) wanted))
+              '(seed temperatures)
+              (list (settings-seed rules) (settings-temperatures rules)))
+    (let* ((complex? (eq? (target-dtype target) 'c64))
+           (shape (append (target-shape target) (if complex? '(2) '())))
+           (part (lambda (name)
+                   (let ((t (assoc-ref tensors name)))
+                     (check-that (and t (equal? (cdr (tensor-shape t)) shape)) 'load-chain
+                                 "~a: ~a: expected chains of shape ~a, got ~a" path name shape
+                                 (and t (tensor-shape t)))
+                     (if complex? (complex-view t) t))))
+           (x (part "x")) (score (part "score"))
+           (value (lambda (key) (assq-ref state key))))
+      (check-that (equal? (tensor-shape x) (tensor-shape score)) 'load-chain
+                  "~a: x and score differ in shape" path)
+      (make-chain target settings rules x score (value 'sigma-scored) (value 'index)
+                  (value 'steps) (value 'accepted) (value 'counter) (value 'evaluations)
+                  (map (lambda (t) (apply make-transition t)) (value 'trace))))))
 
 ;;; --- Denoising ----------------------------------------------------------------
 
