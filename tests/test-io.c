@@ -344,10 +344,17 @@ test_nifti (void)
   make_nifti (file, 3, 30000, 30000, 30000);
   CHECK_NO_TENSOR (TP_BAD_FILE,
                    tp_nifti_load (write_bytes ("huge.nii", file, sizeof file), &info));
+  make_nifti (file, 3, 3, -2, 1);
+  CHECK_NO_TENSOR (TP_BAD_FILE,
+                   tp_nifti_load (write_bytes ("minus.nii", file, sizeof file), &info));
+  make_nifti (file, 9, 3, 2, 1);
+  CHECK_NO_TENSOR (TP_BAD_FILE,
+                   tp_nifti_load (write_bytes ("axes.nii", file, sizeof file), &info));
   make_nifti (file, 3, 3, 2, 1);
   file[70] = 32; /* complex */
   file[72] = 64;
-  CHECK (!tp_nifti_load (write_bytes ("type.nii", file, sizeof file), &info));
+  CHECK_NO_TENSOR (TP_UNSUPPORTED,
+                   tp_nifti_load (write_bytes ("type.nii", file, sizeof file), &info));
   CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (write_bytes ("empty.nii", "", 0), &info));
   CHECK_NO_TENSOR (TP_BAD_FILE,
                    tp_nifti_load (write_bytes ("text.nii.gz", "Good morning", 12), &info));

@@ -13,26 +13,18 @@
  * that lies, and would be allocated before that showed. */
 #define BEST_COMPRESSION 1032.0
 
+/* What libnifti would print about, or take for something else, is refused first.
+ * HEADER is in this machine's byte order. */
 static tp_status
-check_header (const nifti_image *image, const char *path, int64_t length)
+check_header (const nifti_1_header *header, const char *path)
 {
-  if (image->ndim < 1 || image->ndim > 7)
-    return tp_fail (TP_BAD_FILE, "%s: expected 1 to 7 axes, got %d", path, image->ndim);
-  double bytes = image->nbyper;
-  for (int i = 1; i <= image->ndim; i++)
-    {
-      if (image->dim[i] < 1)
-        return tp_fail (TP_BAD_FILE, "%s: axis %d: expected a positive length, got %d",
-                        path, i, image->dim[i]);
-      bytes *= image->dim[i];
-    }
-  /* The voxels of an .img file are not in the file that was named. */
-  double most = image->nifti_type != NIFTI_FTYPE_NIFTI1_1 ? 0x1p40
-                : nifti_is_gzfile (path) ? BEST_COMPRESSION * (double) length : (double) length;
-  if (bytes > most)
-    return tp_fail (TP_BAD_FILE, "%s: truncated: the header promises %.0f bytes of voxels",
-                    path, bytes);
-  switch (image->datatype)
+  if (header->dim[0] < 1 || header->dim[0] > 7)
+    return tp_fail (TP_BAD_FILE, "%s: expected 1 to 7 axes, got %d", path, header->dim[0]);
+  for (int i = 1; i <= header->dim[0]; i++)
+    if (header->dim[i] < 1)
+      return tp_fail (TP_BAD_FILE, "%s: axis %d: expected a positive length, got %d",
+                      path, i, header->dim[i]);
+  switch (header->datatype)
     {
     case NIFTI_TYPE_UINT8: case NIFTI_TYPE_INT8: case NIFTI_TYPE_UINT16: case NIFTI_TYPE_INT16:
     case NIFTI_TYPE_UINT32: case NIFTI_TYPE_INT32: case NIFTI_TYPE_FLOAT32:
@@ -40,8 +32,23 @@ check_header (const nifti_image *image, const char *path, int64_t length)
       return TP_OK;
     default:
       return tp_fail (TP_UNSUPPORTED, "%s: expected voxels of 8-, 16- or 32-bit integers or of"
-                      " real floats, got %s", path, nifti_datatype_string (image->datatype));
+                      " real floats, got %s", path, nifti_datatype_string (header->datatype));
     }
+}
+
+static tp_status
+check_length (const nifti_image *image, const char *path, int64_t length)
+{
+  double bytes = image->nbyper;
+  for (int i = 1; i <= image->ndim; i++)
+    bytes *= image->dim[i];
+  /* The voxels of an .img file are not in the file that was named. */
+  double most = image->nifti_type != NIFTI_FTYPE_NIFTI1_1 ? 0x1p40
+                : nifti_is_gzfile (path) ? BEST_COMPRESSION * (double) length : (double) length;
+  if (bytes > most)
+    return tp_fail (TP_BAD_FILE, "%s: truncated: the header promises %.0f bytes of voxels",
+                    path, bytes);
+  return TP_OK;
 }
 
 /* All voxels in this machine's byte order, to be freed; NULL after tp_fail. */
@@ -135,7 +142,7 @@ read_geometry (const nifti_image *image, tp_nifti_info *info)
 static tp_tensor *
 load (const nifti_image *image, const char *path, int64_t length, tp_nifti_info *info)
 {
-  if (check_header (image, path, length) != TP_OK)
+  if (check_length (image, path, length) != TP_OK)
     return NULL;
   void *voxels = read_voxels (image, path);
   if (!voxels)
@@ -165,12 +172,16 @@ tp_nifti_load (const char *path, tp_nifti_info *info)
       tp_fail (TP_BAD_FILE, "%s: not a NIfTI-1 file", path);
       return NULL;
     }
-  nifti_image *image = nifti_image_read (path, 0);
+  int swapped;
+  nifti_1_header *header = nifti_read_header (path, &swapped, 0);
+  tp_status status = header ? check_header (header, path)
+                            : tp_fail (TP_BAD_FILE, "%s: not a NIfTI-1 file", path);
+  free (header);
+  nifti_image *image = status == TP_OK ? nifti_image_read (path, 0) : NULL;
+  if (status == TP_OK && !image)
+    tp_fail (TP_BAD_FILE, "%s: its NIfTI header is not understood", path);
   if (!image)
-    {
-      tp_fail (TP_BAD_FILE, "%s: its NIfTI header is not understood", path);
-      return NULL;
-    }
+    return NULL;
   tp_tensor *t = load (image, path, length, info);
   nifti_image_free (image);
   return t;
