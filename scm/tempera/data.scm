@@ -24,6 +24,7 @@
   #:use-module (tempera files)
   #:use-module (tempera primitives)
   #:use-module (tempera streams)
+  #:use-module ((tempera tensors) #:select (with-scope))
   #:export (data-folder data-fetch! data-add!
             load-dataset dataset? dataset-scans dataset-persons dataset-split
             scan? scan-name scan-person scan-contrast scan-licence scan-source scan-spacing
@@ -80,18 +81,19 @@ magnitude is 150: the scale on which priors are trained and noise is given."
                 (tensor-shape volume))
     (make-directories folder)
     ;; Volumes are large: copies go at once, not when the collector comes by.
-    (let* ((depth (scope-open!))
-           (volume (intensity-scale volume)))
-      (save-npy (string-append base ".npy") volume)
-      (save-json (string-append base ".json")
-                 `(("name" . ,name) ("person" . ,person) ("contrast" . ,contrast)
-                   ("licence" . ,licence) ("source" . ,source)
-                   ("spacing" . ,(list->vector spacing))
-                   ("slices" . ,(list->vector
-                                 (map (lambda (axis) (list->vector (useful-slices volume axis)))
-                                      '(0 1 2))))))
-      (scope-close! depth #t))
-    name))
+    (with-scope
+     (lambda ()
+       (let ((volume (intensity-scale volume)))
+         (save-npy (string-append base ".npy") volume)
+         (save-json (string-append base ".json")
+                    `(("name" . ,name) ("person" . ,person) ("contrast" . ,contrast)
+                      ("licence" . ,licence) ("source" . ,source)
+                      ("spacing" . ,(list->vector spacing))
+                      ("slices" . ,(list->vector
+                                    (map (lambda (axis)
+                                           (list->vector (useful-slices volume axis)))
+                                         '(0 1 2)))))))
+       name))))
 
 (define* (data-add! path #:key person (name (basename path)) (contrast "unknown")
                     (licence "unknown") (source "a user's own") (orientation #f))
@@ -412,6 +414,9 @@ Example: (random-slices (load-dataset) 16 128 #:seed 1 #:stream step)"
   (check-that (and (real? fit) (<= 0 fit 1)) 'random-slices
               "fit: expected a number from 0 to 1, got ~s" fit)
   (check-seed 'random-slices seed)
+  (with-scope (lambda () (make-slices dataset count size seed stream fit))))
+
+(define (make-slices dataset count size seed stream fit)
   (let* ((draws (tensor->list (random-uniform (list count draws-per-image) seed
                                               (random-stream 'slices stream))))
          (sources (let loop ((k 0) (draws draws))
