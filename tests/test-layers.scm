@@ -1,7 +1,7 @@
 ;;; test-layers.scm -- every layer against PyTorch's stored values
 ;;; (torch_reference.py), its bad shapes, and how it prints.
 
-(use-modules ((harness) #:hide (call-with-temporary-directory)) (srfi srfi-1) (oop goops)
+(use-modules (harness) (srfi srfi-1) (oop goops)
              (tempera primitives) (tempera tensors) (tempera layers) (tempera networks)
              (tempera files))
 
