@@ -18,7 +18,7 @@ static char folder[64];
 static const char *
 file_in_folder (const char *name)
 {
-  static char paths[16][128];
+  static char paths[16][sizeof folder + 257];
   static int next;
   char *path = paths[next++ % 16];
   snprintf (path, sizeof paths[0], "%s/%s", folder, name);
