@@ -18,6 +18,7 @@
   #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (system repl common)
   #:use-module (tempera errors)
+  #:use-module (tempera interrupts)
   #:use-module (tempera files)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
@@ -397,18 +398,6 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 
 ;;; --- Annealing ----------------------------------------------------------------
 
-(define (interrupt? exception)
-  (let ((arguments (exception-args exception)))
-    (case (exception-kind exception)
-      ((user-interrupt) #t)
-      ((signal) (equal? (last arguments) (list SIGINT)))
-      (else #f))))
-
-(define (at-prompt?)
-  ;; Only somebody at a prompt can go on with a paused chain; a script that is
-  ;; interrupted ends.
-  (pair? (fluid-ref *repl-stack*)))
-
 (define (resume! chain)
   "Go on with CHAIN from where it stands to its last temperature, and return it.
 Ctrl-C at the prompt pauses it after the last whole step."
@@ -416,23 +405,21 @@ Ctrl-C at the prompt pauses it after the last whole step."
   (let* ((begun (chain-index chain))     ; the time left is that of what is left
          (progress (make-progress "annealing"
                                   (- (vector-length (chain-temperatures chain)) begun))))
-    (with-exception-handler
-        (lambda (exception)
-          (progress-finish! progress)
-          (if (and (interrupt? exception) (at-prompt?))
-              (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
-                      (three-digits (chain-sigma chain)))
-              (raise-exception exception)))
-      (lambda ()
-        (let loop ()
-          (unless (chain-finished? chain)
-            (with-scope (lambda () (advance! chain)))
-            (progress-update! progress (- (chain-index chain) begun)
-                              #:text (format #f "sigma ~a  accepted ~a"
-                                             (three-digits (chain-sigma chain))
-                                             (three-digits (chain-acceptance chain))))
-            (loop))))
-      #:unwind? #t)
+    (call-with-pause
+     (lambda ()
+       (let loop ()
+         (unless (chain-finished? chain)
+           (with-scope (lambda () (advance! chain)))
+           (progress-update! progress (- (chain-index chain) begun)
+                             #:text (format #f "sigma ~a  accepted ~a"
+                                            (three-digits (chain-sigma chain))
+                                            (three-digits (chain-acceptance chain))))
+           (loop))))
+     (lambda (pause?)
+       (progress-finish! progress)
+       (when pause?
+         (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
+                 (three-digits (chain-sigma chain))))))
     (progress-finish! progress)
     chain))
 

@@ -10,9 +10,11 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (tempera errors)
   #:use-module (tempera files)
+  #:use-module (tempera interrupts)
   #:use-module (tempera layers)
   #:use-module (tempera networks)
   #:use-module (tempera primitives)
@@ -329,8 +331,9 @@ Example: (trainer-losses-by-sigma trainer)"
 (define* (train! trainer #:key (steps #f) (checkpoint #f) (every 200) (hook (const #t)))
   "Train until the run's length, or STEPS more.  Every EVERY steps the mean losses join
 (trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
-of a file or #f, is written.  Ctrl-C writes it too and returns, at a whole step;
-train! again goes on.  Returns the trainer.
+of a file or #f, is written.  Ctrl-C, like any error, writes it too, at a whole
+step; at a prompt train! then returns, and goes on when called again, while a
+script ends.  Returns the trainer.
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
   (let* ((end (if steps (+ (trainer-step trainer) steps) (setting trainer 'steps)))
          (progress (make-progress "training" end))
@@ -344,24 +347,25 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
         (set! pending '()))
       (when checkpoint (trainer-save trainer checkpoint))
       (hook trainer))
-    (catch 'signal
-      (lambda ()
-        (let loop ()
-          (when (< (trainer-step trainer) end)
-            (set! pending (append (train-step! trainer) pending))
-            (progress-update! progress (trainer-step trainer)
-                              #:text (format #f "loss ~,4f" (mean (map cdr pending))))
-            (when (or (zero? (modulo (trainer-step trainer) every))
-                      (= (trainer-step trainer) end))
-              (note!))
-            (loop)))
-        (progress-finish! progress))
-      (lambda _
-        (progress-finish! progress)
-        (note!)
-        (format (current-error-port) "stopped at step ~a~a; train! goes on~%"
-                (trainer-step trainer)
-                (if checkpoint (format #f ", saved in ~a" checkpoint) ""))))
+    (call-with-pause
+     (lambda ()
+       (let loop ()
+         (when (< (trainer-step trainer) end)
+           (set! pending (append (train-step! trainer) pending))
+           (progress-update! progress (trainer-step trainer)
+                             #:text (format #f "loss ~,4f" (mean (map cdr pending))))
+           (when (or (zero? (modulo (trainer-step trainer) every))
+                     (= (trainer-step trainer) end))
+             (note!))
+           (loop))))
+     (lambda (pause?)
+       (progress-finish! progress)
+       (note!)
+       (format (current-error-port) "stopped at step ~a~a~%" (trainer-step trainer)
+               (cond (pause? "; train! goes on")
+                     (checkpoint (format #f ", saved in ~a" checkpoint))
+                     (else "")))))
+    (progress-finish! progress)
     trainer))
 
 (define (trainer-averaged trainer)

@@ -1,0 +1,168 @@
+;;; test-training.scm -- training: the same bits on any number of threads and
+;;; resumed; what sigma is drawn from; spectral norms; that it learns a score known
+;;; exactly.
+
+(use-modules (harness) (srfi srfi-1) (tempera errors) (tempera files) (tempera layers)
+             (tempera networks) (tempera primitives) (tempera tensors) (tempera training))
+
+(start-tests "training")
+
+(define (images count step)
+  (tensor* 10 (random-normal (list count 16 16) 5 step 'c64)))
+
+(define* (small-trainer #:key (normalisation 'batch) (steps 20) (spectral #f) (averaging 0.9)
+                        (seed 3) (rate (constant-rate 1e-3)))
+  (make-trainer (score-network `(paper-unet #:channels (4 8) #:blocks 1 #:convolutions 2
+                                            #:normalisation ,normalisation))
+                images #:batch 3 #:steps steps #:seed seed #:spectral spectral
+                #:averaging averaging #:rate rate))
+
+(define (state trainer)
+  (append (map cdr (layer-parameters (trainer-network trainer)))
+          (map cdr (layer-buffers (trainer-network trainer)))
+          (map cdr (layer-parameters (trainer-averaged trainer)))))
+
+(define (same-bits? a b)
+  (every tensor-identical? (state a) (state b)))
+
+;;; Same bits: threads, stopping, files.
+
+(define (on-threads count thunk)
+  (let ((before (threads)))
+    (dynamic-wind (lambda () (set-threads! count)) thunk (lambda () (set-threads! before)))))
+
+(define unbroken (on-threads 2 (lambda () (train! (small-trainer)))))
+(test-equal "20 steps" 20 (trainer-step unbroken))
+(test-assert "20 steps on 1 and on 2 threads have the same bits"
+  (same-bits? unbroken (on-threads 1 (lambda () (train! (small-trainer))))))
+(test-assert "another seed has other bits"
+  (not (same-bits? unbroken (train! (small-trainer #:seed 4)))))
+
+(call-with-temporary-folder
+ (lambda (folder)
+   (let ((path (string-append folder "/run.safetensors"))
+         (first-half (small-trainer)))
+     (train! first-half #:steps 10 #:checkpoint path)
+     (test-equal 10 (trainer-step first-half))
+     (let ((second-half (trainer-resume! (small-trainer) path)))
+       (test-equal "losses are kept" (trainer-losses first-half) (trainer-losses second-half))
+       (test-assert "10 steps, resumed for 10 more, are 20 to the bit"
+         (same-bits? unbroken (train! second-half))))
+     (test-error-matching "another seed" "seed: this trainer has 9, the checkpoint 3"
+       (trainer-resume! (small-trainer #:seed 9) path))
+     (test-error-matching "another network" "body: this trainer has"
+       (trainer-resume! (small-trainer #:normalisation #f) path))
+     (truncate-file path 5000)
+     (test-error-matching "truncated" "load-safetensors" (trainer-resume! (small-trainer) path))
+     (save-safetensors path '() #:metadata '(("format" . "other")))
+     (test-error-matching "no checkpoint" "expected format tempera-trainer-1, got \"other\""
+       (trainer-resume! (small-trainer) path))
+     (test-error-matching "missing" "No such file"
+       (trainer-resume! (small-trainer) (string-append folder "/none"))))))
+
+;;; An interrupted step leaves no trace: batch norm's statistics go back too.
+
+(let* ((broken? #f)
+       (data (lambda (count step)
+               (if (and broken? (= step 12)) (throw 'user-interrupt) (images count step))))
+       (net (score-network '(paper-unet #:channels (4 8) #:blocks 1 #:convolutions 2)))
+       (trainer (make-trainer net data #:batch 3 #:steps 20 #:seed 3 #:averaging 0.9
+                              #:rate (constant-rate 1e-3))))
+  (set! broken? #t)
+  (test-equal "in a script an interrupt ends training" 'interrupted
+    (catch 'user-interrupt (lambda () (train! trainer)) (const 'interrupted)))
+  (test-equal "at a whole step" 12 (trainer-step trainer))
+  (set! broken? #f)
+  (test-assert "and it goes on to the same bits" (same-bits? unbroken (train! trainer))))
+
+;;; Distributions of sigma.
+
+(define n 4000)
+(define (moments distribution)
+  (let* ((values (tensor->list (sigma-draw distribution n #:seed 1)))
+         (mean (/ (apply + values) n)))
+    (list mean (sqrt (/ (apply + (map (lambda (v) (expt (- v mean) 2)) values)) n))
+          (apply min values) (apply max values))))
+
+(let ((m (moments (sigma-normal 50))))
+  ;; Standard errors: 50 / sqrt (n) = 0.8 and 50 / sqrt (2 n) = 0.56; five of each.
+  (test-approximate "the mean of N(0, 50^2)" 0 (first m) 4.0)
+  (test-approximate "its standard deviation, not variance, is 50" 50 (second m) 2.8)
+  (test-assert "it is signed" (< (third m) 0)))
+(let* ((draws (tensor->list (sigma-draw (sigma-log-uniform 0.05 150) n #:seed 1)))
+       (below-1 (/ (count (lambda (s) (< s 1)) draws) n))
+       (expected (/ (log 20) (log 3000))))
+  (test-assert "log-uniform stays inside" (every (lambda (s) (<= 0.0499 s 150.01)) draws))
+  ;; Binomial: sd below 0.008; five of them.
+  (test-approximate "and has its share below 1" expected below-1 0.04))
+(let* ((mixture (sigma-mixture 1 (sigma-log-uniform 1 2) 3 (sigma-log-uniform 10 20)))
+       (draws (tensor->list (sigma-draw mixture n #:seed 1)))
+       (low (filter (lambda (s) (< s 5)) draws)))
+  (test-approximate "a mixture has its weights" 0.25 (/ (length low) n) 0.035)
+  (test-approximate "and its parts their distributions" 1.414
+    (list-ref (sort low <) (quotient (length low) 2)) 0.06))
+(test-equal "#<sigma log-uniform on [1, 2]>" (object->string (sigma-log-uniform 1 2)))
+(test-error-matching "s" "s: expected a positive number, got -1" (sigma-normal -1))
+(test-error-matching "low, high" "expected 0 < low < high" (sigma-log-uniform 2 1))
+(test-error-matching "mixture" "sigma-mixture: " (sigma-mixture 1 2))
+(test-error-matching "mixture weights" "weights: " (sigma-mixture -1 (sigma-normal)))
+
+;;; Rates.
+
+(test-approximate "warm-up" 0.5 ((warmup-stable-decay 1 #:warmup 10) 4 100) 1e-9)
+(test-approximate "steady" 1 ((warmup-stable-decay 1 #:warmup 10) 50 100) 1e-9)
+(test-approximate "falling" 0.5 ((warmup-stable-decay 1 #:warmup 10 #:decay 0.4) 80 100) 1e-9)
+(test-approximate "cosine's middle" 0.505 ((warmup-cosine 1 #:warmup 0) 50 100) 1e-9)
+(test-approximate "cosine's end" 0.01 ((warmup-cosine 1 #:warmup 0) 100 100) 1e-9)
+
+;;; Spectral norms.  Projection puts each at its value, cap only lowers it; one power
+;;; iteration a step lags a little behind a matrix that moves.
+
+(define (norms spectral)
+  (map cdr (spectral-norms (trainer-network
+                            (train! (small-trainer #:normalisation #f #:spectral spectral))))))
+(let ((free (norms #f)) (projected (norms '(projection 2))) (capped (norms '(cap 1.5)))
+      (penalised (norms '(penalty 10.0))))
+  (test-assert (format #f "projection sets the norm: ~a" projected)
+    (every (lambda (s) (< 1.9 s 2.1)) projected))
+  (test-assert (format #f "cap bounds it: ~a" capped) (every (lambda (s) (< s 1.6)) capped))
+  (test-assert "and leaves smaller ones" (< (apply min capped) 1.0))
+  (test-assert "the penalty lowers it" (< (apply + penalised) (apply + free))))
+(test-error-matching "spectral" "spectral: expected #f, (penalty weight [target])"
+  (small-trainer #:spectral 'strong))
+
+;;; Bad settings.
+
+(define net (score-network '(moons-mlp)))
+(test-error-matching "network" "network: expected a score network" (make-trainer car images))
+(test-error-matching "data" "data: expected a procedure" (make-trainer net 3))
+(test-error-matching "batch" "batch: expected a positive integer" (make-trainer net images #:batch 0))
+(test-error-matching "sigma" "sigma: expected a distribution" (make-trainer net images #:sigma 3))
+(test-error-matching "rate" "rate: expected a procedure" (make-trainer net images #:rate 1e-4))
+(test-error-matching "clip" "clip: expected" (make-trainer net images #:clip -1))
+(test-error-matching "a loss that is not finite" "train!: step 0: the loss is"
+  (train! (make-trainer net (lambda (n step) (list->tensor (make-list (* 2 n) +nan.0) (list n 2)))
+                        #:batch 2 #:steps 2)))
+
+;;; DSM finds the score: for x ~ N(0, s^2) it is -x / (s^2 + sigma^2).
+
+(define s 2.0)
+(define learned
+  (trainer-averaged
+   (train! (make-trainer (score-network '(moons-mlp #:width 32) #:parametrisation 'paper)
+                         (lambda (count step) (tensor* s (random-normal (list count 2) 8 step)))
+                         #:batch 256 #:steps 1500 #:seed 1 #:averaging 0.99
+                         #:rate (warmup-cosine 3e-3 #:warmup 50)
+                         #:sigma (sigma-log-uniform 0.5 4)))))
+(for-each
+ (lambda (sigma)
+   (let* ((x (tensor* (sqrt (+ (* s s) (* sigma sigma))) (random-normal '(400 2) 9)))
+          (exact (tensor* (/ -1 (+ (* s s) (* sigma sigma))) x))
+          (size (lambda (t) (sqrt (tensor->number (tensor-sum-squares t)))))
+          (r (/ (size (tensor- (learned x sigma) exact)) (size exact))))
+     ;; Training leaves what its noise leaves: with 1500 batches of 256 the score of a
+     ;; Gaussian is found to about a tenth; a wrong sign or scale is off by 1 or more.
+     (test-assert (format #f "the score at sigma ~a, relative error ~a" sigma r) (< r 0.2))))
+ '(0.7 1.5 3.0))
+
+(finish-tests)
