@@ -167,7 +167,7 @@
   (tensor-concatenate (list x (tensor-zeros '(1 8 7 3))) -1))
 (test-error-matching "dsm" "dsm-loss: noise: expected f32 (1 8 8 3)"
   (dsm-loss x (tensor-zeros '(1 8 8 2)) (tensor-zeros '(1))))
-(test-error-matching "unet size" "divisible by 4, got shape (1 6 6 2)"
+(test-error-matching "unet size" "paper-unet: images: expected rows and columns divisible by 4, got shape (1 6 6 2)"
   ((paper-unet #:channels '(2 2 2)) (tensor-zeros '(1 6 6 2)) (tensor-zeros '(1))))
 (test-error-matching "description" "expected (NAME #:key value ...)"
   (score-network '(resnet)))
@@ -194,6 +194,10 @@
  '(paper preconditioned))
 
 (test-equal "paper-unet has the appendix's size" 1502114 (parameter-count (paper-unet)))
+(test-equal "code-unet has the size of the authors'" 3144290 (parameter-count (code-unet)))
+(let ((x (random-normal '(1 16 24) 3 0 'c64)))
+  (test-equal "code-unet keeps the image's size" '(1 16 24)
+    (tensor-shape ((score-network '(code-unet)) x 2.0))))
 
 ;;; Files: a network read back gives the same bits.
 

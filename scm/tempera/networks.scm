@@ -56,90 +56,96 @@ its channels differ (appendix A.1)."
   (apply layer-sequence
          (map (lambda (i) (block (if (zero? i) in out) out)) (iota count))))
 
-;;; --- The U-net ------------------------------------------------------------------
+;;; --- U-nets --------------------------------------------------------------------
 
-(define* (unet in out #:key channels top bottom-noise block blocks-down blocks-up up)
-  "A U-net from IN + 1 channels (one of noise) to OUT.  CHANNELS by scale, the largest
-first; TOP: (top in channels) makes the layer that enters the first scale, or
-#f; BOTTOM-NOISE maps of noise join at the lowest scale; BLOCK: (block in out);
-UP: (up in out) makes what climbs a scale."
-  (let* ((scales (length channels))
-         (stem (and top (top (1+ in) (car channels))))
-         (entry (if stem (car channels) (1+ in)))
-         (down (let loop ((s 0) (from entry))
-                 (if (= s scales) '()
-                     (let ((to (list-ref channels s))
-                           (lowest? (= s (1- scales))))
-                       (cons (blocks-of blocks-down (+ from (if lowest? bottom-noise 0)) to block)
-                             (loop (1+ s) to))))))
-         (climb (map (lambda (s) (up (list-ref channels (1+ s)) (list-ref channels s)))
-                     (iota (1- scales))))
-         (merge (map (lambda (s)
-                       (let ((c (list-ref channels s))) (blocks-of blocks-up (* 2 c) c block)))
-                     (iota (1- scales))))
-         ;; The first outputs are small, whatever the depth.
-         (head (convolution-layer (car channels) out #:gain 0.05)))
-    (define (named prefix layers)
-      (map (lambda (i layer) (cons (format #f "~a~a" prefix i) layer))
-           (iota (length layers)) layers))
-    (make-layer
-     (format #f "U-net ~a -> ~a, channels ~a" in out channels)
-     (lambda (images noise)
-       (check-that (every (lambda (n) (zero? (modulo n (expt 2 (1- scales)))))
-                          (list-head (cdr (tensor-shape images)) 2))
-                   'unet "images: expected rows and columns divisible by ~a, got shape ~a"
-                   (expt 2 (1- scales)) (tensor-shape images))
-       (let* ((input (with-noise-map images noise 1))
-              (first-scale (if stem (stem input) input)))
-         (head
-          (let descend ((x first-scale) (s 0))
-            (if (= s (1- scales))
-                ((list-ref down s) (if (zero? bottom-noise) x
-                                       (with-noise-map x noise bottom-noise)))
-                (let* ((here ((list-ref down s) x))
-                       (below (descend (average-pool here) (1+ s))))
-                  ((list-ref merge s)
-                   (tensor-concatenate (list here ((list-ref climb s) below)) -1))))))))
-     #:parts `(("stem" . ,stem) ,@(named "down" down) ,@(named "climb" climb)
-               ,@(named "merge" merge) ("head" . ,head)))))
+(define (numbered prefix layers)
+  (map (lambda (i layer) (cons (format #f "~a~a" prefix i) layer))
+       (iota (length layers)) layers))
+
+(define (check-divisible procedure images factor)
+  (check-that (every (lambda (n) (zero? (modulo n factor)))
+                     (list-head (cdr (tensor-shape images)) 2))
+              procedure "images: expected rows and columns divisible by ~a, got shape ~a"
+              factor (tensor-shape images)))
 
 (define* (paper-unet #:key (channels '(32 64 128)) (blocks 2) (convolutions 3)
                      (normalisation 'batch) (seed 0))
   "The body of appendix A.1: a U-net of residual blocks of CONVOLUTIONS convolutions
-with batch norm (NORMALISATION; #f: none), BLOCKS a scale down and up, average
-pooling down, up-convolution up, the noise map at the input and at the lowest
-scale.  Images (N H W 2), noise (N).  About 1.5 M parameters as it stands.
+with batch norm (NORMALISATION; #f: none), BLOCKS a scale down and up, CHANNELS by
+scale, average pooling down, up-convolution up, the noise map at the input and at
+the lowest scale.  Images (N H W 2), noise (N).  1,502,114 parameters as it stands.
 Example: (paper-unet #:channels '(16 32) #:blocks 1)"
   (with-initial-seed seed
     (lambda ()
-      (unet 2 2 #:channels channels #:top #f #:bottom-noise 1
-            #:block (lambda (in out)
-                      (residual-block in out #:convolutions convolutions
-                                      #:normalisation normalisation))
-            #:blocks-down blocks #:blocks-up blocks
-            #:up up-convolution-layer))))
+      (define lowest (1- (length channels)))
+      (define (block in out)
+        (residual-block in out #:convolutions convolutions #:normalisation normalisation))
+      (define down                      ; from the input and its noise map
+        (map (lambda (s in)
+               (blocks-of blocks (if (= s lowest) (1+ in) in) (list-ref channels s) block))
+             (iota (1+ lowest)) (cons 3 (list-head channels lowest))))
+      (define climb
+        (map up-convolution-layer (cdr channels) (list-head channels lowest)))
+      (define merge
+        (map (lambda (c) (blocks-of blocks (* 2 c) c block)) (list-head channels lowest)))
+      ;; The first outputs are small, whatever the depth.
+      (define head (convolution-layer (car channels) 2 #:gain 0.05))
+      (make-layer
+       (format #f "paper-unet, channels ~a" channels)
+       (lambda (images noise)
+         (check-divisible 'paper-unet images (expt 2 lowest))
+         (head
+          (let descend ((x (with-noise-map images noise 1)) (s 0))
+            (if (= s lowest)
+                ((list-ref down s) (with-noise-map x noise 1))
+                (let* ((here ((list-ref down s) x))
+                       (below (descend (average-pool here) (1+ s)))
+                       (risen ((list-ref climb s) below)))
+                  ((list-ref merge s) (tensor-concatenate (list here risen) -1)))))))
+       #:parts `(,@(numbered "down" down) ,@(numbered "climb" climb)
+                 ,@(numbered "merge" merge) ("head" . ,head))))))
 
 (define* (code-unet #:key (seed 0))
-  "The body as the authors' code has it (not as appendix A.1 says): four scales of 32,
-64, 128, 128 channels, two blocks of two convolutions each way, ReLU after the
-sum, a 7x7 stem, 128 noise maps at the lowest scale.  Images (N H W 2), noise
-(N).
+  "The body as the authors' code has it, where it is not appendix A.1: a 7x7 stem; groups
+of two blocks of two convolutions, ReLU after the sum, of 32, 64, 128, 128 channels
+at scales 1, 1/2, 1/4, 1/8; 128 noise maps at the lowest; groups of 128, 128, 64, 32
+back up, each followed by what entered the group at its side on the way down.
+Scales are halved by average pooling and doubled by repetition.  Images (N H W 2),
+noise (N).  3,144,290 parameters, as the authors' has.
 Example: (code-unet)"
-  (define (block in out)
+  (define (block in out project?)
     (let ((first (convolution-unit in out))
           (second (convolution-unit out out))
-          (shortcut (if (= in out) identity
-                        (convolution-unit in out #:size 1 #:activation #f))))
+          (shortcut (if project? (convolution-unit in out #:size 1 #:activation #f) identity)))
       (make-layer (format #f "block ~a -> ~a" in out)
                   (lambda (x) (second (first x) (shortcut x)))
-                  #:parts `(("first" . ,first) ("second" . ,second)
-                            ("shortcut" . ,shortcut)))))
+                  #:parts `(("first" . ,first) ("second" . ,second) ("shortcut" . ,shortcut)))))
+  (define (group in out)
+    (layer-sequence (block in out #t) (block out out #f)))
   (with-initial-seed seed
     (lambda ()
-      (unet 2 2 #:channels '(32 64 128 128)
-            #:top (lambda (in out) (convolution-layer in out #:size 7 #:bias? #f))
-            #:bottom-noise 128 #:block block #:blocks-down 2 #:blocks-up 2
-            #:up up-convolution-layer))))
+      (define stem (convolution-layer 3 32 #:size 7 #:bias? #f))
+      (define down (map group '(32 32 64 128) '(32 64 128 128)))
+      (define up (map group '(256 256 192 96) '(128 128 64 32)))
+      (define head (convolution-layer 64 2 #:gain 0.05))
+      (make-layer
+       "code-unet"
+       (lambda (images noise)
+         (check-divisible 'code-unet images 8)
+         ;; Entered: what went into each group, the last first.
+         (let descend ((x (stem (with-noise-map images noise 1))) (groups down) (entered '()))
+           (if (pair? groups)
+               (let ((in (if (null? entered) x (average-pool x))))
+                 (descend ((car groups) in) (cdr groups) (cons x entered)))
+               (let ascend ((x (with-noise-map x noise 128)) (groups up) (entered entered))
+                 (if (null? groups)
+                     (head x)
+                     (let* ((out ((car groups) x))
+                            (risen (if (null? (cdr groups)) out (upsample out))))
+                       (ascend (tensor-concatenate (list risen (car entered)) -1)
+                               (cdr groups) (cdr entered))))))))
+       #:parts `(("stem" . ,stem) ,@(numbered "down" down) ,@(numbered "up" up)
+                 ("head" . ,head))))))
 
 (define* (moons-mlp #:key (seed 0) (width 128))
   "The body for two moons: (x, noise) to WIDTH, WIDTH, 2 and again, the noise fed once
