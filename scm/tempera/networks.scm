@@ -234,18 +234,31 @@ sigma f32 (N).
 Example: (scaled-score net (tensor-zeros '(1 32 32 2)) (list->tensor '(0.5)))"
   ((scaled-procedure network) x sigma))
 
+;; Images go through the network a few at a time: then a layer's output is still in
+;; cache when the next reads it, and memory does not grow with the batch.
+(define pixels-at-once 65536)
+
 (define (score-of scaled x sigma)
-  (let* ((complex? (eq? (tensor-dtype x) 'c64))
-         (count (car (tensor-shape x)))
+  (let* ((shape (tensor-shape x))
+         (count (car shape))
+         (result (tensor-zeros shape (tensor-dtype x)))
+         (view (lambda (t) (if (eq? (tensor-dtype t) 'c64) (real-view t) t)))
          (sigmas (if (number? sigma)
                      (tensor-assign! (tensor-zeros (list count)) sigma)
-                     sigma)))
-    (with-scope
-     (lambda ()
-       (let* ((input (if complex? (real-view x) x))
-              (q (scaled input sigmas))
-              (r (tensor/ q (per-image (tensor-abs sigmas) input))))
-         (if complex? (complex-view r) r))))))
+                     sigma))
+         (together (max 1 (quotient (* pixels-at-once count) (max 1 (tensor-count x))))))
+    (do ((n 0 (+ n together)))
+        ((>= n count) result)
+      (with-scope
+       (lambda ()
+         (let* ((end (min count (+ n together)))
+                (part (lambda (t) (tensor-slice t 0 n end)))
+                (images (part (view x)))
+                (magnitude (tensor-abs (part sigmas))))
+           (tensor-assign! (part (view result))
+                           (tensor/ (scaled images (tensor-copy (part sigmas)))
+                                    (per-image magnitude images)))
+           #t))))))
 
 ;;; --- Descriptions and files -----------------------------------------------------
 
