@@ -4,39 +4,7 @@
  * vector extensions take the width that the set has. */
 #include "nn/kernels/conv_kernel.h"
 
-#include <string.h>
-
-#if defined __AVX512F__
-enum { WIDTH = 16, PIXELS = 8 };
-#elif defined __AVX2__
-enum { WIDTH = 8, PIXELS = 6 };
-#else
-enum { WIDTH = 4, PIXELS = 6 };
-#endif
-enum { BLOCK = 2 * WIDTH };
-
-typedef float vector __attribute__ ((vector_size (WIDTH * sizeof (float))));
-typedef int bits __attribute__ ((vector_size (WIDTH * sizeof (float))));
-typedef float loose __attribute__ ((vector_size (WIDTH * sizeof (float)), aligned (4), may_alias));
-
-static inline vector
-load (const float *p)
-{
-  return *(const loose *) p;
-}
-
-static inline void
-store (float *p, vector v)
-{
-  *(loose *) p = v;
-}
-
-static inline vector
-activate (vector v, float slope)
-{
-  bits positive = v > 0, other = (bits) (v * slope);
-  return (vector) (((bits) v & positive) | (other & ~positive));
-}
+#include "nn/kernels/vector.h"
 
 /* P is a constant wherever this is inlined, so that SUM lives in registers. */
 static inline __attribute__ ((always_inline)) void
@@ -162,7 +130,6 @@ weight_tile (float *acc, const float *in, int64_t in_stride, const float *g, int
 #undef CASE
 }
 
-#define PASTE(a, b) a##b
-#define NAME(isa) PASTE (tp_conv_kernels_, isa)
-extern const tp_conv_kernels NAME (TP_KERNEL_ISA);
-const tp_conv_kernels NAME (TP_KERNEL_ISA) = { PIXELS, BLOCK, tile, weight_tile };
+#define NAME TP_KERNEL_NAME (tp_conv_kernels_, TP_KERNEL_ISA)
+extern const tp_conv_kernels NAME;
+const tp_conv_kernels NAME = { PIXELS, BLOCK, tile, weight_tile };
