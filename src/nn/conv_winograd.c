@@ -19,6 +19,7 @@ typedef struct {
   int64_t tile_rows, tile_columns, tiles; /* of an image; of all images */
   int64_t batch;                          /* tiles transformed at once */
   int64_t c_padded, o_padded, blocks;
+  int64_t v_place, z_place, m_place;      /* from one place to the next, see below */
   float *u;                               /* [block][place][c][block channels] */
   const float *g;                         /* weight gradient alone from here on */
   float *acc, *dw;                        /* [group][place][block][c rounded up][block] */
@@ -45,6 +46,16 @@ batch_of (const winograd_job *q, int64_t bytes, int64_t bytes_each, int64_t most
 {
   int64_t step = q->conv->kernels->pixels, batch = tp_least (bytes / bytes_each, most);
   return batch < step ? step : batch / step * step;
+}
+
+/* Places a power of two apart would share a few sets of the first cache; a line
+ * more between them spreads them over all. */
+static void
+space_places (winograd_job *q)
+{
+  q->v_place = q->batch * q->c_padded + TP_ALIGNMENT / 4;
+  q->z_place = q->batch * q->o_padded + TP_ALIGNMENT / 4;
+  q->m_place = q->batch * q->conv->kernels->block + TP_ALIGNMENT / 4;
 }
 
 typedef struct {
@@ -77,7 +88,7 @@ transform_inputs (const winograd_job *q, float *v, float *strip, int64_t first, 
             tp_conv_gather_row (j, strip + i * IN * j->c, p.n, top + i, left, IN);
             rows[i] = strip + i * IN * j->c;
           }
-      q->kernels->input (v + t * q->c_padded, q->batch * q->c_padded, rows, (int) j->c);
+      q->kernels->input (v + t * q->c_padded, q->v_place, rows, (int) j->c);
     }
 }
 
@@ -87,8 +98,8 @@ convolve_batches (void *context, int64_t begin, int64_t end)
   winograd_job *q = context;
   const tp_conv_job *j = q->conv;
   const tp_conv_kernels *k = j->kernels;
-  float *v = tp_scratch_alloc ((size_t) (PLACES * q->batch * q->c_padded) * sizeof *v);
-  float *m = tp_scratch_alloc ((size_t) (PLACES * q->batch * k->block) * sizeof *m);
+  float *v = tp_scratch_alloc ((size_t) (PLACES * q->v_place) * sizeof *v);
+  float *m = tp_scratch_alloc ((size_t) (PLACES * q->m_place) * sizeof *m);
   float *strip = tp_scratch_alloc ((size_t) (IN * IN * j->c) * sizeof *strip);
   const tp_epilogue none = { NULL, NULL, 1 };
   if (!v || !m || !strip)
@@ -104,8 +115,8 @@ convolve_batches (void *context, int64_t begin, int64_t end)
             for (int64_t s = 0; s < PLACES; s++)
               for (int64_t t = 0; t < count; t += k->pixels)
                 {
-                  const float *row = v + (s * q->batch + t) * q->c_padded;
-                  k->tile (m + (s * q->batch + t) * k->block, k->block, &row, 1, q->c_padded,
+                  const float *row = v + s * q->v_place + t * q->c_padded;
+                  k->tile (m + s * q->m_place + t * k->block, k->block, &row, 1, q->c_padded,
                            j->c, u + s * j->c * k->block, (int) tp_least (k->pixels, count - t),
                            k->block, &none);
                 }
@@ -117,7 +128,7 @@ convolve_batches (void *context, int64_t begin, int64_t end)
                 tp_epilogue e = { j->bias ? j->bias + b * k->block : NULL,
                                   j->residual ? j->residual + at : NULL, j->slope };
                 q->kernels->output (j->out + at, j->ow * j->o, j->o, m + t * k->block,
-                                    q->batch * k->block, (int) tp_least (OUT, j->oh - p.y),
+                                    q->m_place, (int) tp_least (OUT, j->oh - p.y),
                                     (int) tp_least (OUT, j->ow - p.x), channels, &e);
               }
           }
@@ -148,6 +159,7 @@ tp_conv_winograd (tp_conv_job *j)
   enum { CACHE = 512 * 1024 }; /* bytes of transformed input, within a usual L2 */
   winograd_job q = job_for (j);
   q.batch = batch_of (&q, CACHE, PLACES * q.c_padded * 4, 48);
+  space_places (&q);
   q.u = tp_scratch_alloc ((size_t) (q.blocks * PLACES * j->c * j->kernels->block) * sizeof *q.u);
   if (!q.u)
     return TP_NO_MEMORY;
@@ -189,7 +201,7 @@ spread_gradients (const winograd_job *q, float *z, float *strip, int64_t first, 
             memcpy (copy, row, (size_t) (inside * j->o) * sizeof *copy);
           rows[i] = copy;
         }
-      q->kernels->spread (z + t * q->o_padded, q->batch * q->o_padded, rows, (int) j->o);
+      q->kernels->spread (z + t * q->o_padded, q->z_place, rows, (int) j->o);
     }
 }
 
@@ -200,15 +212,15 @@ add_groups (void *context, int64_t begin, int64_t end)
   const tp_conv_job *j = q->conv;
   const tp_conv_kernels *k = j->kernels;
   int64_t strip_pixels = IN * IN * j->c > OUT * OUT * j->o ? IN * IN * j->c : OUT * OUT * j->o;
-  float *v = tp_scratch_alloc ((size_t) (PLACES * q->batch * q->c_padded) * sizeof *v);
-  float *z = tp_scratch_alloc ((size_t) (PLACES * q->batch * q->o_padded) * sizeof *z);
+  float *v = tp_scratch_alloc ((size_t) (PLACES * q->v_place) * sizeof *v);
+  float *z = tp_scratch_alloc ((size_t) (PLACES * q->z_place) * sizeof *z);
   float *strip = tp_scratch_alloc ((size_t) strip_pixels * sizeof *strip);
   if (!v || !z || !strip)
     q->status = TP_NO_MEMORY;
   else
     {
       /* The last vector of a pixel may not fill its padding. */
-      memset (z, 0, (size_t) (PLACES * q->batch * q->o_padded) * sizeof *z);
+      memset (z, 0, (size_t) (PLACES * q->z_place) * sizeof *z);
       for (int64_t group = begin; group < end; group++)
         {
           float *acc = q->acc + group * acc_count (q);
@@ -223,8 +235,8 @@ add_groups (void *context, int64_t begin, int64_t end)
               for (int64_t s = 0; s < PLACES; s++)
                 for (int64_t b = 0; b < q->blocks; b++, tile += q->acc_rows * k->block)
                   for (int64_t c = 0; c < j->c; c += k->pixels)
-                    k->weight_tile (tile + c * k->block, v + s * q->batch * q->c_padded + c,
-                                    q->c_padded, z + s * q->batch * q->o_padded + b * k->block,
+                    k->weight_tile (tile + c * k->block, v + s * q->v_place + c,
+                                    q->c_padded, z + s * q->z_place + b * k->block,
                                     q->o_padded, count, (int) tp_least (k->pixels, j->c - c));
             }
         }
@@ -263,6 +275,7 @@ tp_conv_winograd_weights (const tp_conv_job *job, const float *g, float *dw)
   q.g = g;
   q.dw = dw;
   q.batch = batch_of (&q, CACHE, PLACES * (q.c_padded + q.o_padded) * 4, 64);
+  space_places (&q);
   q.acc_rows = tp_pieces (j.c, j.kernels->pixels) * j.kernels->pixels;
   q.groups = tp_least (4, tp_pieces (q.tiles, q.batch));
   q.acc = tp_scratch_alloc ((size_t) (q.groups * acc_count (&q)) * sizeof *q.acc);
