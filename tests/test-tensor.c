@@ -196,6 +196,28 @@ test_quantile (void)
   tp_tensor *median = tp_quantile (t, 0.5, 0), *tail = tp_quantile (t, 0.9, 0);
   CHECK (tp_f32 (median)[0] == 3 && tp_f32 (median)[1] == 30);
   CHECK_CLOSE (tp_f32 (tail)[0], 4.6, 1e-6);
+  /* Against sorting, with many equal values. */
+  tp_tensor *many = tp_tensor_create (TP_F32, 1, SHAPE (1001)), *order = tp_tensor_zeros (TP_F32, 1, SHAPE (1001));
+  for (int64_t i = 0; i < 1001; i++)
+    tp_f32 (many)[i] = (float) (i * 7919 % 1001 / 3);
+  for (int64_t i = 0; i < 1001; i++)
+    for (int64_t k = 0; k < 1001; k++)
+      tp_f32 (order)[i] += tp_f32 (many)[k] < tp_f32 (many)[i] || (tp_f32 (many)[k] == tp_f32 (many)[i] && k < i);
+  bool right = true;
+  for (int64_t rank = 0; rank < 1001; rank += 50)
+    {
+      tp_tensor *q = tp_quantile (many, (double) rank / 1000, 0);
+      for (int64_t i = 0; i < 1001; i++)
+        right = right && (tp_f32 (order)[i] != (float) rank || fabsf (tp_f32 (many)[i] - *tp_f32 (q)) < 1e-3f);
+      tp_tensor_free (q);
+    }
+  CHECK (right);
+  tp_f32 (many)[500] = NAN;
+  tp_tensor *none = tp_quantile (many, 0.5, 0);
+  CHECK (isnan (*tp_f32 (none)));
+  tp_tensor_free (many);
+  tp_tensor_free (order);
+  tp_tensor_free (none);
   CHECK (tp_quantile (t, 1.5, 0) == NULL && tp_quantile (t, NAN, 0) == NULL);
   tp_tensor_free (t);
   tp_tensor_free (median);

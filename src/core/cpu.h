@@ -9,4 +9,13 @@ typedef enum { TP_ISA_GENERIC, TP_ISA_V3, TP_ISA_V4 } tp_isa;
 tp_isa tp_cpu_isa (void);
 const char *tp_isa_name (tp_isa isa);
 
+/* In front of a loop over elements: compile it for each instruction set, and let
+ * the loader choose.  The loops have no fused operations and no reordering, so
+ * that the choice changes no bit. */
+#if defined __x86_64__ && defined __gnu_linux__ && !defined __SANITIZE_ADDRESS__
+#define TP_CLONES __attribute__ ((target_clones ("default", "arch=x86-64-v3", "arch=x86-64-v4")))
+#else
+#define TP_CLONES
+#endif
+
 #endif

@@ -1,4 +1,5 @@
 /* activation.c -- the (leaky) rectifier. */
+#include "core/cpu.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -7,7 +8,7 @@ typedef struct {
   float *out, slope;
 } job;
 
-static void
+TP_CLONES static void
 forward_piece (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;
@@ -17,7 +18,7 @@ forward_piece (void *context, int64_t begin, int64_t end)
     out[i] = x[i] * (x[i] > 0 ? 1.0f : slope);
 }
 
-static void
+TP_CLONES static void
 gradient_piece (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "core/cpu.h"
 #include "core/threads.h"
 
 typedef struct {
@@ -11,7 +12,7 @@ typedef struct {
   float beta1, beta2, rate, epsilon;
 } job;
 
-static void
+TP_CLONES static void
 update_piece (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/cpu.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -13,7 +14,7 @@ typedef struct {
 } job;
 
 /* Items are rows of the small image, counted over the batch. */
-static void
+TP_CLONES static void
 average_rows (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;
@@ -37,7 +38,7 @@ average_rows (void *context, int64_t begin, int64_t end)
       }
 }
 
-static void
+TP_CLONES static void
 average_gradient_rows (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;
@@ -54,7 +55,7 @@ average_gradient_rows (void *context, int64_t begin, int64_t end)
         }
 }
 
-static void
+TP_CLONES static void
 max_rows (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;

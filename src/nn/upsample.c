@@ -1,6 +1,7 @@
 /* upsample.c -- nearest-neighbour enlargement; its adjoint sums squares. */
 #include <string.h>
 
+#include "core/cpu.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -28,7 +29,7 @@ enlarge_rows (void *context, int64_t begin, int64_t end)
 }
 
 /* Items are rows of the small image. */
-static void
+TP_CLONES static void
 sum_rows (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;

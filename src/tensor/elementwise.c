@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/cpu.h"
 #include "core/threads.h"
 #include "tensor/tensor.h"
 
@@ -61,23 +62,35 @@ run_piece (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;
   int last = j->rank - 1;
+  int64_t index[TP_MAX_RANK], rest = begin, out = 0, a = 0, b = 0;
+  for (int i = last; i >= 0; i--)
+    {
+      index[i] = rest % j->shape[i];
+      rest /= j->shape[i];
+      out += index[i] * j->out_strides[i];
+      a += index[i] * j->a_strides[i];
+      b += index[i] * j->b_strides[i];
+    }
   while (begin < end)
     {
-      int64_t rest = begin, out = 0, a = 0, b = 0;
-      int64_t column = rest % j->shape[last];
-      for (int i = last; i >= 0; i--)
-        {
-          int64_t at = rest % j->shape[i];
-          rest /= j->shape[i];
-          out += at * j->out_strides[i];
-          a += at * j->a_strides[i];
-          b += at * j->b_strides[i];
-        }
-      int64_t count = j->shape[last] - column;
+      int64_t count = j->shape[last] - index[last];
       if (count > end - begin)
         count = end - begin;
       j->row (j, count, out, a, b);
       begin += count;
+      /* On to the next element, with carries. */
+      index[last] += count;
+      out += count * j->out_strides[last];
+      a += count * j->a_strides[last];
+      b += count * j->b_strides[last];
+      for (int i = last; i > 0 && index[i] == j->shape[i]; i--)
+        {
+          index[i] = 0;
+          out += j->out_strides[i - 1] - j->shape[i] * j->out_strides[i];
+          a += j->a_strides[i - 1] - j->shape[i] * j->a_strides[i];
+          b += j->b_strides[i - 1] - j->shape[i] * j->b_strides[i];
+          index[i - 1]++;
+        }
     }
 }
 
@@ -142,7 +155,7 @@ job_for (int operation, const tp_tensor *out, const tp_tensor *a, const tp_tenso
         { T x = pa[i * sa]; o[i * so] = EXPRESSION; }                      \
   } while (0)
 
-static void
+TP_CLONES static void
 row_binary (const void *context, int64_t count, int64_t out, int64_t a, int64_t b)
 {
   const job *j = context;
@@ -170,7 +183,7 @@ row_binary (const void *context, int64_t count, int64_t out, int64_t a, int64_t 
       }
 }
 
-static void
+TP_CLONES static void
 row_unary (const void *context, int64_t count, int64_t out, int64_t a, int64_t b)
 {
   (void) b;
@@ -215,7 +228,7 @@ row_unary (const void *context, int64_t count, int64_t out, int64_t a, int64_t b
       }
 }
 
-static void
+TP_CLONES static void
 row_copy (const void *context, int64_t count, int64_t out, int64_t a, int64_t b)
 {
   (void) b;
@@ -364,7 +377,7 @@ typedef struct {
   float *y, *out;
 } axpby_job;
 
-static void
+TP_CLONES static void
 axpby_piece (void *context, int64_t begin, int64_t end)
 {
   const axpby_job *j = context;
@@ -397,7 +410,7 @@ tp_axpby (double a, const tp_tensor *x, double b, tp_tensor *y)
   return TP_OK;
 }
 
-static void
+TP_CLONES static void
 affine_piece (void *context, int64_t begin, int64_t end)
 {
   const axpby_job *j = context;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cpu.h"
 #include "core/threads.h"
 #include "tensor/tensor.h"
 
@@ -16,7 +17,7 @@ typedef struct {
   double *partial;
 } sum_job;
 
-static void
+TP_CLONES static void
 sum_blocks (void *context, int64_t begin, int64_t end)
 {
   const sum_job *j = context;
@@ -173,7 +174,7 @@ typedef struct {
   bool squares;
 } columns_job;
 
-static void
+TP_CLONES static void
 sum_columns (void *context, int64_t begin, int64_t end)
 {
   const columns_job *j = context;
@@ -295,11 +296,64 @@ tp_reduce (tp_reduction operation, const tp_tensor *t, unsigned axes, bool keep)
   return out;
 }
 
-static int
-by_value (const void *a, const void *b)
+/* Reorder ROW so that its K-th smallest is in place, none larger before it and
+ * none smaller after (Hoare's selection).  ROW holds no NaN. */
+static void
+select_kth (float *row, int64_t count, int64_t k)
 {
-  float x = *(const float *) a, y = *(const float *) b;
-  return (x > y) - (x < y);
+  int64_t low = 0, high = count - 1;
+  while (low < high)
+    {
+      float pivot = row[k];
+      int64_t i = low, j = high;
+      while (i <= j)
+        {
+          while (row[i] < pivot)
+            i++;
+          while (pivot < row[j])
+            j--;
+          if (i <= j)
+            {
+              float swap = row[i];
+              row[i++] = row[j];
+              row[j--] = swap;
+            }
+        }
+      if (j < k)
+        low = i;
+      if (k < i)
+        high = j;
+    }
+}
+
+typedef struct {
+  float *rows, *out;
+  int64_t length;
+  double place; /* between order statistics, from 0 */
+} quantile_job;
+
+static void
+quantile_rows (void *context, int64_t begin, int64_t end)
+{
+  const quantile_job *j = context;
+  int64_t low = (int64_t) j->place;
+  for (int64_t r = begin; r < end; r++)
+    {
+      float *row = j->rows + r * j->length, next = INFINITY;
+      bool nan = false;
+      for (int64_t i = 0; i < j->length; i++)
+        nan = nan || row[i] != row[i];
+      if (nan)
+        {
+          j->out[r] = NAN;
+          continue;
+        }
+      select_kth (row, j->length, low);
+      for (int64_t i = low + 1; i < j->length; i++)
+        next = row[i] < next ? row[i] : next;
+      double part = j->place - (double) low;
+      j->out[r] = part > 0 ? row[low] + (float) part * (next - row[low]) : row[low];
+    }
 }
 
 tp_tensor *
@@ -328,18 +382,12 @@ tp_quantile (const tp_tensor *t, double q, int axis)
   order[at] = axis;
   tp_tensor *out = tp_tensor_create (TP_F32, t->rank - 1, shape);
   tp_tensor *view = tp_transpose (t, order);
-  tp_tensor *rows = view ? tp_copy (view) : NULL; /* sorted in place */
+  tp_tensor *rows = view ? tp_copy (view) : NULL; /* reordered in place */
   if (out && rows)
     {
-      int64_t length = t->shape[axis], count = tp_tensor_count (out);
-      double place = q * (double) (length - 1);
-      int64_t low = (int64_t) place, high = low + 1 < length ? low + 1 : low;
-      for (int64_t r = 0; r < count; r++)
-        {
-          float *row = tp_f32 (rows) + r * length;
-          qsort (row, (size_t) length, sizeof *row, by_value);
-          tp_f32 (out)[r] = row[low] + (float) (place - (double) low) * (row[high] - row[low]);
-        }
+      int64_t length = t->shape[axis];
+      quantile_job j = { tp_f32 (rows), tp_f32 (out), length, q * (double) (length - 1) };
+      tp_parallel_for (tp_tensor_count (out), 1 + 16384 / length, quantile_rows, &j);
     }
   else
     {
