@@ -46,6 +46,8 @@ frequencies, and the root mean square of the mean's error in its Monte Carlo err
    (chains 32 (lambda (n) (> n 1)) "how many")
    (sigma 0.005 positive? "the last temperature, well below the noise")
    (ratio 0.93 (lambda (r) (< 0 r 1)) "of one temperature to the next")
+   (step-size 0.5 positive? "of the leapfrog; an exact score bears more than a learned one")
+   (lengths '(4 8) pair? "leapfrog steps of the trajectories, in turn")
    (acceptance 'path-integral symbol? "path-integral, log-density or none")
    (seed 42 (lambda (s) (>= s 0)) "of scan, mask, noise and chains"))
   "Compare annealed HMC with an exact Gaussian posterior."
@@ -57,6 +59,7 @@ frequencies, and the root mean square of the mean's error in its Monte Carlo err
          (y (measure op scan #:noise noise #:seed seed))
          (chain (anneal (posterior prior op y #:noise noise)
                         #:temperatures (geometric 100 #:ratio ratio #:until sigma)
+                        #:step-size step-size #:trajectory-length lengths
                         #:acceptance acceptance #:chains chains #:seed seed))
          (result (agreement chain spectrum op y noise)))
     (format #t "~a~%" chain)

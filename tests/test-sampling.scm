@@ -174,7 +174,7 @@
 (test-equal "print"
   "#<chain 3 x (16 12), finished at sigma 0.5 (7 of 7), 7 steps, accepted 1.0>"
   (format #f "~a" unbroken))
-(test-equal "print a transition" "#<transition sigma 10.0, 4 steps of 0.7, accepted 1.0>"
+(test-equal "print a transition" "#<transition sigma 10.0, 6 steps of 0.35, accepted 1.0>"
   (format #f "~a" (first (chain-trace unbroken))))
 (test-equal "a mean's shape" '(16 12) (tensor-shape (chain-mean unbroken)))
 (test-assert "the same seed, the same bits" (same? unbroken (short target)))
@@ -200,18 +200,18 @@
     (test-assert "1 and 2 threads, the same bits" (same? one (short target))))
   (set-threads! threads-before))
 
-;; Evaluations: 4 + 3 a trajectory and 1 a temperature; less without correction.
+;; Evaluations: 6 + 3 a trajectory and 1 a temperature; less without correction.
 (let* ((calls 0)
        (counting (posterior (lambda (x sigma) (set! calls (1+ calls)) (score field x sigma))
                             op y #:noise 0.1)))
   (let ((chain (short counting)))
     (test-equal "evaluations" calls (chain-evaluations chain))
-    (test-equal "with correction" (* 7 (+ 4 3 1)) calls)
+    (test-equal "with correction" (* 7 (+ 6 3 1)) calls)
     (test-assert "a prior that is a procedure" (same? chain unbroken)))
   (set! calls 0)
   (let ((chain (short counting #:acceptance 'none)))
     (test-equal "evaluations without correction" calls (chain-evaluations chain))
-    (test-equal "without correction" (* 7 (+ 4 1)) calls)
+    (test-equal "without correction" (* 7 (+ 6 1)) calls)
     (test-assert "everything is accepted" (= 1 (chain-acceptance chain)))))
 
 ;; By the path integral and by the density: the same decisions, energy errors alike.

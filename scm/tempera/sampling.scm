@@ -190,9 +190,10 @@ average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4."
                        (temperatures (geometric 100 #:ratio 0.9 #:until 0.046))
                        (mass (if (target-mass target) 'fourier 'identity))
                        ;; With this mass no frequency w is above 1, so that trajectories
-                       ;; of 4 times 0.7, less than pi, leave none with cos (w T) = -1.
-                       (step-size (if (eq? mass 'identity) (power-law 10) 0.7))
-                       (trajectory-length 4)
+                       ;; of 6 times 0.35, less than pi, leave none with cos (w T) = -1;
+                       ;; a learned score bears no much larger step.
+                       (step-size (if (eq? mass 'identity) (power-law 10) 0.35))
+                       (trajectory-length 6)
                        (steps-per-temperature 1)
                        (acceptance 'path-integral)
                        (intervals 4)
@@ -447,9 +448,9 @@ Ctrl-C at the prompt pauses it after the last whole step."
   "Anneal a batch of chains on TARGET from the first temperature to the last; returns
 a chain.  Settings, all optional:
   #:temperatures  a sequence of sigma; (geometric 100 #:ratio 0.9 #:until 0.046)
-  #:step-size     alpha, a number or a rule over sigma; 0.7 with the Fourier mass
+  #:step-size     alpha, a number or a rule over sigma; 0.35 with the Fourier mass
   #:trajectory-length  leapfrog steps a trajectory: a number, a rule, or a list to
-                  cycle through; 4
+                  cycle through; 6
   #:steps-per-temperature  trajectories a temperature; 1.  Or a procedure of the
                   trajectories made and, on average, accepted: see `accepted-steps'
   #:mass          'fourier (where the target has it), 'identity, a table M(k) or a
