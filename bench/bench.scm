@@ -36,18 +36,30 @@
     ("train-8x128" train 8 128)
     ("train-8x64" train 8 64)))
 
+(define (report name ours theirs settings)
+  "Print a row; return its entry for the file."
+  (format #t "~22a ~8,1f ms ~10@a ~8@a~%" name (* 1000 ours)
+          (if theirs (format #f "~,1f ms" (* 1000 theirs)) "-")
+          (if theirs (format #f "~,2f" (/ theirs ours)) "-"))
+  `(,name . (("tempera" . ,ours)
+             ,@(if theirs `(("peer" . ,theirs) ("ratio" . ,(/ theirs ours))) '())
+             ("settings" . (,@settings
+                            ("threads" . ,(threads))
+                            ("instruction-set" . ,(symbol->string (instruction-set))))))))
+
 ;;; The peer, a process that answers a line with a line.
+
+(define (peer-file name)
+  (string-append (or (getenv "TEMPERA_DATA") ".") "/" name))
 
 (define python "/usr/bin/python3") ; Debian's, which has Debian's torch
 
 (define (start-peer weights)
   (and (file-exists? python)
        (zero? (status:exit-val (system (string-append python " -c 'import torch' 2>/dev/null"))))
-       (open-pipe* OPEN_BOTH python (peer-file "bench/peer.py") weights
-                   (number->string (threads)) (peer-file "tests"))))
-
-(define (peer-file name)
-  (string-append (or (getenv "TEMPERA_DATA") ".") "/" name))
+       ;; At its best: without the launcher's setting for our own threads.
+       (open-pipe* OPEN_BOTH "env" "-u" "GOMP_SPINCOUNT" python (peer-file "bench/peer.py")
+                   weights (number->string (threads)) (peer-file "tests"))))
 
 (define (ask peer . words)
   (format peer "~a~%" (string-join (map (lambda (w) (format #f "~a" w)) words)))
@@ -113,14 +125,3 @@ output."
          (save-json out (append results (list (start-row peer runs))))
          (when peer (close-pipe peer))
          (format #t "wrote ~a~%" out))))))
-
-(define (report name ours theirs settings)
-  "Print a row; return its entry for the file."
-  (format #t "~22a ~8,1f ms ~10@a ~8@a~%" name (* 1000 ours)
-          (if theirs (format #f "~,1f ms" (* 1000 theirs)) "-")
-          (if theirs (format #f "~,2f" (/ theirs ours)) "-"))
-  `(,name . (("tempera" . ,ours)
-             ,@(if theirs `(("peer" . ,theirs) ("ratio" . ,(/ theirs ours))) '())
-             ("settings" . (,@settings
-                            ("threads" . ,(threads))
-                            ("instruction-set" . ,(symbol->string (instruction-set))))))))
