@@ -87,8 +87,8 @@ check_gradients (const char *name, layer f, tp_tensor **inputs, int count)
     tp_tensor_free (inputs[i]);
 }
 
-static tp_tensor *conv_3 (tp_tensor *const *t) { return tp_conv (t[0], t[1], t[2], t[3], (tp_conv_options) { 1, 1, 1 }); }
-static tp_tensor *conv_stride (tp_tensor *const *t) { return tp_conv (t[0], t[1], t[2], NULL, (tp_conv_options) { 2, 1, 1 }); }
+static tp_tensor *conv_3 (tp_tensor *const *t) { return tp_conv (t, 1, t[1], t[2], t[3], (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }); }
+static tp_tensor *conv_stride (tp_tensor *const *t) { return tp_conv (t, 1, t[1], t[2], NULL, (tp_conv_options) { .stride = 2, .padding = 1, .slope = 1 }); }
 static tp_tensor *average (tp_tensor *const *t) { return tp_average_pool (t[0], 2); }
 static tp_tensor *maximum (tp_tensor *const *t) { return tp_max_pool (t[0], 2); }
 static tp_tensor *enlarge (tp_tensor *const *t) { return tp_upsample (t[0], 2); }
@@ -111,7 +111,7 @@ static tp_tensor *running_mean, *running_variance;
 static tp_tensor *
 norm (tp_tensor *const *t)
 {
-  return tp_batch_norm (t[0], t[1], t[2], running_mean, running_variance,
+  return tp_batch_norm (t[0], (tp_norm) { t[1], t[2], running_mean, running_variance }, NULL,
                         (tp_batch_norm_options) { true, 0.9f, 1e-5f, 1 });
 }
 
@@ -238,10 +238,10 @@ test_adjoint (void)
     for (int stride = 1; stride <= 2; stride++)
       for (int padding = 0; padding < k; padding++)
         {
-          tp_conv_options options = { stride, padding, 1 };
+          tp_conv_options options = { .stride = stride, .padding = padding, .slope = 1 };
           tp_tensor *x = normal (1, 4, SHAPE (2, 11, 10, 3));
           tp_tensor *w = normal (2, 4, SHAPE (k, k, 3, 5));
-          tp_tensor *y = tp_conv (x, w, NULL, NULL, options), *g = tp_tensor_like (y);
+          tp_tensor *y = tp_conv (&x, 1, w, NULL, NULL, options), *g = tp_tensor_like (y);
           tp_fill_normal (g, 3, 3);
           tp_tensor *back = tp_conv_adjoint (g, w, x->shape, options);
           double left = tp_dot_f32 (tp_f32 (y), tp_f32 (g), tp_tensor_count (y));
@@ -263,7 +263,7 @@ test_winograd_value (void)
   enum { H = 10, W = 7, C = 20, O = 37 };
   tp_tensor *x = normal (1, 4, SHAPE (1, H, W, C)), *w = normal (2, 4, SHAPE (3, 3, C, O));
   tp_tensor *b = normal (3, 1, SHAPE (O)), *r = normal (4, 4, SHAPE (1, H, W, O));
-  tp_tensor *y = tp_conv (x, w, b, r, (tp_conv_options) { 1, 1, 0.25f });
+  tp_tensor *y = tp_conv (&x, 1, w, b, r, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 0.25f });
   double worst = 0, largest = 0;
   for (int i = 0; i < H; i++)
     for (int j = 0; j < W; j++)
@@ -304,7 +304,7 @@ test_threads_change_no_bit (void)
       tp_tensor *b = normal (3, 1, SHAPE (37));
       tp_tape *tape = tp_tape_create ();
       tp_tape_enter (tape);
-      tp_tensor *y = tp_conv (x, w, b, NULL, (tp_conv_options) { 1, 1, 0 });
+      tp_tensor *y = tp_conv (&x, 1, w, b, NULL, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 0 });
       tp_tape_enter (NULL);
       CHECK (tp_tape_backward (tape, y, y) == TP_OK);
       tp_tape_free (tape);
@@ -337,13 +337,13 @@ test_spectral_norms (void)
   CHECK (tp_spectral_norm (w, u, 50, &sigma, NULL) == TP_OK);
   CHECK_CLOSE (sigma, 5, 1e-5);
   tp_tensor *window = tp_reshape (w, 4, SHAPE (1, 1, 4, 3));
-  CHECK (tp_conv_norm (window, 6, 5, (tp_conv_options) { 1, 0, 1 }, 60, 1, &norm) == TP_OK);
+  CHECK (tp_conv_norm (window, 6, 5, (tp_conv_options) { .stride = 1, .slope = 1 }, 60, 1, &norm) == TP_OK);
   CHECK_CLOSE (norm, 5, 1e-4);
   tp_tensor *box = tp_tensor_create (TP_F32, 4, SHAPE (3, 3, 1, 1));
   tp_fill (box, 1);
   /* A box window: its transfer function is at most 9, nearly reached on a large
    * image (cos (pi / 65) at the border's lowest frequency). */
-  CHECK (tp_conv_norm (box, 64, 64, (tp_conv_options) { 1, 1, 1 }, 400, 1, &norm) == TP_OK);
+  CHECK (tp_conv_norm (box, 64, 64, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }, 400, 1, &norm) == TP_OK);
   double edge = pow (1 + 2 * cos (M_PI / 65), 2);
   CHECK_CLOSE (norm, edge, 2e-3 * edge);
 
@@ -370,10 +370,10 @@ static void
 test_bad_input (void)
 {
   tp_tensor *x = normal (1, 4, SHAPE (1, 4, 4, 2)), *w = normal (2, 4, SHAPE (3, 3, 3, 2));
-  CHECK (tp_conv (x, w, NULL, NULL, (tp_conv_options) { 1, 1, 1 }) == NULL
-         && strstr (tp_last_message (), "images: expected f32 (* * * 3), got f32 (1 4 4 2)"));
-  CHECK (tp_conv (x, x, NULL, NULL, (tp_conv_options) { 1, 1, 1 }) == NULL);
-  CHECK (tp_conv_adjoint (x, w, SHAPE (1, 9, 9, 3), (tp_conv_options) { 1, 1, 1 }) == NULL);
+  CHECK (tp_conv (&x, 1, w, NULL, NULL, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }) == NULL
+         && strstr (tp_last_message (), "images: expected 3 channels, as the weights have, got 2"));
+  CHECK (tp_conv (&x, 1, x, NULL, NULL, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }) == NULL);
+  CHECK (tp_conv_adjoint (x, w, SHAPE (1, 9, 9, 3), (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }) == NULL);
   CHECK (tp_average_pool (x, 3) == NULL && tp_upsample (x, 0) == NULL);
   CHECK (tp_adam_step (x, w, x, x, 1, (tp_adam_options) { 0 }) == TP_BAD_SHAPE);
   tp_tape *tape = tp_tape_create ();

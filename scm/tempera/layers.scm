@@ -13,7 +13,7 @@
   #:use-module (tempera tensors)
   #:export (<layer> make-layer layer? layer-kind layer-parts
             layer-parameters layer-buffers parameter-count
-            training? with-initial-seed
+            training? convolution-precision upsampled with-initial-seed
             convolution-layer convolution-unit batch-norm-layer dense-layer
             up-convolution-layer layer-sequence))
 
@@ -71,6 +71,17 @@ Example: (parameter-count (dense-layer 2 3)) => 9"
   ;; Batch norm uses and updates the statistics of the batch where this is true.
   (make-parameter #f))
 
+(define convolution-precision
+  ;; Of the products of convolutions: float32, or bf16.
+  (make-parameter 'float32))
+
+(define (upsampled images)
+  "IMAGES as a convolution reads them enlarged by two, each pixel a square of four, without
+the enlarged images ever being made: what to give a convolution layer, alone or in a
+list of parts whose channels follow one another.
+Example: ((convolution-layer 8 4) (upsampled (tensor-zeros '(1 4 4 8))))"
+  (cons 'upsampled images))
+
 ;;; --- Initial values -------------------------------------------------------------
 
 (define initial-state (make-parameter (list 0 0))) ; seed, and the next stream
@@ -106,9 +117,10 @@ Example: (with-initial-seed 1 (lambda () (dense-layer 2 3)))"
 (define* (convolution-layer in out #:key (size 3) (stride 1) (bias? #t) (activation #f) (gain 1))
   "A layer of convolution from IN to OUT channels with an odd window of SIZE, zeros
 around so that stride 1 keeps rows and columns, then a bias and ACTIVATION (#f,
-relu, or the slope of a leaky ReLU).  Applied to images (N H W IN), and
-optionally a residual of the result's shape that is added before the
-activation.  Initial weights are He's, times GAIN.
+relu, or the slope of a leaky ReLU).  Applied to images (N H W IN), or a list of
+parts whose channels make IN together, some of them upsampled, and optionally a
+residual of the result's shape that is added before the activation.  Initial weights
+are He's, times GAIN.
 Example: ((convolution-layer 3 8 #:activation 'relu) (tensor-zeros '(1 16 16 3)))"
   (let ((weights (parameter (initial-normal (list size size in out)
                                             (he-sd (* size size in) gain))))
@@ -118,13 +130,15 @@ Example: ((convolution-layer 3 8 #:activation 'relu) (tensor-zeros '(1 16 16 3))
     (make-layer (format #f "convolution ~a -> ~a, ~ax~a~a" in out size size
                         (if activation (format #f ", ~a" activation) ""))
                 (lambda* (images #:optional residual)
-                  (convolution images weights bias residual stride padding slope))
+                  (convolution images weights bias residual stride padding slope
+                               (convolution-precision)))
                 #:parameters `(("weights" . ,weights)
                                ,@(if bias `(("bias" . ,bias)) '())))))
 
 (define batch-norm-epsilon 1e-5)
+(define batch-norm-decay 0.9)
 
-(define* (batch-norm-layer channels #:key (decay 0.9) (activation #f))
+(define* (batch-norm-layer channels #:key (decay batch-norm-decay) (activation #f))
   "Batch normalisation of CHANNELS channels, the last axis, then ACTIVATION.  Running
 statistics, which forget by DECAY a batch, serve outside training.
 Example: ((batch-norm-layer 8) (tensor-zeros '(2 4 4 8)))"
@@ -143,9 +157,8 @@ Example: ((batch-norm-layer 8) (tensor-zeros '(2 4 4 8)))"
 (define* (convolution-unit in out #:key (size 3) (normalisation 'batch) (activation 'relu)
                            (gain 1))
   "Convolution, NORMALISATION (batch or #f) and ACTIVATION as one layer: what U-nets
-are made of.  Applied to images, and optionally a residual that is added before
-the activation.  Outside training batch norm is folded into the convolution,
-so that one pass does all.
+are made of.  Applied as a convolution-layer.  Outside training batch norm is folded
+into the convolution, so that one pass does all.
 Example: (convolution-unit 32 64)"
   (case normalisation
     ((#f) (convolution-layer in out #:size size #:activation activation #:gain gain))
@@ -154,27 +167,14 @@ Example: (convolution-unit 32 64)"
             (slope (activation-slope activation))
             (normalise (batch-norm-layer out))
             (padding (quotient (1- size) 2))
-            (weights (assoc-ref (layer-parameters convolve) "weights")))
-       (define (statistic name)
-         (or (assoc-ref (layer-parameters normalise) name)
-             (assoc-ref (layer-buffers normalise) name)))
-       (define parameters (map statistic '("gamma" "beta" "mean" "variance")))
-       (define (normalised images slope)
-         (batch-normalisation images parameters #t 0.9 batch-norm-epsilon slope))
-       (define (folded images residual)
-         (let* ((scale (tensor/ (statistic "gamma")
-                                (tensor-sqrt (tensor+ (statistic "variance")
-                                                      batch-norm-epsilon))))
-                (shift (tensor- (statistic "beta") (tensor* (statistic "mean") scale))))
-           (convolution images (tensor* weights scale) shift residual 1 padding slope)))
+            (weights (assoc-ref (layer-parameters convolve) "weights"))
+            (norm (map cdr (append (layer-parameters normalise) (layer-buffers normalise)))))
        (make-layer (format #f "convolution ~a -> ~a, ~ax~a, batch norm~a" in out size size
                            (if activation (format #f ", ~a" activation) ""))
                    (lambda* (images #:optional residual)
-                     (cond ((not (training?)) (folded images residual))
-                           (residual
-                            (leaky-relu (tensor+ (normalised (convolve images) 1) residual)
-                                        slope))
-                           (else (normalised (convolve images) slope))))
+                     (normalised-convolution images weights norm residual padding (training?)
+                                             batch-norm-decay batch-norm-epsilon slope
+                                             (convolution-precision)))
                    #:parts `(("convolution" . ,convolve) ("norm" . ,normalise)))))
     (else (complain 'convolution-unit "normalisation: expected batch or #f, got ~s"
                     normalisation))))
@@ -185,7 +185,7 @@ leaves no checkerboard (appendix A.1).
 Example: ((up-convolution-layer 8 4) (tensor-zeros '(1 4 4 8)))"
   (let ((convolve (convolution-layer in out #:size size #:activation activation)))
     (make-layer (format #f "up-convolution ~a -> ~a" in out)
-                (lambda (images) (convolve (upsample images)))
+                (lambda (images) (convolve (upsampled images)))
                 #:parts `(("convolution" . ,convolve)))))
 
 ;;; --- Others ---------------------------------------------------------------------

@@ -101,7 +101,7 @@ Example: (paper-unet #:channels '(16 32) #:blocks 1)"
                 (let* ((here ((list-ref down s) x))
                        (below (descend (average-pool here) (1+ s)))
                        (risen ((list-ref climb s) below)))
-                  ((list-ref merge s) (tensor-concatenate (list here risen) -1)))))))
+                  ((list-ref merge s) (list here risen)))))))
        #:parts `(,@(numbered "down" down) ,@(numbered "climb" climb)
                  ,@(numbered "merge" merge) ("head" . ,head))))))
 
@@ -141,9 +141,8 @@ Example: (code-unet)"
                  (if (null? groups)
                      (head x)
                      (let* ((out ((car groups) x))
-                            (risen (if (null? (cdr groups)) out (upsample out))))
-                       (ascend (tensor-concatenate (list risen (car entered)) -1)
-                               (cdr groups) (cdr entered))))))))
+                            (risen (if (null? (cdr groups)) out (upsampled out))))
+                       (ascend (list risen (car entered)) (cdr groups) (cdr entered))))))))
        #:parts `(("stem" . ,stem) ,@(numbered "down" down) ,@(numbered "up" up)
                  ("head" . ,head))))))
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = { "generic", "v3", "v4" };
+static const char *const names[] = { "generic", "v3", "v4", "v4-bf16" };
 
 const char *
 tp_isa_name (tp_isa isa)
@@ -19,7 +19,7 @@ best_isa (void)
   __builtin_cpu_init ();
   if (__builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw")
       && __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512dq"))
-    return TP_ISA_V4;
+    return __builtin_cpu_supports ("avx512bf16") ? TP_ISA_V4_BF16 : TP_ISA_V4;
   if (__builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma"))
     return TP_ISA_V3;
 #endif

@@ -2,9 +2,9 @@
 #ifndef TP_CPU_H
 #define TP_CPU_H
 
-typedef enum { TP_ISA_GENERIC, TP_ISA_V3, TP_ISA_V4 } tp_isa;
+typedef enum { TP_ISA_GENERIC, TP_ISA_V3, TP_ISA_V4, TP_ISA_V4_BF16 } tp_isa;
 
-/* The best the processor has, or what TEMPERA_ISA names (generic, v3, v4) when
+/* The best the processor has, or what TEMPERA_ISA names (generic, v3, v4, v4-bf16) when
  * the processor has that too.  Decided once. */
 tp_isa tp_cpu_isa (void);
 const char *tp_isa_name (tp_isa isa);

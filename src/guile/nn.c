@@ -3,7 +3,7 @@
 
 #include "guile/binding.h"
 #include "nn/adam.h"
-#include "nn/conv.h"
+#include "nn/conv_batch_norm.h"
 #include "nn/layers.h"
 #include "nn/spectral.h"
 
@@ -13,23 +13,97 @@ number_or (const char *me, const char *argument, SCM object, double otherwise)
   return SCM_UNBNDP (object) ? otherwise : tp_to_double (me, argument, object);
 }
 
+static tp_precision
+to_precision (const char *me, SCM object)
+{
+  if (SCM_UNBNDP (object) || scm_is_eq (object, scm_from_utf8_symbol ("float32")))
+    return TP_FLOAT32;
+  if (!scm_is_eq (object, scm_from_utf8_symbol ("bf16")))
+    tp_raise_argument (me, "precision: expected float32 or bf16");
+  return TP_BFLOAT16;
+}
+
 static tp_conv_options
-conv_options (const char *me, SCM stride, SCM padding, SCM slope)
+conv_options (const char *me, SCM stride, SCM padding, SCM slope, SCM precision)
 {
   return (tp_conv_options) { (int) tp_to_int (me, "stride", stride, 1, 2),
                              (int) tp_to_int (me, "padding", padding, 0, 64),
-                             (float) number_or (me, "slope", slope, 1) };
+                             (float) number_or (me, "slope", slope, 1), 0,
+                             to_precision (me, precision) };
+}
+
+/* The parts of IMAGES (a tensor, (upsampled . tensor), or a list of such); returns how
+ * many, and in ENLARGED which are to be. */
+static int
+to_parts (const char *me, SCM images, tp_tensor *parts[TP_CONV_MAX_SOURCES], unsigned *enlarged)
+{
+  SCM upsampled = scm_from_utf8_symbol ("upsampled");
+  *enlarged = 0;
+  if (!scm_is_pair (images) || scm_is_eq (scm_car (images), upsampled))
+    images = scm_list_1 (images);
+  int count = 0;
+  for (; scm_is_pair (images); images = scm_cdr (images), count++)
+    {
+      SCM part = scm_car (images);
+      if (count == TP_CONV_MAX_SOURCES)
+        tp_raise_argument (me, "images: expected at most %d parts", TP_CONV_MAX_SOURCES);
+      if (scm_is_pair (part) && scm_is_eq (scm_car (part), upsampled))
+        {
+          *enlarged |= 1u << count;
+          part = scm_cdr (part);
+        }
+      parts[count] = tp_to_tensor (me, "images", part);
+    }
+  return count;
 }
 
 static SCM
-convolution (SCM x, SCM w, SCM b, SCM residual, SCM stride, SCM padding, SCM slope)
+convolution (SCM images, SCM w, SCM b, SCM residual, SCM stride, SCM padding, SCM slope,
+             SCM precision)
 {
   const char *me = "convolution";
-  return tp_from_tensor (me, tp_conv (tp_to_tensor (me, "images", x),
-                                      tp_to_tensor (me, "weights", w),
+  tp_tensor *x[TP_CONV_MAX_SOURCES];
+  tp_conv_options options = conv_options (me, stride, padding, slope, precision);
+  int count = to_parts (me, images, x, &options.enlarged);
+  return tp_from_tensor (me, tp_conv (x, count, tp_to_tensor (me, "weights", w),
                                       tp_to_tensor_or_null (me, "bias", b),
-                                      tp_to_tensor_or_null (me, "residual", residual),
-                                      conv_options (me, stride, padding, slope)));
+                                      tp_to_tensor_or_null (me, "residual", residual), options));
+}
+
+static tp_norm
+to_norm (const char *me, SCM parameters)
+{
+  if (scm_ilength (parameters) != 4)
+    tp_raise_argument (me, "parameters: expected (gamma beta running-mean running-variance)");
+  tp_tensor *p[4];
+  static const char *const names[] = { "gamma", "beta", "running-mean", "running-variance" };
+  for (int i = 0; i < 4; i++, parameters = scm_cdr (parameters))
+    p[i] = tp_to_tensor (me, names[i], scm_car (parameters));
+  return (tp_norm) { p[0], p[1], p[2], p[3] };
+}
+
+static tp_batch_norm_options
+to_norm_options (const char *me, SCM training, SCM decay, SCM epsilon, SCM slope)
+{
+  return (tp_batch_norm_options) { scm_is_true (training), (float) tp_to_double (me, "decay", decay),
+                                   (float) tp_to_double (me, "epsilon", epsilon),
+                                   (float) tp_to_double (me, "slope", slope) };
+}
+
+static SCM
+normalised_convolution (SCM images, SCM w, SCM norm, SCM residual, SCM padding, SCM training,
+                        SCM decay, SCM epsilon, SCM slope, SCM precision)
+{
+  const char *me = "normalised-convolution";
+  tp_tensor *x[TP_CONV_MAX_SOURCES];
+  tp_conv_options options = conv_options (me, scm_from_int (1), padding, SCM_UNDEFINED, precision);
+  int count = to_parts (me, images, x, &options.enlarged);
+  return tp_from_tensor (me, tp_conv_batch_norm (x, count, tp_to_tensor (me, "weights", w),
+                                                 to_norm (me, norm),
+                                                 tp_to_tensor_or_null (me, "residual", residual),
+                                                 options,
+                                                 to_norm_options (me, training, decay, epsilon,
+                                                                  slope)));
 }
 
 static SCM
@@ -41,24 +115,17 @@ convolution_adjoint (SCM y, SCM w, SCM shape, SCM stride, SCM padding)
     tp_raise_argument (me, "shape: expected (N H W C)");
   return tp_from_tensor (me, tp_conv_adjoint (tp_to_tensor (me, "images", y),
                                               tp_to_tensor (me, "weights", w), lengths,
-                                              conv_options (me, stride, padding, SCM_UNDEFINED)));
+                                              conv_options (me, stride, padding, SCM_UNDEFINED,
+                                                            SCM_UNDEFINED)));
 }
 
 static SCM
 batch_norm (SCM x, SCM parameters, SCM training, SCM decay, SCM epsilon, SCM slope)
 {
   const char *me = "batch-normalisation";
-  if (scm_ilength (parameters) != 4)
-    tp_raise_argument (me, "parameters: expected (gamma beta running-mean running-variance)");
-  tp_tensor *p[4];
-  static const char *const names[] = { "gamma", "beta", "running-mean", "running-variance" };
-  for (int i = 0; i < 4; i++, parameters = scm_cdr (parameters))
-    p[i] = tp_to_tensor (me, names[i], scm_car (parameters));
-  tp_batch_norm_options options = { scm_is_true (training), (float) tp_to_double (me, "decay", decay),
-                                    (float) tp_to_double (me, "epsilon", epsilon),
-                                    (float) tp_to_double (me, "slope", slope) };
-  return tp_from_tensor (me, tp_batch_norm (tp_to_tensor (me, "x", x), p[0], p[1], p[2], p[3],
-                                            options));
+  return tp_from_tensor (me, tp_batch_norm (tp_to_tensor (me, "x", x), to_norm (me, parameters),
+                                            NULL, to_norm_options (me, training, decay, epsilon,
+                                                                   slope)));
 }
 
 static SCM
@@ -152,7 +219,8 @@ convolution_norm (SCM w, SCM rows, SCM columns, SCM stride, SCM padding, SCM ite
   tp_require (me, tp_conv_norm (tp_to_tensor (me, "weights", w),
                                 tp_to_int (me, "rows", rows, 1, 1 << 16),
                                 tp_to_int (me, "columns", columns, 1, 1 << 16),
-                                conv_options (me, stride, padding, SCM_UNDEFINED),
+                                conv_options (me, stride, padding, SCM_UNDEFINED,
+                                                            SCM_UNDEFINED),
                                 SCM_UNBNDP (iterations) ? 50 : (int) tp_to_int (me, "iterations", iterations, 1, 1000000),
                                 SCM_UNBNDP (seed) ? 0 : (uint64_t) tp_to_int (me, "seed", seed, 0, INT64_MAX),
                                 &norm));
@@ -162,12 +230,23 @@ convolution_norm (SCM w, SCM rows, SCM columns, SCM stride, SCM padding, SCM ite
 void
 tp_init_nn (void)
 {
-  tp_define ("convolution", 6, 1, convolution, "images weights bias residual stride padding slope",
+  tp_define ("convolution", 6, 2, convolution,
+             "images weights bias residual stride padding slope precision",
              "Convolution (as networks use the word: cross-correlation) of IMAGES (N H W C) with\n"
              "WEIGHTS (K L C O), K and L odd, at STRIDE 1 or 2 after PADDING with zeros; then BIAS\n"
              "(O) or #f and RESIDUAL (the result's shape) or #f are added, and a leaky ReLU of\n"
-             "SLOPE (1: none; 0: ReLU) applied, in the same pass.  On the tape.\n"
+             "SLOPE (1: none; 0: ReLU) applied, in the same pass.  IMAGES may be a list of up to\n"
+             "four whose channels follow one another, and any of them (upsampled . x) for x whose\n"
+             "pixels each stand for a square of four.  PRECISION: float32, or bf16 for products of\n"
+             "8 bits where that is faster.  On the tape.\n"
              "Example: (convolution x w b #f 1 1 0)");
+  tp_define ("normalised-convolution", 9, 1, normalised_convolution,
+             "images weights norm residual padding training? decay epsilon slope precision",
+             "Convolution of IMAGES with WEIGHTS at stride 1 after PADDING, batch normalisation by\n"
+             "NORM (gamma beta running-mean running-variance), RESIDUAL (or #f) added, and a leaky\n"
+             "ReLU of SLOPE.  Arguments as those of convolution and batch-normalisation.  With\n"
+             "running statistics and off the tape all is one pass.\n"
+             "Example: (normalised-convolution x w norm #f 1 #f 0.9 1e-5 0)");
   tp_define ("convolution-adjoint", 5, 0, convolution_adjoint, "images weights shape stride padding",
              "The adjoint of the linear part of `convolution', from its result's shape to SHAPE,\n"
              "that of its images.\nExample: (convolution-adjoint y w '(1 64 64 3) 1 1)");

@@ -7,8 +7,8 @@
 #include "nn/layers.h"
 
 typedef struct {
-  const float *x, *y, *g;   /* input, output, output's gradient: (rows c) */
-  float *out;
+  const float *x, *y, *g, *r; /* input, output, output's gradient, residual: (rows c) */
+  float *out, *g_inner;       /* g_inner: the gradient behind the activation */
   int64_t rows, c;
   const float *mean, *inverse;  /* by channel; inverse standard deviation */
   const float *scale, *shift;
@@ -28,13 +28,20 @@ normalise_rows (void *context, int64_t begin, int64_t end)
   float slope = j->slope;
   for (int64_t row = begin; row < end; row++)
     {
-      const float *restrict x = j->x + row * c;
+      const float *restrict x = j->x + row * c, *restrict r = j->r ? j->r + row * c : NULL;
       float *restrict out = j->out + row * c;
-      for (int64_t i = 0; i < c; i++)
-        {
-          float v = scale[i] * x[i] + shift[i];
-          out[i] = v * (v > 0 ? 1.0f : slope);
-        }
+      if (r)
+        for (int64_t i = 0; i < c; i++)
+          {
+            float v = scale[i] * x[i] + shift[i] + r[i];
+            out[i] = v * (v > 0 ? 1.0f : slope);
+          }
+      else
+        for (int64_t i = 0; i < c; i++)
+          {
+            float v = scale[i] * x[i] + shift[i];
+            out[i] = v * (v > 0 ? 1.0f : slope);
+          }
     }
 }
 
@@ -63,7 +70,7 @@ square_pieces (void *context, int64_t begin, int64_t end)
 }
 
 /* Sums of g and of g x^, x^ being the normalised input and g the gradient behind
- * the activation, whose argument has its output's sign. */
+ * the activation, whose argument has its output's sign; g itself too where wanted. */
 TP_CLONES static void
 gradient_pieces (void *context, int64_t begin, int64_t end)
 {
@@ -80,12 +87,16 @@ gradient_pieces (void *context, int64_t begin, int64_t end)
         {
           const float *restrict x = j->x + row * c, *restrict y = j->y + row * c;
           const float *restrict g = j->g + row * c;
+          float *restrict g_inner = j->g_inner ? j->g_inner + row * c : NULL;
           for (int64_t i = 0; i < c; i++)
             {
               float v = g[i] * (y[i] > 0 ? 1.0f : slope);
               sum[i] += v;
               product[i] += v * ((x[i] - mean[i]) * inverse[i]);
             }
+          if (g_inner)
+            for (int64_t i = 0; i < c; i++)
+              g_inner[i] = g[i] * (y[i] > 0 ? 1.0f : slope);
         }
     }
 }
@@ -149,15 +160,17 @@ static tp_status
 backward (const tp_record *r)
 {
   tp_tensor *x = r->inputs[0], *gamma = r->inputs[1], *beta = r->inputs[2];
+  tp_tensor *residual = r->inputs[3];
   int64_t c = gamma->shape[0], rows = tp_tensor_count (x) / c;
   double scale_of_mean = r->numbers[0] != 0 ? 1.0 / (double) rows : 0;
   tp_tensor *sum_g = tp_tensor_like (gamma), *sum_gx = tp_tensor_like (gamma);
   tp_tensor *scale = tp_map2 (TP_MUL, gamma, r->saved[1]), *mean_g = NULL, *mean_gx = NULL;
+  tp_tensor *g_inner = tp_wants_grad (residual) ? tp_tensor_like (x) : NULL;
   job j = { .x = tp_f32 (x), .y = tp_f32 (r->output), .g = tp_f32 (r->output->grad),
             .rows = rows, .c = c, .mean = tp_f32 (r->saved[0]), .inverse = tp_f32 (r->saved[1]),
-            .slope = (float) r->numbers[1] };
-  tp_status status = sum_g && sum_gx && scale ? sum_pieces (&j, gradient_pieces, sum_g, sum_gx)
-                                              : TP_NO_MEMORY;
+            .slope = (float) r->numbers[1], .g_inner = g_inner ? tp_f32 (g_inner) : NULL };
+  bool ready = sum_g && sum_gx && scale && (g_inner || !tp_wants_grad (residual));
+  tp_status status = ready ? sum_pieces (&j, gradient_pieces, sum_g, sum_gx) : TP_NO_MEMORY;
   if (status == TP_OK && tp_wants_grad (x))
     {
       tp_tensor *gx = tp_tensor_like (x);
@@ -177,6 +190,9 @@ backward (const tp_record *r)
     status = tp_accumulate_grad (gamma, tp_tensor_ref (sum_gx));
   if (status == TP_OK && tp_wants_grad (beta))
     status = tp_accumulate_grad (beta, tp_tensor_ref (sum_g));
+  if (status == TP_OK && g_inner)
+    status = tp_accumulate_grad (residual, tp_tensor_ref (g_inner));
+  tp_tensor_free (g_inner);
   tp_tensor_free (sum_g);
   tp_tensor_free (sum_gx);
   tp_tensor_free (scale);
@@ -201,9 +217,45 @@ batch_statistics (const tp_tensor *x, tp_tensor **mean, tp_tensor **variance)
   return *variance ? TP_OK : tp_last_status ();
 }
 
+static tp_status
+check_norm (tp_norm norm, int64_t c)
+{
+  const char *const names[] = { "gamma", "beta", "running-mean", "running-variance" };
+  const tp_tensor *const tensors[] = { norm.gamma, norm.beta, norm.running_mean,
+                                       norm.running_variance };
+  for (int i = 0; i < 4; i++)
+    if (tp_check_shape (tensors[i], names[i], TP_F32, 1, &c) != TP_OK)
+      return tp_last_status ();
+  return TP_OK;
+}
+
+/* y = scale x + shift, of given mean and variance; INVERSE (or NULL): the inverse standard
+ * deviation. */
+static void
+affine_map (tp_norm norm, const tp_tensor *mean, const tp_tensor *variance, float epsilon,
+            tp_tensor *scale, tp_tensor *shift, tp_tensor *inverse)
+{
+  for (int64_t i = 0; i < norm.gamma->shape[0]; i++)
+    {
+      float s = 1.0f / sqrtf (tp_f32 (variance)[i] + epsilon);
+      if (inverse)
+        tp_f32 (inverse)[i] = s;
+      tp_f32 (scale)[i] = tp_f32 (norm.gamma)[i] * s;
+      tp_f32 (shift)[i] = tp_f32 (norm.beta)[i] - tp_f32 (mean)[i] * tp_f32 (scale)[i];
+    }
+}
+
+tp_status
+tp_batch_norm_fold (tp_norm norm, float epsilon, tp_tensor *scale, tp_tensor *shift)
+{
+  if (check_norm (norm, scale->shape[0]) != TP_OK)
+    return tp_last_status ();
+  affine_map (norm, norm.running_mean, norm.running_variance, epsilon, scale, shift, NULL);
+  return TP_OK;
+}
+
 tp_tensor *
-tp_batch_norm (tp_tensor *x, tp_tensor *gamma, tp_tensor *beta, tp_tensor *running_mean,
-               tp_tensor *running_variance, tp_batch_norm_options options)
+tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options options)
 {
   if (tp_check (x, "x", TP_F32, -1) != TP_OK)
     return NULL;
@@ -213,10 +265,8 @@ tp_batch_norm (tp_tensor *x, tp_tensor *gamma, tp_tensor *beta, tp_tensor *runni
       return NULL;
     }
   int64_t c = x->shape[x->rank - 1], rows = c ? tp_tensor_count (x) / c : 0;
-  if (tp_check_shape (gamma, "gamma", TP_F32, 1, &c) != TP_OK
-      || tp_check_shape (beta, "beta", TP_F32, 1, &c) != TP_OK
-      || tp_check_shape (running_mean, "running-mean", TP_F32, 1, &c) != TP_OK
-      || tp_check_shape (running_variance, "running-variance", TP_F32, 1, &c) != TP_OK)
+  if (check_norm (norm, c) != TP_OK
+      || (r && tp_check_shape (r, "residual", TP_F32, x->rank, x->shape) != TP_OK))
     return NULL;
   if (!(options.decay >= 0 && options.decay <= 1) || !(options.epsilon > 0) || !(options.slope >= 0))
     {
@@ -240,33 +290,29 @@ tp_batch_norm (tp_tensor *x, tp_tensor *gamma, tp_tensor *beta, tp_tensor *runni
     {
       if (batch_statistics (x, &mean, &variance) != TP_OK)
         goto done;
-      tp_axpby (1 - options.decay, mean, options.decay, running_mean);
+      tp_axpby (1 - options.decay, mean, options.decay, norm.running_mean);
       tp_axpby ((1 - options.decay) * (double) rows / (double) (rows - 1), variance,
-                options.decay, running_variance);
+                options.decay, norm.running_variance);
     }
   else
     {
-      mean = tp_copy (running_mean);
-      variance = tp_copy (running_variance);
+      mean = tp_copy (norm.running_mean);
+      variance = tp_copy (norm.running_variance);
       if (!mean || !variance)
         goto done;
     }
-  for (int64_t i = 0; i < c; i++)
-    {
-      float s = 1.0f / sqrtf (tp_f32 (variance)[i] + options.epsilon);
-      tp_f32 (inverse)[i] = s;
-      tp_f32 (scale)[i] = tp_f32 (gamma)[i] * s;
-      tp_f32 (shift)[i] = tp_f32 (beta)[i] - tp_f32 (mean)[i] * tp_f32 (scale)[i];
-    }
+  affine_map (norm, mean, variance, options.epsilon, scale, shift, inverse);
   y = tp_tensor_like (x);
   if (y)
     {
-      job j = { .x = tp_f32 (x), .out = tp_f32 (y), .scale = tp_f32 (scale),
-                .shift = tp_f32 (shift), .c = c, .slope = options.slope };
+      job j = { .x = tp_f32 (x), .out = tp_f32 (y), .r = r ? tp_f32 (r) : NULL,
+                .scale = tp_f32 (scale), .shift = tp_f32 (shift), .c = c,
+                .slope = options.slope };
       tp_parallel_for (rows, 1 + 16384 / c, normalise_rows, &j);
-      tp_record r = { .output = y, .inputs = { x, gamma, beta }, .input_count = 3,
-                      .saved = { mean, inverse }, .numbers = { options.training, options.slope } };
-      if (tp_tape_record (&r, backward) != TP_OK)
+      tp_record record = { .output = y, .inputs = { x, norm.gamma, norm.beta, r },
+                           .input_count = 4, .saved = { mean, inverse },
+                           .numbers = { options.training, options.slope } };
+      if (tp_tape_record (&record, backward) != TP_OK)
         {
           tp_tensor_free (y);
           y = NULL;

@@ -7,15 +7,17 @@
 #include "core/threads.h"
 #include "nn/conv_loops.h"
 
-/* Copy to LINE the plane's pixels X .. X + COUNT - 1 of row Y of image N. */
 void
-tp_conv_gather_row (const tp_conv_job *j, float *line, int64_t n, int64_t y, int64_t x, int64_t count)
+tp_conv_gather_row (const tp_conv_job *j, const tp_conv_source *source, float *line, int64_t n,
+                    int64_t y, int64_t x, int64_t count)
 {
-  int64_t c = j->c, d = j->dilation;
+  int64_t c = source->c, d = j->dilation;
+  int shift = source->enlarged;
   size_t pixel = (size_t) c * sizeof *line;
   bool inside = y >= 0 && y % d == 0 && y / d < j->h;
-  const float *row = j->in + (n * j->h + (inside ? y / d : 0)) * j->w * c;
-  if (d == 1)
+  int64_t at = inside ? (y / d) >> shift : 0;
+  const float *row = source->data + (n * (j->h >> shift) + at) * (j->w >> shift) * c;
+  if (d == 1 && !shift)
     { /* zeros, a run of pixels, zeros */
       int64_t first = inside ? tp_least (x < 0 ? -x : 0, count) : count;
       int64_t last = inside && j->w > x ? tp_least (j->w - x, count) : first;
@@ -29,12 +31,28 @@ tp_conv_gather_row (const tp_conv_job *j, float *line, int64_t n, int64_t y, int
     }
   for (int64_t i = 0; i < count; i++, line += c)
     {
-      int64_t at = x + i;
-      if (inside && at >= 0 && at % d == 0 && at / d < j->w)
-        memcpy (line, row + at / d * c, pixel);
+      int64_t column = x + i;
+      if (inside && column >= 0 && column % d == 0 && column / d < j->w)
+        memcpy (line, row + ((column / d) >> shift) * c, pixel);
       else
         memset (line, 0, pixel);
     }
+}
+
+typedef struct {
+  const tp_conv_job *conv;
+  const float *packed;   /* [block][ky][kx][c][block], or, narrow, [o][ky][kx][c] */
+  int64_t rows_per_item;
+  bool narrow;
+  tp_status status;
+} direct_job;
+
+/* With few outputs most of a register tile would stand idle: then the products run
+ * along the input channels instead. */
+static bool
+is_narrow (const tp_conv_job *j)
+{
+  return j->o <= TP_CONV_NARROW && j->c % j->kernels->width == 0;
 }
 
 /* The rows of the window of the tile at (Y, X) of image N, PIXELS wide: in
@@ -43,17 +61,18 @@ static void
 window_rows (const tp_conv_job *j, const float **rows, float *strip, int64_t n, int64_t y,
              int64_t x, int pixels)
 {
+  const tp_conv_source *source = &j->sources[0];
   int64_t top = y * j->stride - j->top, left = x * j->stride - j->left;
   int64_t width = (pixels - 1) * j->stride + j->kw;
-  bool in_place = j->dilation == 1 && left >= 0 && left + width <= j->w;
+  bool in_place = j->dilation == 1 && !source->enlarged && left >= 0 && left + width <= j->w;
   for (int ky = 0; ky < j->kh; ky++)
     {
       int64_t row = top + ky;
       if (in_place && row >= 0 && row < j->h)
-        rows[ky] = j->in + ((n * j->h + row) * j->w + left) * j->c;
+        rows[ky] = source->data + ((n * j->h + row) * j->w + left) * j->c;
       else
         {
-          tp_conv_gather_row (j, strip, n, row, left, width);
+          tp_conv_gather_row (j, source, strip, n, row, left, width);
           rows[ky] = strip;
           strip += width * j->c;
         }
@@ -63,35 +82,39 @@ window_rows (const tp_conv_job *j, const float **rows, float *strip, int64_t n, 
 static void
 convolve_rows (void *context, int64_t begin, int64_t end)
 {
-  tp_conv_job *j = context;
+  direct_job *q = context;
+  const tp_conv_job *j = q->conv;
+  const tp_conv_sink *sink = &j->sinks[0];
   const tp_conv_kernels *k = j->kernels;
-  int64_t run = (int64_t) j->kw * j->c, groups = (j->oh + j->rows_per_item - 1) / j->rows_per_item;
+  int64_t run = (int64_t) j->kw * j->c, groups = tp_pieces (j->oh, q->rows_per_item);
   int64_t strip_width = (k->pixels - 1) * j->stride + j->kw;
   float *strip = tp_scratch_alloc ((size_t) (j->kh * strip_width * j->c) * sizeof *strip);
   if (!strip)
     {
-      j->status = TP_NO_MEMORY;
+      q->status = TP_NO_MEMORY;
       return;
     }
+  int64_t width = q->narrow ? j->o : k->block;
   for (int64_t item = begin; item < end; item++)
     {
-      int64_t n = item / groups, first = item % groups * j->rows_per_item;
-      int64_t last = tp_least (first + j->rows_per_item, j->oh);
-      for (int64_t b = 0; b < tp_pieces (j->o, k->block); b++)
+      int64_t n = item / groups, first = item % groups * q->rows_per_item;
+      int64_t last = tp_least (first + q->rows_per_item, j->oh);
+      for (int64_t b = 0; b < tp_pieces (j->o, width); b++)
         {
-          const float *weights = j->weights + b * j->kh * run * k->block;
-          int channels = (int) tp_least (k->block, j->o - b * k->block);
+          const float *weights = q->packed + b * j->kh * run * width;
+          int channels = (int) tp_least (width, j->o - b * width);
           for (int64_t y = first; y < last; y++)
             for (int64_t x = 0; x < j->ow; x += k->pixels)
               {
                 int pixels = (int) tp_least (k->pixels, j->ow - x);
                 const float *rows[TP_CONV_MAX_SIZE];
                 window_rows (j, rows, strip, n, y, x, pixels);
-                int64_t at = ((n * j->oh + y) * j->ow + x) * j->o + b * k->block;
-                tp_epilogue e = { j->bias ? j->bias + b * k->block : NULL,
-                                  j->residual ? j->residual + at : NULL, j->slope };
-                k->tile (j->out + at, j->o, rows, j->kh, j->stride * j->c, run, weights, pixels,
-                         channels, &e);
+                int64_t at = ((n * j->oh + y) * j->ow + x) * j->o + b * width;
+                tp_epilogue e = { j->bias ? j->bias + b * width : NULL,
+                                  sink->residual ? sink->residual + at : NULL, j->slope };
+                (q->narrow ? k->narrow_tile : k->tile) (sink->data + at, j->o, rows, j->kh,
+                                                        j->stride * j->c, run, weights, pixels,
+                                                        channels, &e);
               }
         }
     }
@@ -99,17 +122,48 @@ convolve_rows (void *context, int64_t begin, int64_t end)
 }
 
 tp_status
-tp_conv_direct (tp_conv_job *j)
+tp_conv_direct (const tp_conv_job *j, const float *packed)
 {
+  direct_job q = { .conv = j, .packed = packed, .narrow = is_narrow (j), .status = TP_OK };
   /* Rows of an item share what a block of weights costs to bring in; there
    * should be several items for each thread even so. */
-  j->rows_per_item = 8;
-  while (j->rows_per_item > 1 && j->n * (j->oh / j->rows_per_item) < 16)
-    j->rows_per_item /= 2;
-  j->status = TP_OK;
-  int64_t groups = (j->oh + j->rows_per_item - 1) / j->rows_per_item;
-  tp_parallel_for (j->n * groups, 1, convolve_rows, j);
-  return j->status;
+  q.rows_per_item = 8;
+  while (q.rows_per_item > 1 && j->n * (j->oh / q.rows_per_item) < 16)
+    q.rows_per_item /= 2;
+  tp_parallel_for (j->n * tp_pieces (j->oh, q.rows_per_item), 1, convolve_rows, &q);
+  return q.status;
+}
+
+float *
+tp_conv_direct_pack (const tp_conv_job *j, const float *w, int64_t c, int64_t first_c, int64_t o,
+                     int64_t first_o)
+{
+  bool narrow = is_narrow (j);
+  int64_t width = narrow ? j->o : j->kernels->block, taps = (int64_t) j->kh * j->kw;
+  int64_t blocks = tp_pieces (j->o, width);
+  float *packed = tp_scratch_alloc ((size_t) (blocks * taps * j->c * width) * sizeof *packed);
+  if (!packed)
+    return NULL;
+  float *to = packed;
+  for (int64_t b = 0; b < blocks; b++)
+    {
+      int64_t full = tp_least (width, j->o - b * width);
+      for (int64_t k = 0; k < taps; k++)
+        for (int64_t i = 0; i < j->c; i++)
+          {
+            const float *from = w + (k * c + first_c + i) * o + first_o + b * width;
+            if (narrow)
+              for (int64_t q = 0; q < full; q++)
+                packed[(q * taps + k) * j->c + i] = from[q];
+            else
+              {
+                memcpy (to, from, (size_t) full * sizeof *to);
+                memset (to + full, 0, (size_t) (width - full) * sizeof *to);
+                to += width;
+              }
+          }
+    }
+  return packed;
 }
 
 /* --- Weight gradient ------------------------------------------------------
@@ -198,8 +252,8 @@ add_groups (void *context, int64_t begin, int64_t end)
             int64_t n = row / j->oh, y = row % j->oh;
             int64_t count = tp_least (tp_least (q->rows, j->oh - y), last - row);
             for (int64_t i = 0; i < (count - 1) * j->stride + j->kh; i++)
-              tp_conv_gather_row (j, x_rows + i * x_line, n, y * j->stride - j->top + i, -j->left,
-                          q->x_width);
+              tp_conv_gather_row (j, &j->sources[0], x_rows + i * x_line, n,
+                                  y * j->stride - j->top + i, -j->left, q->x_width);
             for (int64_t i = 0; i < count; i++)
               add_row (q, acc, x_rows + i * j->stride * x_line, padded_row (q, g_row, row + i));
             row += count;

@@ -14,48 +14,52 @@
 enum { IN = TP_WINOGRAD_IN, OUT = TP_WINOGRAD_OUT, PLACES = TP_WINOGRAD_PLACES };
 
 typedef struct {
-  tp_conv_job *conv;
+  const tp_conv_job *conv;
   const tp_winograd_kernels *kernels;
   int64_t tile_rows, tile_columns, tiles; /* of an image; of all images */
   int64_t batch;                          /* tiles transformed at once */
-  int64_t c_padded, o_padded, blocks;
-  int64_t v_place, z_place, m_place;      /* from one place to the next, see below */
-  float *u;                               /* [block][place][c][block channels] */
+  int64_t c_padded, o_padded;             /* numbers at a place, whole lines of cache */
+  int64_t v_tile, z_tile;                 /* from one tile to the next, see below */
+  int64_t u_block;                        /* bytes of a block of transformed weights */
+  const char *u;
   const float *g;                         /* weight gradient alone from here on */
   float *acc, *dw;                        /* [group][place][block][c rounded up][block] */
-  int64_t groups, acc_rows;
+  int64_t groups, splits, blocks, acc_rows;
   tp_status status;
 } winograd_job;
 
+static size_t
+element (const tp_conv_job *j)
+{
+  return j->precision == TP_BFLOAT16 ? sizeof (uint16_t) : sizeof (float);
+}
+
 static winograd_job
-job_for (tp_conv_job *j)
+job_for (const tp_conv_job *j)
 {
   winograd_job q = { .conv = j, .kernels = tp_winograd_kernels_get (), .status = TP_OK };
+  int64_t line = TP_ALIGNMENT / (int64_t) element (j);
   q.tile_rows = tp_pieces (j->oh, OUT);
   q.tile_columns = tp_pieces (j->ow, OUT);
   q.tiles = j->n * q.tile_rows * q.tile_columns;
-  q.c_padded = tp_pieces (j->c, q.kernels->width) * q.kernels->width;
-  q.blocks = tp_pieces (j->o, j->kernels->block);
-  q.o_padded = q.blocks * j->kernels->block;
+  q.c_padded = tp_pieces (j->c, line) * line;
+  q.o_padded = tp_pieces (j->o, line) * line;
+  /* Tiles a power of two apart would share a few sets of the first cache; a line more
+   * between them spreads them over all. */
+  q.v_tile = PLACES * q.c_padded + line;
+  q.z_tile = PLACES * q.o_padded + line;
+  q.u_block = PLACES * tp_pieces (j->c, 2) * 2 * j->kernels->block * (int64_t) element (j);
   return q;
 }
 
-/* As many tiles, a multiple of the register tile's, as BYTES hold at BYTES_EACH. */
+/* At most MOST of the register tile's tiles together, yet several batches for each of a
+ * few threads.  By shape alone. */
 static int64_t
-batch_of (const winograd_job *q, int64_t bytes, int64_t bytes_each, int64_t most)
+batch_of (const winograd_job *q, int64_t most)
 {
-  int64_t step = q->conv->kernels->pixels, batch = tp_least (bytes / bytes_each, most);
-  return batch < step ? step : batch / step * step;
-}
-
-/* Places a power of two apart would share a few sets of the first cache; a line
- * more between them spreads them over all. */
-static void
-space_places (winograd_job *q)
-{
-  q->v_place = q->batch * q->c_padded + TP_ALIGNMENT / 4;
-  q->z_place = q->batch * q->o_padded + TP_ALIGNMENT / 4;
-  q->m_place = q->batch * q->conv->kernels->block + TP_ALIGNMENT / 4;
+  int64_t step = q->conv->kernels->pixels;
+  int64_t groups = tp_least (most, q->tiles / (4 * step));
+  return groups < 1 ? step : groups * step;
 }
 
 typedef struct {
@@ -69,26 +73,70 @@ tile_place (const winograd_job *q, int64_t tile)
   return (place) { tile / per_image, rest / q->tile_columns * OUT, rest % q->tile_columns * OUT };
 }
 
-/* V [place][tile][c_padded] of COUNT tiles from FIRST on; STRIP holds one tile. */
+/* The 6 x 6 inputs of the tile at P: rows and columns into the source where it lies
+ * inside, else into STRIP, where it is copied with its zeros. */
 static void
-transform_inputs (const winograd_job *q, float *v, float *strip, int64_t first, int64_t count)
+tile_inputs (const tp_conv_job *j, const tp_conv_source *source, place p, const float *rows[IN],
+             int64_t columns[IN], float *strip)
+{
+  int64_t top = p.y - j->top, left = p.x - j->left, c = source->c;
+  int shift = source->enlarged;
+  bool inside = left >= 0 && left + IN <= j->w && top >= 0 && top + IN <= j->h;
+  for (int i = 0; i < IN; i++)
+    if (inside)
+      {
+        rows[i] = source->data + (p.n * (j->h >> shift) + ((top + i) >> shift))
+                  * (j->w >> shift) * c;
+        columns[i] = ((left + i) >> shift) * c;
+      }
+    else
+      {
+        rows[i] = strip + i * IN * c;
+        columns[i] = i * c;
+        tp_conv_gather_row (j, source, strip + i * IN * c, p.n, top + i, left, IN);
+      }
+}
+
+/* V [tile][place][c_padded] of COUNT tiles from FIRST on; STRIP holds one tile. */
+static void
+transform_inputs (const winograd_job *q, void *v, float *strip, int64_t first, int64_t count)
 {
   const tp_conv_job *j = q->conv;
   for (int64_t t = 0; t < count; t++)
     {
       place p = tile_place (q, first + t);
-      int64_t top = p.y - j->top, left = p.x - j->left;
-      bool inside = left >= 0 && left + IN <= j->w;
-      const float *rows[IN];
-      for (int i = 0; i < IN; i++)
-        if (inside && top + i >= 0 && top + i < j->h)
-          rows[i] = j->in + ((p.n * j->h + top + i) * j->w + left) * j->c;
-        else
-          {
-            tp_conv_gather_row (j, strip + i * IN * j->c, p.n, top + i, left, IN);
-            rows[i] = strip + i * IN * j->c;
-          }
-      q->kernels->input (v + t * q->c_padded, q->v_place, rows, (int) j->c);
+      int64_t at = t * q->v_tile;
+      for (int i = 0; i < j->source_count; at += j->sources[i].c, i++)
+        {
+          const float *rows[IN];
+          int64_t columns[IN];
+          tile_inputs (j, &j->sources[i], p, rows, columns, strip);
+          if (j->precision == TP_BFLOAT16)
+            q->kernels->input_bf16 ((uint16_t *) v + at, q->c_padded, rows, columns,
+                                    (int) j->sources[i].c);
+          else
+            q->kernels->input ((float *) v + at, q->c_padded, rows, columns,
+                               (int) j->sources[i].c);
+        }
+    }
+}
+
+/* The outputs of COUNT tiles from FIRST on in one block of SINK, from BIAS on. */
+static void
+transform_outputs (const winograd_job *q, const float *m, const tp_conv_sink *sink, int64_t block,
+                   const float *bias, int64_t first, int64_t count)
+{
+  const tp_conv_job *j = q->conv;
+  int64_t width = j->kernels->block;
+  int channels = (int) tp_least (width, sink->o - block * width);
+  for (int64_t t = 0; t < count; t++)
+    {
+      place p = tile_place (q, first + t);
+      int64_t at = ((p.n * j->oh + p.y) * j->ow + p.x) * sink->o + block * width;
+      tp_epilogue e = { bias, sink->residual ? sink->residual + at : NULL, j->slope };
+      q->kernels->output (sink->data + at, j->ow * sink->o, sink->o, m + t * PLACES * width,
+                          (int) tp_least (OUT, j->oh - p.y), (int) tp_least (OUT, j->ow - p.x),
+                          channels, &e);
     }
 }
 
@@ -97,76 +145,95 @@ convolve_batches (void *context, int64_t begin, int64_t end)
 {
   winograd_job *q = context;
   const tp_conv_job *j = q->conv;
-  const tp_conv_kernels *k = j->kernels;
-  float *v = tp_scratch_alloc ((size_t) (PLACES * q->v_place) * sizeof *v);
-  float *m = tp_scratch_alloc ((size_t) (PLACES * q->m_place) * sizeof *m);
+  int64_t width = j->kernels->block, step = j->kernels->pixels;
+  size_t v_bytes = (size_t) (q->batch * q->v_tile) * element (j);
+  void *v = tp_scratch_alloc (v_bytes);
+  float *m = tp_scratch_alloc ((size_t) (q->batch * PLACES * width) * sizeof *m);
   float *strip = tp_scratch_alloc ((size_t) (IN * IN * j->c) * sizeof *strip);
-  const tp_epilogue none = { NULL, NULL, 1 };
   if (!v || !m || !strip)
     q->status = TP_NO_MEMORY;
   else
-    for (int64_t item = begin; item < end; item++)
-      {
-        int64_t first = item * q->batch, count = tp_least (q->batch, q->tiles - first);
-        transform_inputs (q, v, strip, first, count);
-        for (int64_t b = 0; b < q->blocks; b++)
-          {
-            const float *u = q->u + b * PLACES * j->c * k->block;
-            for (int64_t s = 0; s < PLACES; s++)
-              for (int64_t t = 0; t < count; t += k->pixels)
-                {
-                  const float *row = v + s * q->v_place + t * q->c_padded;
-                  k->tile (m + s * q->m_place + t * k->block, k->block, &row, 1, q->c_padded,
-                           j->c, u + s * j->c * k->block, (int) tp_least (k->pixels, count - t),
-                           k->block, &none);
-                }
-            int channels = (int) tp_least (k->block, j->o - b * k->block);
-            for (int64_t t = 0; t < count; t++)
+    {
+      memset (v, 0, v_bytes); /* what no tile fills is multiplied too */
+      for (int64_t item = begin; item < end; item++)
+        {
+          int64_t first = item * q->batch, count = tp_least (q->batch, q->tiles - first);
+          int64_t whole = tp_pieces (count, step) * step;
+          transform_inputs (q, v, strip, first, count);
+          const char *u = q->u;
+          const float *bias = j->bias;
+          for (int i = 0; i < j->sink_count; i++)
+            for (int64_t b = 0; b < tp_pieces (j->sinks[i].o, width); b++, u += q->u_block)
               {
-                place p = tile_place (q, first + t);
-                int64_t at = ((p.n * j->oh + p.y) * j->ow + p.x) * j->o + b * k->block;
-                tp_epilogue e = { j->bias ? j->bias + b * k->block : NULL,
-                                  j->residual ? j->residual + at : NULL, j->slope };
-                q->kernels->output (j->out + at, j->ow * j->o, j->o, m + t * k->block,
-                                    q->m_place, (int) tp_least (OUT, j->oh - p.y),
-                                    (int) tp_least (OUT, j->ow - p.x), channels, &e);
+                if (j->precision == TP_BFLOAT16)
+                  q->kernels->product_bf16 (m, v, q->v_tile, q->c_padded, (const uint16_t *) u, j->c, whole);
+                else
+                  q->kernels->product (m, v, q->v_tile, q->c_padded, (const float *) u, j->c, whole);
+                transform_outputs (q, m, &j->sinks[i], b, bias ? bias + b * width : NULL, first,
+                                   count);
               }
-          }
-      }
+        }
+    }
   tp_scratch_free (v);
   tp_scratch_free (m);
   tp_scratch_free (strip);
 }
 
-/* Items are pairs of a block and an input channel. */
+tp_status
+tp_conv_winograd (const tp_conv_job *j, const void *transformed)
+{
+  winograd_job q = job_for (j);
+  q.u = transformed;
+  q.batch = batch_of (&q, 2); /* measured: 1 to 3 are close, 4 and 6 a third slower */
+  tp_parallel_for (tp_pieces (q.tiles, q.batch), 1, convolve_batches, &q);
+  return q.status;
+}
+
+/* --- Weights ----------------------------------------------------------------- */
+
+typedef struct {
+  winograd_job job;
+  const float *w;
+  void *u;
+} transform_job;
+
+/* Items are pairs of an input channel and a block, counted over all sinks. */
 static void
 transform_weights (void *context, int64_t begin, int64_t end)
 {
-  winograd_job *q = context;
-  const tp_conv_job *j = q->conv;
-  int64_t block = j->kernels->block, line = j->c * block;
+  transform_job *t = context;
+  const tp_conv_job *j = t->job.conv;
+  int64_t width = j->kernels->block;
   for (int64_t item = begin; item < end; item++)
     {
-      int64_t b = item / j->c, c = item % j->c;
-      q->kernels->weights (q->u + b * PLACES * line + c * block, line,
-                           j->weights + b * 9 * line + c * block, line, (int) block);
+      int64_t block = item / j->c, c = item % j->c, b = block, first = 0;
+      const tp_conv_sink *sink = j->sinks;
+      for (; b >= tp_pieces (sink->o, width); sink++)
+        {
+          b -= tp_pieces (sink->o, width);
+          first += sink->o;
+        }
+      const float *taps = t->w + c * j->o + first + b * width;
+      int count = (int) tp_least (width, sink->o - b * width);
+      char *u = (char *) t->u + block * t->job.u_block;
+      if (j->precision == TP_BFLOAT16)
+        t->job.kernels->weights_bf16 ((uint16_t *) u, j->c, c, taps, j->c * j->o, count);
+      else
+        t->job.kernels->weights ((float *) u + c * width, j->c * width, taps, j->c * j->o, count);
     }
 }
 
-tp_status
-tp_conv_winograd (tp_conv_job *j)
+void *
+tp_conv_winograd_transform (const tp_conv_job *j, const float *w)
 {
-  enum { CACHE = 512 * 1024 }; /* bytes of transformed input, within a usual L2 */
-  winograd_job q = job_for (j);
-  q.batch = batch_of (&q, CACHE, PLACES * q.c_padded * 4, 48);
-  space_places (&q);
-  q.u = tp_scratch_alloc ((size_t) (q.blocks * PLACES * j->c * j->kernels->block) * sizeof *q.u);
-  if (!q.u)
-    return TP_NO_MEMORY;
-  tp_parallel_for (q.blocks * j->c, 64, transform_weights, &q);
-  tp_parallel_for (tp_pieces (q.tiles, q.batch), 1, convolve_batches, &q);
-  tp_scratch_free (q.u);
-  return q.status;
+  transform_job t = { .job = job_for (j), .w = w };
+  int64_t blocks = 0;
+  for (int i = 0; i < j->sink_count; i++)
+    blocks += tp_pieces (j->sinks[i].o, j->kernels->block);
+  t.u = tp_scratch_alloc ((size_t) (blocks * t.job.u_block));
+  if (t.u)
+    tp_parallel_for (blocks * j->c, 64, transform_weights, &t);
+  return t.u;
 }
 
 /* --- Weight gradient ------------------------------------------------------- */
@@ -177,9 +244,10 @@ acc_count (const winograd_job *q)
   return PLACES * q->blocks * q->acc_rows * q->conv->kernels->block;
 }
 
-/* Z [place][tile][o_padded] of COUNT tiles from FIRST on. */
+/* Z [tile][place][o_padded] of COUNT tiles from FIRST on, the CHANNELS from FIRST_O on. */
 static void
-spread_gradients (const winograd_job *q, float *z, float *strip, int64_t first, int64_t count)
+spread_gradients (const winograd_job *q, float *z, float *strip, int64_t first, int64_t count,
+                  int64_t first_o, int64_t channels)
 {
   const tp_conv_job *j = q->conv;
   for (int64_t t = 0; t < count; t++)
@@ -192,19 +260,20 @@ spread_gradients (const winograd_job *q, float *z, float *strip, int64_t first, 
           const float *row = q->g + ((p.n * j->oh + p.y + i) * j->ow + p.x) * j->o;
           if (rows_inside > i && inside == OUT)
             {
-              rows[i] = row;
+              rows[i] = row + first_o;
               continue;
             }
           float *copy = strip + i * OUT * j->o;
           memset (copy, 0, (size_t) (OUT * j->o) * sizeof *copy);
           if (rows_inside > i)
             memcpy (copy, row, (size_t) (inside * j->o) * sizeof *copy);
-          rows[i] = copy;
+          rows[i] = copy + first_o;
         }
-      q->kernels->spread (z + t * q->o_padded, q->z_place, rows, (int) j->o);
+      q->kernels->spread (z + t * q->z_tile, q->o_padded, rows, j->o, (int) channels);
     }
 }
 
+/* Items are pairs of a group of tiles and a part of the output channels. */
 static void
 add_groups (void *context, int64_t begin, int64_t end)
 {
@@ -212,32 +281,39 @@ add_groups (void *context, int64_t begin, int64_t end)
   const tp_conv_job *j = q->conv;
   const tp_conv_kernels *k = j->kernels;
   int64_t strip_pixels = IN * IN * j->c > OUT * OUT * j->o ? IN * IN * j->c : OUT * OUT * j->o;
-  float *v = tp_scratch_alloc ((size_t) (PLACES * q->v_place) * sizeof *v);
-  float *z = tp_scratch_alloc ((size_t) (PLACES * q->z_place) * sizeof *z);
+  size_t z_bytes = (size_t) (q->batch * q->z_tile + k->block) * sizeof (float);
+  float *v = tp_scratch_alloc ((size_t) (q->batch * q->v_tile) * sizeof *v);
+  float *z = tp_scratch_alloc (z_bytes);
   float *strip = tp_scratch_alloc ((size_t) strip_pixels * sizeof *strip);
   if (!v || !z || !strip)
     q->status = TP_NO_MEMORY;
   else
     {
-      /* The last vector of a pixel may not fill its padding. */
-      memset (z, 0, (size_t) (PLACES * q->z_place) * sizeof *z);
-      for (int64_t group = begin; group < end; group++)
+      memset (z, 0, z_bytes); /* the last block reads beyond the channels */
+      for (int64_t item = begin; item < end; item++)
         {
+          int64_t group = item / q->splits, split = item % q->splits;
+          int64_t first_b = q->blocks * split / q->splits;
+          int64_t last_b = q->blocks * (split + 1) / q->splits, first_o = first_b * k->block;
+          int64_t channels = tp_least (last_b * k->block, j->o) - first_o;
+          int64_t row = q->acc_rows * k->block;
           float *acc = q->acc + group * acc_count (q);
-          memset (acc, 0, (size_t) acc_count (q) * sizeof *acc);
+          for (int64_t s = 0; s < PLACES; s++)
+            memset (acc + (s * q->blocks + first_b) * row, 0,
+                    (size_t) ((last_b - first_b) * row) * sizeof *acc);
           int64_t last = q->tiles * (group + 1) / q->groups;
           for (int64_t first = q->tiles * group / q->groups; first < last; first += q->batch)
             {
               int64_t count = tp_least (q->batch, last - first);
               transform_inputs (q, v, strip, first, count);
-              spread_gradients (q, z, strip, first, count);
-              float *tile = acc;
+              spread_gradients (q, z, strip, first, count, first_o, channels);
               for (int64_t s = 0; s < PLACES; s++)
-                for (int64_t b = 0; b < q->blocks; b++, tile += q->acc_rows * k->block)
+                for (int64_t b = first_b; b < last_b; b++)
                   for (int64_t c = 0; c < j->c; c += k->pixels)
-                    k->weight_tile (tile + c * k->block, v + s * q->v_place + c,
-                                    q->c_padded, z + s * q->z_place + b * k->block,
-                                    q->o_padded, count, (int) tp_least (k->pixels, j->c - c));
+                    k->weight_tile (acc + (s * q->blocks + b) * row + c * k->block,
+                                    v + s * q->c_padded + c, q->v_tile,
+                                    z + s * q->o_padded + (b - first_b) * k->block, q->z_tile,
+                                    count, (int) tp_least (k->pixels, j->c - c));
             }
         }
     }
@@ -269,19 +345,23 @@ collect_taps (void *context, int64_t begin, int64_t end)
 tp_status
 tp_conv_winograd_weights (const tp_conv_job *job, const float *g, float *dw)
 {
-  enum { CACHE = 1024 * 1024 }; /* bytes of transformed input and gradient */
   tp_conv_job j = *job;
+  j.precision = TP_FLOAT32; /* sums over all pixels: no place for rounded factors */
   winograd_job q = job_for (&j);
   q.g = g;
   q.dw = dw;
-  q.batch = batch_of (&q, CACHE, PLACES * (q.c_padded + q.o_padded) * 4, 64);
-  space_places (&q);
+  q.blocks = tp_pieces (j.o, j.kernels->block);
+  q.batch = batch_of (&q, 6); /* measured: 4 to 8 are alike */
   q.acc_rows = tp_pieces (j.c, j.kernels->pixels) * j.kernels->pixels;
-  q.groups = tp_least (4, tp_pieces (q.tiles, q.batch));
+  /* Each group sums into its own copy; with few tiles the copies would cost more than
+   * the products, and the output channels are dealt out instead. */
+  enum { ITEMS = 4, GROUP = 64 };
+  q.groups = tp_least (ITEMS, tp_pieces (q.tiles, GROUP));
+  q.splits = tp_least (q.blocks, ITEMS / q.groups);
   q.acc = tp_scratch_alloc ((size_t) (q.groups * acc_count (&q)) * sizeof *q.acc);
   if (!q.acc)
     return TP_NO_MEMORY;
-  tp_parallel_for (q.groups, 1, add_groups, &q);
+  tp_parallel_for (q.groups * q.splits, 1, add_groups, &q);
   tp_parallel_for (q.blocks * j.c, 16, collect_taps, &q);
   tp_scratch_free (q.acc);
   return q.status;
@@ -290,8 +370,11 @@ tp_conv_winograd_weights (const tp_conv_job *job, const float *g, float *dw)
 bool
 tp_conv_winograd_pays (const tp_conv_job *j)
 {
-  /* With few input channels the transforms cost what the products save; 16 is by
-   * count of operations, not yet by measurement. */
-  return j->kh == 3 && j->kw == 3 && j->stride == 1 && j->dilation == 1 && j->c >= 16
-         && j->oh >= OUT && j->ow >= OUT;
+  if (j->kh != 3 || j->kw != 3 || j->stride != 1 || j->dilation != 1 || j->oh < OUT || j->ow < OUT
+      || j->o <= TP_CONV_NARROW)
+    return false;
+  for (int i = 0; i < j->source_count; i++)
+    if (j->sources[i].c < 16)
+      return false;
+  return true;
 }

@@ -7,18 +7,23 @@
 
 #include "autograd/tape.h"
 
-/* batch_norm.c.  y = f (gamma (x - mean) / sqrt (var + epsilon) + beta) for each
- * channel (the last axis).  TRAINING: mean and variance of this batch, and
- * running <- decay running + (1 - decay) batch (the variance unbiased); else
- * the running ones.  f is a leaky ReLU of SLOPE (1: none).  gamma, beta,
- * running_mean, running_variance: (C). */
+/* batch_norm.c.  y = f (gamma (x - mean) / sqrt (var + epsilon) + beta + r) for each
+ * channel (the last axis); r, of x's shape, may be NULL.  TRAINING: mean and variance of
+ * this batch, and running <- decay running + (1 - decay) batch (the variance unbiased);
+ * else the running ones.  f is a leaky ReLU of SLOPE (1: none).  The four of tp_norm: (C). */
+typedef struct {
+  tp_tensor *gamma, *beta, *running_mean, *running_variance;
+} tp_norm;
 typedef struct {
   bool training;
   float decay, epsilon, slope;
 } tp_batch_norm_options;
-tp_tensor *tp_batch_norm (tp_tensor *x, tp_tensor *gamma, tp_tensor *beta,
-                          tp_tensor *running_mean, tp_tensor *running_variance,
+tp_tensor *tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r,
                           tp_batch_norm_options options);
+
+/* The affine map of each channel that batch norm is with running statistics: SCALE and
+ * SHIFT (C). */
+tp_status tp_batch_norm_fold (tp_norm norm, float epsilon, tp_tensor *scale, tp_tensor *shift);
 
 /* activation.c.  x where x > 0, else slope x; slope 0 is ReLU. */
 tp_tensor *tp_leaky_relu (tp_tensor *x, float slope);
@@ -33,6 +38,9 @@ tp_tensor *tp_max_pool (tp_tensor *x, int size);
 
 /* upsample.c.  Each pixel becomes a FACTOR x FACTOR square. */
 tp_tensor *tp_upsample (tp_tensor *x, int factor);
+
+/* The sum over each FACTOR x FACTOR square.  Not recorded. */
+tp_tensor *tp_upsample_adjoint (const tp_tensor *y, int factor);
 
 /* linear.c.  y = f (x W + b): x (N I), W (I O), b (O) or NULL. */
 tp_tensor *tp_linear (tp_tensor *x, tp_tensor *w, tp_tensor *b, float slope);

@@ -98,7 +98,7 @@ tp_conv_norm (const tp_tensor *w, int64_t rows, int64_t columns, tp_conv_options
   for (int i = 0; status == TP_OK && i < iterations; i++)
     {
       normalise (x);
-      tp_tensor *y = tp_conv (x, (tp_tensor *) w, NULL, NULL, options);
+      tp_tensor *y = tp_conv (&x, 1, (tp_tensor *) w, NULL, NULL, options);
       if (y)
         {
           *norm = sqrt (tp_dot_f32 (tp_f32 (y), tp_f32 (y), tp_tensor_count (y)));

@@ -50,17 +50,24 @@ sum_rows (void *context, int64_t begin, int64_t end)
       }
 }
 
+tp_tensor *
+tp_upsample_adjoint (const tp_tensor *y, int factor)
+{
+  tp_tensor *x = tp_tensor_create (TP_F32, 4, (int64_t[]) { y->shape[0], y->shape[1] / factor,
+                                                            y->shape[2] / factor, y->shape[3] });
+  if (x)
+    {
+      job j = { tp_f32 (y), tp_f32 (x), x->shape[2], x->shape[3], factor };
+      tp_parallel_for (x->shape[0] * x->shape[1], 1, sum_rows, &j);
+    }
+  return x;
+}
+
 static tp_status
 backward (const tp_record *r)
 {
-  tp_tensor *x = r->inputs[0], *gx = tp_tensor_like (x);
-  if (gx)
-    {
-      job j = { tp_f32 (r->output->grad), tp_f32 (gx), x->shape[2], x->shape[3],
-                (int) r->numbers[0] };
-      tp_parallel_for (x->shape[0] * x->shape[1], 1, sum_rows, &j);
-    }
-  return tp_accumulate_grad (x, gx);
+  return tp_accumulate_grad (r->inputs[0],
+                             tp_upsample_adjoint (r->output->grad, (int) r->numbers[0]));
 }
 
 tp_tensor *

@@ -123,10 +123,20 @@ tp_tensor_ref (const tp_tensor *t)
 }
 
 void
+tp_set_derived (tp_tensor *t, void *derived, void (*release) (void *))
+{
+  if (t->derived)
+    t->derived_free (t->derived);
+  t->derived = derived;
+  t->derived_free = release;
+}
+
+void
 tp_tensor_free (tp_tensor *t)
 {
   if (!t || atomic_fetch_sub (&t->references, 1) != 1)
     return;
+  tp_set_derived (t, NULL, NULL);
   tp_tensor_free (t->grad);
   tp_buffer_free (t->buffer);
   free (t);

@@ -36,6 +36,8 @@ typedef struct tp_tensor {
   int64_t strides[TP_MAX_RANK];
   bool requires_grad;        /* gradients flow to it (src/autograd) */
   struct tp_tensor *grad;    /* accumulated gradient, or NULL */
+  void *derived;             /* see tp_set_derived */
+  void (*derived_free) (void *);
 } tp_tensor;
 
 /* --- Making and freeing ------------------------------------------------- */
@@ -48,6 +50,10 @@ tp_tensor *tp_tensor_like (const tp_tensor *t);
 
 tp_tensor *tp_tensor_ref (const tp_tensor *t);
 void tp_tensor_free (tp_tensor *t); /* one reference less; NULL is fine */
+
+/* Keep with T something made from its values, in place of what was kept before; it is
+ * freed with T by RELEASE.  Whoever uses it finds out whether the values are still those. */
+void tp_set_derived (tp_tensor *t, void *derived, void (*release) (void *));
 
 /* --- Looking ------------------------------------------------------------ */
 

@@ -130,6 +130,87 @@ weight_tile (float *acc, const float *in, int64_t in_stride, const float *g, int
 #undef CASE
 }
 
+static inline float
+total (vector v)
+{
+  float line[WIDTH];
+  store (line, v);
+#pragma GCC unroll 4
+  for (int half = WIDTH / 2; half > 0; half /= 2)
+#pragma GCC unroll 8
+    for (int i = 0; i < half; i++)
+      line[i] += line[i + half];
+  return line[0];
+}
+
+/* P pixels, C channels: as many sums of vectors, each added up at the end. */
+static inline __attribute__ ((always_inline)) void
+narrow_of (const int P, const int C, float *out, int64_t out_stride, const float *const *rows,
+           int row_count, int64_t in_stride, int64_t at, int64_t run, const float *weights,
+           const tp_epilogue *e)
+{
+  vector sum[4][TP_CONV_NARROW];
+#pragma GCC unroll 4
+  for (int p = 0; p < P; p++)
+#pragma GCC unroll 4
+    for (int c = 0; c < C; c++)
+      sum[p][c] = (vector) { 0 };
+  for (int ky = 0; ky < row_count; ky++)
+    for (int64_t j = 0; j < run; j += WIDTH)
+      {
+        vector w[TP_CONV_NARROW];
+#pragma GCC unroll 4
+        for (int c = 0; c < C; c++)
+          w[c] = load (weights + (c * row_count + ky) * run + j);
+#pragma GCC unroll 4
+        for (int p = 0; p < P; p++)
+          {
+            vector x = load (rows[ky] + at + p * in_stride + j);
+#pragma GCC unroll 4
+            for (int c = 0; c < C; c++)
+              sum[p][c] += x * w[c];
+          }
+      }
+#pragma GCC unroll 4
+  for (int p = 0; p < P; p++)
+#pragma GCC unroll 4
+    for (int c = 0; c < C; c++)
+      {
+        float y = total (sum[p][c]) + (e->bias ? e->bias[c] : 0);
+        if (e->residual)
+          y += e->residual[p * out_stride + c];
+        out[p * out_stride + c] = y <= 0 ? y * e->slope : y;
+      }
+}
+
+static void
+narrow_tile (float *out, int64_t out_stride, const float *const *rows, int row_count,
+             int64_t in_stride, int64_t run, const float *weights, int pixels, int channels,
+             const tp_epilogue *epilogue)
+{
+  int p = 0;
+  tp_epilogue e = *epilogue;
+#define CASE(P, C)                                                                            \
+  case C:                                                                                     \
+    narrow_of (P, C, out, out_stride, rows, row_count, in_stride, p * in_stride, run, weights, \
+               &e);                                                                           \
+    break;
+#define STEP(P)                                               \
+  for (; p + P <= pixels; p += P, out += P * out_stride)      \
+    {                                                         \
+      switch (channels)                                       \
+        {                                                     \
+          CASE (P, 1) CASE (P, 2) CASE (P, 3) CASE (P, 4)     \
+        }                                                     \
+      if (e.residual)                                         \
+        e.residual += P * out_stride;                         \
+    }
+  STEP (4)
+  STEP (1)
+#undef STEP
+#undef CASE
+}
+
 #define NAME TP_KERNEL_NAME (tp_conv_kernels_, TP_KERNEL_ISA)
 extern const tp_conv_kernels NAME;
-const tp_conv_kernels NAME = { PIXELS, BLOCK, tile, weight_tile };
+const tp_conv_kernels NAME = { PIXELS, BLOCK, WIDTH, tile, narrow_tile, weight_tile };

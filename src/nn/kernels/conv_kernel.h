@@ -10,7 +10,8 @@
 
 #include <stdint.h>
 
-enum { TP_CONV_MAX_SIZE = 15 }; /* largest window */
+enum { TP_CONV_MAX_SIZE = 15, /* largest window */
+       TP_CONV_NARROW = 4 };  /* most outputs that narrow_tile takes */
 
 /* What follows the sum: y = f (sum + bias + residual), f (v) = v where v > 0,
  * else slope * v. */
@@ -23,6 +24,7 @@ typedef struct {
 typedef struct {
   int pixels; /* a tile's width */
   int block;  /* output channels in a tile; weights are padded to it */
+  int width;  /* numbers in a vector */
 
   /* One tile: out[p * out_stride + c], p < pixels (at most the tile's width),
    * c < channels (at most a block), from the window's rows: rows[ky] + p *
@@ -31,6 +33,12 @@ typedef struct {
   void (*tile) (float *out, int64_t out_stride, const float *const *rows, int row_count,
                 int64_t in_stride, int64_t run, const float *weights, int pixels, int channels,
                 const tp_epilogue *epilogue);
+
+  /* The same for at most TP_CONV_NARROW channels and a run of whole vectors; weights
+   * [channel][ky][run]. */
+  void (*narrow_tile) (float *out, int64_t out_stride, const float *const *rows, int row_count,
+                       int64_t in_stride, int64_t run, const float *weights, int pixels,
+                       int channels, const tp_epilogue *epilogue);
 
   /* Weight gradient of one tile: sum over x < count of in[x * in_stride + j] *
    * g[x * g_stride + c] for j < width (at most `pixels'), c < block, added to

@@ -5,8 +5,8 @@
 extern const tp_conv_kernels tp_conv_kernels_generic;
 extern const tp_winograd_kernels tp_winograd_kernels_generic;
 #if defined __x86_64__
-extern const tp_conv_kernels tp_conv_kernels_v3, tp_conv_kernels_v4;
-extern const tp_winograd_kernels tp_winograd_kernels_v3, tp_winograd_kernels_v4;
+extern const tp_conv_kernels tp_conv_kernels_v3, tp_conv_kernels_v4, tp_conv_kernels_v4_bf16;
+extern const tp_winograd_kernels tp_winograd_kernels_v3, tp_winograd_kernels_v4, tp_winograd_kernels_v4_bf16;
 #endif
 
 const tp_conv_kernels *
@@ -15,6 +15,7 @@ tp_conv_kernels_get (void)
   switch (tp_cpu_isa ())
     {
 #if defined __x86_64__
+    case TP_ISA_V4_BF16: return &tp_conv_kernels_v4_bf16;
     case TP_ISA_V4: return &tp_conv_kernels_v4;
     case TP_ISA_V3: return &tp_conv_kernels_v3;
 #endif
@@ -28,6 +29,7 @@ tp_winograd_kernels_get (void)
   switch (tp_cpu_isa ())
     {
 #if defined __x86_64__
+    case TP_ISA_V4_BF16: return &tp_winograd_kernels_v4_bf16;
     case TP_ISA_V4: return &tp_winograd_kernels_v4;
     case TP_ISA_V3: return &tp_winograd_kernels_v3;
 #endif
