@@ -26,6 +26,18 @@
          (column (tensor-reshape noise '(-1 1 1 1))))
     (tensor-concatenate (list images (tensor-broadcast column map-shape)) -1)))
 
+;;; --- Memory -------------------------------------------------------------------
+
+(define (consume layer images . more)
+  "LAYER applied to IMAGES (a tensor, or parts as convolutions take them) and MORE, where
+IMAGES were made here and are not used again: off the tape their memory serves the
+next layer, which then finds it in cache."
+  (let ((result (apply layer images more)))
+    (let release ((images images))
+      (cond ((tensor? images) (unless (eq? images result) (release! images)))
+            ((pair? images) (release (car images)) (release (cdr images)))))
+    result))
+
 ;;; --- Residual blocks ------------------------------------------------------------
 
 (define* (residual-block in out #:key convolutions normalisation)
@@ -40,21 +52,31 @@ its channels differ (appendix A.1)."
                                            ;; close to the identity.
                                            #:gain (if (and last? (not normalisation)) 0.2 1))))
                      (iota convolutions)))
-         (project (if (= in out) identity (convolution-layer in out #:size 1))))
+         (project (and (not (= in out)) (convolution-layer in out #:size 1))))
+    (define (sum unit h x)              ; unit (h) + x
+      (if project
+          (let ((projected (project x)))
+            (consume (lambda (projected) (unit h projected)) projected))
+          (unit h x)))
     (make-layer (format #f "residual block ~a -> ~a" in out)
                 (lambda (x)
                   (let loop ((h x) (units units))
-                    (if (null? (cdr units))
-                        ((car units) h (project x))
-                        (loop ((car units) h) (cdr units)))))
+                    (let ((unit (if (null? (cdr units))
+                                    (lambda (h) (sum (car units) h x))
+                                    (car units))))
+                      (let ((y (if (eq? h x) (unit h) (consume unit h))))
+                        (if (null? (cdr units)) y (loop y (cdr units)))))))
                 #:parts `(,@(map (lambda (i unit) (cons (number->string i) unit))
                                  (iota convolutions) units)
                           ("projection" . ,project)))))
 
 (define (blocks-of count in out block)
   "COUNT residual blocks in a row, the first from IN to OUT channels."
-  (apply layer-sequence
-         (map (lambda (i) (block (if (zero? i) in out) out)) (iota count))))
+  (let ((blocks (map (lambda (i) (block (if (zero? i) in out) out)) (iota count))))
+    (make-layer "blocks"
+                (lambda (x) (fold consume ((car blocks) x) (cdr blocks)))
+                #:parts (map (lambda (i block) (cons (number->string i) block))
+                             (iota count) blocks))))
 
 ;;; --- U-nets --------------------------------------------------------------------
 
@@ -94,14 +116,15 @@ Example: (paper-unet #:channels '(16 32) #:blocks 1)"
        (format #f "paper-unet, channels ~a" channels)
        (lambda (images noise)
          (check-divisible 'paper-unet images (expt 2 lowest))
-         (head
+         (consume
+          head
           (let descend ((x (with-noise-map images noise 1)) (s 0))
             (if (= s lowest)
-                ((list-ref down s) (with-noise-map x noise 1))
-                (let* ((here ((list-ref down s) x))
+                (consume (list-ref down s) (consume with-noise-map x noise 1))
+                (let* ((here (consume (list-ref down s) x))
                        (below (descend (average-pool here) (1+ s)))
-                       (risen ((list-ref climb s) below)))
-                  ((list-ref merge s) (list here risen)))))))
+                       (risen (consume (list-ref climb s) below)))
+                  (consume (list-ref merge s) (list here risen)))))))
        #:parts `(,@(numbered "down" down) ,@(numbered "climb" climb)
                  ,@(numbered "merge" merge) ("head" . ,head))))))
 
@@ -116,12 +139,18 @@ Example: (code-unet)"
   (define (block in out project?)
     (let ((first (convolution-unit in out))
           (second (convolution-unit out out))
-          (shortcut (if project? (convolution-unit in out #:size 1 #:activation #f) identity)))
+          (shortcut (and project? (convolution-unit in out #:size 1 #:activation #f))))
       (make-layer (format #f "block ~a -> ~a" in out)
-                  (lambda (x) (second (first x) (shortcut x)))
+                  (lambda (x)
+                    (consume (lambda (h) (if project?
+                                             (consume (lambda (s) (second h s)) (shortcut x))
+                                             (second h x)))
+                             (first x)))
                   #:parts `(("first" . ,first) ("second" . ,second) ("shortcut" . ,shortcut)))))
   (define (group in out)
-    (layer-sequence (block in out #t) (block out out #f)))
+    (let ((first (block in out #t)) (second (block out out #f)))
+      (make-layer "group" (lambda (x) (consume second (first x)))
+                  #:parts `(("0" . ,first) ("1" . ,second)))))
   (with-initial-seed seed
     (lambda ()
       (define stem (convolution-layer 3 32 #:size 7 #:bias? #f))
@@ -137,10 +166,10 @@ Example: (code-unet)"
            (if (pair? groups)
                (let ((in (if (null? entered) x (average-pool x))))
                  (descend ((car groups) in) (cdr groups) (cons x entered)))
-               (let ascend ((x (with-noise-map x noise 128)) (groups up) (entered entered))
+               (let ascend ((x (consume with-noise-map x noise 128)) (groups up) (entered entered))
                  (if (null? groups)
-                     (head x)
-                     (let* ((out ((car groups) x))
+                     (consume head x)
+                     (let* ((out (consume (car groups) x))
                             (risen (if (null? (cdr groups)) out (upsampled out))))
                        (ascend (list risen (car entered)) (cdr groups) (cdr entered))))))))
        #:parts `(("stem" . ,stem) ,@(numbered "down" down) ,@(numbered "up" up)

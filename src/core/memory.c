@@ -217,7 +217,7 @@ tp_buffer_free (tp_buffer *b)
 void *
 tp_buffer_data (const tp_buffer *b)
 {
-  return b->data;
+  return b ? b->data : NULL;
 }
 
 size_t

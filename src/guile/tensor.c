@@ -48,8 +48,8 @@ tp_to_tensor (const char *procedure, const char *argument, SCM object)
     }
   tp_tensor *t = scm_foreign_object_ref (object, 0);
   if (!tp_buffer_data (t->buffer))
-    tp_raise_argument (procedure, "%s: this tensor was released when its scope closed; keep it "
-                       "with `keep!'", argument);
+    tp_raise_argument (procedure, "%s: this tensor was released, by `release!' or when its scope "
+                       "closed; to keep it beyond a scope, `keep!' it", argument);
   return t;
 }
 
@@ -557,6 +557,17 @@ instruction_set (void)
   return scm_from_utf8_symbol (tp_isa_name (tp_cpu_isa ()));
 }
 
+static SCM
+release (SCM object)
+{
+  tp_tensor *t = tp_to_tensor ("release!", "tensor", object), *husk = tp_tensor_husk (t);
+  if (!husk)
+    tp_raise ("release!");
+  scm_foreign_object_set_x (object, 0, husk);
+  tp_tensor_free (t);
+  return SCM_UNSPECIFIED;
+}
+
 void
 tp_init_tensor (void)
 {
@@ -691,6 +702,10 @@ tp_init_tensor (void)
   tp_define ("scope-close!", 2, 0, scope_close, "depth release?",
              "Close the scopes at DEPTH and deeper, releasing their tensors' memory when\n"
              "RELEASE?.  Use with-scope.\nExample: (scope-close! 1 #t)");
+  tp_define ("release!", 1, 0, release, "tensor",
+             "Let go of TENSOR, which is not used again under this name: its memory goes back at\n"
+             "once, unless a tape or a view still needs it.\n"
+             "Example: (let ((t (tensor-zeros '(3)))) (release! t) (tensor-alive? t)) => #f");
   tp_define ("keep!", 1, 0, keep, "tensor",
              "Move TENSOR out of the innermost scope, so that it outlives it; returns TENSOR.\n"
              "Example: (with-scope (lambda () (keep! (tensor-zeros '(3)))))");

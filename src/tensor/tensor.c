@@ -115,6 +115,23 @@ tp_tensor_like (const tp_tensor *t)
 }
 
 tp_tensor *
+tp_tensor_husk (const tp_tensor *t)
+{
+  tp_tensor *husk = calloc (1, sizeof *husk);
+  if (!husk)
+    {
+      tp_fail (TP_NO_MEMORY, "tensor: a header could not be had");
+      return NULL;
+    }
+  atomic_init (&husk->references, 1);
+  husk->dtype = t->dtype;
+  husk->rank = t->rank;
+  memcpy (husk->shape, t->shape, sizeof husk->shape);
+  memcpy (husk->strides, t->strides, sizeof husk->strides);
+  return husk;
+}
+
+tp_tensor *
 tp_tensor_ref (const tp_tensor *t)
 {
   tp_tensor *mutable = (tp_tensor *) t;

@@ -51,6 +51,10 @@ tp_tensor *tp_tensor_like (const tp_tensor *t);
 tp_tensor *tp_tensor_ref (const tp_tensor *t);
 void tp_tensor_free (tp_tensor *t); /* one reference less; NULL is fine */
 
+/* A tensor of T's shape and element type without memory: what is left of one that is
+ * released. */
+tp_tensor *tp_tensor_husk (const tp_tensor *t);
+
 /* Keep with T something made from its values, in place of what was kept before; it is
  * freed with T by RELEASE.  Whoever uses it finds out whether the values are still those. */
 void tp_set_derived (tp_tensor *t, void *derived, void (*release) (void *));
