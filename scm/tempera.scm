@@ -20,6 +20,7 @@
      operators
      primitives
      priors
+     profile
      progress
      reconstruction
      sampling

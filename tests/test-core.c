@@ -4,9 +4,11 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/cpu.h"
 #include "core/memory.h"
+#include "core/profile.h"
 #include "core/random.h"
 #include "core/threads.h"
 
@@ -314,5 +316,134 @@ test_reproducible (void)
   CHECK (memcmp (a, b, sizeof a));
 }
 
+/* --- The profile ------------------------------------------------------------- */
+
+/* The row of OPERATION and PART; its calls are 0 when there is none. */
+static tp_profile_row
+profile_row (const char *operation, const char *part)
+{
+  tp_profile_row row;
+  for (int64_t i = 0; tp_profile_row_get (i, &row); i++)
+    if (!strcmp (row.operation, operation) && !strcmp (row.part, part))
+      return row;
+  return (tp_profile_row) { 0 };
+}
+
+static int64_t
+profile_rows (void)
+{
+  tp_profile_row row;
+  int64_t count = 0;
+  while (tp_profile_row_get (count, &row))
+    count++;
+  return count;
+}
+
+static double
+clock_now (void)
+{
+  struct timespec t;
+  clock_gettime (CLOCK_MONOTONIC, &t);
+  return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
+}
+
+static void
+nap (void)
+{
+  nanosleep (&(struct timespec) { 0, 2000000 }, NULL);
+}
+
+static void
+work_in_parts (void *context, int64_t begin, int64_t end)
+{
+  (void) context;
+  for (int64_t i = begin; i < end; i++)
+    {
+      tp_span part = tp_span_start ();
+      tp_part_end (part, "first", (tp_work) { .flops = 3 });
+      part = tp_span_start ();
+      tp_part_end (part, "second", (tp_work) { .bytes = 5 });
+    }
+}
+
+static void
+test_profile (void)
+{
+  /* Off: nothing. */
+  tp_profile_stop ();
+  tp_span_end (tp_span_start (), "idle", (tp_work) { .flops = 1 }, "x");
+  CHECK (profile_rows () == 0);
+
+  tp_profile_start ();
+  double begin = clock_now ();
+  for (int i = 0; i < 3; i++)
+    tp_span_end (tp_span_start (), "product",
+                 (tp_work) { .flops = 10, .bytes = 20, .bf16 = true }, "%d x %d", 2, 3);
+  tp_span_end (tp_span_start (), "product", (tp_work) { .flops = 1 }, "%d x %d", 4, 5);
+  tp_profile_row row = profile_row ("product", "");
+  CHECK (profile_rows () == 2 && row.calls == 3 && row.work.flops == 30 && row.work.bytes == 60);
+  CHECK (row.work.bf16 && !strcmp (row.detail, "2 x 3") && !strcmp (row.layer, ""));
+
+  /* What is inside, and was forgotten inside, is counted once. */
+  tp_span outer = tp_span_start ();
+  nap ();
+  tp_span inner = tp_span_start ();
+  nap ();
+  tp_span innermost = tp_span_start ();
+  nap ();
+  tp_span_end (innermost, "innermost", (tp_work) { 0 }, "y");
+  tp_span_start ();
+  tp_span_end (inner, "inner", (tp_work) { 0 }, "y");
+  nap ();
+  inner = tp_span_start ();
+  tp_span_end (inner, "inner", (tp_work) { 0 }, "y");
+  tp_span_end (outer, "outer", (tp_work) { 0 }, "y");
+  double elapsed = clock_now () - begin, sum = 0;
+  for (int64_t i = 0; tp_profile_row_get (i, &row); i++)
+    sum += row.seconds;
+  CHECK (sum <= elapsed && sum >= 4 * 2e-3);
+  CHECK (profile_row ("outer", "").seconds >= 2 * 2e-3);
+  CHECK (profile_row ("inner", "").calls == 2 && profile_row ("inner", "").seconds >= 2e-3);
+  CHECK (profile_row ("innermost", "").seconds >= 2e-3);
+
+  /* Parts, on any thread, go to the operation that they are in. */
+  int threads = tp_threads ();
+  tp_set_threads (2);
+  tp_profile_start ();
+  CHECK (profile_rows () == 0);
+  outer = tp_span_start ();
+  nap (); /* so that the clock moves on */
+  tp_part_end (tp_span_start (), "first", (tp_work) { .flops = 100 });
+  nap ();
+  inner = tp_span_start ();
+  tp_parallel_for (100, 1, work_in_parts, NULL);
+  tp_span_end (inner, "inner", (tp_work) { 0 }, "y");
+  tp_span_end (outer, "outer", (tp_work) { 0 }, "y");
+  tp_set_threads (threads);
+  CHECK (profile_rows () == 5);
+  row = profile_row ("inner", "first");
+  CHECK (row.calls == 100 && row.work.flops == 300 && !strcmp (row.detail, "y"));
+  row = profile_row ("inner", "second");
+  CHECK (row.calls == 100 && row.work.bytes == 500);
+  row = profile_row ("outer", "first");
+  CHECK (row.calls == 1 && row.work.flops == 100);
+  CHECK (profile_row ("outer", "").work.flops == 0);
+
+  /* Layers. */
+  tp_profile_start ();
+  CHECK (!strcmp (tp_layer_enter ("down.0"), ""));
+  const char *name = tp_layer_now ();
+  tp_span_end (tp_span_start (), "product", (tp_work) { 0 }, "y");
+  CHECK (tp_layer_enter ("head") == name && !strcmp (name, "down.0"));
+  tp_span_end (tp_span_start (), "product", (tp_work) { 0 }, "y");
+  tp_layer_enter ("");
+  CHECK (profile_rows () == 2 && !strcmp (profile_row ("product", "").layer, "down.0"));
+
+  tp_profile_stop ();
+  tp_span_end (tp_span_start (), "product", (tp_work) { 0 }, "y");
+  CHECK (profile_rows () == 2);
+}
+
 CHECK_MAIN (test_status, test_buffers, test_scopes, test_memory_of_threads, test_threads,
-            test_cpu, test_philox, test_moments, test_reproducible)
+            test_cpu, test_philox, test_moments, test_reproducible,
+            test_profile)

@@ -13,7 +13,8 @@
   #:use-module (tempera primitives)
   #:use-module (tempera tensors)
   #:export (<score-network> score-network? score-network scaled-score
-            network-body network-parametrisation network-sigma-data network-description
+            network-body network-parametrisation network-sigma-data network-precision
+            network-description
             paper-unet code-unet moons-mlp
             save-network load-network network-metadata))
 
@@ -199,6 +200,7 @@ Example: (moons-mlp #:seed 1)"
 (define-class <score-network> (<layer>)
   (parametrisation #:init-keyword #:parametrisation #:getter network-parametrisation)
   (sigma-data #:init-keyword #:sigma-data #:getter network-sigma-data)
+  (precision #:init-keyword #:precision #:getter network-precision)
   (description #:init-keyword #:description #:getter network-description)
   (body #:init-keyword #:body #:getter network-body)
   (scaled #:init-keyword #:scaled #:getter scaled-procedure)
@@ -233,7 +235,8 @@ Example: (score-network? car) => #f"
       (tensor- (tensor* h (per-image (tensor* s c-in) x))
                (tensor* x (per-image (tensor/ magnitude total) x))))))
 
-(define* (score-network description #:key (parametrisation 'preconditioned) (sigma-data 30))
+(define* (score-network description #:key (parametrisation 'preconditioned) (sigma-data 30)
+                        (precision 'float32))
   "A score network: applied to x and sigma it gives the score r(x, sigma) of x's
 distribution under noise sigma.  x: c64 (N H W), or f32 (N ...) as the body
 takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-unet
@@ -241,18 +244,24 @@ takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-un
 sees x and the signed sigma, its output is divided by |sigma|: appendix A.1), or
 preconditioned (input scaled to unit variance, a skip and an output scale that
 depend on sigma, noise fed as log sigma), for which SIGMA-DATA is the standard
-deviation of the data.
+deviation of the data.  PRECISION: float32, or bf16 for convolutions whose products
+have 8 bits (their sums, the weights and all images stay float32), in training too but
+for the weights' gradients.
 Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
+  (check-that (memq precision '(float32 bf16)) 'score-network
+              "precision: expected float32 or bf16, got ~s" precision)
   (let* ((body (build description))
-         (scaled (case parametrisation
+         (exact (case parametrisation
                    ((paper) (paper-scaled-score body))
                    ((preconditioned) (preconditioned-scaled-score body sigma-data))
                    (else (complain 'score-network "parametrisation: expected paper or ~
-preconditioned, got ~s" parametrisation)))))
+preconditioned, got ~s" parametrisation))))
+         (scaled (lambda (x sigma)
+                   (parameterize ((convolution-precision precision)) (exact x sigma)))))
     (make <score-network> #:kind (format #f "score network, ~a, ~a" parametrisation
                                          (layer-kind body))
           #:procedure (lambda (x sigma) (score-of scaled x sigma))
-          #:parametrisation parametrisation #:sigma-data sigma-data
+          #:parametrisation parametrisation #:sigma-data sigma-data #:precision precision
           #:description description #:body body #:scaled scaled
           #:parts `(("body" . ,body)))))
 
@@ -311,6 +320,7 @@ among ~a, got ~s" (map car bodies) description)
   `(("format" . "tempera-score-network-1")
     ("body" . ,(object->string (network-description network)))
     ("parametrisation" . ,(symbol->string (network-parametrisation network)))
+    ("precision" . ,(symbol->string (network-precision network)))
     ("sigma-data" . ,(number->string (network-sigma-data network)))))
 
 (define* (save-network path network #:key (metadata '()))
@@ -320,8 +330,9 @@ Example: (save-network \"brain.safetensors\" net #:metadata '((\"data\" . \"T1 h
   (save-safetensors path (append (layer-parameters network) (layer-buffers network))
                     #:metadata (append (network-metadata network) metadata)))
 
-(define (load-network path)
-  "The score network in the safetensors file PATH.
+(define* (load-network path #:key precision)
+  "The score network in the safetensors file PATH, in PRECISION (float32 or bf16), or by
+default in that in which it was saved.
 Example: (load-network \"priors/brain.safetensors\")"
   (define (bad text . arguments)
     (complain 'load-network "~a: ~a" path (apply format #f text arguments)))
@@ -337,6 +348,10 @@ Example: (load-network \"priors/brain.safetensors\")"
          (sigma-data (string->number (field "sigma-data")))
          (network (score-network description
                                  #:parametrisation (string->symbol (field "parametrisation"))
+                                 #:precision
+                                 (or precision
+                                     (string->symbol
+                                      (or (assoc-ref metadata "precision") "float32")))
                                  #:sigma-data (or (and (real? sigma-data) sigma-data)
                                                   (bad "sigma-data: expected a number")))))
     (for-each

@@ -45,6 +45,7 @@ int tp_to_shape (const char *procedure, const char *argument, SCM list,
                  int64_t shape[TP_MAX_RANK], int64_t lowest);
 
 /* Each folder's bindings, called once by the extension's entry point. */
+void tp_init_core (void);
 void tp_init_tensor (void);
 void tp_init_autograd (void);
 void tp_init_nn (void);

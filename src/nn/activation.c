@@ -1,5 +1,6 @@
 /* activation.c -- the (leaky) rectifier. */
 #include "core/cpu.h"
+#include "core/profile.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -37,7 +38,11 @@ tp_leaky_relu_gradient (const tp_tensor *y, const tp_tensor *g, float slope)
   if (out)
     {
       job j = { tp_f32 (y), tp_f32 (g), tp_f32 (out), slope };
+      tp_span span = tp_span_start ();
       tp_parallel_for (tp_tensor_count (g), 16384, gradient_piece, &j);
+      tp_span_end (span, "activation, gradient",
+                   (tp_work) { .bytes = 12.0 * (double) tp_tensor_count (g) }, "%lld",
+                   (long long) tp_tensor_count (g));
     }
   return out;
 }

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "core/cpu.h"
+#include "core/profile.h"
 #include "core/threads.h"
 
 typedef struct {
@@ -42,6 +43,8 @@ tp_adam_step (tp_tensor *w, const tp_tensor *g, tp_tensor *m, tp_tensor *v, int6
   double c1 = 1 - pow (o.beta1, (double) step), c2 = 1 - pow (o.beta2, (double) step);
   job j = { tp_f32 (w), tp_f32 (m), tp_f32 (v), tp_f32 (g), (float) o.beta1, (float) o.beta2,
             (float) (o.rate * sqrt (c2) / c1), (float) (o.epsilon * sqrt (c2)) };
+  tp_span span = tp_span_start ();
   tp_parallel_for (tp_tensor_count (w), 16384, update_piece, &j);
+  tp_span_end (span, "Adam", (tp_work) { .bytes = 28.0 * (double) tp_tensor_count (w) }, " ");
   return TP_OK;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/cpu.h"
+#include "core/profile.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -17,7 +18,7 @@ typedef struct {
   double *partial;          /* [piece][two sums][c] */
 } job;
 
-enum { ROWS = 512 };        /* rows in a piece of a sum; shape alone cuts them */
+enum { ROWS = 256 };        /* rows in a piece of a sum; shape alone cuts them */
 
 TP_CLONES static void
 normalise_rows (void *context, int64_t begin, int64_t end)
@@ -45,58 +46,129 @@ normalise_rows (void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Sums of (x - mean)^2: from centred values, since E x^2 - (E x)^2 cancels. */
+/* Columns that are summed together, in registers: their sums over a few rows in float32,
+ * those over more in double. */
+enum { LANES = 32, SOME = 64 };
+
+#define INLINE static inline __attribute__ ((always_inline))
+
+/* N is a constant where this is inlined for whole lanes. */
+INLINE void
+add_columns (const float *restrict x, int64_t rows, int64_t c, const int n, double *sum)
+{
+  for (int64_t row = 0; row < rows; row += SOME)
+    {
+      float some[LANES] = { 0 };
+      for (int64_t r = row; r < row + SOME && r < rows; r++)
+        for (int i = 0; i < n; i++)
+          some[i] += x[r * c + i];
+      for (int i = 0; i < n; i++)
+        sum[i] += some[i];
+    }
+}
+
+INLINE void
+add_squares (const float *restrict x, int64_t rows, int64_t c, const int n,
+             const float *restrict mean, double *sum)
+{
+  for (int64_t row = 0; row < rows; row += SOME)
+    {
+      float some[LANES] = { 0 };
+      for (int64_t r = row; r < row + SOME && r < rows; r++)
+        for (int i = 0; i < n; i++)
+          {
+            float d = x[r * c + i] - mean[i];
+            some[i] += d * d;
+          }
+      for (int i = 0; i < n; i++)
+        sum[i] += some[i];
+    }
+}
+
+/* Of each piece its sums, and its sums of squares about its own mean, since
+ * E x^2 - (E x)^2 cancels; while it is in cache. */
 TP_CLONES static void
-square_pieces (void *context, int64_t begin, int64_t end)
+statistics_pieces (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;
   int64_t c = j->c;
-  const float *restrict mean = j->mean;
   for (int64_t piece = begin; piece < end; piece++)
     {
-      double *restrict sum = j->partial + piece * 2 * c;
+      double *sum = j->partial + piece * 2 * c, *square = sum + c;
       memset (sum, 0, (size_t) (2 * c) * sizeof *sum);
-      int64_t last = (piece + 1) * ROWS < j->rows ? (piece + 1) * ROWS : j->rows;
-      for (int64_t row = piece * ROWS; row < last; row++)
+      int64_t rows = (piece + 1) * ROWS < j->rows ? ROWS : j->rows - piece * ROWS;
+      for (int64_t i = 0; i < c; i += LANES)
         {
-          const float *restrict x = j->x + row * c;
-          for (int64_t i = 0; i < c; i++)
-            {
-              float d = x[i] - mean[i];
-              sum[i] += d * d;
-            }
+          const float *x = j->x + piece * ROWS * c + i;
+          int n = (int) (c - i < LANES ? c - i : LANES);
+          float mean[LANES];
+          if (n == LANES)
+            add_columns (x, rows, c, LANES, sum + i);
+          else
+            add_columns (x, rows, c, n, sum + i);
+          for (int k = 0; k < n; k++)
+            mean[k] = (float) (sum[i + k] / (double) rows);
+          if (n == LANES)
+            add_squares (x, rows, c, LANES, mean, square + i);
+          else
+            add_squares (x, rows, c, n, mean, square + i);
         }
     }
 }
 
-/* Sums of g and of g x^, x^ being the normalised input and g the gradient behind
- * the activation, whose argument has its output's sign; g itself too where wanted. */
+/* Sums of v and of v x^, x^ being the normalised input and v the gradient behind
+ * the activation, whose argument has its output's sign; v itself into OUT if wanted. */
+INLINE void
+add_gradients (const float *restrict x, const float *restrict y, const float *restrict g,
+               float *restrict out, int64_t rows, int64_t c, const int n, const float slope,
+               const float *restrict mean, const float *restrict inverse, double *sum,
+               double *product)
+{
+  for (int64_t row = 0; row < rows; row += SOME)
+    {
+      float some[LANES] = { 0 }, some_products[LANES] = { 0 };
+      for (int64_t r = row; r < row + SOME && r < rows; r++)
+        for (int i = 0; i < n; i++)
+          {
+            int64_t at = r * c + i;
+            float v = g[at] * (y[at] > 0 ? 1.0f : slope);
+            if (out)
+              out[at] = v;
+            some[i] += v;
+            some_products[i] += v * (x[at] - mean[i]);
+          }
+      for (int i = 0; i < n; i++)
+        {
+          sum[i] += some[i];
+          product[i] += (double) some_products[i] * inverse[i];
+        }
+    }
+}
+
 TP_CLONES static void
 gradient_pieces (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;
   int64_t c = j->c;
-  float slope = j->slope;
-  const float *restrict mean = j->mean, *restrict inverse = j->inverse;
   for (int64_t piece = begin; piece < end; piece++)
     {
-      double *restrict sum = j->partial + piece * 2 * c, *restrict product = sum + c;
+      double *sum = j->partial + piece * 2 * c, *product = sum + c;
       memset (sum, 0, (size_t) (2 * c) * sizeof *sum);
-      int64_t last = (piece + 1) * ROWS < j->rows ? (piece + 1) * ROWS : j->rows;
-      for (int64_t row = piece * ROWS; row < last; row++)
+      int64_t rows = (piece + 1) * ROWS < j->rows ? ROWS : j->rows - piece * ROWS;
+      for (int64_t i = 0; i < c; i += LANES)
         {
-          const float *restrict x = j->x + row * c, *restrict y = j->y + row * c;
-          const float *restrict g = j->g + row * c;
-          float *restrict g_inner = j->g_inner ? j->g_inner + row * c : NULL;
-          for (int64_t i = 0; i < c; i++)
-            {
-              float v = g[i] * (y[i] > 0 ? 1.0f : slope);
-              sum[i] += v;
-              product[i] += v * ((x[i] - mean[i]) * inverse[i]);
-            }
-          if (g_inner)
-            for (int64_t i = 0; i < c; i++)
-              g_inner[i] = g[i] * (y[i] > 0 ? 1.0f : slope);
+          int64_t at = piece * ROWS * c + i;
+          int n = (int) (c - i < LANES ? c - i : LANES);
+#define ADD(out, n)                                                                        \
+  add_gradients (j->x + at, j->y + at, j->g + at, out, rows, c, n, j->slope, j->mean + i,  \
+                 j->inverse + i, sum + i, product + i)
+          if (n == LANES && j->g_inner)
+            ADD (j->g_inner + at, LANES);
+          else if (n == LANES)
+            ADD (NULL, LANES);
+          else
+            ADD (j->g_inner ? j->g_inner + at : NULL, n);
+#undef ADD
         }
     }
 }
@@ -123,16 +195,15 @@ gradient_rows (void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Run PIECES, and add their sums in order into FIRST and SECOND (c) where given. */
+/* Of gradient_pieces, added in order, into SUM_G and SUM_GX (c). */
 static tp_status
-sum_pieces (job *j, void (*pieces) (void *, int64_t, int64_t), tp_tensor *first,
-            tp_tensor *second)
+sum_gradients (job *j, tp_tensor *sum_g, tp_tensor *sum_gx)
 {
   int64_t count = (j->rows + ROWS - 1) / ROWS, c = j->c;
   j->partial = tp_scratch_alloc ((size_t) (count * 2 * c) * sizeof *j->partial);
   if (!j->partial)
     return TP_NO_MEMORY;
-  tp_parallel_for (count, 1, pieces, j);
+  tp_parallel_for (count, 1, gradient_pieces, j);
   for (int64_t i = 0; i < c; i++)
     {
       double sums[2] = { 0, 0 };
@@ -141,18 +212,11 @@ sum_pieces (job *j, void (*pieces) (void *, int64_t, int64_t), tp_tensor *first,
           sums[0] += j->partial[piece * 2 * c + i];
           sums[1] += j->partial[piece * 2 * c + c + i];
         }
-      tp_f32 (first)[i] = (float) sums[0];
-      if (second)
-        tp_f32 (second)[i] = (float) sums[1];
+      tp_f32 (sum_g)[i] = (float) sums[0];
+      tp_f32 (sum_gx)[i] = (float) sums[1];
     }
   tp_scratch_free (j->partial);
   return TP_OK;
-}
-
-static unsigned
-leading_axes (const tp_tensor *x)
-{
-  return (1u << (x->rank - 1)) - 1;
 }
 
 /* saved: 0 mean, 1 inverse standard deviation. */
@@ -162,6 +226,7 @@ backward (const tp_record *r)
   tp_tensor *x = r->inputs[0], *gamma = r->inputs[1], *beta = r->inputs[2];
   tp_tensor *residual = r->inputs[3];
   int64_t c = gamma->shape[0], rows = tp_tensor_count (x) / c;
+  tp_span span = tp_span_start ();
   double scale_of_mean = r->numbers[0] != 0 ? 1.0 / (double) rows : 0;
   tp_tensor *sum_g = tp_tensor_like (gamma), *sum_gx = tp_tensor_like (gamma);
   tp_tensor *scale = tp_map2 (TP_MUL, gamma, r->saved[1]), *mean_g = NULL, *mean_gx = NULL;
@@ -170,7 +235,7 @@ backward (const tp_record *r)
             .rows = rows, .c = c, .mean = tp_f32 (r->saved[0]), .inverse = tp_f32 (r->saved[1]),
             .slope = (float) r->numbers[1], .g_inner = g_inner ? tp_f32 (g_inner) : NULL };
   bool ready = sum_g && sum_gx && scale && (g_inner || !tp_wants_grad (residual));
-  tp_status status = ready ? sum_pieces (&j, gradient_pieces, sum_g, sum_gx) : TP_NO_MEMORY;
+  tp_status status = ready ? sum_gradients (&j, sum_g, sum_gx) : TP_NO_MEMORY;
   if (status == TP_OK && tp_wants_grad (x))
     {
       tp_tensor *gx = tp_tensor_like (x);
@@ -190,6 +255,8 @@ backward (const tp_record *r)
     status = tp_accumulate_grad (gamma, tp_tensor_ref (sum_gx));
   if (status == TP_OK && tp_wants_grad (beta))
     status = tp_accumulate_grad (beta, tp_tensor_ref (sum_g));
+  tp_span_end (span, "batch norm, gradient", (tp_work) { .bytes = 16.0 * (double) (rows * c) },
+               "%lld x %lld", (long long) rows, (long long) c);
   if (status == TP_OK && g_inner)
     status = tp_accumulate_grad (residual, tp_tensor_ref (g_inner));
   tp_tensor_free (g_inner);
@@ -201,20 +268,35 @@ backward (const tp_record *r)
   return status;
 }
 
-/* Mean and variance of X by channel. */
+/* Mean and variance of X by channel, from those of its pieces (Chan, Golub, LeVeque 1979). */
 static tp_status
-batch_statistics (const tp_tensor *x, tp_tensor **mean, tp_tensor **variance)
+batch_statistics (const tp_tensor *x, tp_tensor *mean, tp_tensor *variance)
 {
-  *mean = tp_reduce (TP_MEAN, x, leading_axes (x), false);
-  tp_tensor *squares = *mean ? tp_tensor_like (*mean) : NULL;
-  if (!squares)
-    return tp_last_status ();
-  int64_t c = squares->shape[0], rows = tp_tensor_count (x) / c;
-  job j = { .x = tp_f32 (x), .rows = rows, .c = c, .mean = tp_f32 (*mean) };
-  if (sum_pieces (&j, square_pieces, squares, NULL) == TP_OK)
-    *variance = tp_affine (squares, 1.0 / (double) rows, 0);
-  tp_tensor_free (squares);
-  return *variance ? TP_OK : tp_last_status ();
+  int64_t c = mean->shape[0], rows = tp_tensor_count (x) / c, count = (rows + ROWS - 1) / ROWS;
+  job j = { .x = tp_f32 (x), .rows = rows, .c = c };
+  j.partial = tp_scratch_alloc ((size_t) (count * 2 * c) * sizeof *j.partial);
+  if (!j.partial)
+    return TP_NO_MEMORY;
+  tp_parallel_for (count, 1, statistics_pieces, &j);
+  for (int64_t i = 0; i < c; i++)
+    {
+      double sum = 0, square = 0;
+      for (int64_t piece = 0; piece < count; piece++)
+        sum += j.partial[piece * 2 * c + i];
+      double m = sum / (double) rows;
+      for (int64_t piece = 0; piece < count; piece++)
+        {
+          int64_t n = (piece + 1) * ROWS < rows ? ROWS : rows - piece * ROWS;
+          /* squares were taken about the float32 mean */
+          double d = (float) (j.partial[piece * 2 * c + i] / (double) n) - m;
+          double off = j.partial[piece * 2 * c + i] - (double) n * (d + m);
+          square += j.partial[piece * 2 * c + c + i] + 2 * d * off + (double) n * d * d;
+        }
+      tp_f32 (mean)[i] = (float) m;
+      tp_f32 (variance)[i] = (float) (square / (double) rows);
+    }
+  tp_scratch_free (j.partial);
+  return TP_OK;
 }
 
 static tp_status
@@ -281,6 +363,7 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options o
                (long long) rows);
       return NULL;
     }
+  tp_span span = tp_span_start ();
   tp_tensor *mean = NULL, *variance = NULL, *y = NULL;
   tp_tensor *inverse = tp_tensor_create (TP_F32, 1, &c), *scale = tp_tensor_create (TP_F32, 1, &c);
   tp_tensor *shift = tp_tensor_create (TP_F32, 1, &c);
@@ -288,7 +371,9 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options o
     goto done;
   if (options.training)
     {
-      if (batch_statistics (x, &mean, &variance) != TP_OK)
+      mean = tp_tensor_create (TP_F32, 1, &c);
+      variance = tp_tensor_create (TP_F32, 1, &c);
+      if (!mean || !variance || batch_statistics (x, mean, variance) != TP_OK)
         goto done;
       tp_axpby (1 - options.decay, mean, options.decay, norm.running_mean);
       tp_axpby ((1 - options.decay) * (double) rows / (double) (rows - 1), variance,
@@ -318,6 +403,8 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options o
           y = NULL;
         }
     }
+  tp_span_end (span, "batch norm", (tp_work) { .bytes = 12.0 * (double) (rows * c) },
+               "%lld x %lld", (long long) rows, (long long) c);
 done:
   tp_tensor_free (mean);
   tp_tensor_free (variance);

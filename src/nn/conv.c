@@ -9,11 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/profile.h"
 #include "core/threads.h"
 #include "nn/conv_loops.h"
 #include "nn/layers.h"
 
 /* --- One job: weights as the kernels read them, and the loops ----------------- */
+
+/* A row of the profile: nominal products, as written out at the head of conv.h. */
+static void
+end_span (tp_span span, const char *operation, const tp_conv_job *j, bool winograd)
+{
+  double products = (double) (j->n * j->oh * j->ow) * j->kh * j->kw * (double) (j->c * j->o);
+  if (span.start != 0)
+    tp_span_end (span, operation,
+                 (tp_work) { .flops = 2 * products,
+                             .bytes = 4.0 * (double) (j->n * (j->h * j->w * j->c
+                                                              + j->oh * j->ow * j->o)),
+                             .bf16 = winograd && j->precision == TP_BFLOAT16 },
+                 "%dx%d %lld -> %lld, %lld x %lld x %lld%s", j->kh, j->kw, (long long) j->c,
+                 (long long) j->o, (long long) j->n, (long long) j->oh, (long long) j->ow,
+                 winograd ? ", Winograd" : "");
+}
 
 /* JOB by raw weights W (kh kw c o).  Directly, its parts follow one another: each adds
  * to what stands.  PREPARED, when it is not NULL, gives the transformed weights of an
@@ -241,6 +258,7 @@ tp_conv_forward (tp_tensor *const *x, int count, tp_tensor *w, const tp_tensor *
   float *bias = b ? pad_bias (b, j.kernels->block) : NULL;
   kept_weights *kept = keep ? kept_with (w, channel_scale, &j) : NULL;
   bool ready = kept && kept->prepared;
+  tp_span span = tp_span_start ();
   tp_tensor *scaled = channel_scale && !ready ? tp_map2 (TP_MUL, w, channel_scale) : NULL;
   tp_status status = TP_NO_MEMORY;
   if (y && (bias || !b) && (scaled || !channel_scale || ready))
@@ -250,6 +268,7 @@ tp_conv_forward (tp_tensor *const *x, int count, tp_tensor *w, const tp_tensor *
       j.sinks[0] = (tp_conv_sink) { tp_f32 (y), r ? tp_f32 (r) : NULL, j.o };
       status = convolve (&j, tp_f32 (scaled ? scaled : w), kept ? &kept->prepared : NULL);
     }
+  end_span (span, "convolution", &j, tp_conv_winograd_pays (&j));
   tp_scratch_free (bias);
   tp_tensor_free (scaled);
   if (status != TP_OK)
@@ -309,11 +328,13 @@ convolve_turned (tp_conv_job *j, const tp_tensor *g, const tp_tensor *w)
                     .sources = { { tp_f32 (g), j->o, false } }, .source_count = 1,
                     .sink_count = j->sink_count, .slope = 1 };
   memcpy (t.sinks, j->sinks, sizeof t.sinks);
+  tp_span span = tp_span_start ();
   float *turned = turn_weights (w);
   if (!turned)
     return TP_NO_MEMORY;
   tp_status status = convolve (&t, turned, NULL);
   tp_scratch_free (turned);
+  end_span (span, "convolution, data gradient", j, tp_conv_winograd_pays (&t));
   return status;
 }
 
@@ -456,8 +477,12 @@ tp_conv_accumulate (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *g,
     status = data_gradients (&j, x, count, w, g);
   if (status == TP_OK && tp_wants_grad (w))
     {
+      tp_span span = tp_span_start ();
       tp_tensor *dw = tp_tensor_like (w);
       status = dw ? weight_gradient (&j, tp_f32 (g), tp_f32 (dw)) : TP_NO_MEMORY;
+      j.precision = TP_FLOAT32;
+      end_span (span, "convolution, weight gradient", &j,
+                tp_conv_winograd_pays (&j) && j.o >= 16);
       if (status == TP_OK)
         return tp_accumulate_grad (w, dw);
       tp_tensor_free (dw);

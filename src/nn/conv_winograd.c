@@ -7,6 +7,7 @@
  * output gradients, summed over tiles. */
 #include <string.h>
 
+#include "core/profile.h"
 #include "core/threads.h"
 #include "nn/conv_loops.h"
 #include "nn/kernels/winograd_kernel.h"
@@ -159,18 +160,26 @@ convolve_batches (void *context, int64_t begin, int64_t end)
         {
           int64_t first = item * q->batch, count = tp_least (q->batch, q->tiles - first);
           int64_t whole = tp_pieces (count, step) * step;
+          tp_work products = { .flops = 2.0 * PLACES * (double) (whole * j->c * width),
+                               .bf16 = j->precision == TP_BFLOAT16 };
+          tp_span span = tp_span_start ();
           transform_inputs (q, v, strip, first, count);
+          tp_part_end (span, "input transform", (tp_work) { 0 });
           const char *u = q->u;
           const float *bias = j->bias;
           for (int i = 0; i < j->sink_count; i++)
             for (int64_t b = 0; b < tp_pieces (j->sinks[i].o, width); b++, u += q->u_block)
               {
+                span = tp_span_start ();
                 if (j->precision == TP_BFLOAT16)
                   q->kernels->product_bf16 (m, v, q->v_tile, q->c_padded, (const uint16_t *) u, j->c, whole);
                 else
                   q->kernels->product (m, v, q->v_tile, q->c_padded, (const float *) u, j->c, whole);
+                tp_part_end (span, "products", products);
+                span = tp_span_start ();
                 transform_outputs (q, m, &j->sinks[i], b, bias ? bias + b * width : NULL, first,
                                    count);
+                tp_part_end (span, "output transform", (tp_work) { 0 });
               }
         }
     }
@@ -231,8 +240,10 @@ tp_conv_winograd_transform (const tp_conv_job *j, const float *w)
   for (int i = 0; i < j->sink_count; i++)
     blocks += tp_pieces (j->sinks[i].o, j->kernels->block);
   t.u = tp_scratch_alloc ((size_t) (blocks * t.job.u_block));
+  tp_span span = tp_span_start ();
   if (t.u)
     tp_parallel_for (blocks * j->c, 64, transform_weights, &t);
+  tp_part_end (span, "weight transform", (tp_work) { 0 });
   return t.u;
 }
 
@@ -305,8 +316,13 @@ add_groups (void *context, int64_t begin, int64_t end)
           for (int64_t first = q->tiles * group / q->groups; first < last; first += q->batch)
             {
               int64_t count = tp_least (q->batch, last - first);
+              tp_span span = tp_span_start ();
               transform_inputs (q, v, strip, first, count);
+              tp_part_end (span, "input transform", (tp_work) { 0 });
+              span = tp_span_start ();
               spread_gradients (q, z, strip, first, count, first_o, channels);
+              tp_part_end (span, "gradient transform", (tp_work) { 0 });
+              span = tp_span_start ();
               for (int64_t s = 0; s < PLACES; s++)
                 for (int64_t b = first_b; b < last_b; b++)
                   for (int64_t c = 0; c < j->c; c += k->pixels)
@@ -314,6 +330,8 @@ add_groups (void *context, int64_t begin, int64_t end)
                                     v + s * q->c_padded + c, q->v_tile,
                                     z + s * q->o_padded + (b - first_b) * k->block, q->z_tile,
                                     count, (int) tp_least (k->pixels, j->c - c));
+              tp_part_end (span, "products",
+                           (tp_work) { .flops = 2.0 * PLACES * (double) (count * j->c * channels) });
             }
         }
     }
@@ -362,7 +380,9 @@ tp_conv_winograd_weights (const tp_conv_job *job, const float *g, float *dw)
   if (!q.acc)
     return TP_NO_MEMORY;
   tp_parallel_for (q.groups * q.splits, 1, add_groups, &q);
+  tp_span span = tp_span_start ();
   tp_parallel_for (q.blocks * j.c, 16, collect_taps, &q);
+  tp_part_end (span, "sum of groups", (tp_work) { 0 });
   tp_scratch_free (q.acc);
   return q.status;
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/cpu.h"
+#include "core/profile.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -130,7 +131,11 @@ pool (tp_tensor *x, int size, bool maximum)
   if (!y)
     return NULL;
   job j = { tp_f32 (x), NULL, NULL, tp_f32 (y), x->shape[1], x->shape[2], x->shape[3], size };
+  tp_span span = tp_span_start ();
   tp_parallel_for (y->shape[0] * y->shape[1], 1, maximum ? max_rows : average_rows, &j);
+  tp_span_end (span, "pooling", (tp_work) { .bytes = 4.0 * (double) tp_tensor_count (x) },
+               "%lld x %lld x %lld x %lld", (long long) x->shape[0], (long long) x->shape[1],
+               (long long) x->shape[2], (long long) x->shape[3]);
   tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { size, maximum } };
   if (tp_tape_record (&r, backward) != TP_OK)
     {

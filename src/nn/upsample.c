@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/cpu.h"
+#include "core/profile.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -58,7 +59,9 @@ tp_upsample_adjoint (const tp_tensor *y, int factor)
   if (x)
     {
       job j = { tp_f32 (y), tp_f32 (x), x->shape[2], x->shape[3], factor };
+      tp_span span = tp_span_start ();
       tp_parallel_for (x->shape[0] * x->shape[1], 1, sum_rows, &j);
+      tp_span_end (span, "sum of squares of pixels", (tp_work) { .bytes = 20.0 * (double) tp_tensor_count (x) }, " ");
     }
   return x;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/cpu.h"
+#include "core/profile.h"
 #include "core/threads.h"
 #include "tensor/tensor.h"
 
@@ -103,7 +104,9 @@ run (job *j)
   if (count == 0)
     return;
   merge_axes (j);
+  tp_span span = tp_span_start ();
   tp_parallel_for (count, GRAIN, run_piece, j);
+  tp_span_end (span, "elementwise", (tp_work) { .bytes = 12.0 * (double) count }, " ");
 }
 
 static job
@@ -406,7 +409,9 @@ tp_axpby (double a, const tp_tensor *x, double b, tp_tensor *y)
   if (status != TP_OK)
     return status;
   axpby_job j = { (float) a, (float) b, floats_of (x), floats_of (y), NULL };
+  tp_span span = tp_span_start ();
   tp_parallel_for (tp_tensor_count (y) * (y->dtype == TP_C64 ? 2 : 1), GRAIN, axpby_piece, &j);
+  tp_span_end (span, "a x + b y", (tp_work) { .bytes = 12.0 * (double) tp_tensor_count (y) }, " ");
   return TP_OK;
 }
 
@@ -439,7 +444,9 @@ tp_affine (const tp_tensor *x, double a, double b)
   if (out)
     {
       axpby_job j = { (float) a, (float) b, tp_f32 (whole), NULL, tp_f32 (out) };
+      tp_span span = tp_span_start ();
       tp_parallel_for (tp_tensor_count (out), GRAIN, affine_piece, &j);
+      tp_span_end (span, "elementwise", (tp_work) { .bytes = 8.0 * (double) tp_tensor_count (out) }, " ");
     }
   tp_tensor_free (whole);
   return out;
