@@ -136,7 +136,7 @@
 ;;; Bad shapes and values.
 
 (define x (tensor-zeros '(1 8 8 3)))
-(test-error-matching "conv channels" "convolution: images: expected f32 (* * * 2), got f32 (1 8 8 3)"
+(test-error-matching "conv channels" "convolution: images: expected 2 channels, as the weights have, got 3"
   (convolution x (tensor-zeros '(3 3 2 4)) #f #f 1 1))
 (test-error-matching "conv even window" "weights: expected an odd window"
   (convolution x (tensor-zeros '(2 2 3 4)) #f #f 1 0))
@@ -148,8 +148,16 @@
   (convolution x (tensor-zeros '(3 3 3 4)) (tensor-zeros '(3)) #f 1 1))
 (test-error-matching "conv residual" "residual: expected f32 (1 8 8 4)"
   (convolution x (tensor-zeros '(3 3 3 4)) #f x 1 1))
-(test-error-matching "conv complex" "images: expected f32 (* * * 3), got c64"
+(test-error-matching "conv complex" "images: expected f32 (* * * *), got c64"
   (convolution (tensor-zeros '(1 8 8 3) 'c64) (tensor-zeros '(3 3 3 4)) #f #f 1 1))
+(test-error-matching "conv parts" "images: expected parts of (1 8 8 ...), got (1 8 8 3), to be enlarged"
+  (convolution (list x (upsampled x)) (tensor-zeros '(3 3 6 4)) #f #f 1 1))
+(test-error-matching "conv precision" "convolution: precision: expected float32 or bf16"
+  (convolution x (tensor-zeros '(3 3 3 4)) #f #f 1 1 1 'half))
+(test-error-matching "network precision" "score-network: precision: expected float32 or bf16, got half"
+  (score-network '(moons-mlp) #:precision 'half))
+(test-error-matching "released" "this tensor was released"
+  (let ((t (tensor-zeros '(3)))) (release! t) (tensor-sum t)))
 (test-error-matching "conv no tensor" "convolution: weights: expected a tensor, got 7"
   (convolution x 7 #f #f 1 1))
 (test-error-matching "pool" "average-pool: images: expected rows and columns divisible by 3"
@@ -199,6 +207,25 @@
   (test-equal "code-unet keeps the image's size" '(1 16 24)
     (tensor-shape ((score-network '(code-unet)) x 2.0))))
 
+;;; In bf16 a network gives the same within 2e-2; a released tensor lives on for its tape.
+
+(let* ((description '(paper-unet #:channels (16 32) #:blocks 1))
+       (exact (score-network description))
+       (rough (score-network description #:precision 'bf16))
+       (x (random-normal '(1 32 32) 3 0 'c64))
+       (size (lambda (t) (sqrt (tensor->number (tensor-sum-squares (real-view t))))))
+       (difference (/ (size (tensor- (rough x 1) (exact x 1))) (size (exact x 1)))))
+  (test-assert "bf16 is near" (< difference 2e-2))
+  (test-assert "bf16 is another precision" (> difference 1e-5)))
+
+(let ((w (require-gradient! (list->tensor '(1 2 3)))) (tape (make-tape)))
+  (tape-backward! tape (with-tape tape
+                         (lambda ()
+                           (let* ((square (tensor* w w)) (sum (tensor-sum square)))
+                             (release! square)
+                             sum))))
+  (test-close "released, but on the tape" (tensor-gradient w) (list->tensor '(2 4 6))))
+
 ;;; Files: a network read back gives the same bits.
 
 (call-with-temporary-directory
@@ -208,6 +235,7 @@
           (x (random-normal '(1 8 8) 3 0 'c64)))
      (save-network path net)
      (test-assert "network read back" (tensor-identical? (net x 2) ((load-network path) x 2)))
+     (test-equal 'bf16 (network-precision (load-network path #:precision 'bf16)))
      (save-safetensors path '() #:metadata '(("a" . "b")))
      (test-error-matching "no network" "not a score network of Tempera" (load-network path))
      (save-network path net #:metadata '())

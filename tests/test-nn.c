@@ -7,7 +7,7 @@
 #include "autograd/operations.h"
 #include "core/threads.h"
 #include "nn/adam.h"
-#include "nn/conv.h"
+#include "nn/conv_batch_norm.h"
 #include "nn/layers.h"
 #include "nn/spectral.h"
 
@@ -89,6 +89,28 @@ check_gradients (const char *name, layer f, tp_tensor **inputs, int count)
 
 static tp_tensor *conv_3 (tp_tensor *const *t) { return tp_conv (t, 1, t[1], t[2], t[3], (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }); }
 static tp_tensor *conv_stride (tp_tensor *const *t) { return tp_conv (t, 1, t[1], t[2], NULL, (tp_conv_options) { .stride = 2, .padding = 1, .slope = 1 }); }
+static const tp_conv_options same = { .stride = 1, .padding = 1, .slope = 1 };
+/* Parts, the second of half the size; the image of a sum of two, so that one gradient is
+ * added to another; few outputs. */
+static tp_tensor *
+conv_parts (tp_tensor *const *t)
+{
+  tp_conv_options options = { .stride = 1, .padding = 1, .slope = 1, .enlarged = 2 };
+  return tp_conv (t, 2, t[2], t[3], NULL, options);
+}
+static tp_tensor *
+conv_twice (tp_tensor *const *t)
+{
+  tp_tensor *a = tp_conv (t, 1, t[1], NULL, NULL, same);
+  tp_tensor *b = tp_conv (t, 1, t[2], NULL, a, same);
+  tp_tensor_free (a);
+  return b;
+}
+static tp_tensor *
+conv_narrow (tp_tensor *const *t)
+{
+  return tp_conv (t, 1, t[1], t[2], t[3], same);
+}
 static tp_tensor *average (tp_tensor *const *t) { return tp_average_pool (t[0], 2); }
 static tp_tensor *maximum (tp_tensor *const *t) { return tp_max_pool (t[0], 2); }
 static tp_tensor *enlarge (tp_tensor *const *t) { return tp_upsample (t[0], 2); }
@@ -113,6 +135,20 @@ norm (tp_tensor *const *t)
 {
   return tp_batch_norm (t[0], (tp_norm) { t[1], t[2], running_mean, running_variance }, NULL,
                         (tp_batch_norm_options) { true, 0.9f, 1e-5f, 1 });
+}
+
+static tp_tensor *
+norm_residual (tp_tensor *const *t)
+{
+  return tp_batch_norm (t[0], (tp_norm) { t[1], t[2], running_mean, running_variance }, t[3],
+                        (tp_batch_norm_options) { true, 0.9f, 1e-5f, 0.3f });
+}
+
+static tp_tensor *
+conv_norm_unit (tp_tensor *const *t)
+{
+  return tp_conv_batch_norm (t, 1, t[1], (tp_norm) { t[2], t[3], running_mean, running_variance },
+                             t[4], same, (tp_batch_norm_options) { true, 0.9f, 1e-5f, 1 });
 }
 
 static tp_tensor *
@@ -163,6 +199,14 @@ test_layer_gradients (void)
   /* Enough channels for Winograd's way; tiles that hang over both edges. */
   GRADIENTS (conv_3, normal (1, 4, SHAPE (2, 7, 9, 20)), normal (2, 4, SHAPE (3, 3, 20, 35)),
              normal (3, 1, SHAPE (35)), normal (4, 4, SHAPE (2, 7, 9, 35)));
+  GRADIENTS (conv_parts, normal (1, 4, SHAPE (2, 8, 10, 16)), normal (5, 4, SHAPE (2, 4, 5, 19)),
+             normal (2, 4, SHAPE (3, 3, 35, 21)), normal (3, 1, SHAPE (21)));
+  GRADIENTS (conv_parts, normal (1, 4, SHAPE (2, 8, 10, 2)), normal (5, 4, SHAPE (2, 4, 5, 3)),
+             normal (2, 4, SHAPE (3, 3, 5, 4)), normal (3, 1, SHAPE (4)));
+  GRADIENTS (conv_twice, normal (1, 4, SHAPE (1, 9, 6, 17)), normal (2, 4, SHAPE (3, 3, 17, 18)),
+             normal (3, 4, SHAPE (3, 3, 17, 18)));
+  GRADIENTS (conv_narrow, normal (1, 4, SHAPE (2, 5, 9, 32)), normal (2, 4, SHAPE (3, 3, 32, 2)),
+             normal (3, 1, SHAPE (2)), normal (4, 4, SHAPE (2, 5, 9, 2)));
   GRADIENTS (conv_stride, normal (1, 4, SHAPE (1, 8, 9, 4)), normal (2, 4, SHAPE (5, 3, 4, 2)),
              normal (3, 1, SHAPE (2)));
   GRADIENTS (average, normal (1, 4, SHAPE (2, 4, 6, 3)));
@@ -197,6 +241,16 @@ test_layer_gradients (void)
   running_variance = tp_tensor_zeros (TP_F32, 1, SHAPE (3));
   GRADIENTS (norm, normal (1, 4, SHAPE (2, 3, 4, 3)), normal (2, 1, SHAPE (3)),
              normal (3, 1, SHAPE (3)));
+  tp_tensor *far = apart (4, SHAPE (2, 3, 4, 3)); /* the sum's sign is its own */
+  tp_axpby (0, far, 20, far);
+  GRADIENTS (norm_residual, apart (4, SHAPE (2, 3, 4, 3)), normal (2, 1, SHAPE (3)),
+             normal (3, 1, SHAPE (3)), far);
+  tp_tensor_free (running_mean);
+  tp_tensor_free (running_variance);
+  running_mean = tp_tensor_zeros (TP_F32, 1, SHAPE (34));
+  running_variance = tp_tensor_zeros (TP_F32, 1, SHAPE (34));
+  GRADIENTS (conv_norm_unit, normal (1, 4, SHAPE (2, 5, 6, 16)), normal (2, 4, SHAPE (3, 3, 16, 34)),
+             normal (3, 1, SHAPE (34)), normal (4, 1, SHAPE (34)), normal (5, 4, SHAPE (2, 5, 6, 34)));
   tp_tensor_free (running_mean);
   tp_tensor_free (running_variance);
 
@@ -255,34 +309,152 @@ test_adjoint (void)
         }
 }
 
-/* Winograd's way, with its epilogue, against the sum in double: its transforms
- * lose about four bits of float32's twenty-four. */
-static void
-test_winograd_value (void)
+/* The largest error of convolution with its epilogue against the sum in double, over the
+ * largest value. */
+static double
+error_of (int h, int w, int c, int o, tp_conv_options options)
 {
-  enum { H = 10, W = 7, C = 20, O = 37 };
-  tp_tensor *x = normal (1, 4, SHAPE (1, H, W, C)), *w = normal (2, 4, SHAPE (3, 3, C, O));
-  tp_tensor *b = normal (3, 1, SHAPE (O)), *r = normal (4, 4, SHAPE (1, H, W, O));
-  tp_tensor *y = tp_conv (&x, 1, w, b, r, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 0.25f });
+  tp_tensor *x = normal (1, 4, SHAPE (1, h, w, c)), *f = normal (2, 4, SHAPE (3, 3, c, o));
+  tp_tensor *b = normal (3, 1, SHAPE (o)), *r = normal (4, 4, SHAPE (1, h, w, o));
+  tp_tensor *y = tp_conv (&x, 1, f, b, r, options);
   double worst = 0, largest = 0;
-  for (int i = 0; i < H; i++)
-    for (int j = 0; j < W; j++)
-      for (int o = 0; o < O; o++)
+  for (int i = 0; i < h; i++)
+    for (int j = 0; j < w; j++)
+      for (int q = 0; q < o; q++)
         {
-          double sum = tp_f32 (b)[o] + tp_f32 (r)[(i * W + j) * O + o];
+          double sum = tp_f32 (b)[q] + tp_f32 (r)[(i * w + j) * o + q];
           for (int k = 0; k < 3; k++)
             for (int l = 0; l < 3; l++)
-              for (int c = 0; c < C; c++)
-                if (i + k >= 1 && i + k <= H && j + l >= 1 && j + l <= W)
-                  sum += (double) tp_f32 (x)[((i + k - 1) * W + j + l - 1) * C + c]
-                         * tp_f32 (w)[((k * 3 + l) * C + c) * O + o];
-          sum = sum > 0 ? sum : 0.25 * sum;
-          worst = fmax (worst, fabs (sum - tp_f32 (y)[(i * W + j) * O + o]));
+              for (int d = 0; d < c; d++)
+                if (i + k >= 1 && i + k <= h && j + l >= 1 && j + l <= w)
+                  sum += (double) tp_f32 (x)[((i + k - 1) * w + j + l - 1) * c + d]
+                         * tp_f32 (f)[((k * 3 + l) * c + d) * o + q];
+          sum = sum > 0 ? sum : options.slope * sum;
+          worst = fmax (worst, fabs (sum - tp_f32 (y)[(i * w + j) * o + q]));
           largest = fmax (largest, fabs (sum));
         }
-  CHECK_CLOSE (worst / largest, 0, 2e-5);
-  tp_tensor *t[] = { x, w, b, r, y };
+  tp_tensor *t[] = { x, f, b, r, y };
   for (int i = 0; i < 5; i++)
+    tp_tensor_free (t[i]);
+  return worst / largest;
+}
+
+/* Winograd's transforms lose a few bits of float32's twenty-four, and of bfloat16's eight;
+ * narrow and direct sums lose none.  In bfloat16 the error must also be there. */
+static void
+test_values (void)
+{
+  tp_conv_options options = { .stride = 1, .padding = 1, .slope = 0.25f };
+  const int shapes[][4] = { { 10, 7, 20, 37 }, { 4, 4, 16, 5 }, { 13, 22, 65, 32 }, { 17, 5, 48, 64 } };
+  for (int i = 0; i < 4; i++)
+    {
+      const int *n = shapes[i];
+      options.precision = TP_FLOAT32;
+      CHECK_CLOSE (error_of (n[0], n[1], n[2], n[3], options), 0, 1e-5);
+      options.precision = TP_BFLOAT16;
+      double rough = error_of (n[0], n[1], n[2], n[3], options);
+      CHECK_CLOSE (rough, 0, 2e-2);
+      CHECK (rough > 1e-4);
+    }
+  options.precision = TP_FLOAT32;
+  CHECK_CLOSE (error_of (9, 13, 32, 2, options), 0, 1e-6);
+  CHECK_CLOSE (error_of (9, 13, 16, 1, options), 0, 1e-6);
+  CHECK_CLOSE (error_of (9, 13, 3, 40, options), 0, 1e-6);
+}
+
+static double
+largest_difference (const tp_tensor *a, const tp_tensor *b)
+{
+  double worst = 0;
+  for (int64_t i = 0; i < tp_tensor_count (a); i++)
+    worst = fmax (worst, fabs ((double) tp_f32 (a)[i] - tp_f32 (b)[i]));
+  return worst;
+}
+
+/* Parts, some enlarged, give what their concatenation gives. */
+static void
+test_parts (void)
+{
+  const int channels[][3] = { { 16, 17, 32 }, { 3, 5, 2 }, { 16, 1, 20 } };
+  for (int k = 1; k <= 3; k += 2)
+    for (int i = 0; i < 3; i++)
+      {
+        const int *c = channels[i];
+        tp_tensor *x[] = { normal (1, 4, SHAPE (2, 12, 10, c[0])), normal (2, 4, SHAPE (2, 6, 5, c[1])) };
+        tp_tensor *w = normal (3, 4, SHAPE (k, k, c[0] + c[1], c[2])), *b = normal (4, 1, SHAPE (c[2]));
+        tp_conv_options options = { .stride = 1, .padding = k / 2, .slope = 0, .enlarged = 2 };
+        tp_tensor *y = tp_conv (x, 2, w, b, NULL, options);
+        tp_tensor *large = tp_upsample (x[1], 2);
+        const tp_tensor *parts[] = { x[0], large };
+        tp_tensor *whole = tp_concatenate (parts, 2, 3);
+        options.enlarged = 0;
+        tp_tensor *expected = tp_conv (&whole, 1, w, b, NULL, options);
+        CHECK_CLOSE (largest_difference (y, expected), 0, 1e-4);
+        tp_tensor *t[] = { x[0], x[1], w, b, y, large, whole, expected };
+        for (int q = 0; q < 8; q++)
+          tp_tensor_free (t[q]);
+      }
+}
+
+/* Batch norm folded into the weights is batch norm after the convolution; and what is kept
+ * of weights is made anew when they, or the norm, change. */
+static void
+test_folding (void)
+{
+  tp_tensor *x = normal (1, 4, SHAPE (1, 8, 9, 18)), *w = normal (2, 4, SHAPE (3, 3, 18, 33));
+  tp_norm norm = { positive (3, 1, SHAPE (33)), normal (4, 1, SHAPE (33)),
+                   normal (5, 1, SHAPE (33)), positive (6, 1, SHAPE (33)) };
+  tp_tensor *r = normal (7, 4, SHAPE (1, 8, 9, 33));
+  tp_batch_norm_options options = { false, 0.9f, 1e-5f, 0.1f };
+  for (int change = 0; change < 4; change++)
+    {
+      if (change == 1)
+        tp_f32 (w)[100] += 3;
+      if (change == 2)
+        tp_f32 (norm.gamma)[7] *= 2;
+      if (change == 3)
+        tp_f32 (norm.running_mean)[7] += 5;
+      tp_tensor *y = tp_conv_batch_norm (&x, 1, w, norm, r, same, options);
+      tp_tape *tape = tp_tape_create (); /* on a tape nothing is folded */
+      tp_tape_enter (tape);
+      tp_tensor *expected = tp_conv_batch_norm (&x, 1, w, norm, r, same, options);
+      tp_tape_enter (NULL);
+      CHECK (tp_tape_length (tape) == 2);
+      CHECK_CLOSE (largest_difference (y, expected), 0, 3e-4);
+      tp_tape_free (tape);
+      tp_tensor_free (y);
+      tp_tensor_free (expected);
+    }
+  tp_tensor *t[] = { x, w, r, norm.gamma, norm.beta, norm.running_mean, norm.running_variance };
+  for (int i = 0; i < 7; i++)
+    tp_tensor_free (t[i]);
+}
+
+/* Statistics of numbers far from zero, over several pieces, and their lanes' remainder. */
+static void
+test_batch_statistics (void)
+{
+  enum { N = 1000, C = 35 };
+  tp_tensor *x = normal (1, 2, SHAPE (N, C)), *one = tp_tensor_create (TP_F32, 1, SHAPE (C));
+  tp_tensor *zero = tp_tensor_zeros (TP_F32, 1, SHAPE (C));
+  tp_tensor *mean = tp_tensor_zeros (TP_F32, 1, SHAPE (C)), *variance = tp_tensor_zeros (TP_F32, 1, SHAPE (C));
+  tp_fill (one, 1);
+  for (int i = 0; i < N * C; i++)
+    tp_f32 (x)[i] += 1000;
+  tp_tensor *y = tp_batch_norm (x, (tp_norm) { one, zero, mean, variance }, NULL,
+                                (tp_batch_norm_options) { true, 0, 1e-5f, 1 });
+  for (int c = 0; c < C; c++)
+    {
+      double m = 0, v = 0;
+      for (int n = 0; n < N; n++)
+        m += (double) tp_f32 (x)[n * C + c] / N;
+      for (int n = 0; n < N; n++)
+        v += pow (tp_f32 (x)[n * C + c] - m, 2) / (N - 1);
+      CHECK_CLOSE (tp_f32 (mean)[c], m, 1e-4);
+      CHECK_CLOSE (tp_f32 (variance)[c], v, 1e-5 * v);
+    }
+  tp_tensor *t[] = { x, one, zero, mean, variance, y };
+  for (int i = 0; i < 6; i++)
     tp_tensor_free (t[i]);
 }
 
@@ -292,35 +464,43 @@ same_bits (const tp_tensor *a, const tp_tensor *b)
   return !memcmp (tp_f32 (a), tp_f32 (b), (size_t) tp_tensor_count (a) * sizeof (float));
 }
 
+/* Winograd's way in both precisions, and, with few channels, directly. */
 static void
 test_threads_change_no_bit (void)
 {
-  tp_tensor *kept[3][4];
   int before = tp_threads ();
-  for (int threads = 1; threads <= 3; threads++)
+  for (int way = 0; way < 4; way++)
     {
-      tp_set_threads (threads);
-      tp_tensor *x = normal (1, 4, SHAPE (2, 33, 40, 17)), *w = normal (2, 4, SHAPE (3, 3, 17, 37));
-      tp_tensor *b = normal (3, 1, SHAPE (37));
-      tp_tape *tape = tp_tape_create ();
-      tp_tape_enter (tape);
-      tp_tensor *y = tp_conv (&x, 1, w, b, NULL, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 0 });
-      tp_tape_enter (NULL);
-      CHECK (tp_tape_backward (tape, y, y) == TP_OK);
-      tp_tape_free (tape);
-      tp_tensor *t[] = { y, x->grad, w->grad, b->grad };
+      tp_tensor *kept[3][4];
+      int64_t c = way < 2 ? 17 : 5, o = way == 3 ? 2 : 37;
+      tp_conv_options options = same;
+      options.slope = 0;
+      options.precision = way == 1 ? TP_BFLOAT16 : TP_FLOAT32;
+      for (int threads = 1; threads <= 3; threads++)
+        {
+          tp_set_threads (threads);
+          tp_tensor *x = normal (1, 4, SHAPE (2, 33, 40, c)), *w = normal (2, 4, SHAPE (3, 3, c, o));
+          tp_tensor *b = normal (3, 1, SHAPE (o));
+          tp_tape *tape = tp_tape_create ();
+          tp_tape_enter (tape);
+          tp_tensor *y = tp_conv (&x, 1, w, b, NULL, options);
+          tp_tape_enter (NULL);
+          CHECK (tp_tape_backward (tape, y, y) == TP_OK);
+          tp_tape_free (tape);
+          tp_tensor *t[] = { y, x->grad, w->grad, b->grad };
+          for (int i = 0; i < 4; i++)
+            kept[threads - 1][i] = tp_copy (t[i]);
+          tp_tensor_free (x);
+          tp_tensor_free (w);
+          tp_tensor_free (b);
+          tp_tensor_free (y);
+        }
       for (int i = 0; i < 4; i++)
-        kept[threads - 1][i] = tp_copy (t[i]);
-      tp_tensor_free (x);
-      tp_tensor_free (w);
-      tp_tensor_free (b);
-      tp_tensor_free (y);
+        CHECK (same_bits (kept[0][i], kept[1][i]) && same_bits (kept[0][i], kept[2][i]));
+      for (int k = 0; k < 3; k++)
+        for (int i = 0; i < 4; i++)
+          tp_tensor_free (kept[k][i]);
     }
-  for (int i = 0; i < 4; i++)
-    CHECK (same_bits (kept[0][i], kept[1][i]) && same_bits (kept[0][i], kept[2][i]));
-  for (int k = 0; k < 3; k++)
-    for (int i = 0; i < 4; i++)
-      tp_tensor_free (kept[k][i]);
   tp_set_threads (before);
 }
 
@@ -374,6 +554,11 @@ test_bad_input (void)
          && strstr (tp_last_message (), "images: expected 3 channels, as the weights have, got 2"));
   CHECK (tp_conv (&x, 1, x, NULL, NULL, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }) == NULL);
   CHECK (tp_conv_adjoint (x, w, SHAPE (1, 9, 9, 3), (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }) == NULL);
+  tp_tensor *parts[] = { x, w, x, x, x };
+  CHECK (tp_conv (parts, 5, w, NULL, NULL, same) == NULL
+         && strstr (tp_last_message (), "expected 1 to 4 parts, got 5"));
+  CHECK (tp_conv (parts, 2, w, NULL, NULL, same) == NULL
+         && strstr (tp_last_message (), "expected parts of (1 4 4 ...), got (3 3 3 2)"));
   CHECK (tp_average_pool (x, 3) == NULL && tp_upsample (x, 0) == NULL);
   CHECK (tp_adam_step (x, w, x, x, 1, (tp_adam_options) { 0 }) == TP_BAD_SHAPE);
   tp_tape *tape = tp_tape_create ();
@@ -386,5 +571,6 @@ test_bad_input (void)
   tp_tensor_free (w);
 }
 
-CHECK_MAIN (test_layer_gradients, test_dsm_value, test_adjoint, test_winograd_value,
+CHECK_MAIN (test_layer_gradients, test_dsm_value, test_adjoint, test_values,
+            test_parts, test_folding, test_batch_statistics,
             test_threads_change_no_bit, test_spectral_norms, test_bad_input)
