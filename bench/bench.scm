@@ -15,11 +15,14 @@
     (thunk)
     (exact->inexact (/ (- (get-internal-real-time) start) internal-time-units-per-second))))
 
-(define (forward-run net n size)
+;;; --- Our side of the work -------------------------------------------------------
+
+(define* (forward-run net n size #:optional (precision 'float32))
   (let ((x (random-normal (list n size size 2) 1))
         (noise (tensor-assign! (tensor-zeros (list n)) 1)))
     (lambda ()
-      (with-scope (lambda () ((network-body net) x noise) #t)))))
+      (parameterize ((convolution-precision precision))
+        (with-scope (lambda () ((network-body net) x noise) #t))))))
 
 (define (train-run net n size)
   ;; A whole step: forward, backward, Adam.
@@ -28,26 +31,50 @@
                                #:averaging #f #:clip #f #:steps 1000000)))
     (lambda () (train! trainer #:steps 1 #:every 1000000000))))
 
+(define (run-of kind net n size . precision)
+  (apply (if (eq? kind 'forward) forward-run train-run) net n size precision))
+
+(define (nominal-flops run)
+  "The arithmetic of RUN by the shapes of its operations, however they are computed."
+  (profile-flops (profile run)))
+
 (define rows
-  `(("forward-fp32-1x320" forward 1 320)
-    ("forward-fp32-8x128" forward 8 128)
-    ("forward-fp32-4x64" forward 4 64)
+  '(("forward-fp32-1x320" forward 1 320 float32)
+    ("forward-fp32-8x128" forward 8 128 float32)
+    ("forward-fp32-4x64" forward 4 64 float32)
+    ("forward-bf16-1x320" forward 1 320 bf16)
     ("train-1x320" train 1 320)
     ("train-8x128" train 8 128)
     ("train-8x64" train 8 64)))
 
-(define (report name ours theirs settings)
+;;; --- Reporting ------------------------------------------------------------------
+
+(define heading-format "~22a ~14@a ~12@a ~8@a ~10@a ~8@a~%")
+
+(define (in-unit number unit)
+  (if number
+      (format #f "~,1f ~a" (* number (if (string=? unit "ms") 1e3 1e-6)) unit)
+      "-"))
+
+(define* (report name ours theirs unit settings #:key (flops #f) (peak #f))
   "Print a row; return its entry for the file."
-  (format #t "~22a ~8,1f ms ~10@a ~8@a~%" name (* 1000 ours)
-          (if theirs (format #f "~,1f ms" (* 1000 theirs)) "-")
-          (if theirs (format #f "~,2f" (/ theirs ours)) "-"))
+  (format #t heading-format name (in-unit ours unit) (in-unit theirs unit)
+          (if theirs (format #f "~,2f" (/ theirs ours)) "-")
+          (if flops (format #f "~,0f" (/ flops ours 1e9)) "")
+          (if flops (format #f "~,0f %" (/ flops ours peak 1e7)) ""))
   `(,name . (("tempera" . ,ours)
              ,@(if theirs `(("peer" . ,theirs) ("ratio" . ,(/ theirs ours))) '())
              ("settings" . (,@settings
                             ("threads" . ,(threads))
                             ("instruction-set" . ,(symbol->string (instruction-set))))))))
 
-;;; The peer, a process that answers a line with a line.
+(define (spread numbers)
+  ;; Least, quartiles and most, so that a reader sees the noise.
+  (let* ((sorted (sort numbers <)) (n (1- (length sorted))))
+    (list->vector (map (lambda (q) (list-ref sorted (inexact->exact (round (* q n)))))
+                       '(0 1/4 1/2 3/4 1)))))
+
+;;; --- The peer, a process that answers a line with a line ---------------------------
 
 (define (peer-file name)
   (string-append (or (getenv "TEMPERA_DATA") ".") "/" name))
@@ -67,32 +94,107 @@
   (let ((answer (read-line peer)))
     (if (eof-object? answer) (error "the peer died") answer)))
 
+(define (memory-of command . arguments)
+  "The numbers that COMMAND prints, a fresh process."
+  (let* ((port (apply open-pipe* OPEN_READ command arguments))
+         (numbers (list (read port) (read port))))
+    (unless (and (zero? (status:exit-val (close-pipe port))) (every number? numbers))
+      (error "a process did not print its memory:" command arguments))
+    numbers))
+
+(define (largest t)
+  (tensor->number (tensor-max (tensor-abs t))))
+
 (define (compare-outputs net peer folder)
-  "The largest difference between the two networks' outputs, relative to the largest
-output."
-  (let ((x (random-normal '(1 64 64 2) 3))
-        (noise (list->tensor '(0.7)))
-        (file (lambda (name) (string-append folder "/" name))))
-    (save-npy (file "x.npy") x)
-    (save-npy (file "noise.npy") noise)
-    (ask peer "output" (file "x.npy") (file "noise.npy") (file "y.npy"))
-    (let ((y (load-npy (file "y.npy"))))
-      (/ (tensor->number (tensor-max (tensor-abs (tensor- y ((network-body net) x noise)))))
-         (tensor->number (tensor-max (tensor-abs y)))))))
+  "Print the largest difference between outputs, relative to the largest: of the peer
+to ours, and of ours in bf16 to ours in float32."
+  (let* ((x (random-normal '(1 64 64 2) 3))
+         (noise (list->tensor '(0.7)))
+         (file (lambda (name) (string-append folder "/" name)))
+         (output (lambda (precision)
+                   (parameterize ((convolution-precision precision))
+                     ((network-body net) x noise))))
+         (ours (output 'float32)))
+    (define (print what other)
+      (format #t "~a differs by ~,1e of the largest output~%" what
+              (/ (largest (tensor- other ours)) (largest ours))))
+    (print "bf16" (output 'bf16))
+    (when peer
+      (save-npy (file "x.npy") x)
+      (save-npy (file "noise.npy") noise)
+      (ask peer "output" (file "x.npy") (file "noise.npy") (file "y.npy"))
+      (print "PyTorch" (load-npy (file "y.npy"))))))
+
+;;; --- The rows ---------------------------------------------------------------------
+
+(define (timed-row net peer runs name kind n size . precision)
+  (let* ((run (apply run-of kind net n size precision))
+         (words (append (list kind n size) precision))
+         (form (and peer (apply ask peer "form" words)))
+         (bf16? (equal? precision '(bf16))))
+    (run)
+    (let loop ((i 0) (ours '()) (theirs '()))
+      (if (< i runs)
+          (let* ((a (seconds run))      ; one of ours, one of theirs
+                 (b (and peer (string->number (apply ask peer words)))))
+            (loop (1+ i) (cons a ours) (cons b theirs)))
+          (report name (median ours) (and peer (median theirs)) "ms"
+                  `(("network" . "paper-unet") ("images" . ,n) ("size" . ,size) ("runs" . ,runs)
+                    ("tempera-spread" . ,(spread ours))
+                    ,@(if peer `(("peer-form" . ,form) ("peer-spread" . ,(spread theirs))) '()))
+                  #:flops (nominal-flops run)
+                  #:peak (peak-flops (if bf16? 'bf16 'float32)))))))
+
+(define (memory-row peer weights)
+  ;; A fresh process of each makes three training steps.
+  (let ((ours (memory-of "guile" (peer-file "bench/memory.scm")))
+        (theirs (and peer
+                     (memory-of "env" "-u" "GOMP_SPINCOUNT" python (peer-file "bench/peer.py")
+                                weights (number->string (threads)) (peer-file "tests")
+                                "memory" "1" "320"))))
+    (report "memory-train-1x320" (first ours) (and theirs (first theirs)) "MB"
+            `(("network" . "paper-unet") ("steps" . 3) ("tempera-loaded" . ,(second ours))
+              ,@(if theirs `(("peer-loaded" . ,(second theirs))) '())))))
 
 (define (start-row peer runs)
   ;; From nothing to everything loaded, against `import torch'.
   (let loop ((i 0) (ours '()) (theirs '()))
     (if (= i runs)
-        (report "start" (median ours) (and peer (median theirs)) '())
+        (report "start" (median ours) (and peer (median theirs)) "ms" `(("runs" . ,runs)))
         (loop (1+ i)
               (cons (seconds (lambda () (system* "guile" "-c" "(use-modules (tempera))"))) ours)
               (if peer
                   (cons (seconds (lambda () (system* python "-c" "import torch"))) theirs)
                   '())))))
 
+;;; --- Growth -----------------------------------------------------------------------
+
+(define (growth-point what channels n size)
+  (let* ((net (score-network `(paper-unet #:channels ,channels) #:parametrisation 'paper))
+         (run (forward-run net n size)))
+    (memory-trim!)
+    (run)
+    (memory-reset-peak!)
+    (let* ((time (median (map (lambda (i) (seconds run)) (iota 5))))
+           (bytes (assq-ref (memory-usage) 'peak))
+           (pixels (* n size size)))
+      (format #t "~10a ~12a ~3@a x ~3a ~10@a ~10@a ~12@a~%" what channels n size
+              (in-unit time "ms") (in-unit bytes "MB")
+              (format #f "~,2f us/pixel" (/ (* 1e6 time) pixels)))
+      `(("by" . ,what) ("channels" . ,(list->vector channels)) ("images" . ,n) ("size" . ,size)
+        ("seconds" . ,time) ("bytes" . ,bytes)))))
+
+(define (growth-table)
+  (format #t "~%How the forward grows (ours alone)~%")
+  (list->vector
+   (append (map (lambda (size) (growth-point "pixels" '(32 64 128) 1 size)) '(64 128 192 256 320))
+           (map (lambda (n) (growth-point "chains" '(32 64 128) n 128)) '(1 2 4 8))
+           (map (lambda (channels) (growth-point "channels" channels 1 128))
+                '((16 32 64) (32 64 128) (64 128 256))))))
+
 (define-experiment bench
     ((runs 9 positive? "timed runs of each row, the median of which counts")
+     (growth #t boolean? "whether to show growth with pixels, chains and channels too")
      (out "out/bench.json"))
   "Time paper-unet and print the ratios to PyTorch."
   (call-with-temporary-folder
@@ -100,28 +202,18 @@ output."
      (let* ((weights (string-append folder "/net.safetensors"))
             (net (score-network '(paper-unet) #:parametrisation 'paper))
             (peer (begin (save-network weights net) (start-peer weights))))
-       (format #t "~a threads, instruction set ~a~%" (threads) (instruction-set))
-       (if peer
-           (format #t "outputs differ by ~,1e of the largest~%" (compare-outputs net peer folder))
-           (format #t "PyTorch is missing (apt-get install python3-torch): our side alone~%"))
-       (format #t "~22a ~10@a ~10@a ~8@a~%" "" "Tempera" "PyTorch" "ratio")
-       (let ((results
-              (map
-               (match-lambda
-                 ((name kind n size)
-                  (let* ((run ((if (eq? kind 'forward) forward-run train-run) net n size))
-                         (ours '()) (theirs '()))
-                    (run)
-                    (when peer (ask peer kind n size))
-                    (do ((i 0 (1+ i))) ((= i runs))
-                      (set! ours (cons (seconds run) ours))
-                      (when peer
-                        (set! theirs (cons (string->number (ask peer kind n size)) theirs))))
-                    (report name (median ours) (and peer (median theirs))
-                            `(("network" . "paper-unet") ("images" . ,n)
-                              ("size" . ,size))))))
-               rows)))
+       (format #t "~a threads, instruction set ~a; peak ~,0f GFLOP/s in float32, ~,0f in bf16~%"
+               (threads) (instruction-set) (peak-flops 'float32) (peak-flops 'bf16))
+       (unless peer
+         (format #t "PyTorch is missing (apt-get install python3-torch): our side alone~%"))
+       (compare-outputs net peer folder)
+       (format #t heading-format "" "Tempera" "PyTorch" "ratio" "GFLOP/s" "of peak")
+       (let* ((timed (map (lambda (row) (apply timed-row net peer runs row)) rows))
+              (memory (memory-row peer weights))
+              (start (start-row peer runs))
+              (results `(,@timed ,memory ,start
+                         ,@(if growth `(("growth" . ,(growth-table))) '()))))
          (make-directories (dirname out))
-         (save-json out (append results (list (start-row peer runs))))
+         (save-json out results)
          (when peer (close-pipe peer))
          (format #t "wrote ~a~%" out))))))

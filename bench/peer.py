@@ -3,12 +3,22 @@
 
     python3 peer.py WEIGHTS.safetensors THREADS TESTS-FOLDER
 
-Commands: `forward N SIZE', `train N SIZE' time one run of paper-unet on N images
-and answer with seconds; `output X.npy NOISE.npy Y.npy' computes one forward for
-comparison and answers `done'.  The network is in its fastest form here: channels
-last, and for forward traced, frozen and optimised for inference.
+`forward N SIZE float32', `forward N SIZE bf16' and `train N SIZE' time one run of
+paper-unet on N images and answer with seconds; `form' with the same words says
+which form of the network that was; `output X.npy NOISE.npy Y.npy' computes one
+forward for comparison and answers `done'.
+
+PyTorch is taken at its best: of several forms of the network (layouts, frozen
+by the compiler or not) each command tries all, and keeps the fastest.
+
+    python3 peer.py WEIGHTS.safetensors THREADS TESTS-FOLDER memory N SIZE
+
+makes three training steps in a process of its own and prints the bytes that it
+held at most, and those before the first step.
 """
 
+import contextlib
+import resource
 import sys
 import time
 
@@ -20,44 +30,92 @@ import torch_reference as reference  # noqa: E402
 
 torch.set_num_threads(int(sys.argv[2]))
 weights = reference.read_safetensors(sys.argv[1])
+LAYOUTS = {"channels last": torch.channels_last, "channels first": torch.contiguous_format}
 
 
-def network():
-    return reference.PaperUnet().load(weights).to(memory_format=torch.channels_last)
+def network(layout):
+    return reference.PaperUnet().load(weights).to(memory_format=layout)
 
 
-def images(n, size):
-    return torch.randn(n, 2, size, size).to(memory_format=torch.channels_last)
+def images(n, size, layout):
+    return torch.randn(n, 2, size, size).to(memory_format=layout)
 
 
-def frozen(n, size):
-    net = network().eval()
-    x, noise = images(n, size), torch.ones(n)
-    with torch.no_grad():
-        traced = torch.jit.freeze(torch.jit.trace(net, (x, noise)))
-        traced = torch.jit.optimize_for_inference(traced)
-        for _ in range(3):
-            traced(x, noise)
-
-    def run():
-        with torch.no_grad():
-            traced(x, noise)
-    return run
+def autocast(precision):
+    if precision == "bf16":
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
 
 
-def training(n, size):
-    net = network().train()
-    optimiser = torch.optim.Adam(net.parameters(), lr=1e-4)
-    x, noise, u = images(n, size), torch.ones(n), images(n, size)
+def forward_forms(n, size, precision):
+    for name, layout in LAYOUTS.items():
+        net = network(layout).eval()
+        x, noise = images(n, size, layout), torch.ones(n)
 
-    def run():
-        optimiser.zero_grad(set_to_none=True)
-        loss = ((u + net(x, noise)) ** 2).mean()
-        loss.backward()
-        optimiser.step()
+        def eager(net=net, x=x, noise=noise):
+            with torch.no_grad(), autocast(precision):
+                net(x, noise)
+        yield name, eager
+
+        with torch.no_grad(), autocast(precision):
+            traced = torch.jit.freeze(torch.jit.trace(net, (x, noise), check_trace=False))
+            forms = [(name + ", frozen", traced)]
+            if precision == "float32":
+                forms.append((name + ", frozen, optimised",
+                              torch.jit.optimize_for_inference(traced)))
+        for form, module in forms:
+            def run(module=module, x=x, noise=noise):
+                with torch.no_grad(), autocast(precision):
+                    module(x, noise)
+            yield form, run
+
+
+def train_forms(n, size):
+    for name, layout in LAYOUTS.items():
+        net = network(layout).train()
+        optimiser = torch.optim.Adam(net.parameters(), lr=1e-4)
+        x, noise, u = images(n, size, layout), torch.ones(n), images(n, size, layout)
+
+        def run(net=net, optimiser=optimiser, x=x, noise=noise, u=u):
+            optimiser.zero_grad(set_to_none=True)
+            loss = ((u + net(x, noise)) ** 2).mean()
+            loss.backward()
+            optimiser.step()
+        yield name, run
+
+
+def seconds(run):
+    start = time.perf_counter()
     run()
-    return run
+    return time.perf_counter() - start
 
+
+def fastest(forms):
+    best = None
+    for name, run in forms:
+        try:
+            run()
+            run()
+            took = min(seconds(run) for _ in range(3))
+        except RuntimeError:  # a form that this build of PyTorch cannot run
+            continue
+        if best is None or took < best[0]:
+            best = took, name, run
+    return best[1:]
+
+
+def peak_bytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if len(sys.argv) > 4:
+    n, size = int(sys.argv[5]), int(sys.argv[6])
+    before = peak_bytes()
+    _, run = next(iter(train_forms(n, size)))
+    for _ in range(3):
+        run()
+    print(peak_bytes(), before)
+    sys.exit()
 
 ready = {}
 for line in sys.stdin:
@@ -65,13 +123,15 @@ for line in sys.stdin:
     if words[0] == "output":
         x, noise = (torch.from_numpy(numpy.load(f)) for f in words[1:3])
         with torch.no_grad():
-            y = network().eval()(reference.to_nchw(x), noise)
+            y = network(torch.channels_last).eval()(reference.to_nchw(x), noise)
         numpy.save(words[3], reference.to_nhwc(y).contiguous().numpy())
         print("done", flush=True)
         continue
-    if line not in ready:
-        make = {"forward": frozen, "train": training}[words[0]]
-        ready[line] = make(int(words[1]), int(words[2]))
-    start = time.perf_counter()
-    ready[line]()
-    print(time.perf_counter() - start, flush=True)
+    asks_form = words[0] == "form"
+    key = tuple(words[1:] if asks_form else words)
+    if key not in ready:
+        ready.clear()  # one at a time in memory
+        forms = forward_forms if key[0] == "forward" else train_forms
+        ready[key] = fastest(forms(int(key[1]), int(key[2]), *key[3:]))
+    form, run = ready[key]
+    print(form if asks_form else seconds(run), flush=True)

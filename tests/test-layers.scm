@@ -115,6 +115,30 @@
                               (reference "unet" (string-append "grad-" (car p)))))
                 parameters))))
 
+;;; What networks let go of and compute anew changes no gradient: a block in which
+;;; everything is let go, against the same layers with everything kept.
+
+(let* ((first (convolution-unit 3 18)) (second (convolution-unit 18 18 #:activation #f))
+       (shortcut (convolution-unit 3 18 #:size 1 #:activation #f))
+       (x (random-normal '(2 8 8 3) 1))
+       (pass (lambda (let-go)
+               (let ((tape (make-tape)))
+                 (for-each (lambda (p) (clear-gradient! (cdr p))) (layer-parameters first))
+                 (tape-backward! tape
+                                 (with-tape tape
+                                   (lambda ()
+                                     (parameterize ((training? #t))
+                                       (let* ((h (first x)) (s (shortcut x)) (y (second h s)))
+                                         (let-go h)
+                                         (let-go s)
+                                         (tensor-sum (tensor-square y)))))))
+                 (map (lambda (p) (tensor-copy (tensor-gradient (cdr p))))
+                      (layer-parameters first))))))
+  (for-each (lambda (p) (require-gradient! (cdr p)))
+            (append-map layer-parameters (list first second shortcut)))
+  (test-assert "let go or kept, the same gradients"
+    (every tensor-identical? (pass release!) (pass identity))))
+
 ;;; Printing.
 
 (define (printed object) (object->string object))

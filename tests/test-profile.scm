@@ -1,4 +1,76 @@
-;;; test-profile.scm -- profiles.
-(use-modules (harness) (tempera))
+;;; test-profile.scm -- profiles: what they count, and `tempera profile'.
+(use-modules (harness) (tempera) (srfi srfi-1) (ice-9 textual-ports))
 (start-tests "profile")
+
+(define x (random-normal '(1 16 16 16) 1))
+(define w (random-normal '(3 3 16 32) 2))
+(define (value row name) (assq-ref row name))
+
+;;; A known convolution, twice: calls and arithmetic by its shape, its parts under it.
+
+(let* ((p (profile (lambda () (convolution x w #f #f 1 1) (convolution x w #f #f 1 1))))
+       (rows (profile-rows p #:by '(operation part)))
+       (convolutions (filter (lambda (row) (string=? (value row 'operation) "convolution")) rows))
+       (whole (find (lambda (row) (not (value row 'part))) convolutions))
+       (products (find (lambda (row) (equal? (value row 'part) "products")) convolutions)))
+  (test-equal "calls" 2 (value whole 'calls))
+  (test-equal "arithmetic" (* 2. 2 9 16 32 16 16) (value whole 'flops))
+  (test-equal "parts are not counted again" (* 2. 2 9 16 32 16 16) (profile-flops p))
+  ;; 36 products for each tile of 16 outputs
+  (test-equal "Winograd's products" (* 2. 2 36 16 16 32) (value products 'flops))
+  (test-assert "seconds" (< 0 (value whole 'seconds)))
+  (test-assert "the table" (string-contains (object->string p) "3x3 16 -> 32, 1 x 16 x 16, Winograd")))
+
+;;; Off, nothing is added.
+
+(let ((p (profile (lambda () #t))))
+  (convolution x w #f #f 1 1)
+  (test-equal "off" 0. (* 1. (profile-flops p)))
+  (test-equal "no rows" '() (profile-rows p)))
+
+;;; Layers are told apart, and are themselves again afterwards.
+
+(let* ((net (layer-sequence (convolution-layer 16 4) (convolution-layer 4 3 #:size 1)))
+       (before (net x))
+       (p (profile (lambda () (net x)) #:network net))
+       (names (filter-map (lambda (row) (value row 'layer)) (profile-rows p #:by '(layer)))))
+  (test-assert "layers" (and (member "0" names) (member "1" names)))
+  (test-assert "the same layer after" (tensor-identical? before (net x))))
+
+(test-error-matching "thunk" "profile: thunk: expected a procedure" (profile 3))
+(test-error-matching "repeat" "repeat: expected a positive integer, got 0" (profile list #:repeat 0))
+(test-error-matching "nested" "does not profile itself" (profile (lambda () (profile list))))
+(test-assert "peak" (< 0.01 (peak-flops 'float32)))
+
+;;; The command.
+
+(define (run . arguments)
+  "Exit status and output of `tempera ARGUMENTS'."
+  (call-with-temporary-directory
+   (lambda (folder)
+     (let* ((file (string-append folder "/out"))
+            (status (system (format #f "tempera ~a > ~a 2>&1"
+                                    (string-join (map (lambda (a) (format #f "'~a'" a)) arguments))
+                                    file))))
+       (cons (status:exit-val status) (call-with-input-file file get-string-all))))))
+
+(define body "(paper-unet #:channels (4 16) #:blocks 1)")
+
+(define-syntax-rule (test-run name status text argument ...)
+  (let ((result (run argument ...)))
+    (test-equal name status (car result))
+    (test-assert (string-append name ": " text)
+      (or (string-contains (cdr result) text) (begin (display (cdr result)) #f)))))
+
+(test-run "score" 0 "peak of this machine" "profile" (string-append "--body=" body) "--size=16" "--repeat=1")
+(test-run "step" 0 "convolution, weight gradient" "profile" (string-append "--body=" body) "--size=16"
+          "--repeat=1" "--train" "--precision=bf16")
+(test-run "help" 0 "Usage" "profile" "--help")
+(test-run "no file" 1 "no such file: none" "profile" "none")
+(test-run "body" 1 "description: expected (NAME #:key value ...)" "profile" "--body=(other)")
+(test-run "no datum" 1 "--body: expected" "profile" "--body=(paper-unet")
+(test-run "size" 1 "expected rows and columns divisible by 2" "profile" (string-append "--body=" body)
+          "--size=15")
+(test-run "images" 1 "images" "profile" "--images=0")
+(test-run "precision" 1 "precision" "profile" "--precision=half")
 (finish-tests)

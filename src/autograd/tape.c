@@ -24,9 +24,43 @@ tp_tape_create (void)
   return tape;
 }
 
+/* Call VISIT with each tensor whose values E's backward reads; stops where it fails. */
+static tp_status
+each_needed (entry *e, tp_status (*visit) (tp_tensor *))
+{
+  const tp_record *r = &e->record;
+  tp_status status = r->unneeded & TP_OUTPUT_UNNEEDED ? TP_OK : visit (r->output);
+  for (int i = 0; status == TP_OK && i < r->input_count; i++)
+    if (r->inputs[i] && !(r->unneeded >> i & 1))
+      status = visit (r->inputs[i]);
+  return status;
+}
+
+static tp_status
+need (tp_tensor *t)
+{
+  t->needed++;
+  return TP_OK;
+}
+
+static tp_status
+need_no_more (tp_tensor *t)
+{
+  t->needed--;
+  return TP_OK;
+}
+
+/* Values that were let go come back. */
+static tp_status
+restore (tp_tensor *t)
+{
+  return !t->buffer && t->restore ? t->restore (t) : TP_OK;
+}
+
 static void
 entry_release (entry *e)
 {
+  each_needed (e, need_no_more);
   tp_tensor_free (e->record.output);
   for (int i = 0; i < e->record.input_count; i++)
     tp_tensor_free (e->record.inputs[i]);
@@ -100,6 +134,7 @@ tp_tape_record (const tp_record *record, tp_backward backward)
   for (int i = 0; i < 4; i++)
     if (record->saved[i])
       tp_tensor_ref (record->saved[i]);
+  each_needed (e, need);
   record->output->requires_grad = true;
   return TP_OK;
 }
@@ -150,6 +185,8 @@ tp_tape_backward (tp_tape *tape, tp_tensor *loss, const tp_tensor *seed)
   while (tape->length > 0)
     {
       entry *e = &tape->entries[--tape->length];
+      if (status == TP_OK && e->record.output->grad)
+        status = each_needed (e, restore);
       if (status == TP_OK && e->record.output->grad)
         status = e->backward (&e->record);
       /* An inner node's gradient has been passed on; what asked for a gradient

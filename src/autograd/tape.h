@@ -13,12 +13,15 @@ typedef struct tp_tape tp_tape;
 
 /* What an operation's backward function works with. */
 #define TP_MAX_INPUTS 8
+#define TP_OUTPUT_UNNEEDED (1u << TP_MAX_INPUTS)
 typedef struct {
   tp_tensor *output;                 /* output->grad is set when called */
   tp_tensor *inputs[TP_MAX_INPUTS];  /* may hold NULL where optional */
   int input_count;
   tp_tensor *saved[4];               /* whatever the backward needs besides */
   double numbers[8];                 /* its parameters */
+  unsigned unneeded;                 /* bit i: the backward does not read the values of
+                                        inputs[i]; TP_OUTPUT_UNNEEDED: nor the output's */
 } tp_record;
 
 /* Add to each input that wants it (tp_wants_grad) its part of the gradient. */

@@ -199,6 +199,12 @@ tp_buffer_ref (tp_buffer *b)
   return b;
 }
 
+bool
+tp_buffer_shared (const tp_buffer *b)
+{
+  return atomic_load (&((tp_buffer *) b)->references) > 1;
+}
+
 void
 tp_buffer_free (tp_buffer *b)
 {

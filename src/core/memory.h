@@ -25,6 +25,9 @@ tp_buffer *tp_buffer_create (size_t bytes);
 tp_buffer *tp_buffer_ref (tp_buffer *buffer);
 void tp_buffer_free (tp_buffer *buffer);
 
+/* Whether there are other references. */
+bool tp_buffer_shared (const tp_buffer *buffer);
+
 /* The memory, or NULL once the buffer's scope has closed, or of no buffer. */
 void *tp_buffer_data (const tp_buffer *buffer);
 size_t tp_buffer_bytes (const tp_buffer *buffer);

@@ -564,6 +564,7 @@ release (SCM object)
   if (!husk)
     tp_raise ("release!");
   scm_foreign_object_set_x (object, 0, husk);
+  tp_tensor_let_go (t);
   tp_tensor_free (t);
   return SCM_UNSPECIFIED;
 }

@@ -1,5 +1,6 @@
 /* batch_norm.c -- batch normalisation over all but the last axis (Ioffe, Szegedy 2015). */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/cpu.h"
@@ -231,7 +232,9 @@ backward (const tp_record *r)
   tp_tensor *sum_g = tp_tensor_like (gamma), *sum_gx = tp_tensor_like (gamma);
   tp_tensor *scale = tp_map2 (TP_MUL, gamma, r->saved[1]), *mean_g = NULL, *mean_gx = NULL;
   tp_tensor *g_inner = tp_wants_grad (residual) ? tp_tensor_like (x) : NULL;
-  job j = { .x = tp_f32 (x), .y = tp_f32 (r->output), .g = tp_f32 (r->output->grad),
+  /* Without an activation any sign will do, and the output may have been let go. */
+  const tp_tensor *y = r->numbers[1] == 1 ? x : r->output;
+  job j = { .x = tp_f32 (x), .y = tp_f32 (y), .g = tp_f32 (r->output->grad),
             .rows = rows, .c = c, .mean = tp_f32 (r->saved[0]), .inverse = tp_f32 (r->saved[1]),
             .slope = (float) r->numbers[1], .g_inner = g_inner ? tp_f32 (g_inner) : NULL };
   bool ready = sum_g && sum_gx && scale && (g_inner || !tp_wants_grad (residual));
@@ -297,6 +300,58 @@ batch_statistics (const tp_tensor *x, tp_tensor *mean, tp_tensor *variance)
     }
   tp_scratch_free (j.partial);
   return TP_OK;
+}
+
+/* What it takes to compute an output without residual anew from its input, which the tape
+ * keeps in any case: half of what a training step would hold otherwise. */
+typedef struct {
+  tp_tensor *x, *scale, *shift;
+  float slope;
+} recipe;
+
+static void
+recipe_free (void *object)
+{
+  recipe *r = object;
+  tp_tensor_free (r->x);
+  tp_tensor_free (r->scale);
+  tp_tensor_free (r->shift);
+  free (r);
+}
+
+static void
+normalise (tp_tensor *y, const tp_tensor *x, const tp_tensor *scale, const tp_tensor *shift,
+           const tp_tensor *r, float slope)
+{
+  int64_t c = scale->shape[0];
+  job j = { .x = tp_f32 (x), .out = tp_f32 (y), .r = r ? tp_f32 (r) : NULL,
+            .scale = tp_f32 (scale), .shift = tp_f32 (shift), .c = c, .slope = slope };
+  tp_parallel_for (tp_tensor_count (x) / c, 1 + 16384 / c, normalise_rows, &j);
+}
+
+static tp_status
+restore (tp_tensor *y)
+{
+  const recipe *r = y->derived;
+  tp_tensor *fresh = tp_tensor_like (y);
+  if (!fresh)
+    return tp_last_status ();
+  normalise (fresh, r->x, r->scale, r->shift, NULL, r->slope);
+  y->buffer = tp_buffer_ref (fresh->buffer);
+  tp_tensor_free (fresh);
+  return TP_OK;
+}
+
+/* Without it, for want of memory, Y is merely kept. */
+static void
+give_recipe (tp_tensor *y, tp_tensor *x, tp_tensor *scale, tp_tensor *shift, float slope)
+{
+  recipe *r = malloc (sizeof *r);
+  if (!r)
+    return;
+  *r = (recipe) { tp_tensor_ref (x), tp_tensor_ref (scale), tp_tensor_ref (shift), slope };
+  tp_set_derived (y, r, recipe_free);
+  y->restore = restore;
 }
 
 static tp_status
@@ -390,13 +445,13 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options o
   y = tp_tensor_like (x);
   if (y)
     {
-      job j = { .x = tp_f32 (x), .out = tp_f32 (y), .r = r ? tp_f32 (r) : NULL,
-                .scale = tp_f32 (scale), .shift = tp_f32 (shift), .c = c,
-                .slope = options.slope };
-      tp_parallel_for (rows, 1 + 16384 / c, normalise_rows, &j);
+      normalise (y, x, scale, shift, r, options.slope);
       tp_record record = { .output = y, .inputs = { x, norm.gamma, norm.beta, r },
                            .input_count = 4, .saved = { mean, inverse },
-                           .numbers = { options.training, options.slope } };
+                           .numbers = { options.training, options.slope },
+                           .unneeded = 12 /* beta, r */ | (options.slope == 1 ? TP_OUTPUT_UNNEEDED : 0) };
+      if (!r && tp_tape_wants (record.inputs, 4))
+        give_recipe (y, x, scale, shift, options.slope);
       if (tp_tape_record (&record, backward) != TP_OK)
         {
           tp_tensor_free (y);

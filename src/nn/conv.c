@@ -518,7 +518,8 @@ tp_conv (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *b, tp_tensor *
 {
   tp_record record = { .inputs = { w, b, r }, .input_count = 3 + count,
                        .numbers = { options.stride, options.padding, options.slope,
-                                    options.enlarged, options.precision } };
+                                    options.enlarged, options.precision },
+                       .unneeded = 6 /* b, r */ | (options.slope == 1 ? TP_OUTPUT_UNNEEDED : 0) };
   for (int i = 0; i < count && i < TP_CONV_MAX_SOURCES; i++)
     record.inputs[3 + i] = x[i];
   /* On a tape the weights are about to change. */

@@ -140,6 +140,15 @@ tp_tensor_ref (const tp_tensor *t)
 }
 
 void
+tp_tensor_let_go (tp_tensor *t)
+{
+  if ((t->needed > 0 && !t->restore) || !t->buffer || tp_buffer_shared (t->buffer))
+    return;
+  tp_buffer_free (t->buffer);
+  t->buffer = NULL;
+}
+
+void
 tp_set_derived (tp_tensor *t, void *derived, void (*release) (void *))
 {
   if (t->derived)

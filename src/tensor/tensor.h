@@ -38,6 +38,8 @@ typedef struct tp_tensor {
   struct tp_tensor *grad;    /* accumulated gradient, or NULL */
   void *derived;             /* see tp_set_derived */
   void (*derived_free) (void *);
+  int needed;                /* by how many records of a tape its values are (src/autograd) */
+  tp_status (*restore) (struct tp_tensor *); /* see tp_tensor_let_go */
 } tp_tensor;
 
 /* --- Making and freeing ------------------------------------------------- */
@@ -54,6 +56,11 @@ void tp_tensor_free (tp_tensor *t); /* one reference less; NULL is fine */
 /* A tensor of T's shape and element type without memory: what is left of one that is
  * released. */
 tp_tensor *tp_tensor_husk (const tp_tensor *t);
+
+/* T's values are not wanted any more but by a tape: free them now, if no record needs them
+ * or T has a function to compute them anew (`restore', which gives it a buffer; of what, it
+ * keeps with tp_set_derived), and no other tensor shares them. */
+void tp_tensor_let_go (tp_tensor *t);
 
 /* Keep with T something made from its values, in place of what was kept before; it is
  * freed with T by RELEASE.  Whoever uses it finds out whether the values are still those. */
