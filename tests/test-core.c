@@ -413,10 +413,11 @@ test_profile (void)
   CHECK (profile_rows () == 0);
   outer = tp_span_start ();
   nap (); /* so that the clock moves on */
-  tp_part_end (tp_span_start (), "first", (tp_work) { .flops = 100 });
+  tp_span part = tp_span_start ();
   nap ();
   inner = tp_span_start ();
   tp_parallel_for (100, 1, work_in_parts, NULL);
+  tp_part_end (part, "first", (tp_work) { .flops = 100 });
   tp_span_end (inner, "inner", (tp_work) { 0 }, "y");
   tp_span_end (outer, "outer", (tp_work) { 0 }, "y");
   tp_set_threads (threads);
