@@ -49,7 +49,9 @@
 
 ;;; --- Reporting ------------------------------------------------------------------
 
-(define heading-format "~22a ~14@a ~12@a ~8@a ~10@a ~8@a~%")
+(define (line . cells)
+  (apply format #t "~22a ~14@a ~12@a ~8@a ~10@a ~8@a~%" cells)
+  (force-output))
 
 (define (in-unit number unit)
   (if number
@@ -58,7 +60,7 @@
 
 (define* (report name ours theirs unit settings #:key (flops #f) (peak #f))
   "Print a row; return its entry for the file."
-  (format #t heading-format name (in-unit ours unit) (in-unit theirs unit)
+  (line name (in-unit ours unit) (in-unit theirs unit)
           (if theirs (format #f "~,2f" (/ theirs ours)) "-")
           (if flops (format #f "~,0f" (/ flops ours 1e9)) "")
           (if flops (format #f "~,0f %" (/ flops ours peak 1e7)) ""))
@@ -102,12 +104,12 @@
       (error "a process did not print its memory:" command arguments))
     numbers))
 
-(define (largest t)
-  (tensor->number (tensor-max (tensor-abs t))))
+(define (size t)
+  (sqrt (tensor->number (tensor-sum-squares t))))
 
 (define (compare-outputs net peer folder)
-  "Print the largest difference between outputs, relative to the largest: of the peer
-to ours, and of ours in bf16 to ours in float32."
+  "Print how far outputs are from ours in float32, root mean square over root mean
+square: the peer's, and both in bf16."
   (let* ((x (random-normal '(1 64 64 2) 3))
          (noise (list->tensor '(0.7)))
          (file (lambda (name) (string-append folder "/" name)))
@@ -116,14 +118,15 @@ to ours, and of ours in bf16 to ours in float32."
                      ((network-body net) x noise))))
          (ours (output 'float32)))
     (define (print what other)
-      (format #t "~a differs by ~,1e of the largest output~%" what
-              (/ (largest (tensor- other ours)) (largest ours))))
-    (print "bf16" (output 'bf16))
+      (format #t "~a differs by ~,1e~%" what (/ (size (tensor- other ours)) (size ours))))
+    (print "Tempera in bf16" (output 'bf16))
     (when peer
       (save-npy (file "x.npy") x)
       (save-npy (file "noise.npy") noise)
-      (ask peer "output" (file "x.npy") (file "noise.npy") (file "y.npy"))
-      (print "PyTorch" (load-npy (file "y.npy"))))))
+      (for-each (lambda (precision what)
+                  (ask peer "output" (file "x.npy") (file "noise.npy") (file "y.npy") precision)
+                  (print what (load-npy (file "y.npy"))))
+                '("float32" "bf16") '("PyTorch" "PyTorch in bf16")))))
 
 ;;; --- The rows ---------------------------------------------------------------------
 
@@ -172,11 +175,10 @@ to ours, and of ours in bf16 to ours in float32."
 (define (growth-point what channels n size)
   (let* ((net (score-network `(paper-unet #:channels ,channels) #:parametrisation 'paper))
          (run (forward-run net n size)))
-    (memory-trim!)
+    (memory-trim!)                      ; from here on the peak counts anew
     (run)
-    (memory-reset-peak!)
-    (let* ((time (median (map (lambda (i) (seconds run)) (iota 5))))
-           (bytes (assq-ref (memory-usage) 'peak))
+    (let* ((bytes (assq-ref (memory-usage) 'peak))
+           (time (median (map (lambda (i) (seconds run)) (iota 5))))
            (pixels (* n size size)))
       (format #t "~10a ~12a ~3@a x ~3a ~10@a ~10@a ~12@a~%" what channels n size
               (in-unit time "ms") (in-unit bytes "MB")
@@ -194,6 +196,7 @@ to ours, and of ours in bf16 to ours in float32."
 
 (define-experiment bench
     ((runs 9 positive? "timed runs of each row, the median of which counts")
+     (only "" string? "the rows to run, separated by commas (all)")
      (growth #t boolean? "whether to show growth with pixels, chains and channels too")
      (out "out/bench.json"))
   "Time paper-unet and print the ratios to PyTorch."
@@ -202,17 +205,21 @@ to ours, and of ours in bf16 to ours in float32."
      (let* ((weights (string-append folder "/net.safetensors"))
             (net (score-network '(paper-unet) #:parametrisation 'paper))
             (peer (begin (save-network weights net) (start-peer weights))))
-       (format #t "~a threads, instruction set ~a; peak ~,0f GFLOP/s in float32, ~,0f in bf16~%"
-               (threads) (instruction-set) (peak-flops 'float32) (peak-flops 'bf16))
        (unless peer
          (format #t "PyTorch is missing (apt-get install python3-torch): our side alone~%"))
        (compare-outputs net peer folder)
-       (format #t heading-format "" "Tempera" "PyTorch" "ratio" "GFLOP/s" "of peak")
-       (let* ((timed (map (lambda (row) (apply timed-row net peer runs row)) rows))
-              (memory (memory-row peer weights))
-              (start (start-row peer runs))
-              (results `(,@timed ,memory ,start
-                         ,@(if growth `(("growth" . ,(growth-table))) '()))))
+       (format #t "~a threads, instruction set ~a; peak ~,0f GFLOP/s in float32, ~,0f in bf16~%"
+               (threads) (instruction-set) (peak-flops 'float32) (peak-flops 'bf16))
+       (line "" "Tempera" "PyTorch" "ratio" "GFLOP/s" "of peak")
+       (let* ((asked (if (string-null? only) #f (string-split only #\,)))
+              (asked? (lambda (name) (or (not asked) (member name asked))))
+              (timed (map (lambda (row) (apply timed-row net peer runs row))
+                          (filter (lambda (row) (asked? (first row))) rows)))
+              (memory (if (asked? "memory-train-1x320") (list (memory-row peer weights)) '()))
+              (start (if (asked? "start") (list (start-row peer runs)) '()))
+              (results (append timed memory start
+                               (if (and growth (not asked))
+                                   `(("growth" . ,(growth-table))) '()))))
          (make-directories (dirname out))
          (save-json out results)
          (when peer (close-pipe peer))

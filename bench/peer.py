@@ -5,8 +5,8 @@
 
 `forward N SIZE float32', `forward N SIZE bf16' and `train N SIZE' time one run of
 paper-unet on N images and answer with seconds; `form' with the same words says
-which form of the network that was; `output X.npy NOISE.npy Y.npy' computes one
-forward for comparison and answers `done'.
+which form of the network that was; `output X.npy NOISE.npy Y.npy
+PRECISION' computes one forward for comparison and answers `done'.
 
 PyTorch is taken at its best: of several forms of the network (layouts, frozen
 by the compiler or not) each command tries all, and keeps the fastest.
@@ -122,9 +122,9 @@ for line in sys.stdin:
     words = line.split()
     if words[0] == "output":
         x, noise = (torch.from_numpy(numpy.load(f)) for f in words[1:3])
-        with torch.no_grad():
+        with torch.no_grad(), autocast(words[4]):
             y = network(torch.channels_last).eval()(reference.to_nchw(x), noise)
-        numpy.save(words[3], reference.to_nhwc(y).contiguous().numpy())
+        numpy.save(words[3], reference.to_nhwc(y).float().contiguous().numpy())
         print("done", flush=True)
         continue
     asks_form = words[0] == "form"

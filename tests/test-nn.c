@@ -363,6 +363,43 @@ test_values (void)
   CHECK_CLOSE (error_of (9, 13, 3, 40, options), 0, 1e-6);
 }
 
+static bool
+same_bits (const tp_tensor *a, const tp_tensor *b)
+{
+  return !memcmp (tp_f32 (a), tp_f32 (b), (size_t) tp_tensor_count (a) * sizeof (float));
+}
+
+/* The data gradient in bfloat16 is near that in float32, and the weight gradient the same:
+ * its sums run over all pixels. */
+static void
+test_bf16_gradients (void)
+{
+  tp_tensor *x[2], *w[2];
+  for (int i = 0; i < 2; i++)
+    {
+      x[i] = normal (1, 4, SHAPE (2, 13, 18, 35));
+      w[i] = normal (2, 4, SHAPE (3, 3, 35, 40));
+      tp_tensor *g = normal (3, 4, SHAPE (2, 13, 18, 40));
+      tp_conv_options options = same;
+      options.precision = i ? TP_BFLOAT16 : TP_FLOAT32;
+      CHECK (tp_conv_accumulate (&x[i], 1, w[i], g, options) == TP_OK);
+      tp_tensor_free (g);
+    }
+  double off = 0, size = 0;
+  for (int64_t i = 0; i < tp_tensor_count (x[0]); i++)
+    {
+      off += pow (tp_f32 (x[0]->grad)[i] - tp_f32 (x[1]->grad)[i], 2);
+      size += pow (tp_f32 (x[0]->grad)[i], 2);
+    }
+  CHECK_CLOSE (sqrt (off / size), 0, 2e-2);
+  CHECK (off > 0 && same_bits (w[0]->grad, w[1]->grad));
+  for (int i = 0; i < 2; i++)
+    {
+      tp_tensor_free (x[i]);
+      tp_tensor_free (w[i]);
+    }
+}
+
 static double
 largest_difference (const tp_tensor *a, const tp_tensor *b)
 {
@@ -457,12 +494,6 @@ test_batch_statistics (void)
   tp_tensor *t[] = { x, one, zero, mean, variance, y };
   for (int i = 0; i < 6; i++)
     tp_tensor_free (t[i]);
-}
-
-static bool
-same_bits (const tp_tensor *a, const tp_tensor *b)
-{
-  return !memcmp (tp_f32 (a), tp_f32 (b), (size_t) tp_tensor_count (a) * sizeof (float));
 }
 
 /* Winograd's way in both precisions, and, with few channels, directly. */
@@ -573,5 +604,5 @@ test_bad_input (void)
 }
 
 CHECK_MAIN (test_layer_gradients, test_dsm_value, test_adjoint, test_values,
-            test_parts, test_folding, test_batch_statistics,
+            test_bf16_gradients, test_parts, test_folding, test_batch_statistics,
             test_threads_change_no_bit, test_spectral_norms, test_bad_input)

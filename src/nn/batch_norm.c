@@ -302,6 +302,9 @@ batch_statistics (const tp_tensor *x, tp_tensor *mean, tp_tensor *variance)
   return TP_OK;
 }
 
+/* Outputs from this size on are computed anew; smaller ones are not worth the time. */
+#define LARGE ((size_t) 5 << 20)
+
 /* What it takes to compute an output without residual anew from its input, which the tape
  * keeps in any case: half of what a training step would hold otherwise. */
 typedef struct {
@@ -450,7 +453,7 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options o
                            .input_count = 4, .saved = { mean, inverse },
                            .numbers = { options.training, options.slope },
                            .unneeded = 12 /* beta, r */ | (options.slope == 1 ? TP_OUTPUT_UNNEEDED : 0) };
-      if (!r && tp_tape_wants (record.inputs, 4))
+      if (!r && (size_t) (rows * c) * sizeof (float) >= LARGE && tp_tape_wants (record.inputs, 4))
         give_recipe (y, x, scale, shift, options.slope);
       if (tp_tape_record (&record, backward) != TP_OK)
         {

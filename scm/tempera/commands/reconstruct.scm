@@ -28,6 +28,8 @@
     (chains integer "samples to draw" 8 ,positive?)
     (ratio number "of one temperature to the one before" 0.9 ,(lambda (r) (< 0 r 1)))
     (until number "the last temperature is the first below this" 0.046 ,positive?)
+    (precision symbol "of the score's products: float32, or bf16, faster where the processor has it"
+               float32 ,(lambda (name) (memq name '(float32 bf16))))
     (seed integer "of mask, noise and chains" 1 ,(lambda (n) (>= n 0)))
     (out string "the folder for the results" "out")))
 
@@ -44,7 +46,7 @@ DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, summary.json.
       (check-that (if (ref 'simulate) (not (ref 'mask)) (ref 'mask)) 'reconstruct
                   "expected either --mask=FILE or --simulate")
       (let*-values (((image) (one-image input given (ref 'slice)))
-                    ((prior) (load-network (ref 'prior)))
+                    ((prior) (load-network (ref 'prior) #:precision (ref 'precision)))
                     ((op y truth scale) (if (ref 'simulate)
                                             (simulate image (ref 'acceleration) (ref 'noise)
                                                       (ref 'seed))
@@ -59,6 +61,7 @@ DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, summary.json.
                                #:about `(("name" . ,(basename input))
                                          ("input" . ,input)
                                          ("prior" . ,(ref 'prior))
+                                         ("precision" . ,(symbol->string (ref 'precision)))
                                          ("version" . ,tempera-version)
                                          ("acceleration" . ,(if truth (ref 'acceleration) 'null))
                                          ("scale" . ,scale)))))

@@ -25,6 +25,8 @@
     (blocks integer "of paper-unet a scale, down and up" 2 ,positive?)
     (convolutions integer "of paper-unet in a block" 3 ,positive?)
     (no-norm flag "paper-unet without batch norm")
+    (precision symbol "of the products of convolutions: float32 or bf16" float32
+               ,(lambda (name) (memq name '(float32 bf16))))
     (parametrisation symbol "paper or preconditioned" preconditioned
                      ,(word-in 'paper 'preconditioned))
     (sigma-data number "standard deviation of the data, for preconditioned" 30 ,positive?)
@@ -53,6 +55,7 @@ Ctrl-C; the same command goes on from it, to the bit.")))
     (define (ref name) (assq-ref options name))
     (let* ((dataset (training-set (ref 'hold-out)))
            (network (score-network (description ref) #:parametrisation (ref 'parametrisation)
+                                   #:precision (ref 'precision)
                                    #:sigma-data (ref 'sigma-data)))
            (checkpoint (string-append (ref 'out) "/checkpoint.safetensors"))
            (size (ref 'size))
