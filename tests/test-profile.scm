@@ -1,5 +1,10 @@
 ;;; test-profile.scm -- profiles: what they count, and `tempera profile'.
-(use-modules (harness) (tempera) (srfi srfi-1) (ice-9 textual-ports))
+
+(use-modules (harness)
+             (srfi srfi-1)
+             (ice-9 textual-ports)
+             (tempera))
+
 (start-tests "profile")
 
 (define x (random-normal '(1 16 16 16) 1))
@@ -37,8 +42,80 @@
   (test-assert "layers" (and (member "0" names) (member "1" names)))
   (test-assert "the same layer after" (tensor-identical? before (net x))))
 
+;; Also on the way back, and what is outside of them has no name.
+(let* ((net (layer-sequence (convolution-layer 16 4) (convolution-layer 4 3 #:size 1)))
+       (p (profile (lambda ()
+                     (gradients (lambda () (tensor-sum (tensor-square (net x))))
+                                (map cdr (layer-parameters net))))
+                   #:network net))
+       (layers (lambda (operation)
+                 (sort (filter-map (lambda (row)
+                                     (and (equal? (value row 'operation) operation)
+                                          (value row 'layer)))
+                                   (profile-rows p #:by '(layer operation)))
+                       string<?))))
+  (test-equal "layers of gradients" '("0" "1") (layers "convolution, weight gradient"))
+  (test-equal "outside of layers" '("") (layers "elementwise"))
+  (test-equal "layers together make the whole" (profile-flops p)
+              (apply + (map (lambda (row) (value row 'flops)) (profile-rows p #:by '(layer))))))
+
+;; A run that fails leaves the layers as they were, and nothing measured.
+(let ((net (layer-sequence (convolution-layer 16 4)
+                           (make-layer "broken" (lambda (x) (error "broken"))))))
+  (test-error-matching "an error goes through" "broken"
+                       (profile (lambda () (net x)) #:network net))
+  (let ((table (profile-table))
+        (first-layer (cdar (layer-parts net))))
+    (first-layer x)
+    (test-equal "nothing is measured after" table (profile-table))
+    (test-equal "no layer says its name after" '("")
+                (map (lambda (row) (value row 'layer))
+                     (profile-rows (profile (lambda () (first-layer x))) #:by '(layer))))))
+
+;;; The mean of several runs is of one.
+
+(let* ((p (profile (lambda () (convolution x w #f #f 1 1)) #:repeat 4))
+       (row (first (profile-rows p #:by '(operation)))))
+  (test-equal "calls of one run" 1 (value row 'calls))
+  (test-equal "arithmetic of one run" (* 2. 9 16 32 16 16) (profile-flops p))
+  (test-assert "no more inside than the whole" (<= (value row 'seconds) (profile-seconds p))))
+
+;;; Files.
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (let ((p (profile (lambda () (convolution x w #f #f 1 1))))
+         (file (lambda (name) (string-append folder "/" name))))
+     (save-profile (file "p.csv") p)
+     (let ((lines (string-split (string-trim-right (call-with-input-file (file "p.csv")
+                                                     get-string-all))
+                                #\newline)))
+       (test-equal "columns" "layer,operation,detail,part,calls,seconds,flops,bytes,of-peak"
+                   (car lines))
+       (test-equal "a line for a row" (length (profile-rows p)) (length (cdr lines)))
+       (test-assert "commas are quoted"
+         (find (lambda (line) (string-contains line ",\"3x3 16 -> 32, 1 x 16 x 16, Winograd\",,1,"))
+               lines)))
+     (save-profile (file "p.json") p)
+     (let ((rows (load-json (file "p.json"))))
+       (test-equal "a row for a row" (length (profile-rows p)) (vector-length rows))
+       (test-assert "a number"
+         (= (profile-flops p)
+            (apply + (map (lambda (row)
+                            (if (eq? 'null (assoc-ref row "part")) (assoc-ref row "flops") 0))
+                          (vector->list rows))))))
+     (test-error-matching "no profile" "save-profile: profile: expected a profile"
+                          (save-profile (file "p.csv") 3)))))
+
+(let ((memory (process-memory)))
+  (test-assert "memory" (or (null? memory)
+                            (<= 1e6 (assq-ref memory 'resident) (assq-ref memory 'peak)))))
+
 (test-error-matching "thunk" "profile: thunk: expected a procedure" (profile 3))
 (test-error-matching "repeat" "repeat: expected a positive integer, got 0" (profile list #:repeat 0))
+(test-error-matching "network" "network: expected a layer" (profile list #:network 3))
+(test-error-matching "rows" "profile-rows: by: expected some of" (profile-rows (profile list) #:by '(time)))
+(test-error-matching "a precision" "peak-flops: precision: expected float32 or bf16" (peak-flops 'half))
 (test-error-matching "nested" "does not profile itself" (profile (lambda () (profile list))))
 (test-assert "peak" (< 0.01 (peak-flops 'float32)))
 

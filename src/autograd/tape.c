@@ -3,9 +3,12 @@
 
 #include <stdlib.h>
 
+#include "core/profile.h"
+
 typedef struct {
   tp_record record;
   tp_backward backward;
+  const char *layer; /* whose operation it is, to a profile */
 } entry;
 
 struct tp_tape {
@@ -127,6 +130,7 @@ tp_tape_record (const tp_record *record, tp_backward backward)
   entry *e = &current->entries[current->length++];
   e->record = *record;
   e->backward = backward;
+  e->layer = tp_layer_now ();
   tp_tensor_ref (record->output);
   for (int i = 0; i < record->input_count; i++)
     if (record->inputs[i])
@@ -182,9 +186,12 @@ tp_tape_backward (tp_tape *tape, tp_tensor *loss, const tp_tensor *seed)
     status = tp_accumulate_grad (loss, g);
   else
     tp_tensor_free (g);
+  const char *layer = tp_layer_now ();
   while (tape->length > 0)
     {
       entry *e = &tape->entries[--tape->length];
+      if (tp_profiling)
+        tp_layer_enter (e->layer);
       if (status == TP_OK && e->record.output->grad)
         status = each_needed (e, restore);
       if (status == TP_OK && e->record.output->grad)
@@ -195,6 +202,8 @@ tp_tape_backward (tp_tape *tape, tp_tensor *loss, const tp_tensor *seed)
       e->record.output->grad = NULL;
       entry_release (e);
     }
+  if (tp_profiling)
+    tp_layer_enter (layer);
   tp_tape_enter (before);
   return status;
 }
