@@ -5,20 +5,19 @@
 
 `forward N SIZE float32', `forward N SIZE bf16' and `train N SIZE' time one run of
 paper-unet on N images and answer with seconds; `form' with the same words says
-which form of the network that was; `output X.npy NOISE.npy Y.npy
-PRECISION' computes one forward for comparison and answers `done'.
+which form of the network that was; `output X.npy NOISE.npy Y.npy PRECISION'
+computes one forward for comparison and answers `done'.
 
 PyTorch is taken at its best: of several forms of the network (layouts, frozen
 by the compiler or not) each command tries all, and keeps the fastest.
 
-    python3 peer.py WEIGHTS.safetensors THREADS TESTS-FOLDER memory N SIZE
+    python3 peer.py WEIGHTS.safetensors THREADS TESTS-FOLDER memory N SIZE LAYOUT
 
 makes three training steps in a process of its own and prints the bytes that it
-held at most, and those before the first step.
+held at most, and those before the first step.  LAYOUT: last or first.
 """
 
 import contextlib
-import resource
 import sys
 import time
 
@@ -47,41 +46,48 @@ def autocast(precision):
     return contextlib.nullcontext()
 
 
+# Of each form its name and what makes it ready to run.
 def forward_forms(n, size, precision):
     for name, layout in LAYOUTS.items():
         net = network(layout).eval()
         x, noise = images(n, size, layout), torch.ones(n)
 
-        def eager(net=net, x=x, noise=noise):
-            with torch.no_grad(), autocast(precision):
-                net(x, noise)
-        yield name, eager
+        def freeze(net=net, x=x, noise=noise):
+            return torch.jit.freeze(torch.jit.trace(net, (x, noise), check_trace=False))
 
-        with torch.no_grad(), autocast(precision):
-            traced = torch.jit.freeze(torch.jit.trace(net, (x, noise), check_trace=False))
-            forms = [(name + ", frozen", traced)]
-            if precision == "float32":
-                forms.append((name + ", frozen, optimised",
-                              torch.jit.optimize_for_inference(traced)))
-        for form, module in forms:
-            def run(module=module, x=x, noise=noise):
+        def of(make, x=x, noise=noise):
+            def prepare():
                 with torch.no_grad(), autocast(precision):
-                    module(x, noise)
-            yield form, run
+                    module = make()
+
+                def run():
+                    with torch.no_grad(), autocast(precision):
+                        module(x, noise)
+                return run
+            return prepare
+        yield name, of(lambda net=net: net)
+        yield name + ", frozen", of(freeze)
+        if precision == "float32":
+            yield (name + ", frozen, optimised",
+                   of(lambda freeze=freeze: torch.jit.optimize_for_inference(freeze())))
+
+
+def training(n, size, layout):
+    net = network(layout).train()
+    optimiser = torch.optim.Adam(net.parameters(), lr=1e-4)
+    x, noise, u = images(n, size, layout), torch.ones(n), images(n, size, layout)
+
+    def run():
+        optimiser.zero_grad(set_to_none=True)
+        loss = ((u + net(x, noise)) ** 2).mean()
+        loss.backward()
+        optimiser.step()
+    return run
 
 
 def train_forms(n, size):
     for name, layout in LAYOUTS.items():
-        net = network(layout).train()
-        optimiser = torch.optim.Adam(net.parameters(), lr=1e-4)
-        x, noise, u = images(n, size, layout), torch.ones(n), images(n, size, layout)
-
-        def run(net=net, optimiser=optimiser, x=x, noise=noise, u=u):
-            optimiser.zero_grad(set_to_none=True)
-            loss = ((u + net(x, noise)) ** 2).mean()
-            loss.backward()
-            optimiser.step()
-        yield name, run
+        yield name, lambda layout=layout: training(n, size, layout)
 
 
 def seconds(run):
@@ -92,8 +98,9 @@ def seconds(run):
 
 def fastest(forms):
     best = None
-    for name, run in forms:
+    for name, prepare in forms:
         try:
+            run = prepare()
             run()
             run()
             took = min(seconds(run) for _ in range(3))
@@ -105,13 +112,17 @@ def fastest(forms):
 
 
 def peak_bytes():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage's, in which what the parent held before `exec' counts too.
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
 
 
 if len(sys.argv) > 4:
     n, size = int(sys.argv[5]), int(sys.argv[6])
     before = peak_bytes()
-    _, run = next(iter(train_forms(n, size)))
+    run = training(n, size, LAYOUTS["channels " + sys.argv[7]])
     for _ in range(3):
         run()
     print(peak_bytes(), before)
