@@ -185,9 +185,12 @@ square: the peer's, and both in bf16."
 (define (growth-point what channels n size)
   (let* ((net (score-network `(paper-unet #:channels ,channels) #:parametrisation 'paper))
          (run (forward-run net n size)))
+    (run)                               ; the weights as the kernels want them are kept
+    (gc)                                ; the networks before this one go,
+    (usleep 100000)                     ; by finalizers, on a thread of their own
     (memory-trim!)                      ; from here on the peak counts anew
-    (run)
-    (let* ((bytes (assq-ref (memory-usage) 'peak))
+    (let* ((live (assq-ref (memory-usage) 'live))
+           (bytes (begin (run) (- (assq-ref (memory-usage) 'peak) live)))
            (time (median (map (lambda (i) (seconds run)) (iota 5))))
            (pixels (* n size size)))
       (format #t "~10a ~12a ~3@a x ~3a ~10@a ~10@a ~12@a~%" what channels n size
