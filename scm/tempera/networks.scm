@@ -39,7 +39,21 @@ next layer, which then finds it in cache."
             ((pair? images) (release (car images)) (release (cdr images)))))
     result))
 
+(define (consuming-sequence kind layers)
+  "LAYERS one after the other, as a layer that prints as KIND; what passes between them is
+consumed."
+  (make-layer kind
+              (lambda (x) (fold consume ((car layers) x) (cdr layers)))
+              #:parts (map (lambda (i layer) (cons (number->string i) layer))
+                           (iota (length layers)) layers)))
+
 ;;; --- Residual blocks ------------------------------------------------------------
+
+(define (add-shortcut unit h x shortcut)
+  "UNIT applied to H, with X added as it is or, where channels differ, through SHORTCUT."
+  (if shortcut
+      (consume (lambda (s) (unit h s)) (shortcut x))
+      (unit h x)))
 
 (define* (residual-block in out #:key convolutions normalisation)
   "CONVOLUTIONS units, ReLU after each but the last, plus the input, projected where
@@ -54,30 +68,23 @@ its channels differ (appendix A.1)."
                                            #:gain (if (and last? (not normalisation)) 0.2 1))))
                      (iota convolutions)))
          (project (and (not (= in out)) (convolution-layer in out #:size 1))))
-    (define (sum unit h x)              ; unit (h) + x
-      (if project
-          (let ((projected (project x)))
-            (consume (lambda (projected) (unit h projected)) projected))
-          (unit h x)))
     (make-layer (format #f "residual block ~a -> ~a" in out)
                 (lambda (x)
                   (let loop ((h x) (units units))
-                    (let ((unit (if (null? (cdr units))
-                                    (lambda (h) (sum (car units) h x))
-                                    (car units))))
-                      (let ((y (if (eq? h x) (unit h) (consume unit h))))
-                        (if (null? (cdr units)) y (loop y (cdr units)))))))
+                    (let* ((last? (null? (cdr units)))
+                           (unit (if last?
+                                     (lambda (h) (add-shortcut (car units) h x project))
+                                     (car units)))
+                           (y (if (eq? h x) (unit h) (consume unit h))))
+                      (if last? y (loop y (cdr units))))))
                 #:parts `(,@(map (lambda (i unit) (cons (number->string i) unit))
                                  (iota convolutions) units)
                           ("projection" . ,project)))))
 
 (define (blocks-of count in out block)
   "COUNT residual blocks in a row, the first from IN to OUT channels."
-  (let ((blocks (map (lambda (i) (block (if (zero? i) in out) out)) (iota count))))
-    (make-layer "blocks"
-                (lambda (x) (fold consume ((car blocks) x) (cdr blocks)))
-                #:parts (map (lambda (i block) (cons (number->string i) block))
-                             (iota count) blocks))))
+  (consuming-sequence "blocks"
+                      (map (lambda (i) (block (if (zero? i) in out) out)) (iota count))))
 
 ;;; --- U-nets --------------------------------------------------------------------
 
@@ -143,15 +150,10 @@ Example: (code-unet)"
           (shortcut (and project? (convolution-unit in out #:size 1 #:activation #f))))
       (make-layer (format #f "block ~a -> ~a" in out)
                   (lambda (x)
-                    (consume (lambda (h) (if project?
-                                             (consume (lambda (s) (second h s)) (shortcut x))
-                                             (second h x)))
-                             (first x)))
+                    (consume (lambda (h) (add-shortcut second h x shortcut)) (first x)))
                   #:parts `(("first" . ,first) ("second" . ,second) ("shortcut" . ,shortcut)))))
   (define (group in out)
-    (let ((first (block in out #t)) (second (block out out #f)))
-      (make-layer "group" (lambda (x) (consume second (first x)))
-                  #:parts `(("0" . ,first) ("1" . ,second)))))
+    (consuming-sequence "group" (list (block in out #t) (block out out #f))))
   (with-initial-seed seed
     (lambda ()
       (define stem (convolution-layer 3 32 #:size 7 #:bias? #f))
@@ -251,13 +253,15 @@ Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
   (check-that (memq precision '(float32 bf16)) 'score-network
               "precision: expected float32 or bf16, got ~s" precision)
   (let* ((body (build description))
-         (exact (case parametrisation
-                   ((paper) (paper-scaled-score body))
-                   ((preconditioned) (preconditioned-scaled-score body sigma-data))
-                   (else (complain 'score-network "parametrisation: expected paper or ~
+         (score-of-body
+          (case parametrisation
+            ((paper) (paper-scaled-score body))
+            ((preconditioned) (preconditioned-scaled-score body sigma-data))
+            (else (complain 'score-network "parametrisation: expected paper or ~
 preconditioned, got ~s" parametrisation))))
          (scaled (lambda (x sigma)
-                   (parameterize ((convolution-precision precision)) (exact x sigma)))))
+                   (parameterize ((convolution-precision precision))
+                     (score-of-body x sigma)))))
     (make <score-network> #:kind (format #f "score network, ~a, ~a" parametrisation
                                          (layer-kind body))
           #:procedure (lambda (x sigma) (score-of scaled x sigma))

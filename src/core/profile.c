@@ -35,8 +35,8 @@ static int64_t name_count, name_room;
 static _Thread_local double counted;
 static _Thread_local const char *layer = "";
 
-static double
-now (void)
+double
+tp_clock (void)
 {
   struct timespec t;
   clock_gettime (CLOCK_MONOTONIC, &t);
@@ -67,7 +67,8 @@ intern (const char *name)
   for (int64_t i = 0; i < name_count; i++)
     if (!strcmp (names[i], name))
       return names[i];
-  char *copy = grow ((void **) &names, name_count, &name_room, sizeof *names) ? strdup (name) : NULL;
+  bool room = grow ((void **) &names, name_count, &name_room, sizeof *names);
+  char *copy = room ? strdup (name) : NULL;
   return copy ? names[name_count++] = copy : "";
 }
 
@@ -176,7 +177,7 @@ add_parts (const char *operation, const char *detail, double start)
 tp_span
 tp_span_measure (void)
 {
-  return (tp_span) { now (), counted };
+  return (tp_span) { tp_clock (), counted };
 }
 
 void
@@ -184,13 +185,14 @@ tp_span_end (tp_span span, const char *operation, tp_work work, const char *form
 {
   if (span.start == 0)
     return;
-  double elapsed = now () - span.start;
+  double elapsed = tp_clock () - span.start;
   double inside = counted - span.counted; /* by operations that ended since */
   counted = span.counted + elapsed;
-  char detail[TP_PROFILE_TEXT];
+  char detail[TP_PROFILE_TEXT] = "";
   va_list arguments;
   va_start (arguments, format);
-  vsnprintf (detail, sizeof detail, format, arguments);
+  if (format)
+    vsnprintf (detail, sizeof detail, format, arguments);
   va_end (arguments);
   pthread_mutex_lock (&lock);
   add (operation, detail, "", 1, elapsed - inside, work);
@@ -203,7 +205,7 @@ tp_part_end (tp_span span, const char *part, tp_work work)
 {
   if (span.start == 0)
     return;
-  double seconds = now () - span.start;
+  double seconds = tp_clock () - span.start;
   pthread_mutex_lock (&lock);
   if (grow ((void **) &waiting, waiting_count, &waiting_room, sizeof *waiting))
     waiting[waiting_count++] = (waiting_part) { span.start, seconds, part, work };

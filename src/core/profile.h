@@ -30,6 +30,9 @@ typedef struct {
   bool bf16; /* products in bfloat16: measured against that peak */
 } tp_work;
 
+/* Seconds of a clock that only goes forward. */
+double tp_clock (void);
+
 tp_span tp_span_measure (void);
 
 static inline tp_span

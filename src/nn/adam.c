@@ -45,6 +45,6 @@ tp_adam_step (tp_tensor *w, const tp_tensor *g, tp_tensor *m, tp_tensor *v, int6
             (float) (o.rate * sqrt (c2) / c1), (float) (o.epsilon * sqrt (c2)) };
   tp_span span = tp_span_start ();
   tp_parallel_for (tp_tensor_count (w), 16384, update_piece, &j);
-  tp_span_end (span, "Adam", (tp_work) { .bytes = 28.0 * (double) tp_tensor_count (w) }, " ");
+  tp_span_end (span, "Adam", (tp_work) { .bytes = 28.0 * (double) tp_tensor_count (w) }, NULL);
   return TP_OK;
 }

@@ -112,8 +112,7 @@ shift_of (tp_conv_options options, int part)
   return options.enlarged >> part & 1;
 }
 
-/* The input's part of a job (its channels in order), after checks; PLANE (4): its N, H,
- * W, C. */
+/* The geometry of a job and its input, channels in order, after checks. */
 static tp_status
 take_sources (tp_conv_job *j, tp_tensor *const *x, int count, const tp_tensor *w,
               tp_conv_options options)
@@ -357,7 +356,6 @@ fail:
   return NULL;
 }
 
-/* What sinks want none of. */
 static bool
 none_wants (tp_tensor *const *x, int count)
 {
@@ -437,6 +435,13 @@ narrow_weight_gradient (const tp_conv_job *j, const float *g, float *dw)
   return status;
 }
 
+/* Gradients too must fill a vector. */
+static bool
+weights_by_winograd (const tp_conv_job *j)
+{
+  return tp_conv_winograd_pays (j) && j->o >= 16;
+}
+
 static tp_status
 weight_gradient (const tp_conv_job *j, const float *g, float *dw)
 {
@@ -445,7 +450,7 @@ weight_gradient (const tp_conv_job *j, const float *g, float *dw)
       memset (dw, 0, (size_t) (j->kh * j->kw * j->c * j->o) * sizeof *dw);
       return TP_OK;
     }
-  if (tp_conv_winograd_pays (j) && j->o >= 16)
+  if (weights_by_winograd (j))
     return tp_conv_winograd_weights (j, g, dw);
   if (j->source_count == 1)
     return j->o <= TP_CONV_NARROW && j->c >= 16 && j->stride == 1 && !j->sources[0].enlarged
@@ -480,9 +485,8 @@ tp_conv_accumulate (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *g,
       tp_span span = tp_span_start ();
       tp_tensor *dw = tp_tensor_like (w);
       status = dw ? weight_gradient (&j, tp_f32 (g), tp_f32 (dw)) : TP_NO_MEMORY;
-      j.precision = TP_FLOAT32;
-      end_span (span, "convolution, weight gradient", &j,
-                tp_conv_winograd_pays (&j) && j.o >= 16);
+      j.precision = TP_FLOAT32; /* as it is computed */
+      end_span (span, "convolution, weight gradient", &j, weights_by_winograd (&j));
       if (status == TP_OK)
         return tp_accumulate_grad (w, dw);
       tp_tensor_free (dw);

@@ -172,9 +172,11 @@ convolve_batches (void *context, int64_t begin, int64_t end)
               {
                 span = tp_span_start ();
                 if (j->precision == TP_BFLOAT16)
-                  q->kernels->product_bf16 (m, v, q->v_tile, q->c_padded, (const uint16_t *) u, j->c, whole);
+                  q->kernels->product_bf16 (m, v, q->v_tile, q->c_padded, (const uint16_t *) u,
+                                            j->c, whole);
                 else
-                  q->kernels->product (m, v, q->v_tile, q->c_padded, (const float *) u, j->c, whole);
+                  q->kernels->product (m, v, q->v_tile, q->c_padded, (const float *) u, j->c,
+                                       whole);
                 tp_part_end (span, "products", products);
                 span = tp_span_start ();
                 transform_outputs (q, m, &j->sinks[i], b, bias ? bias + b * width : NULL, first,
@@ -330,8 +332,8 @@ add_groups (void *context, int64_t begin, int64_t end)
                                     v + s * q->c_padded + c, q->v_tile,
                                     z + s * q->o_padded + (b - first_b) * k->block, q->z_tile,
                                     count, (int) tp_least (k->pixels, j->c - c));
-              tp_part_end (span, "products",
-                           (tp_work) { .flops = 2.0 * PLACES * (double) (count * j->c * channels) });
+              double products = (double) (PLACES * count * j->c * channels);
+              tp_part_end (span, "products", (tp_work) { .flops = 2 * products });
             }
         }
     }

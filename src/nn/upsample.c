@@ -61,7 +61,8 @@ tp_upsample_adjoint (const tp_tensor *y, int factor)
       job j = { tp_f32 (y), tp_f32 (x), x->shape[2], x->shape[3], factor };
       tp_span span = tp_span_start ();
       tp_parallel_for (x->shape[0] * x->shape[1], 1, sum_rows, &j);
-      tp_span_end (span, "sum of squares of pixels", (tp_work) { .bytes = 20.0 * (double) tp_tensor_count (x) }, " ");
+      tp_span_end (span, "sum of squares of pixels",
+                   (tp_work) { .bytes = 20.0 * (double) tp_tensor_count (x) }, NULL);
     }
   return x;
 }

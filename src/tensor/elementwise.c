@@ -106,7 +106,7 @@ run (job *j)
   merge_axes (j);
   tp_span span = tp_span_start ();
   tp_parallel_for (count, GRAIN, run_piece, j);
-  tp_span_end (span, "elementwise", (tp_work) { .bytes = 12.0 * (double) count }, " ");
+  tp_span_end (span, "elementwise", (tp_work) { .bytes = 12.0 * (double) count }, NULL);
 }
 
 static job
@@ -411,7 +411,7 @@ tp_axpby (double a, const tp_tensor *x, double b, tp_tensor *y)
   axpby_job j = { (float) a, (float) b, floats_of (x), floats_of (y), NULL };
   tp_span span = tp_span_start ();
   tp_parallel_for (tp_tensor_count (y) * (y->dtype == TP_C64 ? 2 : 1), GRAIN, axpby_piece, &j);
-  tp_span_end (span, "a x + b y", (tp_work) { .bytes = 12.0 * (double) tp_tensor_count (y) }, " ");
+  tp_span_end (span, "a x + b y", (tp_work) { .bytes = 12.0 * (double) tp_tensor_count (y) }, NULL);
   return TP_OK;
 }
 
@@ -446,7 +446,8 @@ tp_affine (const tp_tensor *x, double a, double b)
       axpby_job j = { (float) a, (float) b, tp_f32 (whole), NULL, tp_f32 (out) };
       tp_span span = tp_span_start ();
       tp_parallel_for (tp_tensor_count (out), GRAIN, affine_piece, &j);
-      tp_span_end (span, "elementwise", (tp_work) { .bytes = 8.0 * (double) tp_tensor_count (out) }, " ");
+      tp_span_end (span, "elementwise", (tp_work) { .bytes = 8.0 * (double) tp_tensor_count (out) },
+                   NULL);
     }
   tp_tensor_free (whole);
   return out;

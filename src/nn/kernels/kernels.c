@@ -8,7 +8,8 @@ extern const tp_winograd_kernels tp_winograd_kernels_generic;
 extern const tp_peak_kernels tp_peak_kernels_generic;
 #if defined __x86_64__
 extern const tp_conv_kernels tp_conv_kernels_v3, tp_conv_kernels_v4, tp_conv_kernels_v4_bf16;
-extern const tp_winograd_kernels tp_winograd_kernels_v3, tp_winograd_kernels_v4, tp_winograd_kernels_v4_bf16;
+extern const tp_winograd_kernels tp_winograd_kernels_v3, tp_winograd_kernels_v4,
+  tp_winograd_kernels_v4_bf16;
 extern const tp_peak_kernels tp_peak_kernels_v3, tp_peak_kernels_v4, tp_peak_kernels_v4_bf16;
 #endif
 

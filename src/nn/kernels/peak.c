@@ -1,7 +1,5 @@
 /* peak.c -- the machine's peak, measured. */
-#define _DEFAULT_SOURCE
-#include <time.h>
-
+#include "core/profile.h"
 #include "core/threads.h"
 #include "nn/kernels/peak_kernel.h"
 
@@ -24,14 +22,6 @@ run_pieces (void *context, int64_t begin, int64_t end)
   (void) kept;
 }
 
-static double
-now (void)
-{
-  struct timespec t;
-  clock_gettime (CLOCK_MONOTONIC, &t);
-  return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
-}
-
 double
 tp_peak_flops (bool bf16)
 {
@@ -39,10 +29,10 @@ tp_peak_flops (bool bf16)
   peak_job j = { bf16 ? k->bf16 : k->float32, 1000 };
   double flops = bf16 ? k->bf16_flops : k->float32_flops, best = 0;
   int threads = tp_threads ();
-  for (double begin = now (), start = begin; start - begin < 0.1;)
+  for (double begin = tp_clock (), start = begin; start - begin < 0.1;)
     {
       tp_parallel_for (threads, 1, run_pieces, &j);
-      double end = now (), elapsed = end - start;
+      double end = tp_clock (), elapsed = end - start;
       if (elapsed < 2e-3)
         j.rounds *= 2; /* too short to tell from the start of a thread */
       else if (flops * (double) j.rounds * threads / elapsed > best)
