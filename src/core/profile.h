@@ -43,7 +43,7 @@ tp_span_start (void)
 
 /* The end of an operation, on the thread that began it and outside tp_parallel_for.  What
  * agrees in OPERATION, in the text of FORMAT (shapes, the way chosen) and in the layer is
- * one row. */
+ * one row.  FORMAT may be NULL, where the operation says enough. */
 void tp_span_end (tp_span span, const char *operation, tp_work work, const char *format, ...)
   __attribute__ ((format (printf, 4, 5)));
 
