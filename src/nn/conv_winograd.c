@@ -17,6 +17,7 @@ enum { IN = TP_WINOGRAD_IN, OUT = TP_WINOGRAD_OUT, PLACES = TP_WINOGRAD_PLACES }
 typedef struct {
   const tp_conv_job *conv;
   const tp_winograd_kernels *kernels;
+  const tp_winograd_factors *factors;
   int64_t tile_rows, tile_columns, tiles; /* of an image; of all images */
   int64_t batch;                          /* tiles transformed at once */
   int64_t c_padded, o_padded;             /* numbers at a place, whole lines of cache */
@@ -29,17 +30,13 @@ typedef struct {
   tp_status status;
 } winograd_job;
 
-static size_t
-element (const tp_conv_job *j)
-{
-  return j->precision == TP_BFLOAT16 ? sizeof (uint16_t) : sizeof (float);
-}
-
 static winograd_job
 job_for (const tp_conv_job *j)
 {
-  winograd_job q = { .conv = j, .kernels = tp_winograd_kernels_get (), .status = TP_OK };
-  int64_t line = TP_ALIGNMENT / (int64_t) element (j);
+  const tp_winograd_kernels *k = tp_winograd_kernels_get ();
+  winograd_job q = { .conv = j, .kernels = k, .status = TP_OK };
+  q.factors = j->precision == TP_BFLOAT16 ? &k->bfloat16 : &k->float32;
+  int64_t line = TP_ALIGNMENT / (int64_t) q.factors->element;
   q.tile_rows = tp_pieces (j->oh, OUT);
   q.tile_columns = tp_pieces (j->ow, OUT);
   q.tiles = j->n * q.tile_rows * q.tile_columns;
@@ -49,7 +46,8 @@ job_for (const tp_conv_job *j)
    * between them spreads them over all. */
   q.v_tile = PLACES * q.c_padded + line;
   q.z_tile = PLACES * q.o_padded + line;
-  q.u_block = PLACES * tp_pieces (j->c, 2) * 2 * j->kernels->block * (int64_t) element (j);
+  q.u_block = PLACES * tp_pieces (j->c, 2) * 2 * j->kernels->block
+              * (int64_t) q.factors->element;
   return q;
 }
 
@@ -103,21 +101,17 @@ static void
 transform_inputs (const winograd_job *q, void *v, float *strip, int64_t first, int64_t count)
 {
   const tp_conv_job *j = q->conv;
+  int64_t element = (int64_t) q->factors->element;
   for (int64_t t = 0; t < count; t++)
     {
       place p = tile_place (q, first + t);
-      int64_t at = t * q->v_tile;
-      for (int i = 0; i < j->source_count; at += j->sources[i].c, i++)
+      char *at = (char *) v + t * q->v_tile * element;
+      for (int i = 0; i < j->source_count; at += j->sources[i].c * element, i++)
         {
           const float *rows[IN];
           int64_t columns[IN];
           tile_inputs (j, &j->sources[i], p, rows, columns, strip);
-          if (j->precision == TP_BFLOAT16)
-            q->kernels->input_bf16 ((uint16_t *) v + at, q->c_padded, rows, columns,
-                                    (int) j->sources[i].c);
-          else
-            q->kernels->input ((float *) v + at, q->c_padded, rows, columns,
-                               (int) j->sources[i].c);
+          q->factors->input (at, q->c_padded, rows, columns, (int) j->sources[i].c);
         }
     }
 }
@@ -135,9 +129,9 @@ transform_outputs (const winograd_job *q, const float *m, const tp_conv_sink *si
       place p = tile_place (q, first + t);
       int64_t at = ((p.n * j->oh + p.y) * j->ow + p.x) * sink->o + block * width;
       tp_epilogue e = { bias, sink->residual ? sink->residual + at : NULL, j->slope };
-      q->kernels->output (sink->data + at, j->ow * sink->o, sink->o, m + t * PLACES * width,
-                          (int) tp_least (OUT, j->oh - p.y), (int) tp_least (OUT, j->ow - p.x),
-                          channels, &e);
+      q->kernels->output (sink->data + at, j->ow * sink->o, sink->o,
+                       m + t * PLACES * width, (int) tp_least (OUT, j->oh - p.y),
+                       (int) tp_least (OUT, j->ow - p.x), channels, &e);
     }
 }
 
@@ -147,7 +141,7 @@ convolve_batches (void *context, int64_t begin, int64_t end)
   winograd_job *q = context;
   const tp_conv_job *j = q->conv;
   int64_t width = j->kernels->block, step = j->kernels->pixels;
-  size_t v_bytes = (size_t) (q->batch * q->v_tile) * element (j);
+  size_t v_bytes = (size_t) (q->batch * q->v_tile) * q->factors->element;
   void *v = tp_scratch_alloc (v_bytes);
   float *m = tp_scratch_alloc ((size_t) (q->batch * PLACES * width) * sizeof *m);
   float *strip = tp_scratch_alloc ((size_t) (IN * IN * j->c) * sizeof *strip);
@@ -171,12 +165,7 @@ convolve_batches (void *context, int64_t begin, int64_t end)
             for (int64_t b = 0; b < tp_pieces (j->sinks[i].o, width); b++, u += q->u_block)
               {
                 span = tp_span_start ();
-                if (j->precision == TP_BFLOAT16)
-                  q->kernels->product_bf16 (m, v, q->v_tile, q->c_padded, (const uint16_t *) u,
-                                            j->c, whole);
-                else
-                  q->kernels->product (m, v, q->v_tile, q->c_padded, (const float *) u, j->c,
-                                       whole);
+                q->factors->product (m, v, q->v_tile, q->c_padded, u, j->c, whole);
                 tp_part_end (span, "products", products);
                 span = tp_span_start ();
                 transform_outputs (q, m, &j->sinks[i], b, bias ? bias + b * width : NULL, first,
@@ -227,10 +216,7 @@ transform_weights (void *context, int64_t begin, int64_t end)
       const float *taps = t->w + c * j->o + first + b * width;
       int count = (int) tp_least (width, sink->o - b * width);
       char *u = (char *) t->u + block * t->job.u_block;
-      if (j->precision == TP_BFLOAT16)
-        t->job.kernels->weights_bf16 ((uint16_t *) u, j->c, c, taps, j->c * j->o, count);
-      else
-        t->job.kernels->weights ((float *) u + c * width, j->c * width, taps, j->c * j->o, count);
+      t->job.factors->weights (u, j->c, c, taps, j->c * j->o, count);
     }
 }
 

@@ -7,7 +7,8 @@
 
 #include "nn/kernels/vector.h"
 
-enum { M_TILE = TP_WINOGRAD_PLACES * BLOCK };
+enum { IN = TP_WINOGRAD_IN, OUT = TP_WINOGRAD_OUT, PLACES = TP_WINOGRAD_PLACES,
+       M_TILE = PLACES * BLOCK };
 
 #define INLINE static inline __attribute__ ((always_inline))
 
@@ -115,31 +116,36 @@ g_transposed (vector g[3], const vector u[6])
 
 #define PLACE(p, i, j) ((p) + ((i) * 6 + (j)) * place + c)
 
-static void
-input (float *v, int64_t place, const float *const rows[6], const int64_t columns[6], int channels)
-{
-  EACH_VECTOR (c, channels)
-    {
+/* --- The input ------------------------------------------------------------------- */
+
 #define READ(i, j) load (rows[i] + columns[j] + c)
-#define WRITE(i, j, value) store (PLACE (v, i, j), value)
-      SANDWICH (b_transposed, 6, 6, READ, WRITE);
-#undef READ
-#undef WRITE
-    }
-}
 
 static void
-spread (float *z, int64_t place, const float *const rows[4], int64_t pixel_stride, int channels)
+input (void *to, int64_t place, const float *const rows[IN], const int64_t columns[IN],
+       int channels)
 {
+  float *v = to;
+#define WRITE(i, j, value) store (PLACE (v, i, j), value)
   EACH_VECTOR (c, channels)
-    {
-#define READ(i, j) load (rows[i] + (j) * pixel_stride + c)
-#define WRITE(i, j, value) store (PLACE (z, i, j), value)
-      SANDWICH (a, 4, 6, READ, WRITE);
+    SANDWICH (b_transposed, 6, 6, READ, WRITE);
+#undef WRITE
+}
+
+#define WRITE(i, j, value) store_bf16 (PLACE (v, i, j), value)
+
+static void
+input_bf16 (void *to, int64_t place, const float *const rows[IN], const int64_t columns[IN],
+            int channels)
+{
+  uint16_t *v = to;
+  EACH_VECTOR (c, channels)
+    SANDWICH (b_transposed, 6, 6, READ, WRITE);
+}
+
 #undef READ
 #undef WRITE
-    }
-}
+
+/* --- Products -------------------------------------------------------------------- */
 
 /* T tiles' products at one place; T is a constant where this is inlined. */
 INLINE void
@@ -166,29 +172,16 @@ product_of (const int T, float *m, const float *v, int64_t v_tile, const float *
 }
 
 static void
-product (float *m, const float *v, int64_t v_tile, int64_t v_place, const float *u,
+product (float *m, const void *inputs, int64_t v_tile, int64_t v_place, const void *weights,
          int64_t count, int64_t tiles)
 {
-  for (int s = 0; s < TP_WINOGRAD_PLACES; s++, m += BLOCK, v += v_place, u += count * BLOCK)
+  const float *v = inputs, *u = weights;
+  for (int s = 0; s < PLACES; s++, m += BLOCK, v += v_place, u += count * BLOCK)
     for (int64_t t = 0; t < tiles; t += PIXELS)
       product_of (PIXELS, m + t * M_TILE, v + t * v_tile, v_tile, u, count);
 }
 
-static void
-input_bf16 (uint16_t *v, int64_t place, const float *const rows[6], const int64_t columns[6],
-            int channels)
-{
-  EACH_VECTOR (c, channels)
-    {
-#define READ(i, j) load (rows[i] + columns[j] + c)
-#define WRITE(i, j, value) store_bf16 (PLACE (v, i, j), value)
-      SANDWICH (b_transposed, 6, 6, READ, WRITE);
-#undef READ
-#undef WRITE
-    }
-}
-
-/* T tiles' products at one place, the channels in PAIRS. */
+/* The same with channels in PAIRS. */
 INLINE void
 product_bf16_of (const int T, float *m, const uint16_t *v, int64_t v_tile, const uint16_t *u,
                  int64_t pairs)
@@ -214,22 +207,26 @@ product_bf16_of (const int T, float *m, const uint16_t *v, int64_t v_tile, const
 }
 
 static void
-product_bf16 (float *m, const uint16_t *v, int64_t v_tile, int64_t v_place, const uint16_t *u,
+product_bf16 (float *m, const void *inputs, int64_t v_tile, int64_t v_place, const void *weights,
               int64_t count, int64_t tiles)
 {
+  const uint16_t *v = inputs, *u = weights;
   int64_t pairs = (count + 1) / 2;
-  for (int s = 0; s < TP_WINOGRAD_PLACES; s++, m += BLOCK, v += v_place, u += pairs * 2 * BLOCK)
+  for (int s = 0; s < PLACES; s++, m += BLOCK, v += v_place, u += pairs * 2 * BLOCK)
     for (int64_t t = 0; t < tiles; t += PIXELS)
       product_bf16_of (PIXELS, m + t * M_TILE, v + t * v_tile, v_tile, u, pairs);
 }
 
-/* A^T m A at one vector of channels, whole, with its epilogue. */
+/* --- The output ------------------------------------------------------------------ */
+
+#define READ(i, j) load (PLACE (m, i, j))
+
+/* A^T m A at one vector of channels, a whole tile, with its epilogue. */
 INLINE void
 output_vector (float *out, int64_t row_stride, int64_t pixel_stride, const float *m, vector bias,
                const float *residual, const float slope)
 {
   enum { place = BLOCK, c = 0 };
-#define READ(i, j) load (PLACE (m, i, j))
 #define WRITE(i, j, value)                                             \
   do {                                                                 \
     int64_t at = (i) * row_stride + (j) * pixel_stride;                \
@@ -248,10 +245,9 @@ output_part (float *out, int64_t row_stride, int64_t pixel_stride, const float *
              const float *residual, float slope, int rows, int columns, int count)
 {
   enum { place = BLOCK, c = 0 };
-  vector y[4][4];
+  vector y[OUT][OUT];
 #define WRITE(i, j, value) y[i][j] = (value) + bias
   SANDWICH (a_transposed, 6, 4, READ, WRITE);
-#undef READ
 #undef WRITE
   for (int i = 0; i < rows; i++)
     for (int j = 0; j < columns; j++)
@@ -263,6 +259,7 @@ output_part (float *out, int64_t row_stride, int64_t pixel_stride, const float *
         store_part (out + at, activate (sum, slope), count);
       }
 }
+#undef READ
 
 static void
 output (float *out, int64_t row_stride, int64_t pixel_stride, const float *m, int rows,
@@ -276,49 +273,75 @@ output (float *out, int64_t row_stride, int64_t pixel_stride, const float *m, in
       if (bias)
         b = load (bias + c);
       const float *r = residual ? residual + c : NULL;
+#define WHOLE(slope) output_vector (out + c, row_stride, pixel_stride, m + c, b, r, slope)
       /* Whole tiles have their constants known here. */
-      if (rows < 4 || columns < 4 || count < WIDTH)
+      if (rows < OUT || columns < OUT || count < WIDTH)
         output_part (out + c, row_stride, pixel_stride, m + c, b, r, slope, rows, columns, count);
       else if (slope == 0)
-        output_vector (out + c, row_stride, pixel_stride, m + c, b, r, 0);
+        WHOLE (0);
       else if (slope == 1)
-        output_vector (out + c, row_stride, pixel_stride, m + c, b, r, 1);
+        WHOLE (1);
       else
-        output_vector (out + c, row_stride, pixel_stride, m + c, b, r, slope);
+        WHOLE (slope);
+#undef WHOLE
     }
 }
 
+/* --- Weights --------------------------------------------------------------------- */
+
+#define TAP(i, j) (g + ((i) * 3 + (j)) * tap_stride + c)
+#define READ(i, j) (here == WIDTH ? load (TAP (i, j)) : load_part (TAP (i, j), here))
+#define WRITE(i, j, value) store (PLACE (u, i, j), value)
+
+/* Of a block: place k to u[k * place + c], zeros to a whole block. */
 static void
-weights (float *u, int64_t place, const float *g, int64_t tap_stride, int count)
+transform_weights (float *u, int64_t place, const float *g, int64_t tap_stride, int count)
 {
   for (int c = 0; c < BLOCK; c += WIDTH)
     {
       int here = count - c < 0 ? 0 : count - c < WIDTH ? count - c : WIDTH;
-#define TAP(i, j) (g + ((i) * 3 + (j)) * tap_stride + c)
-#define READ(i, j) (here == WIDTH ? load (TAP (i, j)) : load_part (TAP (i, j), here))
-#define WRITE(i, j, value) store (PLACE (u, i, j), value)
       SANDWICH (g_matrix, 3, 6, READ, WRITE);
+    }
+}
 #undef READ
 #undef WRITE
-    }
+
+static void
+weights (void *to, int64_t counted, int64_t c, const float *g, int64_t tap_stride, int count)
+{
+  transform_weights ((float *) to + c * BLOCK, counted * BLOCK, g, tap_stride, count);
 }
 
 static void
-weights_bf16 (uint16_t *u, int64_t counted, int64_t c, const float *g, int64_t tap_stride,
-              int count)
+weights_bf16 (void *to, int64_t counted, int64_t c, const float *g, int64_t tap_stride, int count)
 {
-  float line[TP_WINOGRAD_PLACES * BLOCK];
+  float line[PLACES * BLOCK];
   int64_t pairs = (counted + 1) / 2;
-  weights (line, BLOCK, g, tap_stride, count);
-  for (int s = 0; s < TP_WINOGRAD_PLACES; s++)
+  transform_weights (line, BLOCK, g, tap_stride, count);
+  for (int s = 0; s < PLACES; s++)
     {
-      uint16_t *to = u + (s * pairs + c / 2) * 2 * BLOCK + c % 2;
+      uint16_t *u = (uint16_t *) to + (s * pairs + c / 2) * 2 * BLOCK + c % 2;
       for (int i = 0; i < BLOCK; i++)
         {
-          to[2 * i] = to_bf16 (line[s * BLOCK + i]);
+          u[2 * i] = to_bf16 (line[s * BLOCK + i]);
           if (c % 2 == 0 && c + 1 == counted)
-            to[2 * i + 1] = 0;
+            u[2 * i + 1] = 0;
         }
+    }
+}
+
+/* --- The weight gradient --------------------------------------------------------- */
+
+static void
+spread (float *z, int64_t place, const float *const rows[4], int64_t pixel_stride, int channels)
+{
+  EACH_VECTOR (c, channels)
+    {
+#define READ(i, j) load (rows[i] + (j) * pixel_stride + c)
+#define WRITE(i, j, value) store (PLACE (z, i, j), value)
+      SANDWICH (a, 4, 6, READ, WRITE);
+#undef READ
+#undef WRITE
     }
 }
 
@@ -339,7 +362,8 @@ taps (float *g, int64_t tap_stride, const float *u, int64_t place, int count)
 #define NAME TP_KERNEL_NAME (tp_winograd_kernels_, TP_KERNEL_ISA)
 extern const tp_winograd_kernels NAME;
 const tp_winograd_kernels NAME = {
-  .width = WIDTH, .input = input, .spread = spread, .product = product,
-  .input_bf16 = input_bf16, .product_bf16 = product_bf16, .output = output,
-  .weights = weights, .weights_bf16 = weights_bf16, .taps = taps,
+  .width = WIDTH,
+  .float32 = { sizeof (float), input, product, weights },
+  .bfloat16 = { sizeof (uint16_t), input_bf16, product_bf16, weights_bf16 },
+  .output = output, .spread = spread, .taps = taps,
 };
