@@ -133,14 +133,14 @@ static tp_tensor *running_mean, *running_variance;
 static tp_tensor *
 norm (tp_tensor *const *t)
 {
-  return tp_batch_norm (t[0], (tp_norm) { t[1], t[2], running_mean, running_variance }, NULL,
+  return tp_batch_norm (t[0], (tp_norm) { t[1], t[2], running_mean, running_variance }, NULL, NULL,
                         (tp_batch_norm_options) { true, 0.9f, 1e-5f, 1 });
 }
 
 static tp_tensor *
 norm_residual (tp_tensor *const *t)
 {
-  return tp_batch_norm (t[0], (tp_norm) { t[1], t[2], running_mean, running_variance }, t[3],
+  return tp_batch_norm (t[0], (tp_norm) { t[1], t[2], running_mean, running_variance }, t[3], NULL,
                         (tp_batch_norm_options) { true, 0.9f, 1e-5f, 0.3f });
 }
 
@@ -468,6 +468,41 @@ test_folding (void)
     tp_tensor_free (t[i]);
 }
 
+/* What a convolution takes of its output in passing is what that output has: tiles that hang
+ * over both edges, channels that end in the middle of a block, and few of them, which go
+ * another way. */
+static void
+test_moments (void)
+{
+  tp_conv_options same = { .stride = 1, .padding = 1, .slope = 1 };
+  for (int c = 3; c <= 24; c += 21)
+    {
+      enum { O = 40 };
+      tp_tensor *x = normal (41, 4, SHAPE (2, 21, 35, c)), *w = normal (42, 4, SHAPE (3, 3, c, O));
+      tp_moments moments = { 0 }, whole = { 0 };
+      tp_tensor *y = tp_conv_moments (&x, 1, w, &moments, same);
+      CHECK ((moments.pieces > 1) == (c == 24));
+      if (moments.pieces)
+        {
+          float mean[2][O], variance[2][O];
+          tp_moments_combine (&moments, mean[0], variance[0]);
+          CHECK (tp_moments_start (&whole, 1, O) == TP_OK);
+          tp_moments_add (&whole, 0, 0, O, &(tp_run) { tp_f32 (y), 2 * 21 * 35 }, 1);
+          tp_moments_combine (&whole, mean[1], variance[1]);
+          for (int o = 0; o < O; o++)
+            {
+              CHECK_CLOSE (mean[0][o], mean[1][o], 1e-5 * sqrt (variance[1][o]));
+              CHECK_CLOSE (variance[0][o], variance[1][o], 1e-5 * variance[1][o]);
+            }
+        }
+      tp_moments_free (&moments);
+      tp_moments_free (&whole);
+      tp_tensor_free (x);
+      tp_tensor_free (w);
+      tp_tensor_free (y);
+    }
+}
+
 /* Statistics of numbers far from zero, over several pieces, and their lanes' remainder. */
 static void
 test_batch_statistics (void)
@@ -479,7 +514,7 @@ test_batch_statistics (void)
   tp_fill (one, 1);
   for (int i = 0; i < N * C; i++)
     tp_f32 (x)[i] += 1000;
-  tp_tensor *y = tp_batch_norm (x, (tp_norm) { one, zero, mean, variance }, NULL,
+  tp_tensor *y = tp_batch_norm (x, (tp_norm) { one, zero, mean, variance }, NULL, NULL,
                                 (tp_batch_norm_options) { true, 0, 1e-5f, 1 });
   for (int c = 0; c < C; c++)
     {
@@ -604,5 +639,5 @@ test_bad_input (void)
 }
 
 CHECK_MAIN (test_layer_gradients, test_dsm_value, test_adjoint, test_values,
-            test_bf16_gradients, test_parts, test_folding, test_batch_statistics,
+            test_bf16_gradients, test_parts, test_folding, test_moments, test_batch_statistics,
             test_threads_change_no_bit, test_spectral_norms, test_bad_input)

@@ -124,8 +124,9 @@ batch_norm (SCM x, SCM parameters, SCM training, SCM decay, SCM epsilon, SCM slo
 {
   const char *me = "batch-normalisation";
   return tp_from_tensor (me, tp_batch_norm (tp_to_tensor (me, "x", x), to_norm (me, parameters),
-                                            NULL, to_norm_options (me, training, decay, epsilon,
-                                                                   slope)));
+                                            NULL, NULL,
+                                            to_norm_options (me, training, decay, epsilon,
+                                                             slope)));
 }
 
 static SCM

@@ -17,6 +17,7 @@ typedef struct {
   const float *mean_g, *mean_gx;
   float slope;
   double *partial;          /* [piece][two sums][c] */
+  tp_moments *moments;
 } job;
 
 enum { ROWS = 256 };        /* rows in a piece of a sum; shape alone cuts them */
@@ -47,73 +48,21 @@ normalise_rows (void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Columns that are summed together, in registers: their sums over a few rows in float32,
+/* Channels that are summed together, in registers: their sums over a few rows in float32,
  * those over more in double. */
 enum { LANES = 32, SOME = 64 };
 
 #define INLINE static inline __attribute__ ((always_inline))
 
-/* N is a constant where this is inlined for whole lanes. */
-INLINE void
-add_columns (const float *restrict x, int64_t rows, int64_t c, const int n, double *sum)
-{
-  for (int64_t row = 0; row < rows; row += SOME)
-    {
-      float some[LANES] = { 0 };
-      for (int64_t r = row; r < row + SOME && r < rows; r++)
-        for (int i = 0; i < n; i++)
-          some[i] += x[r * c + i];
-      for (int i = 0; i < n; i++)
-        sum[i] += some[i];
-    }
-}
-
-INLINE void
-add_squares (const float *restrict x, int64_t rows, int64_t c, const int n,
-             const float *restrict mean, double *sum)
-{
-  for (int64_t row = 0; row < rows; row += SOME)
-    {
-      float some[LANES] = { 0 };
-      for (int64_t r = row; r < row + SOME && r < rows; r++)
-        for (int i = 0; i < n; i++)
-          {
-            float d = x[r * c + i] - mean[i];
-            some[i] += d * d;
-          }
-      for (int i = 0; i < n; i++)
-        sum[i] += some[i];
-    }
-}
-
-/* Of each piece its sums, and its sums of squares about its own mean, since
- * E x^2 - (E x)^2 cancels; while it is in cache. */
-TP_CLONES static void
-statistics_pieces (void *context, int64_t begin, int64_t end)
+static void
+moments_pieces (void *context, int64_t begin, int64_t end)
 {
   const job *j = context;
-  int64_t c = j->c;
   for (int64_t piece = begin; piece < end; piece++)
     {
-      double *sum = j->partial + piece * 2 * c, *square = sum + c;
-      memset (sum, 0, (size_t) (2 * c) * sizeof *sum);
       int64_t rows = (piece + 1) * ROWS < j->rows ? ROWS : j->rows - piece * ROWS;
-      for (int64_t i = 0; i < c; i += LANES)
-        {
-          const float *x = j->x + piece * ROWS * c + i;
-          int n = (int) (c - i < LANES ? c - i : LANES);
-          float mean[LANES];
-          if (n == LANES)
-            add_columns (x, rows, c, LANES, sum + i);
-          else
-            add_columns (x, rows, c, n, sum + i);
-          for (int k = 0; k < n; k++)
-            mean[k] = (float) (sum[i + k] / (double) rows);
-          if (n == LANES)
-            add_squares (x, rows, c, LANES, mean, square + i);
-          else
-            add_squares (x, rows, c, n, mean, square + i);
-        }
+      tp_moments_add (j->moments, piece, 0, j->c,
+                      &(tp_run) { j->x + piece * ROWS * j->c, rows }, 1);
     }
 }
 
@@ -271,35 +220,25 @@ backward (const tp_record *r)
   return status;
 }
 
-/* Mean and variance of X by channel, from those of its pieces (Chan, Golub, LeVeque 1979). */
+/* Those of X by channel, with what is in MOMENTS or else computed here. */
 static tp_status
-batch_statistics (const tp_tensor *x, tp_tensor *mean, tp_tensor *variance)
+batch_statistics (const tp_tensor *x, const tp_moments *moments, tp_tensor *mean,
+                  tp_tensor *variance)
 {
-  int64_t c = mean->shape[0], rows = tp_tensor_count (x) / c, count = (rows + ROWS - 1) / ROWS;
-  job j = { .x = tp_f32 (x), .rows = rows, .c = c };
-  j.partial = tp_scratch_alloc ((size_t) (count * 2 * c) * sizeof *j.partial);
-  if (!j.partial)
-    return TP_NO_MEMORY;
-  tp_parallel_for (count, 1, statistics_pieces, &j);
-  for (int64_t i = 0; i < c; i++)
+  tp_moments own = { 0 };
+  int64_t c = mean->shape[0], rows = tp_tensor_count (x) / c, pieces = (rows + ROWS - 1) / ROWS;
+  if (!moments || !moments->pieces)
     {
-      double sum = 0, square = 0;
-      for (int64_t piece = 0; piece < count; piece++)
-        sum += j.partial[piece * 2 * c + i];
-      double m = sum / (double) rows;
-      for (int64_t piece = 0; piece < count; piece++)
-        {
-          int64_t n = (piece + 1) * ROWS < rows ? ROWS : rows - piece * ROWS;
-          /* squares were taken about the float32 mean */
-          double d = (float) (j.partial[piece * 2 * c + i] / (double) n) - m;
-          double off = j.partial[piece * 2 * c + i] - (double) n * (d + m);
-          square += j.partial[piece * 2 * c + c + i] + 2 * d * off + (double) n * d * d;
-        }
-      tp_f32 (mean)[i] = (float) m;
-      tp_f32 (variance)[i] = (float) (square / (double) rows);
+      if (tp_moments_start (&own, pieces, c) == TP_OK)
+        tp_parallel_for (pieces, 1, moments_pieces,
+                         &(job) { .x = tp_f32 (x), .rows = rows, .c = c, .moments = &own });
+      moments = &own;
     }
-  tp_scratch_free (j.partial);
-  return TP_OK;
+  bool ready = moments->sums && moments->counts;
+  if (ready)
+    tp_moments_combine (moments, tp_f32 (mean), tp_f32 (variance));
+  tp_moments_free (&own);
+  return ready ? TP_OK : TP_NO_MEMORY;
 }
 
 /* Outputs from this size on are computed anew; smaller ones are not worth the time. */
@@ -395,7 +334,8 @@ tp_batch_norm_fold (tp_norm norm, float epsilon, tp_tensor *scale, tp_tensor *sh
 }
 
 tp_tensor *
-tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options options)
+tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, const tp_moments *moments,
+               tp_batch_norm_options options)
 {
   if (tp_check (x, "x", TP_F32, -1) != TP_OK)
     return NULL;
@@ -431,7 +371,7 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, tp_batch_norm_options o
     {
       mean = tp_tensor_create (TP_F32, 1, &c);
       variance = tp_tensor_create (TP_F32, 1, &c);
-      if (!mean || !variance || batch_statistics (x, mean, variance) != TP_OK)
+      if (!mean || !variance || batch_statistics (x, moments, mean, variance) != TP_OK)
         goto done;
       tp_axpby (1 - options.decay, mean, options.decay, norm.running_mean);
       tp_axpby ((1 - options.decay) * (double) rows / (double) (rows - 1), variance,

@@ -244,7 +244,8 @@ pad_bias (const tp_tensor *b, int block)
 
 tp_tensor *
 tp_conv_forward (tp_tensor *const *x, int count, tp_tensor *w, const tp_tensor *channel_scale,
-                 const tp_tensor *b, const tp_tensor *r, tp_conv_options options, bool keep)
+                 const tp_tensor *b, const tp_tensor *r, tp_moments *moments,
+                 tp_conv_options options, bool keep)
 {
   tp_conv_job j = { 0 };
   if (take_sources (&j, x, count, w, options) != TP_OK
@@ -263,6 +264,7 @@ tp_conv_forward (tp_tensor *const *x, int count, tp_tensor *w, const tp_tensor *
   if (y && (bias || !b) && (scaled || !channel_scale || ready))
     {
       j.bias = bias;
+      j.moments = moments;
       j.sink_count = 1;
       j.sinks[0] = (tp_conv_sink) { tp_f32 (y), r ? tp_f32 (r) : NULL, j.o };
       status = convolve (&j, tp_f32 (scaled ? scaled : w), kept ? &kept->prepared : NULL);
@@ -516,9 +518,9 @@ conv_backward (const tp_record *record)
   return status;
 }
 
-tp_tensor *
-tp_conv (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *b, tp_tensor *r,
-         tp_conv_options options)
+static tp_tensor *
+recorded (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *b, tp_tensor *r,
+          tp_moments *moments, tp_conv_options options)
 {
   tp_record record = { .inputs = { w, b, r }, .input_count = 3 + count,
                        .numbers = { options.stride, options.padding, options.slope,
@@ -528,7 +530,7 @@ tp_conv (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *b, tp_tensor *
     record.inputs[3 + i] = x[i];
   /* On a tape the weights are about to change. */
   bool keep = count <= TP_CONV_MAX_SOURCES && !tp_tape_wants (record.inputs, record.input_count);
-  tp_tensor *y = tp_conv_forward (x, count, w, NULL, b, r, options, keep);
+  tp_tensor *y = tp_conv_forward (x, count, w, NULL, b, r, moments, options, keep);
   if (!y)
     return NULL;
   record.output = y;
@@ -538,4 +540,18 @@ tp_conv (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *b, tp_tensor *
       return NULL;
     }
   return y;
+}
+
+tp_tensor *
+tp_conv (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *b, tp_tensor *r,
+         tp_conv_options options)
+{
+  return recorded (x, count, w, b, r, NULL, options);
+}
+
+tp_tensor *
+tp_conv_moments (tp_tensor *const *x, int count, tp_tensor *w, tp_moments *moments,
+                 tp_conv_options options)
+{
+  return recorded (x, count, w, NULL, NULL, moments, options);
 }

@@ -10,6 +10,7 @@
 #define TP_CONV_H
 
 #include "autograd/tape.h"
+#include "nn/moments.h"
 
 enum { TP_CONV_MAX_SOURCES = 4 };
 
@@ -41,10 +42,16 @@ tp_tensor *tp_conv_adjoint (const tp_tensor *y, const tp_tensor *w, const int64_
 
 /* Without the tape.  CHANNEL_SCALE (O) or NULL multiplies the weights.  With KEEP the
  * weights as the kernels want them stay with W for the next call, as long as W and the
- * scale have the same values. */
+ * scale have the same values.  MOMENTS (empty), or NULL, takes y's, if the way that the
+ * convolution goes has them in passing. */
 tp_tensor *tp_conv_forward (tp_tensor *const *x, int count, tp_tensor *w,
                             const tp_tensor *channel_scale, const tp_tensor *b,
-                            const tp_tensor *r, tp_conv_options options, bool keep);
+                            const tp_tensor *r, tp_moments *moments, tp_conv_options options,
+                            bool keep);
+
+/* tp_conv without bias and residual, with MOMENTS. */
+tp_tensor *tp_conv_moments (tp_tensor *const *x, int count, tp_tensor *w, tp_moments *moments,
+                            tp_conv_options options);
 
 /* Add to the gradients of those of x and w that want them, for the gradient G of the
  * convolution's sum. */

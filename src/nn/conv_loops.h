@@ -38,6 +38,7 @@ typedef struct {
   int source_count, sink_count;
   const float *bias;           /* of o and, if o is not whole blocks, zeros; or NULL */
   float slope;
+  tp_moments *moments;         /* of the one sink, for Winograd's way to take; or NULL */
 } tp_conv_job;
 
 static inline int64_t

@@ -12,7 +12,8 @@
 #include "nn/conv_loops.h"
 #include "nn/kernels/winograd_kernel.h"
 
-enum { IN = TP_WINOGRAD_IN, OUT = TP_WINOGRAD_OUT, PLACES = TP_WINOGRAD_PLACES };
+enum { IN = TP_WINOGRAD_IN, OUT = TP_WINOGRAD_OUT, PLACES = TP_WINOGRAD_PLACES,
+       MOST_TILES = 16 /* of a batch forward: two of the widest register tile */ };
 
 typedef struct {
   const tp_conv_job *conv;
@@ -135,6 +136,26 @@ transform_outputs (const winograd_job *q, const float *m, const tp_conv_sink *si
     }
 }
 
+/* Of those outputs, which are in cache still: piece FIRST / q->batch of j->moments. */
+static void
+take_moments (const winograd_job *q, const tp_conv_sink *sink, int64_t block, int64_t first,
+              int64_t count)
+{
+  const tp_conv_job *j = q->conv;
+  int64_t width = j->kernels->block;
+  tp_run runs[MOST_TILES * OUT];
+  int run_count = 0;
+  for (int64_t t = 0; t < count; t++)
+    {
+      place p = tile_place (q, first + t);
+      const float *at = sink->data + ((p.n * j->oh + p.y) * j->ow + p.x) * sink->o + block * width;
+      for (int64_t i = 0; i < tp_least (OUT, j->oh - p.y); i++)
+        runs[run_count++] = (tp_run) { at + i * j->ow * sink->o, tp_least (OUT, j->ow - p.x) };
+    }
+  tp_moments_add (j->moments, first / q->batch, block * width,
+                  tp_least (width, sink->o - block * width), runs, run_count);
+}
+
 static void
 convolve_batches (void *context, int64_t begin, int64_t end)
 {
@@ -171,6 +192,8 @@ convolve_batches (void *context, int64_t begin, int64_t end)
                 transform_outputs (q, m, &j->sinks[i], b, bias ? bias + b * width : NULL, first,
                                    count);
                 tp_part_end (span, "output transform", (tp_work) { 0 });
+                if (j->moments)
+                  take_moments (q, &j->sinks[i], b, first, count);
               }
         }
     }
@@ -185,6 +208,8 @@ tp_conv_winograd (const tp_conv_job *j, const void *transformed)
   winograd_job q = job_for (j);
   q.u = transformed;
   q.batch = batch_of (&q, 2); /* measured: 1 to 3 are close, 4 and 6 a third slower */
+  if (j->moments && tp_moments_start (j->moments, tp_pieces (q.tiles, q.batch), j->o) != TP_OK)
+    return TP_NO_MEMORY;
   tp_parallel_for (tp_pieces (q.tiles, q.batch), 1, convolve_batches, &q);
   return q.status;
 }

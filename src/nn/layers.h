@@ -6,11 +6,13 @@
 #define TP_LAYERS_H
 
 #include "autograd/tape.h"
+#include "nn/moments.h"
 
 /* batch_norm.c.  y = f (gamma (x - mean) / sqrt (var + epsilon) + beta + r) for each
  * channel (the last axis); r, of x's shape, may be NULL.  TRAINING: mean and variance of
  * this batch, and running <- decay running + (1 - decay) batch (the variance unbiased);
- * else the running ones.  f is a leaky ReLU of SLOPE (1: none).  The four of tp_norm: (C). */
+ * else the running ones.  f is a leaky ReLU of SLOPE (1: none).  The four of tp_norm: (C).
+ * MOMENTS of x, if whoever made x took them; NULL or empty else. */
 typedef struct {
   tp_tensor *gamma, *beta, *running_mean, *running_variance;
 } tp_norm;
@@ -18,7 +20,7 @@ typedef struct {
   bool training;
   float decay, epsilon, slope;
 } tp_batch_norm_options;
-tp_tensor *tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r,
+tp_tensor *tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, const tp_moments *moments,
                           tp_batch_norm_options options);
 
 /* The affine map of each channel that batch norm is with running statistics: SCALE and
