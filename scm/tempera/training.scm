@@ -150,11 +150,12 @@ value) or (cap value), got ~s" spectral))))
 ;;; --- The trainer ----------------------------------------------------------------
 
 (define-record-type <trainer>
-  (%make-trainer network parameters buffers moments average vectors settings step losses)
+  (%make-trainer network parameters buffers buffers-before moments average vectors settings step losses)
   trainer?
   (network trainer-network)
   (parameters trainer-parameters)      ; (name . tensor) ...
   (buffers trainer-buffers)
+  (buffers-before trainer-buffers-before) ; what they were when the step began
   (moments trainer-moments)            ; (m . v) ...
   (average trainer-average)            ; tensors, or #f
   (vectors trainer-vectors)            ; of the power iterations, by name
@@ -201,8 +202,10 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
   (check-seed 'make-trainer seed)
   (let* ((parameters (layer-parameters network))
          (tensors (map cdr parameters))
+         (buffers (layer-buffers network))
          (zeros (lambda (t) (tensor-zeros (tensor-shape t)))))
-    (%make-trainer network parameters (layer-buffers network)
+    (%make-trainer network parameters buffers
+                   (map (lambda (b) (cons (car b) (tensor-copy (cdr b)))) buffers)
                    (map (lambda (t) (cons (zeros t) (zeros t))) tensors)
                    (and averaging (map tensor-copy tensors))
                    (norm-vectors parameters seed)
@@ -244,11 +247,13 @@ down to it (cap)."
 (define (train-step! trainer)
   "One step.  Gradients first, which may be interrupted and leave no trace but in batch
 norm's running statistics; then the update, which is not."
-  (define saved-buffers (map (lambda (b) (tensor-copy (cdr b))) (trainer-buffers trainer)))
+  (define (copy! to from)
+    (for-each (lambda (to from) (tensor-assign! (cdr to) (cdr from))) to from))
   (define parameters (map cdr (trainer-parameters trainer)))
   (define sigmas #f)
   (define losses #f)
   (define done? #f)
+  (copy! (trainer-buffers-before trainer) (trainer-buffers trainer))
   (dynamic-wind
     (const #t)
     (lambda ()
@@ -276,8 +281,7 @@ norm's running statistics; then the update, which is not."
              #t)))))
     (lambda ()
       (unless done?
-        (for-each (lambda (b saved) (tensor-assign! (cdr b) saved))
-                  (trainer-buffers trainer) saved-buffers))))
+        (copy! (trainer-buffers trainer) (trainer-buffers-before trainer)))))
   (map cons sigmas losses))
 
 (define (update! trainer parameters)
@@ -375,6 +379,7 @@ Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
   (let* ((network (trainer-network trainer))
          (copy (score-network (network-description network)
                               #:parametrisation (network-parametrisation network)
+                              #:precision (network-precision network)
                               #:sigma-data (network-sigma-data network))))
     (for-each (lambda (to from) (tensor-assign! (cdr to) from))
               (append (layer-parameters copy) (layer-buffers copy))

@@ -79,7 +79,8 @@ pool_alloc (size_t bytes)
       use.pooled -= b->bytes;
     }
   pthread_mutex_unlock (&lock);
-  if (!b)
+  bool fresh = !b;
+  if (fresh)
     {
       size_t total = rounded + sizeof (block);
       size_t alignment = total >= 2 * HUGE_PAGE ? HUGE_PAGE : TP_ALIGNMENT;
@@ -101,6 +102,7 @@ pool_alloc (size_t bytes)
       b->class = class;
     }
   pthread_mutex_lock (&lock);
+  use.fetched += fresh;
   use.live += b->bytes;
   if (use.live > use.peak)
     use.peak = use.live;

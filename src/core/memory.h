@@ -55,6 +55,7 @@ typedef struct {
   size_t live;    /* bytes in use by buffers and scratch */
   size_t peak;    /* the most that LIVE has been since tp_memory_reset_peak */
   size_t pooled;  /* bytes freed and kept for the next allocation */
+  size_t fetched; /* times that memory was had from the operating system */
 } tp_memory_use;
 
 tp_memory_use tp_memory_usage (void);

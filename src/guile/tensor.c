@@ -525,9 +525,10 @@ static SCM
 memory_usage (void)
 {
   tp_memory_use use = tp_memory_usage ();
-  return scm_list_3 (scm_cons (scm_from_utf8_symbol ("live"), scm_from_size_t (use.live)),
+  return scm_list_4 (scm_cons (scm_from_utf8_symbol ("live"), scm_from_size_t (use.live)),
                      scm_cons (scm_from_utf8_symbol ("peak"), scm_from_size_t (use.peak)),
-                     scm_cons (scm_from_utf8_symbol ("pooled"), scm_from_size_t (use.pooled)));
+                     scm_cons (scm_from_utf8_symbol ("pooled"), scm_from_size_t (use.pooled)),
+                     scm_cons (scm_from_utf8_symbol ("fetched"), scm_from_size_t (use.fetched)));
 }
 
 static SCM
@@ -712,7 +713,8 @@ tp_init_tensor (void)
              "Example: (with-scope (lambda () (keep! (tensor-zeros '(3)))))");
   tp_define ("memory-usage", 0, 0, memory_usage, "",
              "Bytes of tensors live now, their peak since memory-trim!, and those pooled for\n"
-             "reuse, as an association list.\nExample: (assq-ref (memory-usage) 'live)");
+             "reuse; and the times that memory was fetched from the system, which stand still while\n"
+             "the same work repeats.  An association list.\nExample: (assq-ref (memory-usage) 'live)");
   tp_define ("memory-trim!", 0, 0, memory_trim, "",
              "Return pooled memory to the system and start a new peak.\nExample: (memory-trim!)");
   tp_define ("threads", 0, 0, threads, "",
