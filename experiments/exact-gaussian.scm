@@ -60,7 +60,7 @@ frequencies, and the root mean square of the mean's error in its Monte Carlo err
          (chain (anneal (posterior prior op y #:noise noise)
                         #:temperatures (geometric 100 #:ratio ratio #:until sigma)
                         #:step-size step-size #:trajectory-length lengths
-                        #:acceptance acceptance #:chains chains #:seed seed))
+                        #:sampler (hmc #:acceptance acceptance) #:chains chains #:seed seed))
          (result (agreement chain spectrum op y noise)))
     (format #t "~a~%" chain)
     (for-each (lambda (entry) (format #t "  ~a  ~a~%" (car entry) (cdr entry))) result)

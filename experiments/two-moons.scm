@@ -62,7 +62,7 @@ around the moons: an image."
          (network (begin (train! trainer) (trainer-averaged trainer)))
          (chain-of (lambda (prior acceptance)
                      (anneal (prior-target prior #:shape '(2))
-                             #:chains chains #:seed seed #:acceptance acceptance
+                             #:chains chains #:seed seed #:sampler (hmc #:acceptance acceptance)
                              #:temperatures (geometric 3 #:ratio 0.8 #:until sigma)
                              #:trajectory-length '(3 5) #:steps-per-temperature 2
                              #:step-size (lambda (sigma)

@@ -16,6 +16,7 @@
      files
      images
      layers
+     masses
      networks
      operators
      primitives
@@ -23,7 +24,9 @@
      profile
      progress
      reconstruction
+     samplers
      sampling
      schedules
+     targets
      tensors
      training)))

@@ -143,10 +143,10 @@ test_reversible (void)
       tp_tensor *x0 = noise (TP_C64, 3, SHAPE (3, 6, 5), 1), *x = tp_copy (x0);
       tp_tensor *m0 = tp_momentum (x0, table, 2, 3), *m = tp_copy (m0);
       tp_tensor *g = score_of (&quartic, x);
-      CHECK (!tp_integrate (&tp_leapfrog, &quartic, table, 0.1, 20, x, m, &g));
+      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = table }, 0.1, 20, x, m, &g));
       CHECK (fabsf (tp_chain (x, 0)[0] - tp_chain (x0, 0)[0]) > 1e-3f);
       negate (m);
-      CHECK (!tp_integrate (&tp_leapfrog, &quartic, table, 0.1, 20, x, m, &g));
+      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = table }, 0.1, 20, x, m, &g));
       negate (m);
       double worst = 0;
       for (int c = 0; c < 3; c++)
@@ -462,7 +462,7 @@ test_threads (void)
       tp_set_threads (t + 1);
       tp_tensor *x0 = noise (TP_C64, 3, SHAPE (6, 40, 36), 3), *x = tp_copy (x0);
       tp_tensor *m = tp_momentum (x, mass, 1, 2), *g = score_of (&quartic, x), *g0 = tp_copy (g);
-      CHECK (!tp_integrate (&tp_leapfrog, &quartic, mass, 0.1, 3, x, m, &g));
+      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = mass }, 0.1, 3, x, m, &g));
       CHECK (!tp_kinetic_energy (m, mass, energy[t]));
       CHECK (!tp_path_integral (&quartic, x0, g0, x, g, 4, path[t]));
       end[t] = x;

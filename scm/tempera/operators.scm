@@ -13,7 +13,7 @@
   #:use-module (tempera streams)
   #:export (random-mask equispaced-mask
             make-operator operator? operator-name operator-domain operator-range
-            operator-normal-diagonal mri-operator
+            operator-normal-diagonal operator-restrict mri-operator
             apply-forward apply-adjoint apply-normal measure adjoint-defect)
   #:re-export (fft2 ifft2 fourier-multiply))
 

@@ -15,6 +15,7 @@
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module (tempera sampling)
+  #:use-module (tempera targets)
   #:export (simulated-scan reconstruct-to summary-table))
 
 (define (pad-to-multiple image step)

@@ -1,14 +1,13 @@
-;;; sampling.scm -- annealed Hamiltonian Monte Carlo on the posterior.
+;;; sampling.scm -- annealing: a batch of chains from a high temperature to a low one.
 ;;;
-;;; A target is a density p_sigma (x | y) at every temperature sigma, known by its
-;;; score (equation 4).  `anneal' takes a batch of chains from a high temperature
-;;; to a low one by leapfrog trajectories (equation 6), each accepted or not by
-;;; the path integral of the score (equation 7).  What it returns is a chain: a
-;;; value that can be looked at, gone on with and forked.
+;;; At each temperature sigma a sampler (samplers.scm) moves the chains of a target
+;;; (targets.scm), and what it proposes is accepted or not.  Temperatures and steps are
+;;; given, or tune themselves.  What `anneal' returns is a chain: a value that can be looked
+;;; at, gone on with and forked.
 ;;;
-;;; Every random number is a function of the seed and of the number of the
-;;; trajectory, and the state changes by whole trajectories only.  So a chain that
-;;; was interrupted and resumed has the bits of one that was not.
+;;; Every random number is a function of the seed and of the number of the move, and the
+;;; state changes by whole moves only.  So a chain that was interrupted and resumed has
+;;; the bits of one that was not.
 
 (define-module (tempera sampling)
   #:use-module (srfi srfi-1)
@@ -16,143 +15,40 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (srfi srfi-11)
   #:use-module ((rnrs base) #:select (vector-map))
-  #:use-module (system repl common)
   #:use-module (tempera errors)
   #:use-module (tempera interrupts)
   #:use-module (tempera files)
+  #:use-module (tempera masses)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
   #:use-module (tempera progress)
+  #:use-module (tempera samplers)
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
+  #:use-module (tempera targets)
   #:use-module (tempera tensors)
-  #:export (make-target target? target-name target-score target-log-density
-            posterior prior-target
-            anneal resume! fork save-chain load-chain accepted-steps paper-schedule
+  #:export (anneal resume! fork save-chain load-chain accepted-steps
+            paper-schedule langevin-schedule
             chain? chain-target chain-samples chain-mean chain-std chain-sigma
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-settings
             transition-sigma transition-step-size transition-steps transition-accepted
-            transition-energy-error transition-evaluations
-            denoise)
-  #:re-export (leapfrog path-integral momentum-draw kinetic-energy metropolis))
-
-;;; --- Targets ------------------------------------------------------------------
-
-(define-record-type <target>
-  (%make-target name shape dtype score log-density mass start prior)
-  target?
-  (name target-name)
-  (shape target-shape)                  ; of one chain's state
-  (dtype target-dtype)
-  (score %target-score)                 ; x sigma -> score
-  (log-density %target-log-density)     ; x sigma -> vector, or #f
-  (mass target-mass)                    ; sigma -> Fourier-diagonal mass, or #f
-  (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
-  (prior target-prior))                 ; what `denoise' uses
-
-(set-record-type-printer! <target>
-  (lambda (t port)
-    (format port "#<target ~a over ~a~a>" (target-name t) (target-shape t)
-            (if (%target-log-density t) ", with log density" ""))))
-
-(define (target-score target x sigma)
-  "The score of TARGET at the batch X, (C ...), and temperature SIGMA."
-  ((%target-score target) x sigma))
-
-(define (target-log-density target x sigma)
-  "log p_sigma of each chain of X up to a constant, a vector; for targets that know it."
-  (check-that (%target-log-density target) 'target-log-density
-              "target: ~a has no log density" target)
-  ((%target-log-density target) x sigma))
-
-(define* (make-target name #:key shape (dtype 'f32) score log-density mass start prior)
-  "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
-x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, and MASS,
-sigma -> a table M(k), f32 (H W), where there are such; START, a tensor of SHAPE, where chains
-begin; PRIOR what `denoise' is to use (SCORE unless given).
-Example: (make-target \"normal\" #:shape '(2)
-           #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
-  (check-that (and (list? shape) (every (lambda (n) (and (exact-integer? n) (> n 0))) shape)
-                   (pair? shape))
-              'make-target "shape: expected a list of lengths, got ~s" shape)
-  (check-that (memq dtype '(f32 c64)) 'make-target "dtype: expected f32 or c64, got ~s" dtype)
-  (check-that (procedure? score) 'make-target "score: expected a procedure, got ~s" score)
-  (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)))
-              'make-target "start: expected a tensor of shape ~a, got ~s" shape start)
-  (%make-target name shape dtype score log-density mass start (or prior score)))
-
-(define (square s)
-  (if (tensor? s) (tensor* s s) (* s s)))
-
-(define* (posterior prior op y #:key (noise 0.1))
-  "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
-with noise of standard deviation NOISE.  Its score is, by equation 4,
-r(x, sigma) - A^H (A x - Y) / (NOISE^2 + sigma^2).
-Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1)"
-  (check-that (operator? op) 'posterior "operator: expected one, got ~s" op)
-  (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
-  (check-that (and (tensor? y) (or (not (operator-range op))
-                                   (= (length (tensor-shape y)) (length (operator-range op)))))
-              'posterior "y: expected one measurement, got ~s" y)
-  (let* ((start (apply-adjoint op y))
-         (shape (tensor-shape start))
-         (zero-filled (tensor-reshape start (cons 1 shape)))
-         (data (tensor-reshape y (cons 1 (tensor-shape y))))
-         (diagonal (operator-normal-diagonal op))
-         (per-chain (cons -1 (map (const 1) shape)))
-         (precision (lambda (sigma)
-                      ;; 1 / (noise^2 + sigma^2), broadcastable over the batch
-                      (if (tensor? sigma)
-                          (tensor-reshape (tensor/ 1 (tensor+ (square noise) (square sigma)))
-                                          per-chain)
-                          (/ (+ (square noise) (square sigma)))))))
-    (make-target
-     (format #f "posterior of ~a" (operator-name op))
-     #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
-     #:score
-     (lambda (x sigma)
-       (let ((residual (tensor- zero-filled (apply-normal op x))))
-         (tensor+ (score prior x sigma) (tensor* residual (precision sigma)))))
-     #:log-density
-     (and (has-log-density? prior)
-          (lambda (x sigma)
-            (let* ((residual (tensor- (apply-forward op x) data))
-                   (scaled (tensor* residual (precision sigma))))
-              (vector-map (lambda (log-prior squares) (- log-prior (/ squares 2)))
-                          (log-density prior x sigma) (chains-dot residual scaled)))))
-     #:mass
-     (and diagonal
-          (lambda (sigma)
-            ;; M(k) = D(k) / (noise^2 + sigma^2) + 1 / sigma^2
-            (tensor+ (tensor/ diagonal (+ (square noise) (square sigma))) (/ (square sigma))))))))
-
-(define* (prior-target prior #:key shape (dtype 'f32))
-  "The target that is PRIOR alone, over states of SHAPE (an exact prior knows its own) and
-DTYPE.
-Example: (anneal (prior-target (two-moons-prior)) #:mass 'identity
-                 #:step-size (lambda (sigma) (* 0.3 (sqrt (+ 0.0025 (* sigma sigma)))))
-                 #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
-  (make-target (if (prior? prior) (prior-name prior) "prior")
-               #:shape (or shape (and (prior? prior) (prior-shape prior)))
-               #:dtype dtype #:prior prior
-               #:score (lambda (x sigma) (score prior x sigma))
-               #:log-density (and (has-log-density? prior)
-                                  (lambda (x sigma) (log-density prior x sigma)))))
+            transition-energy-error transition-evaluations transition-ratio
+            denoise))
 
 ;;; --- Settings -----------------------------------------------------------------
 
 (define-record-type <settings>
-  (%make-settings temperatures step-size trajectory-length steps-per-temperature
-                  mass difference intervals seed)
+  (%make-settings temperatures step-size trajectory-length jitter steps-per-temperature
+                  mass sampler seed)
   settings?
-  (temperatures settings-temperatures)            ; vector of sigma
-  (step-size settings-step-size)                  ; sigma -> alpha
-  (trajectory-length settings-trajectory-length)  ; sigma counter -> leapfrog steps
-  (steps-per-temperature settings-temperature-over?) ; trajectories accepted -> bool
-  (mass settings-mass)                            ; sigma -> M(k) or #f
-  (difference settings-acceptance)                ; path-integral, log-density, none
-  (intervals settings-intervals)
+  (temperatures settings-temperatures)            ; vector of sigma, or adaptive
+  (step-size settings-step-size)                  ; sigma -> alpha, or dual-averaging
+  (trajectory-length settings-trajectory-length)  ; sigma counter -> steps
+  (jitter settings-jitter)                        ; of step sizes, relative
+  (steps-per-temperature settings-temperature-over?) ; moves accepted -> bool
+  (mass settings-mass)                            ; sigma -> mass
+  (sampler settings-sampler)
   (seed settings-seed))
 
 (define (positive-integer? n)
@@ -160,7 +56,8 @@ Example: (anneal (prior-target (two-moons-prior)) #:mass 'identity
 
 (define* (accepted-steps count #:key (at-most (* 10 count)))
   "For #:steps-per-temperature: a temperature is over after COUNT accepted steps, on
-average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4."
+average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4.
+Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
   (check-that (and (positive-integer? count) (positive-integer? at-most)) 'accepted-steps
               "count, at-most: expected positive integers, got ~s and ~s" count at-most)
   (lambda (steps accepted) (or (>= accepted count) (>= steps at-most))))
@@ -170,7 +67,18 @@ average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4."
   (list #:temperatures (geometric 100 #:ratio 0.995 #:until 0.05)
         #:step-size (power-law 10 #:exponent 1.5)
         #:trajectory-length 3
+        #:jitter 0
         #:steps-per-temperature (accepted-steps 4)
+        #:mass 'identity))
+
+(define langevin-schedule
+  ;; Annealed Langevin dynamics as Song and Ermon (2020) have it, alpha = 0.2 sigma^2 (with
+  ;; theirs at sigma = 1) and 5 steps a temperature.
+  (list #:sampler (langevin)
+        #:temperatures (geometric 100 #:ratio 0.97 #:until 0.046)
+        #:step-size (lambda (sigma) (* (sqrt 0.2) sigma))
+        #:jitter 0
+        #:steps-per-temperature 5
         #:mass 'identity))
 
 (define (trajectory-lengths object)
@@ -178,7 +86,7 @@ average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4."
   ;; frequency w with cos (w T) = 1 or -1, two seldom share one.
   (define (length-rule object)
     (rule->procedure 'anneal "trajectory-length" object positive-integer?
-                     "a positive number of leapfrog steps"))
+                     "a positive number of steps"))
   (if (pair? object)
       (let ((rules (list->vector (map length-rule object))))
         (lambda (sigma counter)
@@ -186,73 +94,101 @@ average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4."
       (let ((rule (length-rule object)))
         (lambda (sigma counter) (rule sigma)))))
 
+(define (mass-rule target object)
+  ;; OBJECT, as #:mass has it, as a procedure sigma -> mass.
+  (let ((named (assq-ref (target-masses target) object)))
+    (check-that (or named (procedure? object) (tensor? object) (mass? object)
+                    (memq object '(best identity)))
+                'anneal "mass: expected ~a, identity, a table M(k), what make-mass makes, or a ~
+procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
+                                (string-join (map (lambda (m) (symbol->string (car m)))
+                                                  (target-masses target)) ", "))
+                object)
+    (cond (named named)
+          ((procedure? object) object)
+          ((eq? object 'best) (if (pair? (target-masses target))
+                                  (cdr (first (target-masses target)))
+                                  (const #f)))
+          ((eq? object 'identity) (const #f))
+          (else (const object)))))
+
 (define* (settings-for target #:key
                        (temperatures (geometric 100 #:ratio 0.9 #:until 0.046))
-                       (mass (if (target-mass target) 'fourier 'identity))
-                       ;; With this mass no frequency w is above 1, so that trajectories
-                       ;; of 6 times 0.35, less than pi, leave none with cos (w T) = -1;
-                       ;; a learned score bears no much larger step.
-                       (step-size (if (eq? mass 'identity) (power-law 10) 0.35))
+                       (mass 'best)
+                       (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
+                                      (power-law 10)
+                                      (dual-averaging #:target 0.8 #:initial 0.35)))
                        (trajectory-length 6)
+                       (jitter 0.2)
                        (steps-per-temperature 1)
-                       (acceptance 'path-integral)
-                       (intervals 4)
+                       (sampler (hmc))
                        (seed 42))
-  (check-that (memq acceptance '(path-integral log-density none)) 'anneal
-              "acceptance: expected path-integral, log-density or none, got ~s" acceptance)
-  (check-that (or (not (eq? acceptance 'log-density)) (%target-log-density target)) 'anneal
-              "acceptance: ~a has no log density" target)
-  (check-that (or (not intervals) (and (positive-integer? intervals) (even? intervals))) 'anneal
-              "intervals: expected a positive even integer, or #f for no correction, got ~s"
-              intervals)
-  (check-that (or (not (eq? mass 'fourier)) (target-mass target)) 'anneal
-              "mass: ~a has no Fourier-diagonal mass" target)
-  (check-that (or (memq mass '(fourier identity)) (procedure? mass) (tensor? mass)) 'anneal
-              "mass: expected fourier, identity, a table M(k) or a procedure of sigma, got ~s" mass)
+  (check-that (procedure? sampler) 'anneal
+              "sampler: expected a procedure, such as (hmc) makes, got ~s" sampler)
+  (check-that (and (real? jitter) (<= 0 jitter) (< jitter 1)) 'anneal
+              "jitter: expected a number from 0 up to 1, got ~s" jitter)
   (check-that (or (positive-integer? steps-per-temperature) (procedure? steps-per-temperature))
               'anneal "steps-per-temperature: expected a positive integer or a procedure, got ~s"
               steps-per-temperature)
   (check-seed 'anneal seed)
   (%make-settings
-   (sequence->vector 'anneal "temperatures" temperatures)
-   (rule->procedure 'anneal "step-size" step-size positive-number? "a positive number")
+   (if (adaptive? temperatures)
+       temperatures
+       (sequence->vector 'anneal "temperatures" temperatures))
+   (if (dual-averaging? step-size)
+       step-size
+       (rule->procedure 'anneal "step-size" step-size positive-number? "a positive number"))
    (trajectory-lengths trajectory-length)
+   jitter
    (if (procedure? steps-per-temperature)
        steps-per-temperature
        (lambda (steps accepted) (>= steps steps-per-temperature)))
-   (cond ((eq? mass 'fourier) (target-mass target))
-         ((procedure? mass) mass)
-         (else (const (and (tensor? mass) mass))))
-   (if intervals acceptance 'none)
-   intervals
+   (mass-rule target mass)
+   sampler
    seed))
+
+(define (first-sigma temperatures)
+  (if (adaptive? temperatures) (adaptive-from temperatures) (vector-ref temperatures 0)))
+
+(define (last-sigma temperatures)
+  (if (adaptive? temperatures)
+      (adaptive-until temperatures)
+      (vector-ref temperatures (1- (vector-length temperatures)))))
 
 ;;; --- Chains -------------------------------------------------------------------
 
 (define-record-type <chain>
-  (make-chain target arguments settings x score sigma-scored index steps accepted counter
-              evaluations trace)
+  (make-chain target arguments settings x score sigma-scored sigma ratio index steps accepted
+              counter evaluations tuning trace)
   chain?
   (target chain-target)
   (arguments chain-settings)            ; as `anneal' got them, keywords and values
   (settings chain-rules)
-  (x chain-x)                           ; (C ...), changes in place by whole steps
+  (x chain-x)                           ; (C ...), changes in place by whole moves
   (score chain-score)                   ; at x and sigma-scored
   (sigma-scored chain-sigma-scored set-chain-sigma-scored!) ; #f: score not known yet
+  (sigma %chain-sigma set-chain-sigma!) ; of the temperature, #f when there is no more
+  (ratio chain-ratio set-chain-ratio!)  ; to the next one, of adaptive temperatures
   (index chain-index set-chain-index!)  ; of the temperature
-  (steps chain-steps set-chain-steps!)  ; trajectories at it,
+  (steps chain-steps set-chain-steps!)  ; moves at it,
   (accepted chain-accepted set-chain-accepted!) ; of which accepted, mean over chains
-  (counter chain-counter set-chain-counter!)    ; trajectories in all
+  (counter chain-counter set-chain-counter!)    ; moves in all
   (evaluations chain-evaluations set-chain-evaluations!)
+  (tuning chain-tuning set-chain-tuning!)       ; of the step size
   (trace chain-reversed-trace set-chain-trace!))
 
 (set-record-type-printer! <chain>
   (lambda (c port)
-    (let ((shape (tensor-shape (chain-x c))) (n (vector-length (chain-temperatures c))))
-      (format port "#<chain ~a x ~a, ~a sigma ~a (~a of ~a), ~a steps~a>"
+    (let ((shape (tensor-shape (chain-x c))) (temperatures (chain-temperatures c)))
+      (format port "#<chain ~a x ~a, ~a sigma ~a~a, ~a steps~a>"
               (first shape) (cdr shape)
               (if (chain-finished? c) "finished at" "at")
-              (three-digits (chain-sigma c)) (min n (1+ (chain-index c))) n (chain-counter c)
+              (three-digits (chain-sigma c))
+              (if (adaptive? temperatures)
+                  ""
+                  (let ((n (vector-length temperatures)))
+                    (format #f " (~a of ~a)" (min n (1+ (chain-index c))) n)))
+              (chain-counter c)
               (if (zero? (chain-counter c))
                   ""
                   (format #f ", accepted ~a" (three-digits (chain-acceptance c))))))))
@@ -262,14 +198,15 @@ average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4."
     (/ (round (* x scale)) scale)))
 
 (define-record-type <transition>
-  (make-transition sigma step-size steps accepted energy-error evaluations)
+  (make-transition sigma step-size steps accepted energy-error evaluations ratio)
   transition?
   (sigma transition-sigma)
   (step-size transition-step-size)
-  (steps transition-steps)              ; of the integrator
+  (steps transition-steps)              ; of the trajectory
   (accepted transition-accepted)        ; vector of booleans, a chain each
   (energy-error transition-energy-error) ; vector of H(end) - H(start), or #f
-  (evaluations transition-evaluations)) ; of the score, so far
+  (evaluations transition-evaluations)  ; of the score, so far
+  (ratio transition-ratio))             ; to the next temperature, of adaptive ones, or #f
 
 (set-record-type-printer! <transition>
   (lambda (t port)
@@ -286,12 +223,20 @@ average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4."
 
 (define (chain-finished? chain)
   "True when CHAIN has been at its last temperature."
-  (>= (chain-index chain) (vector-length (chain-temperatures chain))))
+  (not (%chain-sigma chain)))
 
 (define (chain-sigma chain)
   "The temperature that CHAIN is at; of a finished one, its last."
-  (let ((temperatures (chain-temperatures chain)))
-    (vector-ref temperatures (min (chain-index chain) (1- (vector-length temperatures))))))
+  (or (%chain-sigma chain) (last-sigma (chain-temperatures chain))))
+
+(define (next-sigma chain)
+  ;; After the one that CHAIN is at, or #f.
+  (let ((temperatures (chain-temperatures chain)) (next (1+ (chain-index chain))))
+    (if (adaptive? temperatures)
+        (let ((until (adaptive-until temperatures)))
+          (and (> (chain-sigma chain) until)
+               (max until (* (chain-ratio chain) (chain-sigma chain)))))
+        (and (< next (vector-length temperatures)) (vector-ref temperatures next)))))
 
 (define (chain-samples chain)
   "The states of CHAIN, one for each of its C chains: a new tensor (C ...)."
@@ -322,98 +267,143 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
         (/ (apply + (map (lambda (t) (mean-true (transition-accepted t))) trace))
            (length trace)))))
 
-;;; --- One trajectory -----------------------------------------------------------
+;;; --- One move -------------------------------------------------------------------
 
-(define (log-ratio rules target score x g x1 g1 k0 k1 sigma)
-  ;; log of p(x1) exp(-k1) / (p(x) exp(-k0)), a vector; 0 where nothing is to be
-  ;; corrected and the trajectory is finite.
-  (define (minus a b) (vector-map - a b))
-  (case (settings-acceptance rules)
-    ((path-integral)
-     (vector-map + (path-integral score x g x1 g1 (settings-intervals rules)) (minus k0 k1)))
-    ((log-density)
-     (vector-map + (minus (target-log-density target x1 sigma)
-                          (target-log-density target x sigma))
-                 (minus k0 k1)))
-    ((none) (minus (minus k1 k1) (minus k0 k0)))))
+(define (checked-score chain x sigma)
+  (let ((g (target-score (chain-target chain) x sigma)))
+    (check-that (and (tensor? g) (eq? (tensor-dtype g) (tensor-dtype x))
+                     (equal? (tensor-shape g) (tensor-shape x)))
+                'anneal "score: expected a tensor ~a ~a, like x, got ~s"
+                (tensor-dtype x) (tensor-shape x) g)
+    g))
 
-(define (score-evaluations rules steps)
-  ;; The ends of the path are the trajectory's own.
-  (+ steps (if (eq? (settings-acceptance rules) 'path-integral)
-               (1- (settings-intervals rules))
-               0)))
+(define (mean numbers)
+  (/ (apply + numbers) (length numbers)))
 
-(define (refresh-score! chain sigma)
-  ;; The score at x belongs to one temperature.
+(define (movement mass g1 g)
+  ;; |M^-1/2 (g1 - g)|, root mean square over dimensions and chains.
+  (let* ((d (tensor- g1 g))
+         (dimensions (* (tensor-count d) (if (eq? (tensor-dtype d) 'c64) 2 1))))
+    (sqrt (max 0 (/ (apply + (vector->list (chains-dot d (mass-velocity mass d))))
+                    dimensions)))))
+
+(define (refresh-score! chain sigma mass)
+  ;; The score at x belongs to one temperature.  At a new one it is taken anew, and its
+  ;; change tells how far the target moved.
   (unless (eqv? sigma (chain-sigma-scored chain))
-    (let* ((x (chain-x chain))
-           (g (target-score (chain-target chain) x sigma)))
-      (check-that (and (tensor? g) (eq? (tensor-dtype g) (tensor-dtype x))
-                       (equal? (tensor-shape g) (tensor-shape x)))
-                  'anneal "score: expected a tensor ~a ~a, like x, got ~s"
-                  (tensor-dtype x) (tensor-shape x) g)
+    (let* ((g (checked-score chain (chain-x chain) sigma))
+           (temperatures (chain-temperatures chain))
+           (moved (and (adaptive? temperatures) (chain-sigma-scored chain)
+                       (movement mass g (chain-score chain)))))
       (call-with-blocked-asyncs
        (lambda ()
          (tensor-assign! (chain-score chain) g)
          (set-chain-sigma-scored! chain sigma)
+         (when moved
+           (set-chain-ratio! chain (next-ratio temperatures (chain-ratio chain) moved)))
          (set-chain-evaluations! chain (1+ (chain-evaluations chain))))))))
 
+(define (step-size chain sigma)
+  ;; Of the next move, jitter included.
+  (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
+         (jitter (settings-jitter rules))
+         (size (if (dual-averaging? rule)
+                   (tuned-step-size rule (chain-tuning chain))
+                   (rule sigma))))
+    (if (zero? jitter)
+        size
+        (let ((u (tensor->number (random-uniform '(1) (settings-seed rules)
+                                                 (random-stream 'jitter (chain-counter chain))))))
+          (* size (+ 1 (* jitter (- (* 2 u) 1))))))))
+
+(define (acceptance-probability log-ratios)
+  (mean (map (lambda (r) (if (finite? r) (min 1 (exp r)) 0)) (vector->list log-ratios))))
+
 (define (advance! chain)
-  ;; One trajectory; the state changes at the end, all at once.
+  ;; One move; the state changes at the end, all at once.
   (let* ((rules (chain-rules chain))
          (target (chain-target chain))
          (sigma (chain-sigma chain))
+         (mass ((settings-mass rules) sigma))
          (seed (settings-seed rules))
          (counter (chain-counter chain))
-         (score (lambda (x) (target-score target x sigma)))
-         (step-size ((settings-step-size rules) sigma))
-         (steps ((settings-trajectory-length rules) sigma counter))
-         (mass ((settings-mass rules) sigma))
+         (evaluations 0)
          (x (chain-x chain)) (g (chain-score chain)))
-    (refresh-score! chain sigma)
-    (let ((m (momentum-draw x mass seed (random-stream 'momentum counter))))
-      (call-with-values
-          (lambda () (leapfrog score x m g step-size steps mass))
-        (lambda (x1 m1 g1)
-          (let* ((ratio (log-ratio rules target score x g x1 g1
-                                   (kinetic-energy m mass) (kinetic-energy m1 mass) sigma))
-                 (accepted (metropolis ratio seed (random-stream 'acceptance counter))))
+    (refresh-score! chain sigma mass)
+    (let* ((score (lambda (x sigma)
+                    (set! evaluations (1+ evaluations))
+                    (checked-score chain x sigma)))
+           (step-size (step-size chain sigma))
+           (steps ((settings-trajectory-length rules) sigma counter))
+           (move (make-move target x g score sigma (next-sigma chain) step-size steps mass
+                            seed counter)))
+      (call-with-values (lambda () ((settings-sampler rules) move))
+        (lambda (x1 g1 log-ratio)
+          (let* ((all (make-vector (first (tensor-shape x)) #t))
+                 (accepted (if log-ratio
+                               (metropolis log-ratio seed (random-stream 'acceptance counter))
+                               all)))
             (call-with-blocked-asyncs
              (lambda ()
-               (chains-select! accepted x x1 g g1)
-               (commit! chain sigma step-size steps accepted
-                        (and (not (eq? (settings-acceptance rules) 'none))
-                             (vector-map - ratio)))))))))))
+               (chains-select! accepted x x1 g (or g1 g))
+               (unless g1
+                 (set-chain-sigma-scored! chain #f))
+               (commit! chain sigma step-size steps accepted log-ratio evaluations)))))))))
 
-(define (commit! chain sigma step-size steps accepted energy-error)
-  (let ((rules (chain-rules chain)))
+(define (commit! chain sigma step-size steps accepted log-ratio evaluations)
+  (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
+         (next (next-sigma chain)))
     (set-chain-counter! chain (1+ (chain-counter chain)))
-    (set-chain-evaluations! chain (+ (chain-evaluations chain) (score-evaluations rules steps)))
-    (set-chain-trace! chain (cons (make-transition sigma step-size steps accepted energy-error
-                                                   (chain-evaluations chain))
+    (set-chain-evaluations! chain (+ (chain-evaluations chain) evaluations))
+    (set-chain-trace! chain (cons (make-transition sigma step-size steps accepted
+                                                   (and log-ratio (vector-map - log-ratio))
+                                                   (chain-evaluations chain)
+                                                   (chain-ratio chain))
                                   (chain-reversed-trace chain)))
+    (when (and log-ratio (dual-averaging? rule))
+      (set-chain-tuning! chain (tune rule (chain-tuning chain)
+                                     (acceptance-probability log-ratio))))
     (set-chain-steps! chain (1+ (chain-steps chain)))
     (set-chain-accepted! chain (+ (chain-accepted chain) (mean-true accepted)))
     (when ((settings-temperature-over? rules) (chain-steps chain) (chain-accepted chain))
+      (set-chain-sigma! chain next)
       (set-chain-index! chain (1+ (chain-index chain)))
       (set-chain-steps! chain 0)
       (set-chain-accepted! chain 0))))
 
 ;;; --- Annealing ----------------------------------------------------------------
 
+(define (annealed-in-all chain)
+  ;; Temperatures, or where nobody knows how many there will be, hundredths of log sigma.
+  (let ((temperatures (chain-temperatures chain)))
+    (if (adaptive? temperatures)
+        (log-hundredths (adaptive-from temperatures) (adaptive-until temperatures))
+        (vector-length temperatures))))
+
+(define (log-hundredths from to)
+  (inexact->exact (ceiling (* 100 (log (/ from to))))))
+
+(define (annealed chain)
+  (let ((temperatures (chain-temperatures chain)))
+    (cond ((chain-finished? chain) (annealed-in-all chain))
+          ((adaptive? temperatures)
+           (min (annealed-in-all chain)
+                (log-hundredths (max (chain-sigma chain) (adaptive-from temperatures))
+                                (chain-sigma chain))))
+          (else (chain-index chain)))))
+
 (define (resume! chain)
   "Go on with CHAIN from where it stands to its last temperature, and return it.
 Ctrl-C at the prompt pauses it after the last whole step."
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
-  (let* ((begun (chain-index chain))     ; the time left is that of what is left
-         (progress (make-progress "annealing"
-                                  (- (vector-length (chain-temperatures chain)) begun))))
+  (let* ((begun (annealed chain))       ; the time left is that of what is left
+         (progress (make-progress "annealing" (- (annealed-in-all chain) begun))))
     (call-with-pause
      (lambda ()
        (let loop ()
          (unless (chain-finished? chain)
            (with-scope (lambda () (advance! chain)))
-           (progress-update! progress (- (chain-index chain) begun)
+           (progress-update! progress (- (annealed chain) begun)
                              #:text (format #f "sigma ~a  accepted ~a"
                                             (three-digits (chain-sigma chain))
                                             (three-digits (chain-acceptance chain))))
@@ -431,7 +421,7 @@ Ctrl-C at the prompt pauses it after the last whole step."
   (let ((shape (cons chains (target-shape target))))
     (cond ((and start (equal? (tensor-shape start) shape)) (tensor-copy start))
           (else
-           (let ((noise (tensor* (vector-ref (settings-temperatures settings) 0)
+           (let ((noise (tensor* (first-sigma (settings-temperatures settings))
                                  (random-normal shape (settings-seed settings)
                                                 (random-stream 'start) (target-dtype target))))
                  (centre (or start (target-start target))))
@@ -447,21 +437,24 @@ Ctrl-C at the prompt pauses it after the last whole step."
 (define* (anneal target #:key (chains 8) start #:allow-other-keys #:rest arguments)
   "Anneal a batch of chains on TARGET from the first temperature to the last; returns
 a chain.  Settings, all optional:
-  #:temperatures  a sequence of sigma; (geometric 100 #:ratio 0.9 #:until 0.046)
-  #:step-size     alpha, a number or a rule over sigma; 0.35 with the Fourier mass
-  #:trajectory-length  leapfrog steps a trajectory: a number, a rule, or a list to
-                  cycle through; 6
-  #:steps-per-temperature  trajectories a temperature; 1.  Or a procedure of the
-                  trajectories made and, on average, accepted: see `accepted-steps'
-  #:mass          'fourier (where the target has it), 'identity, a table M(k) or a
-                  procedure of sigma that makes one
-  #:acceptance    'path-integral, 'log-density or 'none
-  #:intervals     of the path integral; 4.  #f: no correction
+  #:temperatures  a sequence of sigma, or (adaptive ...), which places them;
+                  (geometric 100 #:ratio 0.9 #:until 0.046)
+  #:step-size     alpha, a number, a rule over sigma, or (dual-averaging ...), the default
+                  but with the identity mass
+  #:trajectory-length  steps a trajectory: a number, a rule, or a list to cycle through; 6
+  #:jitter        of each trajectory's step size, up and down; 0.2
+  #:steps-per-temperature  moves a temperature; 1.  Or a procedure of the moves made and,
+                  on average, accepted: see `accepted-steps'
+  #:mass          'best of the target's, one of them by name ('fourier, 'normal),
+                  'identity, a table M(k), what `make-mass' makes, or a procedure of sigma
+  #:sampler       (hmc), (langevin), (mala), (probability-flow), (predictor-corrector), with
+                  their own settings, or your own: see `make-move'
   #:chains        how many; 8
   #:seed          42
   #:start         a tensor of the target's shape, to which noise of the first sigma is
                   added, or one (C ...) that is taken as it is
-Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' has the paper's settings.
+Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' and `langevin-schedule' are
+settings of others, for (apply anneal target paper-schedule).
 Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
   (check-that (target? target) 'anneal "target: expected one, as `posterior' makes, got ~s" target)
   (check-that (positive-integer? chains) 'anneal "chains: expected a positive integer, got ~s" chains)
@@ -474,7 +467,14 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
   (let* ((arguments (without-keywords arguments #:chains #:start))
          (settings (checked-settings 'anneal target arguments))
          (x (starting-state target settings chains start)))
-    (resume! (make-chain target arguments settings x (tensor-zeros (tensor-shape x) (tensor-dtype x)) #f 0 0 0 0 0 '()))))
+    (resume! (make-chain target arguments settings x
+                         (tensor-zeros (tensor-shape x) (tensor-dtype x)) #f
+                         (first-sigma (settings-temperatures settings)) (initial-ratio settings)
+                         0 0 0 0 0 initial-tuning '()))))
+
+(define (initial-ratio settings)
+  (let ((temperatures (settings-temperatures settings)))
+    (and (adaptive? temperatures) (adaptive-ratio temperatures))))
 
 (define (checked-settings procedure target arguments)
   (catch 'keyword-argument-error
@@ -493,20 +493,32 @@ Example: (define bold (fork chain #:step-size (power-law 12 #:exponent 1.3)))"
          (arguments (append settings kept))
          (rules (checked-settings 'fork (chain-target chain) arguments))
          (moved? (memq #:temperatures settings))
-         (sigmas (settings-temperatures rules))
-         (index (if moved?
-                    (or (list-index (lambda (s) (<= s (chain-sigma chain))) (vector->list sigmas))
-                        (vector-length sigmas))
-                    (chain-index chain))))
+         (begun (if moved? (begin-below rules (chain-sigma chain)) #f)))
     (make-chain (chain-target chain) arguments rules
                 (tensor-copy (chain-x chain)) (tensor-copy (chain-score chain))
-                (chain-sigma-scored chain) index
+                (chain-sigma-scored chain)
+                (if moved? (car begun) (%chain-sigma chain))
+                (if moved? (initial-ratio rules) (chain-ratio chain))
+                (if moved? (cdr begun) (chain-index chain))
                 (if moved? 0 (chain-steps chain)) (if moved? 0 (chain-accepted chain))
-                (chain-counter chain) (chain-evaluations chain) (chain-reversed-trace chain))))
+                (chain-counter chain) (chain-evaluations chain)
+                (if (memq #:step-size settings) initial-tuning (chain-tuning chain))
+                (chain-reversed-trace chain))))
+
+(define (begin-below rules sigma)
+  ;; The first temperature of RULES that is not above SIGMA, or #f, and its index.
+  (let ((temperatures (settings-temperatures rules)))
+    (if (adaptive? temperatures)
+        (cons (and (<= (adaptive-until temperatures) sigma)
+                   (min sigma (adaptive-from temperatures)))
+              0)
+        (let ((index (list-index (lambda (s) (<= s sigma)) (vector->list temperatures))))
+          (cons (and index (vector-ref temperatures index))
+                (or index (vector-length temperatures)))))))
 
 ;;; --- Keeping ------------------------------------------------------------------
 
-(define chain-format "tempera-chain-1")
+(define chain-format "tempera-chain-2")
 
 (define (save-chain path chain)
   "Write CHAIN to the safetensors file PATH: its state and its trace.  Target and settings
@@ -522,7 +534,10 @@ Example: (save-chain \"chain.safetensors\" chain)"
      `(("format" . ,chain-format)
        ("state" . ,(object->string
                     `((seed . ,(settings-seed rules))
-                      (temperatures . ,(settings-temperatures rules))
+                      (temperatures . ,(temperatures-datum rules))
+                      (sigma . ,(%chain-sigma chain))
+                      (ratio . ,(chain-ratio chain))
+                      (tuning . ,(chain-tuning chain))
                       (sigma-scored . ,(chain-sigma-scored chain))
                       (index . ,(chain-index chain))
                       (steps . ,(chain-steps chain))
@@ -531,23 +546,32 @@ Example: (save-chain \"chain.safetensors\" chain)"
                       (evaluations . ,(chain-evaluations chain))
                       (trace . ,(map transition->list (chain-reversed-trace chain))))))))))
 
+(define (temperatures-datum rules)
+  (let ((temperatures (settings-temperatures rules)))
+    (if (adaptive? temperatures) (format #f "~a" temperatures) temperatures)))
+
 (define (transition->list t)
   (list (transition-sigma t) (transition-step-size t) (transition-steps t)
-        (transition-accepted t) (transition-energy-error t) (transition-evaluations t)))
+        (transition-accepted t) (transition-energy-error t) (transition-evaluations t)
+        (transition-ratio t)))
 
 (define (valid-state? state)
   ;; STATE is what `save-chain' writes, as far as going on depends on it.
   (define (natural? n) (and (exact-integer? n) (>= n 0)))
   (define (valid-transition? t)
-    (and (list? t) (= (length t) 6) (positive-number? (first t)) (positive-number? (second t))
+    (and (list? t) (= (length t) 7) (positive-number? (first t)) (positive-number? (second t))
          (natural? (third t)) (vector? (fourth t)) (natural? (sixth t))))
   (and (list? state) (every pair? state)
        (every natural? (map (lambda (key) (assq-ref state key))
                             '(seed index steps counter evaluations)))
        (real? (assq-ref state 'accepted))
-       (let ((scored (assq-ref state 'sigma-scored)))
-         (or (not scored) (positive-number? scored)))
-       (vector? (assq-ref state 'temperatures))
+       (every (lambda (key)
+                (let ((value (assq-ref state key))) (or (not value) (positive-number? value))))
+              '(sigma-scored sigma ratio))
+       (let ((tuning (assq-ref state 'tuning)))
+         (and (pair? tuning) (real? (car tuning)) (natural? (cdr tuning))))
+       (let ((temperatures (assq-ref state 'temperatures)))
+         (or (vector? temperatures) (string? temperatures)))
        (let ((trace (assq-ref state 'trace)))
          (and (list? trace) (every valid-transition? trace)))))
 
@@ -568,7 +592,7 @@ Example: (resume! (load-chain \"chain.safetensors\" target #:seed 42))"
                             "~a: it was annealed with ~a ~a, got ~a" path name
                             (assq-ref state name) wanted))
               '(seed temperatures)
-              (list (settings-seed rules) (settings-temperatures rules)))
+              (list (settings-seed rules) (temperatures-datum rules)))
     (let* ((complex? (eq? (target-dtype target) 'c64))
            (shape (append (target-shape target) (if complex? '(2) '())))
            (part (lambda (name)
@@ -581,8 +605,9 @@ Example: (resume! (load-chain \"chain.safetensors\" target #:seed 42))"
            (value (lambda (key) (assq-ref state key))))
       (check-that (equal? (tensor-shape x) (tensor-shape score)) 'load-chain
                   "~a: x and score differ in shape" path)
-      (make-chain target settings rules x score (value 'sigma-scored) (value 'index)
-                  (value 'steps) (value 'accepted) (value 'counter) (value 'evaluations)
+      (make-chain target settings rules x score (value 'sigma-scored) (value 'sigma)
+                  (value 'ratio) (value 'index) (value 'steps) (value 'accepted)
+                  (value 'counter) (value 'evaluations) (value 'tuning)
                   (map (lambda (t) (apply make-transition t)) (value 'trace))))))
 
 ;;; --- Denoising ----------------------------------------------------------------
@@ -598,4 +623,4 @@ Example: (denoise chain)"
                       (else what))))
     (check-that (tensor? x) 'denoise "x: expected a batch of images, got ~s" x)
     (check-that (positive-number? sigma) 'denoise "sigma: expected a positive number, got ~s" sigma)
-    (tensor+ x (tensor* (square sigma) (score prior x sigma)))))
+    (tensor+ x (tensor* (* sigma sigma) (score prior x sigma)))))

@@ -12,6 +12,8 @@
   #:use-module (tempera errors)
   #:export (schedule? schedule-length schedule-ref schedule->list schedule-at
             geometric power-law constant
+            adaptive adaptive? adaptive-from adaptive-until adaptive-ratio next-ratio
+            dual-averaging dual-averaging? initial-tuning tuned-step-size tune
             sequence->vector rule->procedure positive-number?))
 
 (define-record-type <schedule>
@@ -100,6 +102,96 @@ Example: (power-law 10 #:exponent 1.5)"
 Example: (constant 0.5)"
   (check-positive 'constant ("value" value))
   (make-schedule (format #f "constant ~a" value) #f (const value)))
+
+;;; --- What tunes itself ----------------------------------------------------------
+
+(define-record-type <adaptive>
+  (make-adaptive from until move ratio fastest slowest)
+  adaptive?
+  (from adaptive-from)
+  (until adaptive-until)
+  (move adaptive-move)
+  (ratio adaptive-ratio)
+  (fastest adaptive-fastest)
+  (slowest adaptive-slowest))
+
+(set-record-type-printer! <adaptive>
+  (lambda (a port)
+    (format port "#<adaptive temperatures: ~a ... ~a, move ~a>" (short (adaptive-from a))
+            (short (adaptive-until a)) (adaptive-move a))))
+
+(define* (adaptive from #:key until (move 0.2) (ratio 0.9) (fastest 0.75) (slowest 0.98))
+  "Temperatures from FROM down to UNTIL, placed while the chains run so that each step moves
+the target by MOVE, the root mean square over dimensions of the score's change in units of
+the mass, |M^-1/2 (s' - s)|: of a Gaussian the relative change of variance.  So 0.2 is a
+ratio of 0.9 as long as sigma is all there is; where the data decide, steps grow.  The first
+ratio is RATIO, all are from FASTEST to SLOWEST.  It costs no evaluation.
+Example: (anneal target #:temperatures (adaptive 100 #:until 0.05))"
+  (check-positive 'adaptive ("from" from) ("until" until) ("move" move))
+  (check-that (<= until from) 'adaptive "until: expected at most from, ~a, got ~a" from until)
+  (for-each (lambda (name value)
+              (check-that (and (positive-number? value) (< value 1)) 'adaptive
+                          "~a: expected a number between 0 and 1, got ~s" name value))
+            '("ratio" "fastest" "slowest") (list ratio fastest slowest))
+  (check-that (<= fastest ratio slowest) 'adaptive
+              "fastest, ratio, slowest: expected them in order, got ~a, ~a, ~a"
+              fastest ratio slowest)
+  (make-adaptive (exact->inexact from) (exact->inexact until) move ratio fastest slowest))
+
+(define (next-ratio adaptive ratio moved)
+  "The ratio to the next temperature where RATIO moved the target by MOVED: the move is
+proportional to the logarithm of the ratio, and no ratio's is more than half as large again
+as the one before.
+Example: (next-ratio (adaptive 100 #:until 1 #:move 0.2) 0.9 0.1) => 0.8538149682454623"
+  (let ((change (if (> moved 0) (min 1.5 (max 2/3 (/ (adaptive-move adaptive) moved))) 1.5)))
+    (max (adaptive-fastest adaptive)
+         (min (adaptive-slowest adaptive) (expt ratio (exact->inexact change))))))
+
+(define-record-type <dual-averaging>
+  (make-dual-averaging target initial memory)
+  dual-averaging?
+  (target dual-averaging-target)
+  (initial dual-averaging-initial)
+  (memory dual-averaging-memory))
+
+(set-record-type-printer! <dual-averaging>
+  (lambda (d port)
+    (format port "#<step size for acceptance ~a, from ~a>" (dual-averaging-target d)
+            (dual-averaging-initial d))))
+
+(define* (dual-averaging #:key (target 0.8) (initial 0.35) (memory 50))
+  "For #:step-size: steps that come to the acceptance TARGET, mean over chains of min(1,
+ratio), by Nesterov's dual averaging (Hoffman, Gelman 2014, section 3.2) from INITIAL on.
+As the best step changes with sigma, moves further back than MEMORY fade.  Of use with
+samplers that accept and reject.
+Example: (anneal target #:step-size (dual-averaging #:target 0.8))"
+  (check-that (and (positive-number? target) (< target 1)) 'dual-averaging
+              "target: expected a number between 0 and 1, got ~s" target)
+  (check-positive 'dual-averaging ("initial" initial) ("memory" memory))
+  (make-dual-averaging target initial memory))
+
+;; Hoffman and Gelman's gamma and t_0; they have 0.05 and 10 for one chain.  Over several
+;; chains acceptance is less noisy, and a larger gamma follows it more calmly.
+(define gamma 0.2)
+(define t0 10)
+
+(define initial-tuning '(0. . 0))       ; the mean lack of acceptance H, and moves m
+
+(define (tuned-step-size rule tuning)
+  "The step size of RULE, made by `dual-averaging', in the state TUNING:
+initial exp (-sqrt(m) / gamma H).
+Example: (tuned-step-size (dual-averaging #:initial 0.5) initial-tuning) => 0.5"
+  (* (dual-averaging-initial rule)
+     (exp (* -1 (/ (sqrt (cdr tuning)) gamma) (car tuning)))))
+
+(define (tune rule tuning acceptance)
+  "The state after TUNING where a move was accepted with probability ACCEPTANCE.
+Example: (tune (dual-averaging #:target 0.8) initial-tuning 0.8) => (0.0 . 1)"
+  (let* ((m (min (dual-averaging-memory rule) (1+ (cdr tuning))))
+         (weight (/ 1. (+ m t0))))
+    (cons (+ (* (- 1 weight) (car tuning))
+             (* weight (- (dual-averaging-target rule) acceptance)))
+          m)))
 
 (define (sequence->vector procedure argument object)
   "The positive numbers of OBJECT, a sequence, list or vector, as a vector; errors

@@ -7,6 +7,7 @@
 #include "guile/binding.h"
 
 #include "mcmc/chains.h"
+#include "mcmc/conjugate_gradient.h"
 #include "mcmc/integrator.h"
 #include "mcmc/mass.h"
 #include "mcmc/metropolis.h"
@@ -136,29 +137,61 @@ chains (const char *caller, const char *name, SCM x)
 /* --- Primitives --------------------------------------------------------- */
 
 static SCM
-leapfrog (SCM score, SCM x, SCM m, SCM gradient, SCM step, SCM steps, SCM mass)
+trajectory (SCM integrator, SCM score, SCM x, SCM m, SCM gradient, SCM step, SCM steps, SCM mass)
 {
-  static const char name[] = "leapfrog";
+  static const char name[] = "trajectory";
   scheme_score s = make_score (name, score);
   tp_score callback = { evaluate, &s };
   const tp_tensor *x0 = chains (name, "x", x), *m0 = tp_to_tensor (name, "m", m);
   tp_tensor *gradient0 = tp_to_tensor (name, "gradient", gradient);
-  const tp_tensor *table = tp_to_tensor_or_null (name, "mass", mass);
+  /* The mass's own callback shares S's key, so that either's exception is seen. */
+  bool procedure = scm_is_true (scm_procedure_p (mass));
+  scheme_score inverse = s;
+  inverse.procedure = mass;
+  tp_score inverse_callback = { evaluate, &inverse };
+  tp_mass metric = { .table = procedure ? NULL : tp_to_tensor_or_null (name, "mass", mass),
+                     .inverse = procedure ? &inverse_callback : NULL };
   double size = tp_to_double (name, "step", step);
   int count = (int) tp_to_int (name, "steps", steps, 1, INT32_MAX);
+  if (!scm_is_symbol (integrator))
+    tp_raise_argument (name, "integrator: expected a symbol such as leapfrog");
+  scm_dynwind_begin (0);
+  char *text = scm_to_utf8_string (scm_symbol_to_string (integrator));
+  scm_dynwind_free (text);
+  const tp_integrator *scheme = tp_integrator_named (text);
+  scm_dynwind_end ();
+  if (!scheme)
+    tp_require (name, tp_last_status ());
   int depth;
   enter (&depth);
   tp_tensor *results[3] = { tp_copy (x0), tp_copy (m0), tp_tensor_ref (gradient0) };
   tp_status status = results[0] && results[1]
-                       ? tp_integrate (&tp_leapfrog, &callback, table, size, count,
+                       ? tp_integrate (scheme, &callback, &metric, size, count,
                                        results[0], results[1], &results[2])
                        : tp_last_status ();
-  leave (&depth, &s, status, results, 3);
+  leave (&depth, scm_is_true (inverse.key) ? &inverse : &s, status, results, 3);
   SCM values[3];
   for (int i = 0; i < 3; i++)
     values[i] = tp_from_tensor (name, results[i]);
   scm_remember_upto_here (x, m, gradient, mass, score);
   return scm_c_values (values, 3);
+}
+
+static SCM
+conjugate_gradient (SCM a, SCM b, SCM steps, SCM tolerance)
+{
+  static const char name[] = "conjugate-gradient";
+  scheme_score s = make_score (name, a);
+  tp_score callback = { evaluate, &s };
+  const tp_tensor *right = chains (name, "b", b);
+  int count = (int) tp_to_int (name, "steps", steps, 1, INT32_MAX);
+  double least = tp_to_double (name, "tolerance", tolerance);
+  int depth;
+  enter (&depth);
+  tp_tensor *x = tp_conjugate_gradient (&callback, right, count, least);
+  leave (&depth, &s, x ? TP_OK : tp_last_status (), &x, 1);
+  scm_remember_upto_here (a, b);
+  return tp_from_tensor (name, x);
 }
 
 static SCM
@@ -320,11 +353,18 @@ mixture_log_density (SCM x, SCM means, SCM log_weights, SCM sd, SCM sigma)
 void
 tp_init_mcmc (void)
 {
-  tp_define ("leapfrog", 7, 0, leapfrog, "score x m gradient step steps mass",
-             "STEPS leapfrog steps of size STEP (equation 6) for a batch of chains.  X and M are\n"
-             "positions and momenta, c64 (C H W) or f32 (C ...); GRADIENT is (SCORE x).  MASS is #f\n"
-             "(identity) or a table M(k), f32 (H W) or (W), for c64 states.  Three values: x, m and the\n"
-             "score at the new x.  The arguments stay as they are; STEPS evaluations of SCORE.");
+  tp_define ("trajectory", 8, 0, trajectory, "integrator score x m gradient step steps mass",
+             "STEPS steps of size STEP of an INTEGRATOR, leapfrog (equation 6), two-stage or\n"
+             "three-stage (Blanes, Casas, Sanz-Serna 2014; as many scores a step), for a batch of\n"
+             "chains.  X and M are positions and momenta, c64 (C H W) or f32 (C ...); GRADIENT is\n"
+             "(SCORE x).  MASS is #f (identity), a table M(k), f32 (H W) or (W), for c64 states, or\n"
+             "the procedure m -> M^-1 m.  Three values: x, m and the score at the new x.  The\n"
+             "arguments stay as they are.");
+  tp_define ("conjugate-gradient", 4, 0, conjugate_gradient, "a b steps tolerance",
+             "The x with A x = B for each chain of B, (C ...): A is a procedure x -> A x, symmetric and\n"
+             "positive definite.  At most STEPS steps, until every |A x - B| <= TOLERANCE |B|\n"
+             "(Hestenes, Stiefel 1952).\n"
+             "Example: (conjugate-gradient (lambda (x) (tensor* 2 x)) b 10 1e-6)");
   tp_define ("path-integral", 6, 0, path_integral, "score x0 gradient0 x1 gradient1 intervals",
              "log p(X1) - log p(X0) for each chain, a vector, from the score alone (equation 7): Simpson's\n"
              "rule with INTERVALS (even) intervals on the straight line.  GRADIENT0 and GRADIENT1 are the\n"

@@ -2,12 +2,18 @@
  *
  * NULL is the identity.  A table M(k), f32 (W), (H W) or (C H W), over centred
  * k-space is the Fourier-diagonal mass M = F^H diag (M(k)) F for c64 states
- * (C H W).  The best mass is the target's precision: then every frequency
- * moves at the same rate, measured or not. */
+ * (C H W).  Another M is known to the integrator by the procedure m -> M^-1 m.  The
+ * best mass is the target's precision: then all directions move at the same rate,
+ * measured or not. */
 #ifndef TP_MASS_H
 #define TP_MASS_H
 
-#include "tensor/tensor.h"
+#include "mcmc/score.h"
+
+typedef struct {
+  const tp_tensor *table;  /* or NULL: */
+  const tp_score *inverse; /* m -> M^-1 m; or NULL too: the identity */
+} tp_mass;
 
 /* Fail unless MASS is positive, finite, and fits states like X. */
 tp_status tp_check_mass (const tp_tensor *mass, const tp_tensor *x);

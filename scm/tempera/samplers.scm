@@ -1,0 +1,174 @@
+;;; samplers.scm -- ways to move a batch of chains.
+;;;
+;;; A sampler is a procedure of a move (where the chains stand, the target's score, what
+;;; the settings say) that returns three values: the proposed x, (C ...); the score there at
+;;; the same sigma, or #f; and for each chain the log of the ratio by whose least with 1 it
+;;; is accepted, a vector, or #f where all are.  `anneal' accepts, counts and keeps; it is
+;;; called again and again at each sigma.  One of your own:
+;;;
+;;;   (define (climb move)
+;;;     (values (tensor+ (move-x move) (tensor* (move-step-size move) (move-gradient move)))
+;;;             #f #f))
+;;;   (anneal target #:sampler climb)
+
+(define-module (tempera samplers)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module ((rnrs base) #:select (vector-map))
+  #:use-module (tempera errors)
+  #:use-module (tempera masses)
+  #:use-module (tempera primitives)
+  #:use-module (tempera schedules)
+  #:use-module (tempera streams)
+  #:use-module (tempera targets)
+  #:export (make-move move-target move-x move-gradient move-score move-sigma move-next-sigma
+            move-step-size move-steps move-mass move-normal
+            hmc langevin mala probability-flow predictor-corrector)
+  #:re-export (trajectory path-integral momentum-draw kinetic-energy metropolis))
+
+(define-record-type <move>
+  (make-move target x gradient score sigma next-sigma step-size steps mass seed number)
+  move?
+  (target move-target)
+  (x move-x)                            ; (C ...); not to be written into
+  (gradient move-gradient)              ; the score there
+  (score %move-score)                   ; x sigma -> score, counted
+  (sigma move-sigma)
+  (next-sigma move-next-sigma)          ; or #f at the last
+  (step-size move-step-size)
+  (steps move-steps)                    ; of a trajectory
+  (mass move-mass)
+  (seed move-seed)
+  (number move-number))                 ; of this move: what its random numbers depend on
+
+(set-record-type-printer! <move>
+  (lambda (move port)
+    (format port "#<move ~a at sigma ~a>" (move-number move) (move-sigma move))))
+
+(define* (move-score move x #:optional (sigma (move-sigma move)))
+  "The score of MOVE's target at X and SIGMA, counted as an evaluation.
+Example: (move-score move (move-x move))"
+  ((%move-score move) x sigma))
+
+(define* (move-normal move #:optional (index 0))
+  "Standard normal numbers of the shape of MOVE's x: the same for the same seed, move and
+INDEX, from 0 to 63.
+Example: (tensor+ (move-x move) (tensor* 0.1 (move-normal move)))"
+  (let ((x (move-x move)))
+    (random-normal (tensor-shape x) (move-seed move)
+                   (random-stream 'sampler (+ index (* 64 (move-number move))))
+                   (tensor-dtype x))))
+
+;;; --- Hamiltonian Monte Carlo ----------------------------------------------------
+
+(define acceptances '(path-integral log-density none))
+
+(define (check-acceptance procedure acceptance intervals)
+  (check-that (memq acceptance acceptances) procedure
+              "acceptance: expected path-integral, log-density or none, got ~s" acceptance)
+  (check-that (and (exact-integer? intervals) (> intervals 0) (even? intervals)) procedure
+              "intervals: expected a positive even integer, got ~s" intervals))
+
+(define (log-ratio move acceptance intervals m x1 m1 g1)
+  ;; Of p(x1) exp(-K(m1)) and p(x) exp(-K(m)), equation 7; 0 where nothing is to be
+  ;; corrected and the trajectory is finite.
+  (define (minus a b) (vector-map - a b))
+  (let* ((energy (lambda (m) (mass-energy (move-mass move) m)))
+         (kinetic (minus (energy m) (energy m1)))
+         (density (lambda (x) (target-log-density (move-target move) x (move-sigma move)))))
+    (case acceptance
+      ((path-integral)
+       (vector-map + kinetic (path-integral (lambda (x) (move-score move x)) (move-x move)
+                                            (move-gradient move) x1 g1 intervals)))
+      ((log-density) (vector-map + kinetic (minus (density x1) (density (move-x move)))))
+      ((none) (minus kinetic kinetic)))))
+
+(define (hamiltonian-move move steps integrator acceptance intervals)
+  (let* ((mass (move-mass move))
+         (m (mass-draw mass (move-x move) (move-seed move)
+                       (random-stream 'momentum (move-number move)))))
+    (call-with-values
+        (lambda ()
+          (trajectory integrator (lambda (x) (move-score move x)) (move-x move) m
+                      (move-gradient move) (move-step-size move) steps (mass-operand mass)))
+      (lambda (x1 m1 g1)
+        (values x1 g1 (log-ratio move acceptance intervals m x1 m1 g1))))))
+
+(define* (hmc #:key (integrator 'leapfrog) (acceptance 'path-integral) (intervals 4))
+  "Hamiltonian Monte Carlo: trajectories (equation 6) of the INTEGRATOR leapfrog, two-stage or
+three-stage, with as many steps as #:trajectory-length says.  ACCEPTANCE: path-integral
+(equation 7, Simpson's rule with INTERVALS), log-density where the target knows it, or
+none.
+Example: (anneal target #:sampler (hmc #:integrator 'two-stage) #:step-size 1)"
+  (check-that (memq integrator '(leapfrog two-stage three-stage)) 'hmc
+              "integrator: expected leapfrog, two-stage or three-stage, got ~s" integrator)
+  (check-acceptance 'hmc acceptance intervals)
+  (lambda (move)
+    (hamiltonian-move move (move-steps move) integrator acceptance intervals)))
+
+(define* (langevin #:key (acceptance 'none) (intervals 4))
+  "Langevin dynamics, x + h^2/2 M^-1 score + h M^-1/2 z with h the step size: HMC whose
+trajectories have one step.  As it stands the annealed Langevin dynamics of Song and Ermon
+(2019), whose step alpha is h^2; see `langevin-schedule'.  ACCEPTANCE as in `hmc'.
+Example: (anneal target #:sampler (langevin) #:steps-per-temperature 5)"
+  (check-acceptance 'langevin acceptance intervals)
+  (lambda (move)
+    (hamiltonian-move move 1 'leapfrog acceptance intervals)))
+
+(define* (mala #:key (acceptance 'path-integral) (intervals 4))
+  "The Metropolis-adjusted Langevin algorithm (Roberts, Tweedie 1996): `langevin' with a
+correction.
+Example: (anneal target #:sampler (mala) #:step-size (dual-averaging #:target 0.57))"
+  (langevin #:acceptance acceptance #:intervals intervals))
+
+;;; --- From one temperature to the next -------------------------------------------
+
+(define* (probability-flow #:key (order 2))
+  "The ordinary differential equation dx/dsigma = -sigma score(x, sigma) (Song et al. 2021,
+equation 13), from each sigma to the next by Heun's rule, or Euler's if ORDER is 1; the
+posterior's score makes it a sampler of the posterior, as far as p_sigma (x | y) is the
+posterior under noise, which it is not quite.  Nothing is drawn but the start; one move a
+temperature.
+Example: (anneal target #:sampler (probability-flow))"
+  (check-that (memv order '(1 2)) 'probability-flow "order: expected 1 or 2, got ~s" order)
+  (lambda (move)
+    (let* ((sigma (move-sigma move)) (next (move-next-sigma move))
+           (x (move-x move)) (g (move-gradient move)))
+      (if (not next)
+          (values x g #f)
+          (let* ((x1 (tensor+ x (tensor* (* sigma (- sigma next)) g))))
+            (if (= order 1)
+                (values x1 #f #f)
+                (let ((slope (tensor+ (tensor* sigma g)
+                                      (tensor* next (move-score move x1 next)))))
+                  (values (tensor+ x (tensor* (/ (- sigma next) 2) slope)) #f #f))))))))
+
+(define* (predictor-corrector #:key (snr 0.16) (corrections 1))
+  "The predictor-corrector sampler (Song et al. 2021, algorithm 2, variance exploding):
+CORRECTIONS Langevin steps at each sigma, of the size 2 (SNR |z| / |score|)^2, then a
+reverse diffusion step to the next.  One move a temperature; at most 63 corrections.
+Example: (anneal target #:sampler (predictor-corrector))"
+  (check-that (positive-number? snr) 'predictor-corrector
+              "snr: expected a positive number, got ~s" snr)
+  (check-that (and (exact-integer? corrections) (<= 0 corrections 62)) 'predictor-corrector
+              "corrections: expected an integer from 0 to 62, got ~s" corrections)
+  (define (norms x)
+    (tensor-sqrt (list->tensor (vector->list (chains-dot x x)))))
+  (lambda (move)
+    (let* ((sigma (move-sigma move)) (next (move-next-sigma move)) (x (move-x move))
+           (column (cons -1 (map (lambda (n) 1) (cdr (tensor-shape x))))))
+      (let loop ((x x) (g (move-gradient move)) (index 0))
+        (cond
+         ((< index corrections)
+          (let* ((z (move-normal move index))
+                 (root (tensor* snr (tensor/ (norms z) (norms g)))) ; sqrt (step / 2)
+                 (shaped (lambda (t) (tensor-reshape t column)))
+                 (x1 (tensor+ x (tensor+ (tensor* (shaped (tensor* 2 (tensor-square root))) g)
+                                         (tensor* (shaped (tensor* 2 root)) z)))))
+            (loop x1 (move-score move x1) (1+ index))))
+         ((not next) (values x g #f))
+         (else
+          (let ((drop (- (* sigma sigma) (* next next))))
+            (values (tensor+ x (tensor+ (tensor* drop g)
+                                        (tensor* (sqrt drop) (move-normal move corrections))))
+                    #f #f))))))))

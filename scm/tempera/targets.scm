@@ -1,0 +1,135 @@
+;;; targets.scm -- what is sampled: a density at every temperature, known by its score.
+;;;
+;;; A target is p_sigma (x | y) with its score (equation 4) and, where they are known, its
+;;; log density, a mass that suits it, and where chains begin.
+
+(define-module (tempera targets)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module ((rnrs base) #:select (vector-map))
+  #:use-module (tempera errors)
+  #:use-module (tempera masses)
+  #:use-module (tempera operators)
+  #:use-module (tempera primitives)
+  #:use-module (tempera priors)
+  #:use-module (tempera schedules)
+  #:export (make-target target? target-name target-shape target-dtype target-score
+            target-log-density has-target-log-density? target-masses target-start target-prior
+            posterior prior-target))
+
+(define-record-type <target>
+  (%make-target name shape dtype score log-density masses start prior)
+  target?
+  (name target-name)
+  (shape target-shape)                  ; of one chain's state
+  (dtype target-dtype)
+  (score %target-score)                 ; x sigma -> score
+  (log-density %target-log-density)     ; x sigma -> vector, or #f
+  (masses target-masses)                ; by name, the first the best: sigma -> mass
+  (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
+  (prior target-prior))                 ; what `denoise' uses
+
+(set-record-type-printer! <target>
+  (lambda (t port)
+    (format port "#<target ~a over ~a~a>" (target-name t) (target-shape t)
+            (if (%target-log-density t) ", with log density" ""))))
+
+(define (target-score target x sigma)
+  "The score of TARGET at the batch X, (C ...), and temperature SIGMA."
+  ((%target-score target) x sigma))
+
+(define (target-log-density target x sigma)
+  "log p_sigma of each chain of X up to a constant, a vector; for targets that know it."
+  (check-that (%target-log-density target) 'target-log-density
+              "target: ~a has no log density" target)
+  ((%target-log-density target) x sigma))
+
+(define (has-target-log-density? target)
+  "Whether TARGET knows its log density.
+Example: (has-target-log-density? (prior-target (two-moons-prior))) => #t"
+  (and (%target-log-density target) #t))
+
+(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior)
+  "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
+x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it is
+known; MASSES an association list from a name to a procedure sigma -> mass, the best
+first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
+unless given).
+Example: (make-target \"normal\" #:shape '(2)
+           #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
+  (check-that (and (list? shape) (every (lambda (n) (and (exact-integer? n) (> n 0))) shape)
+                   (pair? shape))
+              'make-target "shape: expected a list of lengths, got ~s" shape)
+  (check-that (memq dtype '(f32 c64)) 'make-target "dtype: expected f32 or c64, got ~s" dtype)
+  (check-that (procedure? score) 'make-target "score: expected a procedure, got ~s" score)
+  (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)))
+              'make-target "start: expected a tensor of shape ~a, got ~s" shape start)
+  (%make-target name shape dtype score log-density masses start (or prior score)))
+
+(define (square s)
+  (if (tensor? s) (tensor* s s) (* s s)))
+
+(define* (posterior prior op y #:key (noise 0.1))
+  "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
+with noise of standard deviation NOISE.  Its score is, by equation 4,
+r(x, sigma) - A^H (A x - Y) / (NOISE^2 + sigma^2).  Its mass is
+A^H A / (NOISE^2 + sigma^2) + 1 / sigma^2, called fourier, a table, where OP's normal is
+diagonal in Fourier space, and normal, without any matrix, for every OP.
+Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1)"
+  (check-that (operator? op) 'posterior "operator: expected one, got ~s" op)
+  (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
+  (check-that (and (tensor? y) (or (not (operator-range op))
+                                   (= (length (tensor-shape y)) (length (operator-range op)))))
+              'posterior "y: expected one measurement, got ~s" y)
+  (let* ((start (apply-adjoint op y))
+         (shape (tensor-shape start))
+         (zero-filled (tensor-reshape start (cons 1 shape)))
+         (data (tensor-reshape y (cons 1 (tensor-shape y))))
+         (diagonal (operator-normal-diagonal op))
+         (per-chain (cons -1 (map (const 1) shape)))
+         (precision (lambda (sigma)
+                      ;; 1 / (noise^2 + sigma^2), broadcastable over the batch
+                      (if (tensor? sigma)
+                          (tensor-reshape (tensor/ 1 (tensor+ (square noise) (square sigma)))
+                                          per-chain)
+                          (/ (+ (square noise) (square sigma)))))))
+    (make-target
+     (format #f "posterior of ~a" (operator-name op))
+     #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:score
+     (lambda (x sigma)
+       (let ((residual (tensor- zero-filled (apply-normal op x))))
+         (tensor+ (score prior x sigma) (tensor* residual (precision sigma)))))
+     #:log-density
+     (and (has-log-density? prior)
+          (lambda (x sigma)
+            (let* ((residual (tensor- (apply-forward op x) data))
+                   (scaled (tensor* residual (precision sigma))))
+              (vector-map (lambda (log-prior squares) (- log-prior (/ squares 2)))
+                          (log-density prior x sigma) (chains-dot residual scaled)))))
+     #:masses
+     (let ((data-precision (lambda (sigma) (/ (+ (square noise) (square sigma)))))
+           ;; No curvature of p_sigma is above this.
+           (prior-precision (lambda (sigma) (/ (square sigma)))))
+       `(,@(if diagonal
+               `((fourier . ,(lambda (sigma)
+                               ;; M(k) = D(k) / (noise^2 + sigma^2) + 1 / sigma^2
+                               (tensor+ (tensor* diagonal (data-precision sigma))
+                                        (prior-precision sigma)))))
+               '())
+         (normal . ,(lambda (sigma)
+                      (normal-mass op (data-precision sigma) (prior-precision sigma)))))))))
+
+(define* (prior-target prior #:key shape (dtype 'f32))
+  "The target that is PRIOR alone, over states of SHAPE (an exact prior knows its own) and
+DTYPE.
+Example: (anneal (prior-target (two-moons-prior)) #:mass 'identity
+                 #:step-size (lambda (sigma) (* 0.3 (sqrt (+ 0.0025 (* sigma sigma)))))
+                 #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
+  (make-target (if (prior? prior) (prior-name prior) "prior")
+               #:shape (or shape (and (prior? prior) (prior-shape prior)))
+               #:dtype dtype #:prior prior
+               #:score (lambda (x sigma) (score prior x sigma))
+               #:log-density (and (has-log-density? prior)
+                                  (lambda (x sigma) (log-density prior x sigma)))))
