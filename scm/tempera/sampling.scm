@@ -56,11 +56,12 @@
 
 (define* (accepted-steps count #:key (at-most (* 10 count)))
   "For #:steps-per-temperature: a temperature is over after COUNT accepted steps, on
-average over chains, or AT-MOST steps in all.  The paper's rule has COUNT = 4.
+average over chains and rounded, or AT-MOST steps in all.  The paper's rule has COUNT = 4.
 Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
   (check-that (and (positive-integer? count) (positive-integer? at-most)) 'accepted-steps
               "count, at-most: expected positive integers, got ~s and ~s" count at-most)
-  (lambda (steps accepted) (or (>= accepted count) (>= steps at-most))))
+  ;; A few chains that are behind need not hold up all the others.
+  (lambda (steps accepted) (or (>= accepted (- count 1/2)) (>= steps at-most))))
 
 (define paper-schedule
   ;; Settings as the paper has them, for (apply anneal target paper-schedule).
@@ -117,11 +118,11 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                        (mass 'best)
                        (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
                                       (power-law 10)
-                                      (dual-averaging #:target 0.8 #:initial 0.35)))
-                       (trajectory-length 6)
+                                      (dual-averaging #:target 0.8 #:initial 0.7)))
+                       (trajectory-length '(3 4))
                        (jitter 0.2)
                        (steps-per-temperature 1)
-                       (sampler (hmc))
+                       (sampler (hmc #:integrator 'two-stage))
                        (seed 42))
   (check-that (procedure? sampler) 'anneal
               "sampler: expected a procedure, such as (hmc) makes, got ~s" sampler)

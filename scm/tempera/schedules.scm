@@ -120,7 +120,7 @@ Example: (constant 0.5)"
     (format port "#<adaptive temperatures: ~a ... ~a, move ~a>" (short (adaptive-from a))
             (short (adaptive-until a)) (adaptive-move a))))
 
-(define* (adaptive from #:key until (move 0.2) (ratio 0.9) (fastest 0.75) (slowest 0.98))
+(define* (adaptive from #:key until (move 0.2) (ratio 0.9) (fastest 0.85) (slowest 0.98))
   "Temperatures from FROM down to UNTIL, placed while the chains run so that each step moves
 the target by MOVE, the root mean square over dimensions of the score's change in units of
 the mass, |M^-1/2 (s' - s)|: of a Gaussian the relative change of variance.  So 0.2 is a
