@@ -10,6 +10,7 @@
      (module-for-each (lambda (name variable) (module-add! face name variable))
                       (resolve-interface `(tempera ,name))))
    '(data
+     diagnostics
      errors
      experiments
      figures
