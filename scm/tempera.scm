@@ -9,7 +9,9 @@
      ;; finds it too.
      (module-for-each (lambda (name variable) (module-add! face name variable))
                       (resolve-interface `(tempera ,name))))
-   '(data
+   '(calibration
+     calibration-report
+     data
      diagnostics
      errors
      experiments
@@ -19,6 +21,7 @@
      layers
      networks
      operators
+     plots
      primitives
      priors
      profile

@@ -1,4 +1,5 @@
-/* mcmc.c -- leapfrog, path integral, mass, acceptance and diagnostics for Scheme.
+/* mcmc.c -- leapfrog, path integral, mass, acceptance, diagnostics and the
+ * distributions of their tests for Scheme.
  *
  * A score is a Scheme procedure x -> score.  It runs under a catch: an error
  * or Ctrl-C in it becomes TP_INTERRUPTED, the C frames below return and free
@@ -8,6 +9,7 @@
 
 #include "mcmc/chains.h"
 #include "mcmc/diagnostics.h"
+#include "mcmc/distributions.h"
 #include "mcmc/integrator.h"
 #include "mcmc/mass.h"
 #include "mcmc/metropolis.h"
@@ -368,6 +370,28 @@ r_hat_between (SCM groups)
   return result;
 }
 
+static SCM
+chi_square_tail (SCM chi_square, SCM freedom)
+{
+  static const char name[] = "chi-square-tail";
+  double x = tp_to_double (name, "chi-square", chi_square), n = tp_to_double (name, "freedom", freedom);
+  if (!(x >= 0.0 && n > 0.0))
+    tp_raise_argument (name, "chi-square, freedom: expected a number of 0 or more and a positive one, "
+                       "got %g and %g", x, n);
+  return scm_from_double (tp_chi_square_tail (x, n));
+}
+
+static SCM
+binomial_cdf (SCM count, SCM p, SCM trials)
+{
+  static const char name[] = "binomial-cdf";
+  double probability = tp_to_double (name, "p", p);
+  if (!(probability >= 0.0 && probability <= 1.0))
+    tp_raise_argument (name, "p: expected 0 to 1, got %g", probability);
+  int64_t n = tp_to_int (name, "trials", trials, 1, INT32_MAX);
+  return scm_from_double (tp_binomial_cdf (tp_to_int (name, "count", count, -1, n), probability, n));
+}
+
 void
 tp_init_mcmc (void)
 {
@@ -426,4 +450,11 @@ tp_init_mcmc (void)
              "degrees of freedom, so small groups differ by chance: for n = 16, 11 % of quantities are above\n"
              "1.05 by the bulk alone, for n = 48 2 %.\n"
              "Example: (r-hat-between (list (chain-samples one) (chain-samples other)))");
+  tp_define ("chi-square-tail", 2, 0, chi_square_tail, "chi-square freedom",
+             "The probability that a chi-square of FREEDOM degrees of freedom is above CHI-SQUARE: the p\n"
+             "of Pearson's test.\n"
+             "Example: (chi-square-tail 16.92 9) => 0.05");
+  tp_define ("binomial-cdf", 3, 0, binomial_cdf, "count p trials",
+             "The probability of COUNT successes or fewer in TRIALS, each of probability P.\n"
+             "Example: (binomial-cdf 1 1/2 2) => 0.75");
 }
