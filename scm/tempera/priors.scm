@@ -17,7 +17,7 @@
   #:export (make-prior prior? prior-name prior-shape
             score log-density has-log-density? prior-draw
             power-spectrum gaussian-prior gaussian-posterior
-            gaussian-mixture-prior two-moons-prior))
+            gaussian-mixture-prior two-moons-prior funnel-prior))
 
 (define-record-type <prior>
   (%make-prior name shape score log-density draw)
@@ -201,3 +201,30 @@ Example: (log-density (two-moons-prior) x 0.1)"
          (inner (append-map (lambda (t) (list (- 1 (cos t)) (- 1/2 (sin t)))) angles)))
     (gaussian-mixture-prior (list->tensor (append outer inner) (list (* 2 points) 2))
                             #:sd sd #:name "two moons")))
+
+;;; --- A funnel -----------------------------------------------------------------
+
+(define* (funnel-prior #:key (dimension 10) (sd 3))
+  "Neal's funnel, x f32 (C DIMENSION): the first number is v ~ N(0, SD^2), the others are
+N(0, e^v), given it; SD is 4 at most.  Its width goes over many scales, and no step size suits all of them; at
+a high temperature it is a round cloud.  Density and score with noise are exact to rounding
+(one integral, src/mcmc/funnel.h).
+Source: Neal, Slice sampling, Annals of Statistics 31 (2003), section 8.
+Example: (score (funnel-prior #:dimension 2) (list->tensor '(-4 0.1) '(1 2)) 0.1)"
+  (check-that (and (exact-integer? dimension) (> dimension 1)) 'funnel-prior
+              "dimension: expected an integer of 2 or more, got ~s" dimension)
+  (check-that (and (real? sd) (< 0 sd) (<= sd 4)) 'funnel-prior
+              "sd: expected a positive number, 4 at most, got ~s" sd)
+  (define (check-state x)
+    (check-that (and (tensor? x) (= dimension (last (tensor-shape x)))) 'funnel-prior
+                "x: expected states of ~a numbers, got ~s" dimension x))
+  (make-prior "funnel" #:shape (list dimension)
+              #:score (lambda (x sigma) (check-state x) (funnel-score x sd sigma))
+              #:log-density (lambda (x sigma) (check-state x) (funnel-log-density x sd sigma))
+              #:draw (lambda (count seed)
+                       (let* ((z (random-normal (list count dimension) seed (random-stream 'prior)))
+                              (v (tensor* sd (tensor-slice z 1 0 1))))
+                         (tensor-concatenate
+                          (list v (tensor* (tensor-exp (tensor* 1/2 v))
+                                           (tensor-slice z 1 1 dimension)))
+                          1)))))

@@ -10,6 +10,7 @@
 #include "mcmc/chains.h"
 #include "mcmc/diagnostics.h"
 #include "mcmc/distributions.h"
+#include "mcmc/funnel.h"
 #include "mcmc/integrator.h"
 #include "mcmc/mass.h"
 #include "mcmc/metropolis.h"
@@ -320,6 +321,30 @@ mixture_log_density (SCM x, SCM means, SCM log_weights, SCM sd, SCM sigma)
   return result;
 }
 
+static SCM
+funnel_score (SCM x, SCM sd, SCM sigma)
+{
+  static const char name[] = "funnel-score";
+  const tp_tensor *state = chains (name, "x", x);
+  SCM score = tp_from_tensor (name, tp_funnel_score (state, tp_to_double (name, "sd", sd),
+                                                     sigmas (name, sigma, state->shape[0])));
+  scm_remember_upto_here_1 (x);
+  return score;
+}
+
+static SCM
+funnel_log_density (SCM x, SCM sd, SCM sigma)
+{
+  static const char name[] = "funnel-log-density";
+  const tp_tensor *state = chains (name, "x", x);
+  double *density = pointerless (state->shape[0], sizeof (double));
+  tp_require (name, tp_funnel_log_density (state, tp_to_double (name, "sd", sd),
+                                           sigmas (name, sigma, state->shape[0]), density));
+  SCM result = vector_of_doubles (density, state->shape[0]);
+  scm_remember_upto_here_1 (x);
+  return result;
+}
+
 /* --- Diagnostics -------------------------------------------------------- */
 
 static SCM
@@ -421,6 +446,13 @@ tp_init_mcmc (void)
              "LOG-WEIGHTS f32 (K), SIGMA a number or f32 (C).");
   tp_define ("mixture-log-density", 5, 0, mixture_log_density, "x means log-weights sd sigma",
              "The log density of that mixture at each chain of X, a vector.");
+  tp_define ("funnel-score", 3, 0, funnel_score, "x sd sigma",
+             "The score at X, f32 (C 1 + n), v first, of Neal's funnel v ~ N(0, SD^2), x_i ~ N(0, e^v), with\n"
+             "noise SIGMA, a number or f32 (C).\n"
+             "Example: (funnel-score x 3 0.1)");
+  tp_define ("funnel-log-density", 3, 0, funnel_log_density, "x sd sigma",
+             "The log density of that funnel at each chain of X, a vector.\n"
+             "Example: (funnel-log-density x 3 0.1)");
   tp_define ("r-hat", 1, 0, r_hat, "draws",
              "Rank-normalised split R-hat of DRAWS, f32 or c64 (S C ...), S draws of each of C chains: f32\n"
              "(...), near 1 when the chains agree in place (bulk) and in spread (folded), the worse of both\n"
