@@ -360,6 +360,7 @@
    (test-error-matching "no series" "data: expected a list of series" (plot "x" '(1)))
    (test-error-matching "range" "x-range: expected (low high)"
      (plot "x" (list (series 'line '((0 0)))) #:x-range '(1 0)))
+   (test-error-matching "key" "key: expected a corner" (plot "x" (list (series 'line '((0 0)))) #:key 'middle))
    (test-error-matching "rank plot" "test: expected a rank test" (rank-plot 3))
    (test-error-matching "coverage plot" "table: expected" (coverage-plot '(1)))
    (test-error-matching "tarp plot" "t: expected" (tarp-plot 1))

@@ -1,4 +1,5 @@
-;;; test-priors.scm -- the funnel against its integral, taken otherwise.
+;;; test-priors.scm -- the funnel against its integral, taken otherwise; the hybrid prior,
+;;; and what a residual learns.
 
 (use-modules (harness)
              (tempera)
@@ -129,5 +130,83 @@
 (test-error-matching "sigmas" "sigma" (score funnel (tensor-zeros '(1 4)) (list->tensor '(1 2))))
 (test-assert "what is no number has no density"
   (nan? (vector-ref (log-density funnel (tensor* (/ 0. 0.) (random-normal '(1 4) 1)) 1) 0)))
+
+;;; --- A Gaussian field and a residual ------------------------------------------------------
+
+(define spectrum (power-spectrum '(16 16) #:amplitude 8 #:exponent 2))
+(define field (gaussian-prior spectrum))
+(define (largest t) (tensor->number (tensor-max (tensor-abs t))))
+
+(let* ((draws (prior-draw field 200 #:seed 5))
+       (ratio (tensor/ (power-spectrum-of draws) spectrum)))
+  ;; 256 chi-squares of 400 degrees of freedom, each over 400.
+  (test-approximate "the power of draws" 1 (tensor->number (tensor-mean ratio))
+    (* 4 (sqrt (/ 2. (* 400 256)))))
+  (test-assert "at each frequency" (< (largest (tensor- ratio 1)) (* 5 (sqrt (/ 2. 400)))))
+  (let* ((filtered (fourier-multiply draws (tensor< 0 (tensor- spectrum 4))))
+         (power (power-spectrum-of filtered #:floor 0.01)))
+    (test-approximate "the floor" (* 0.01 (tensor->number (tensor-max power)))
+      (tensor->number (tensor-min power)) 1e-6)))
+(test-error-matching "real images" "images: expected finite c64" (power-spectrum-of (tensor-zeros '(2 4 4))))
+(test-error-matching "one image" "images: expected finite c64" (power-spectrum-of (tensor-zeros '(4 4) 'c64)))
+(test-error-matching "nothing" "they are 0 everywhere" (power-spectrum-of (tensor-zeros '(2 4 4) 'c64)))
+(test-error-matching "floor" "floor: expected" (power-spectrum-of (random-normal '(2 4 4) 1 0 'c64) #:floor 0))
+
+(define (nothing x sigma) (tensor* 0 x))
+
+(let ((x (random-normal '(3 16 16) 6 0 'c64)) (hybrid (hybrid-prior spectrum nothing)))
+  (for-each (lambda (sigma)
+              (test-assert "without a residual, the Gaussian"
+                (tensor-identical? (score field x sigma) (score hybrid x sigma)))
+              (test-assert "with one, their sum"
+                (> 1e-5 (largest (tensor- (score (hybrid-prior spectrum (lambda (x s) (tensor* 2 x))) x sigma)
+                                          (tensor+ (score field x sigma) (tensor* 2 x)))))))
+            (list 0.5 (list->tensor '(0.5 1 2))))
+  (let* ((op (mri-operator #:mask (random-mask 16 #:acceleration 2 #:seed 1)))
+         (y (measure op (tensor-reshape (prior-draw field 1 #:seed 1) '(16 16)) #:noise 0.5))
+         (samples (lambda (prior)
+                    (chain-samples (anneal (posterior prior op y #:noise 0.5) #:chains 2
+                                           #:temperatures (geometric 10 #:ratio 0.5 #:until 0.5))))))
+    (test-assert "in a posterior" (tensor-identical? (samples field) (samples hybrid)))))
+(test-error-matching "no residual" "residual: expected a network or a procedure" (hybrid-prior spectrum 3))
+(test-error-matching "spectrum" "spectrum: expected positive numbers" (hybrid-prior (tensor-zeros '(4 4)) nothing))
+
+;; Fields of two amplitudes, 0.2 and 1.4, of the field's power on average.  Equation 3 with
+;; the Gaussian's score is the mean of P / (P + sigma^2), whatever the distribution; who knows
+;; the amplitude a gets the mean of a^2 P / (a^2 P + sigma^2).
+(define (two-amplitudes count step)
+  (tensor* (prior-draw field count #:seed (+ 100 step))
+           (list->tensor (map (lambda (i) (if (even? i) 0.2 1.4)) (iota count)) (list count 1 1))))
+
+(define (wiener-loss amplitude)
+  (let ((power (tensor* (* amplitude amplitude) spectrum)))
+    (tensor->number (tensor-mean (tensor/ power (tensor+ power 1))))))
+
+(define* (residual-trainer #:key (data two-amplitudes) (steps 1) (rate (constant-rate 2e-3)))
+  (make-trainer (score-network '(paper-unet #:channels (8 16) #:blocks 1 #:convolutions 2
+                                            #:normalisation #f)
+                               #:parametrisation 'residual #:sigma-data 2)
+                data #:batch 32 #:steps steps #:gaussian spectrum #:averaging #f #:rate rate
+                #:sigma (sigma-log-uniform 1 1.000001)))
+
+(let ((trainer (residual-trainer)))
+  (for-each (lambda (p) (tensor-assign! (cdr p) 0)) (layer-parameters (trainer-network trainer)))
+  (train! trainer)
+  (test-approximate "a network of zeros has the Gaussian's loss" (wiener-loss 1)
+    (second (first (trainer-losses trainer)))
+    ;; 32 * 512 squares; of images of 1.4 more, of 0.2 less.
+    (* 4 2 (sqrt (/ 2. (* 32 512))))))
+(let* ((trainer (train! (residual-trainer #:steps 200 #:rate (warmup-cosine 3e-3 #:warmup 20)) #:every 50))
+       (loss (second (first (trainer-losses trainer))))
+       (known (/ (+ (wiener-loss 0.2) (wiener-loss 1.4)) 2)))
+  (test-assert (format #f "the residual learns half of what there is: ~a, Gaussian ~a, known amplitude ~a"
+                       loss (wiener-loss 1) known)
+    (< loss (/ (+ (wiener-loss 1) known) 2)))
+  (test-assert "the score of the sum"
+    (tensor-finite? (score (hybrid-prior spectrum (trainer-network trainer)) (two-amplitudes 2 0) 1))))
+(test-error-matching "images of another shape" "data: expected c64 images of shape (16 16)"
+  (train! (residual-trainer #:data (lambda (n step) (random-normal (list n 8 8) 1 step 'c64)))))
+(test-error-matching "a spectrum that is none" "spectrum: expected positive numbers"
+  (make-trainer (trainer-network (residual-trainer)) two-amplitudes #:gaussian (tensor-zeros '(4 4))))
 
 (finish-tests)

@@ -92,7 +92,7 @@ Example: (save-plots \"tarp.pdf\" (list (tarp-plot (tarp simulations))))"
                 diagonal
                 (series 'line (tarp-curve t) #:title "measured"))
           #:x-label "level" #:y-label "expected coverage"
-          #:x-range '(0 1) #:y-range '(0 1))))
+          #:x-range '(0 1) #:y-range '(0 1) #:key 'bottom-right)))
 
 (define (reliability-plot r)
   "The reliability diagram, error against predicted standard deviation, of what `reliability'
@@ -104,7 +104,8 @@ Example: (save-plots \"reliability.svg\" (list (reliability-plot (reliability si
           (list (series 'reference (list '(0 0) (list most most)) #:title "calibrated")
                 (series 'points (reliability-bins r) #:title "bins of pixels"))
           #:x-label "predicted standard deviation" #:y-label "root mean square error"
-          #:x-range (list 0 most) #:y-range (list 0 most))))
+          #:x-range (list 0 most) #:y-range (list 0 most)
+          #:key 'bottom-right)))
 
 ;;; --- The folder ---------------------------------------------------------------
 

@@ -21,14 +21,15 @@
   (title series-title))
 
 (define-record-type <plot>
-  (make-plot title series x-label y-label x-range y-range)
+  (make-plot title series x-label y-label x-range y-range key)
   plot?
   (title plot-title)
   (series plot-series)
   (x-label plot-x-label)
   (y-label plot-y-label)
   (x-range plot-x-range)
-  (y-range plot-y-range))
+  (y-range plot-y-range)
+  (key plot-key))
 
 (set-record-type-printer! <series>
   (lambda (s port)
@@ -71,9 +72,11 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
   (or (not range)
       (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
 
-(define* (plot title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f))
+(define* (plot title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
+               (key 'top-left))
   "A plot called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
-are lists of two limits, or #f: gnuplot's choice.
+are lists of two limits, or #f: gnuplot's choice.  KEY is the corner for what is named:
+top-left, top-right, bottom-left or bottom-right.
 Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
   (check-that (and (pair? data) (every series? data)) 'plot
               "data: expected a list of series, got ~s" data)
@@ -83,7 +86,9 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
   (for-each (lambda (name range)
               (check-that (range? range) 'plot "~a: expected (low high) or #f, got ~s" name range))
             '("x-range" "y-range") (list x-range y-range))
-  (make-plot title data x-label y-label x-range y-range))
+  (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'plot
+              "key: expected a corner such as top-left, got ~s" key)
+  (make-plot title data x-label y-label x-range y-range key))
 
 ;;; --- What gnuplot reads -------------------------------------------------------
 
@@ -123,6 +128,8 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
           (quoted (plot-title plot)) (quoted (plot-x-label plot)) (quoted (plot-y-label plot)))
   (format port "set xrange ~a~%set yrange ~a~%"
           (range-text (plot-x-range plot)) (range-text (plot-y-range plot)))
+  (format port "set key ~a reverse Left samplen 2~%"
+          (string-join (string-split (symbol->string (plot-key plot)) #\-) " "))
   (format port "plot ~a~%"
           (string-join
            (map (lambda (series k)
@@ -161,7 +168,7 @@ Example: (save-plots \"coverage.png\" (list (plot \"coverage\" (list (series 'li
              (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
                      (quoted temporary))
              (format port "set border 3 linecolor rgb '#444444'~%set tics nomirror~%~
-set key top left reverse Left samplen 2~%set multiplot layout ~a,~a~%" rows columns)
+set multiplot layout ~a,~a~%" rows columns)
              (for-each (lambda (plot number) (write-plot port plot folder number))
                        plots (iota (length plots)))
              (format port "unset multiplot~%")))

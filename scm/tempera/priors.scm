@@ -16,7 +16,7 @@
   #:use-module (tempera streams)
   #:export (make-prior prior? prior-name prior-shape
             score log-density has-log-density? prior-draw
-            power-spectrum gaussian-prior gaussian-posterior
+            power-spectrum power-spectrum-of gaussian-prior gaussian-posterior hybrid-prior
             gaussian-mixture-prior two-moons-prior funnel-prior))
 
 (define-record-type <prior>
@@ -94,6 +94,22 @@ Example: (power-spectrum '(64 64) #:amplitude 100 #:exponent 3)"
       (iota h))
      shape)))
 
+(define* (power-spectrum-of images #:key (floor 1e-6))
+  "The power over centred k-space of a batch of IMAGES, c64 (N H W): P(k) is the mean of
+|F x|^2 / 2, the variance of the real and of the imaginary part if these are alike and have no
+mean.  No P(k) is below FLOOR times the greatest.  f32 (H W), as `gaussian-prior' takes it; of
+few images, a rough estimate.
+Example: (gaussian-prior (power-spectrum-of (random-slices (load-dataset) 64 128)))"
+  (check-that (and (tensor? images) (eq? (tensor-dtype images) 'c64)
+                   (= 3 (length (tensor-shape images))) (tensor-finite? images))
+              'power-spectrum-of "images: expected finite c64 (images rows columns), got ~s" images)
+  (check-that (and (real? floor) (< 0 floor 1)) 'power-spectrum-of
+              "floor: expected a number between 0 and 1, got ~s" floor)
+  (let* ((power (tensor/ (tensor-sum-squares (fft2 images) 0) (* 2 (first (tensor-shape images)))))
+         (greatest (tensor->number (tensor-max power))))
+    (check-that (> greatest 0) 'power-spectrum-of "images: they are 0 everywhere")
+    (tensor-maximum power (* floor greatest))))
+
 (define (noise-variance sigma)
   ;; sigma^2, in a shape that broadcasts over (C H W) when there is one for
   ;; every chain.
@@ -149,6 +165,23 @@ variance of real and imaginary part in k-space, f32 (H W):
                                  (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))))
       (values (fourier-multiply (apply-adjoint op y) (tensor* precision variance))
               variance))))
+
+;;; --- A Gaussian field and what a network knows better -----------------------
+
+(define (hybrid-prior spectrum residual)
+  "The prior whose score is that of the Gaussian field of SPECTRUM, f32 (H W), plus RESIDUAL, a
+network or procedure of x and sigma: the Gaussian knows the power on all scales, however large,
+and the network learns only what is not Gaussian, as `make-trainer' with #:gaussian trains it.
+The network sees x and sigma alone; papers that give it the Gaussian score as a further input
+spare it a linear filter of x, at the price of a body of its own.
+Source: Remy et al., arXiv:2011.08271, section 3.
+Example: (posterior (hybrid-prior spectrum (load-network \"residual.safetensors\")) op y)"
+  (check-that (procedure? residual) 'hybrid-prior
+              "residual: expected a network or a procedure, got ~s" residual)
+  (let ((gaussian (gaussian-prior spectrum)))
+    (make-prior "Gaussian field and residual" #:shape (prior-shape gaussian)
+                #:score (lambda (x sigma)
+                          (tensor+ (score gaussian x sigma) (residual x sigma))))))
 
 ;;; --- Mixtures -----------------------------------------------------------------
 
