@@ -73,7 +73,7 @@ Example: (save-plots \"coverage.png\" (list (coverage-plot (coverage simulations
                                    table)
                       #:title "measured"))
         #:x-label "level of the credible interval" #:y-label "fraction with the truth inside"
-        #:x-range '(0 1) #:y-range '(0 1)))
+        #:x-range '(0 1) #:y-range '(0 1) #:key 'bottom-right))
 
 (define (tarp-plot t)
   "The curve of a `tarp' against the level, with the band in which each of its points is with

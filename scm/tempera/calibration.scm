@@ -116,29 +116,32 @@ Example: (sbc (simulate (make-model prior op) 200 #:draws 31 #:seed 1))"
   (let* ((truths (or truths (prior-draw (model-prior model) count #:seed seed)))
          (shape (cdr (tensor-shape truths)))
          (all (tensor-zeros (cons* count draws shape) (tensor-dtype truths)))
-         (progress (make-progress "simulating" count)))
-    (let loop ((i 0) (measurements '()))
-      (progress-update! progress i)
-      (if (= i count)
-          (begin
-            (progress-finish! progress)
-            (make-simulations model truths (reverse measurements) all))
-          ;; Other simulations, and those of other seeds, have other random numbers.
-          (let* ((own-seed (modulo (+ (* 1000003 seed) i) (expt 2 62)))
-                 (y (measure (model-operator model) (member-of truths i)
-                             #:noise (model-noise model) #:seed own-seed)))
-            (with-scope
-             (lambda ()
-               (let ((batch (quietly (lambda () ((model-sample model) y draws own-seed)))))
-                 (check-that (and (tensor? batch) (eq? (tensor-dtype batch) (tensor-dtype truths))
-                                  (equal? (tensor-shape batch) (cons draws shape)))
-                             'simulate "sample: expected a ~a tensor of shape ~a, got ~s"
-                             (tensor-dtype truths) (cons draws shape) batch)
-                 (check-that (tensor-finite? batch) 'simulate
-                             "sample: its draws of simulation ~a have NaN or infinite values" i)
-                 (tensor-assign! (tensor-slice all 0 i (1+ i)) batch)
-                 #t)))
-            (loop (1+ i) (cons y measurements)))))))
+         (progress (make-progress "simulating" count))
+         (simulation
+          (lambda (i)
+            ;; Other simulations, and those of other seeds, have other random numbers.
+            (let* ((own-seed (modulo (+ (* 1000003 seed) i) (expt 2 62)))
+                   (y (measure (model-operator model) (member-of truths i)
+                               #:noise (model-noise model) #:seed own-seed)))
+              (with-scope
+               (lambda ()
+                 (let ((batch (quietly (lambda () ((model-sample model) y draws own-seed)))))
+                   (check-that (and (tensor? batch) (eq? (tensor-dtype batch) (tensor-dtype truths))
+                                    (equal? (tensor-shape batch) (cons draws shape)))
+                               'simulate "sample: expected a ~a tensor of shape ~a, got ~s"
+                               (tensor-dtype truths) (cons draws shape) batch)
+                   (check-that (tensor-finite? batch) 'simulate
+                               "sample: its draws of simulation ~a have NaN or infinite values" i)
+                   (tensor-assign! (tensor-slice all 0 i (1+ i)) batch)
+                   #t)))
+              (progress-update! progress (1+ i))
+              y))))
+    (with-throw-handler #t
+      (lambda ()
+        (let ((measurements (map-in-order simulation (iota count))))
+          (progress-finish! progress)
+          (make-simulations model truths measurements all)))
+      (lambda _ (progress-finish! progress)))))
 
 (define (check-simulations procedure simulations)
   (check-that (simulations? simulations) procedure
@@ -433,13 +436,35 @@ Example: (rank-test-p (tarp-test (tarp simulations)))"
          (d (tensor- draws (tensor-mean draws 1 #t))))
     (tensor/ (tensor-sum-squares d 1) (- end begin 1))))
 
-(define (covariance a b)
-  (let ((ma (mean a)) (mb (mean b)))
-    (mean (map (lambda (x y) (* (- x ma) (- y mb))) a b))))
+(define (sum-of t)
+  (tensor->number (tensor-sum t)))
 
 (define (correlation-of a b)
-  (let ((scale (sqrt (* (covariance a a) (covariance b b)))))
-    (if (> scale 0) (/ (covariance a b) scale) 0.)))
+  (let* ((da (tensor- a (tensor-mean a))) (db (tensor- b (tensor-mean b)))
+         (scale (sqrt (* (sum-of (tensor* da da)) (sum-of (tensor* db db))))))
+    (if (> scale 0) (/ (sum-of (tensor* da db)) scale) 0.)))
+
+(define (bins-by sorting bins . tensors)
+  ;; The means of TENSORS over BINS of equal count by SORTING, all f32 (n); a list for each
+  ;; bin that has anything in it.
+  (let* ((edges (map (lambda (b) (tensor->number (tensor-quantile sorting (/ b bins) 0)))
+                     (iota bins)))
+         (below (lambda (edge) (tensor< sorting edge))))
+    (filter-map (lambda (low high)
+                  (let* ((inside (tensor- (below high) (below low))) (count (sum-of inside)))
+                    (and (> count 0)
+                         (map (lambda (t) (/ (sum-of (tensor* inside t)) count)) tensors))))
+                edges (append (cdr edges) (list +inf.0)))))
+
+(define (line-through points)
+  ;; Slope and intercept by least squares, #f twice if the points are one above the other.
+  (let* ((x (map first points)) (y (map second points))
+         (mx (mean x)) (my (mean y)))
+    (if (> (apply max x) (* 1.1 (apply min x)))
+        (let ((slope (/ (apply + (map (lambda (a b) (* (- a mx) (- b my))) x y))
+                        (apply + (map (lambda (a) (expt (- a mx) 2)) x)))))
+          (values slope (- my (* slope mx))))
+        (values #f #f))))
 
 (define* (reliability simulations #:key (bins 10))
   "Is the error as large as the posterior's standard deviation says?  Pixels are sorted by that
@@ -461,34 +486,23 @@ Example: (reliability-ratio (reliability simulations))"
   (let* ((n (simulations-count simulations)) (l (draws-count simulations))
          (half (quotient l 2)))
     (check-that (>= l 4) 'reliability "simulations: expected 4 draws or more in each, got ~a" l)
-    (let* ((draws (tensor-reshape (simulations-draws simulations) (list n l -1)))
+    (let* ((flat (lambda (t) (tensor-reshape t '(-1))))
+           (draws (tensor-reshape (simulations-draws simulations) (list n l -1)))
            (truths (tensor-reshape (simulations-truths simulations) (list n -1)))
-           (list-of (lambda (t) (tensor->list (tensor-reshape t '(-1)))))
-           (errors (list-of (tensor-square (tensor-abs (tensor- truths (tensor-mean draws 1))))))
-           (sorting (list-of (pixel-variances simulations 0 half)))
-           (predicted (map (lambda (v) (* v (+ 1 (/ 1. l))))
-                           (list-of (pixel-variances simulations half l))))
-           (pixels (list->vector (map list sorting predicted errors)))
-           (count (vector-length pixels)))
+           (errors (flat (tensor-square (tensor-abs (tensor- truths (tensor-mean draws 1))))))
+           (sorting (flat (pixel-variances simulations 0 half)))
+           (predicted (tensor* (+ 1 (/ 1. l)) (flat (pixel-variances simulations half l))))
+           (count (tensor-count errors))
+           (total (sum-of predicted)))
       (check-that (>= count bins) 'reliability "bins: expected at most ~a, as many as pixels, got ~a"
                   count bins)
-      (sort! pixels (lambda (a b) (< (first a) (first b))))
-      (let* ((groups (map (lambda (b)
-                            (map (lambda (i) (vector-ref pixels i))
-                                 (iota (- (quotient (* (1+ b) count) bins)
-                                          (quotient (* b count) bins))
-                                       (quotient (* b count) bins))))
-                          (iota bins)))
-             (points (map (lambda (group)
-                            (list (sqrt (mean (map second group))) (sqrt (mean (map third group)))))
-                          groups))
-             (x (map first points)) (y (map second points))
-             (slope (and (> (apply max x) (* 1.1 (apply min x)))
-                         (/ (covariance x y) (covariance x x))))
-             (total (mean predicted)))
-        (check-that (> total 0) 'reliability
-                    "simulations: all draws of a truth are equal, they predict no error")
-        (make-reliability points (sqrt (/ (mean errors) total))
-                          slope (and slope (- (mean y) (* slope (mean x))))
-                          (correlation-of (map sqrt (list-of (pixel-variances simulations 0 l)))
-                                          (map sqrt errors)))))))
+      (check-that (> total 0) 'reliability
+                  "simulations: all draws of a truth are equal, they predict no error")
+      (let ((points (map (lambda (squares) (map sqrt squares))
+                         (bins-by sorting bins predicted errors))))
+        (call-with-values (lambda () (line-through points))
+          (lambda (slope intercept)
+            (make-reliability points (sqrt (/ (sum-of errors) total)) slope intercept
+                              (correlation-of
+                               (tensor-sqrt (flat (pixel-variances simulations 0 l)))
+                               (tensor-sqrt errors)))))))))
