@@ -131,7 +131,8 @@
 ;; For M = 8 halves of n = 100, n (R^2 - 1) + 1 has Fisher's distribution of (7, 792)
 ;; degrees of freedom, which is above 5 with probability 1.4e-5; there are 128 of them.
 (define agreeing (sqrt (+ 1 (/ 4 100.))))
-(test-assert "R-hat of independent draws" (< 0.99 (smallest (r-hat independent)) (largest (r-hat independent)) agreeing))
+(test-assert "R-hat of independent draws"
+  (< 0.99 (smallest (r-hat independent)) (largest (r-hat independent)) agreeing))
 
 ;; A time's standard error is sqrt (2 (2 m + 1) / N) with a window of m lags (Madras and
 ;; Sokal 1988): for m = 2 and N = 800, 0.11, and 0.014 for the mean of 64.  What noise
@@ -142,7 +143,8 @@
   (/ (tensor->number (tensor-mean (ess-bulk independent))) 800) (+ (* 4 0.014) 0.03))
 (test-approximate "tail size of independent draws" 1
   ;; The smaller of two: less by 0.56 standard deviations of their difference on average.
-  (/ (tensor->number (tensor-mean (ess-tail independent))) 800) (+ (* 4 0.014) 0.03 (* 0.56 1.4 0.11)))
+  (/ (tensor->number (tensor-mean (ess-tail independent))) 800) 
+  (+ (* 4 0.014) 0.03 (* 0.56 1.4 0.11)))
 
 ;;; --- A known autocorrelation --------------------------------------------------------
 
@@ -282,7 +284,8 @@
    (test-error-matching (string-append name ": one draw")
        "draws: expected 4 or more of each chain, got 1; `hold' a chain"
      (measure (normal '(1 8 3) 1)))
-   (test-error-matching (string-append name ": no chains") "draws: expected (draws chains ...), got shape (8)"
+   (test-error-matching (string-append name ": no chains")
+       "draws: expected (draws chains ...), got shape (8)"
      (measure (normal '(8) 1)))
    (test-error-matching (string-append name ": NaN") "expected finite draws"
      (measure (tensor* (/ 0. 0.) (normal '(8 2 3) 1))))
@@ -293,7 +296,8 @@
 (test-error-matching "one group" "groups: expected two or more, got 1"
   (r-hat-between (list (normal '(4 2) 1))))
 (test-error-matching "no list" "groups: expected a list" (r-hat-between (normal '(4 2) 1)))
-(test-error-matching "groups of two sizes" "group: expected" (r-hat-between (list (normal '(4 2) 1) (normal '(5 2) 1))))
+(test-error-matching "groups of two sizes" "group: expected"
+  (r-hat-between (list (normal '(4 2) 1) (normal '(5 2) 1))))
 (test-error-matching "groups of one" "two members or more in each, got 1"
   (r-hat-between (list (normal '(1 2) 1) (normal '(1 2) 2))))
 (test-error-matching "no number in a group" "expected finite draws"

@@ -119,7 +119,8 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
           ((string=? ending "svg")
            (format #f "svg noenhanced font 'sans,12' size ~a,~a background rgb 'white'" width height))
           ((string=? ending "pdf")
-           (format #f "pdfcairo noenhanced font 'sans,10' size ~ain,~ain" (/ width 100.) (/ height 100.)))
+           (format #f "pdfcairo noenhanced font 'sans,10' size ~ain,~ain"
+                   (/ width 100.) (/ height 100.)))
           (else (complain 'save-plots "path: expected a name that ends in .png, .svg or .pdf, got ~a"
                           path)))))
 

@@ -238,10 +238,10 @@ Example: (log-density (two-moons-prior) x 0.1)"
 ;;; --- A funnel -----------------------------------------------------------------
 
 (define* (funnel-prior #:key (dimension 10) (sd 3))
-  "Neal's funnel, x f32 (C DIMENSION): the first number is v ~ N(0, SD^2), the others are
-N(0, e^v), given it; SD is 4 at most.  Its width goes over many scales, and no step size suits all of them; at
-a high temperature it is a round cloud.  Density and score with noise are exact to rounding
-(one integral, src/mcmc/funnel.h).
+  "Neal's funnel, x f32 (C DIMENSION): the first number is v ~ N(0, SD^2), SD at most 4, the
+others are N(0, e^v), given it.  Its width goes over many scales, and no step size suits all of
+them; at a high temperature it is a round cloud.  Density and score with noise are exact to
+rounding (one integral, src/mcmc/funnel.h).
 Source: Neal, Slice sampling, Annals of Statistics 31 (2003), section 8.
 Example: (score (funnel-prior #:dimension 2) (list->tensor '(-4 0.1) '(1 2)) 0.1)"
   (check-that (and (exact-integer? dimension) (> dimension 1)) 'funnel-prior
