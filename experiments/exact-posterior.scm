@@ -93,7 +93,7 @@ Monte Carlo errors (all 1 when right), and the cost."
                (if paper '(fourier fourier-uncorrected paper) '(fourier fourier-uncorrected))))
          (summary `(,@results
                     ("size" . ,size) ("acceleration" . ,acceleration) ("noise" . ,noise)
-                    ("chains" . ,chains) ("seed" . ,seed) ("version" . ,tempera-version))))
+                    ("chains" . ,chains) ("seed" . ,seed))))
     (make-directories out)
     (save-json (string-append out "/summary.json") summary)
     (format #t "~a/summary.json~%" out)

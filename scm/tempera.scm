@@ -9,7 +9,10 @@
      ;; finds it too.
      (module-for-each (lambda (name variable) (module-add! face name variable))
                       (resolve-interface `(tempera ,name))))
-   '(data
+   '(calibration
+     calibration-report
+     data
+     diagnostics
      errors
      experiments
      figures
@@ -19,6 +22,7 @@
      masses
      networks
      operators
+     plots
      primitives
      priors
      profile

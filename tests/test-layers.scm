@@ -202,11 +202,11 @@
   (score-network '(resnet)))
 (test-error-matching "description is not evaluated" "description: (paper-unet #:channels (system \"true\")): "
   (score-network '(paper-unet #:channels (system "true"))))
-(test-error-matching "parametrisation" "expected paper or preconditioned"
+(test-error-matching "parametrisation" "expected paper, preconditioned or residual"
   (score-network '(moons-mlp) #:parametrisation 'other))
 (test-error-matching "activation" "activation: expected" (dense-layer 2 2 #:activation 'tanh))
 
-;;; A score is finite and of the right size; both parametrisations.
+;;; A score is finite and of the right size; all parametrisations.
 
 (for-each
  (lambda (parametrisation)
@@ -220,7 +220,7 @@
      (test-assert (tensor-finite? (scaled-score net (real-view x) (list->tensor '(0 -3)))))
      (test-close "scaled score" (scaled-score net (real-view x) (list->tensor '(0.5 0.5)))
                  (tensor* 0.5 (real-view r)))))
- '(paper preconditioned))
+ '(paper preconditioned residual))
 
 (test-equal "paper-unet has the appendix's size" 1502114 (parameter-count (paper-unet)))
 (test-equal "code-unet has the size of the authors'" 3144290 (parameter-count (code-unet)))

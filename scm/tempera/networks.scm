@@ -237,6 +237,15 @@ Example: (score-network? car) => #f"
       (tensor- (tensor* h (per-image (tensor* s c-in) x))
                (tensor* x (per-image (tensor/ magnitude total) x))))))
 
+(define (residual-scaled-score body s)
+  ;; The same without the skip, which is the score of white noise of variance s^2: something
+  ;; else gives what is known, and this adds |sigma| r = s h / sqrt (sigma^2 + s^2).
+  (lambda (x sigma)
+    (let ((c-in (tensor/ 1 (tensor-sqrt (tensor+ (tensor-square sigma) (* s s)))))
+          (log-sigma (tensor-log (tensor-maximum (tensor-abs sigma) 1e-6))))
+      (tensor* (body (tensor* x (per-image c-in x)) log-sigma)
+               (per-image (tensor* s c-in) x)))))
+
 (define* (score-network description #:key (parametrisation 'preconditioned) (sigma-data 30)
                         (precision 'float32))
   "A score network: applied to x and sigma it gives the score r(x, sigma) of x's
@@ -246,7 +255,8 @@ takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-un
 sees x and the signed sigma, its output is divided by |sigma|: appendix A.1), or
 preconditioned (input scaled to unit variance, a skip and an output scale that
 depend on sigma, noise fed as log sigma), for which SIGMA-DATA is the standard
-deviation of the data.  PRECISION: float32, or bf16 for convolutions whose products
+deviation of the data, or residual (the same without the skip, to be added to a score that
+is known: see `hybrid-prior').  PRECISION: float32, or bf16 for convolutions whose products
 have 8 bits (their sums, the weights and all images stay float32), in training too but
 for the weights' gradients.
 Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
@@ -257,8 +267,9 @@ Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
           (case parametrisation
             ((paper) (paper-scaled-score body))
             ((preconditioned) (preconditioned-scaled-score body sigma-data))
-            (else (complain 'score-network "parametrisation: expected paper or ~
-preconditioned, got ~s" parametrisation))))
+            ((residual) (residual-scaled-score body sigma-data))
+            (else (complain 'score-network "parametrisation: expected paper, preconditioned or ~
+residual, got ~s" parametrisation))))
          (scaled (lambda (x sigma)
                    (parameterize ((convolution-precision precision))
                      (score-of-body x sigma)))))

@@ -16,8 +16,8 @@
   #:use-module (tempera streams)
   #:export (make-prior prior? prior-name prior-shape
             score log-density has-log-density? prior-draw
-            power-spectrum gaussian-prior gaussian-posterior
-            gaussian-mixture-prior two-moons-prior))
+            power-spectrum power-spectrum-of gaussian-prior gaussian-posterior hybrid-prior
+            gaussian-mixture-prior two-moons-prior funnel-prior))
 
 (define-record-type <prior>
   (%make-prior name shape score log-density draw)
@@ -94,6 +94,22 @@ Example: (power-spectrum '(64 64) #:amplitude 100 #:exponent 3)"
       (iota h))
      shape)))
 
+(define* (power-spectrum-of images #:key (floor 1e-6))
+  "The power over centred k-space of a batch of IMAGES, c64 (N H W): P(k) is the mean of
+|F x|^2 / 2, the variance of the real and of the imaginary part if these are alike and have no
+mean.  No P(k) is below FLOOR times the greatest.  f32 (H W), as `gaussian-prior' takes it; of
+few images, a rough estimate.
+Example: (gaussian-prior (power-spectrum-of (random-slices (load-dataset) 64 128)))"
+  (check-that (and (tensor? images) (eq? (tensor-dtype images) 'c64)
+                   (= 3 (length (tensor-shape images))) (tensor-finite? images))
+              'power-spectrum-of "images: expected finite c64 (images rows columns), got ~s" images)
+  (check-that (and (real? floor) (< 0 floor 1)) 'power-spectrum-of
+              "floor: expected a number between 0 and 1, got ~s" floor)
+  (let* ((power (tensor/ (tensor-sum-squares (fft2 images) 0) (* 2 (first (tensor-shape images)))))
+         (greatest (tensor->number (tensor-max power))))
+    (check-that (> greatest 0) 'power-spectrum-of "images: they are 0 everywhere")
+    (tensor-maximum power (* floor greatest))))
+
 (define (noise-variance sigma)
   ;; sigma^2, in a shape that broadcasts over (C H W) when there is one for
   ;; every chain.
@@ -150,6 +166,23 @@ variance of real and imaginary part in k-space, f32 (H W):
       (values (fourier-multiply (apply-adjoint op y) (tensor* precision variance))
               variance))))
 
+;;; --- A Gaussian field and what a network knows better -----------------------
+
+(define (hybrid-prior spectrum residual)
+  "The prior whose score is that of the Gaussian field of SPECTRUM, f32 (H W), plus RESIDUAL, a
+network or procedure of x and sigma: the Gaussian knows the power on all scales, however large,
+and the network learns only what is not Gaussian, as `make-trainer' with #:gaussian trains it.
+The network sees x and sigma alone; papers that give it the Gaussian score as a further input
+spare it a linear filter of x, at the price of a body of its own.
+Source: Remy et al., arXiv:2011.08271, section 3.
+Example: (posterior (hybrid-prior spectrum (load-network \"residual.safetensors\")) op y)"
+  (check-that (procedure? residual) 'hybrid-prior
+              "residual: expected a network or a procedure, got ~s" residual)
+  (let ((gaussian (gaussian-prior spectrum)))
+    (make-prior "Gaussian field and residual" #:shape (prior-shape gaussian)
+                #:score (lambda (x sigma)
+                          (tensor+ (score gaussian x sigma) (residual x sigma))))))
+
 ;;; --- Mixtures -----------------------------------------------------------------
 
 (define* (gaussian-mixture-prior means #:key (weights #f) (sd 1) (name "Gaussian mixture"))
@@ -201,3 +234,30 @@ Example: (log-density (two-moons-prior) x 0.1)"
          (inner (append-map (lambda (t) (list (- 1 (cos t)) (- 1/2 (sin t)))) angles)))
     (gaussian-mixture-prior (list->tensor (append outer inner) (list (* 2 points) 2))
                             #:sd sd #:name "two moons")))
+
+;;; --- A funnel -----------------------------------------------------------------
+
+(define* (funnel-prior #:key (dimension 10) (sd 3))
+  "Neal's funnel, x f32 (C DIMENSION): the first number is v ~ N(0, SD^2), SD at most 4, the
+others are N(0, e^v), given it.  Its width goes over many scales, and no step size suits all of
+them; at a high temperature it is a round cloud.  Density and score with noise are exact to
+rounding (one integral, src/mcmc/funnel.h).
+Source: Neal, Slice sampling, Annals of Statistics 31 (2003), section 8.
+Example: (score (funnel-prior #:dimension 2) (list->tensor '(-4 0.1) '(1 2)) 0.1)"
+  (check-that (and (exact-integer? dimension) (> dimension 1)) 'funnel-prior
+              "dimension: expected an integer of 2 or more, got ~s" dimension)
+  (check-that (and (real? sd) (< 0 sd) (<= sd 4)) 'funnel-prior
+              "sd: expected a positive number, 4 at most, got ~s" sd)
+  (define (check-state x)
+    (check-that (and (tensor? x) (= dimension (last (tensor-shape x)))) 'funnel-prior
+                "x: expected states of ~a numbers, got ~s" dimension x))
+  (make-prior "funnel" #:shape (list dimension)
+              #:score (lambda (x sigma) (check-state x) (funnel-score x sd sigma))
+              #:log-density (lambda (x sigma) (check-state x) (funnel-log-density x sd sigma))
+              #:draw (lambda (count seed)
+                       (let* ((z (random-normal (list count dimension) seed (random-stream 'prior)))
+                              (v (tensor* sd (tensor-slice z 1 0 1))))
+                         (tensor-concatenate
+                          (list v (tensor* (tensor-exp (tensor* 1/2 v))
+                                           (tensor-slice z 1 1 dimension)))
+                          1)))))

@@ -3,7 +3,7 @@
 ;;; A sampler is a procedure of a move (where the chains stand, the target's score, what
 ;;; the settings say) that returns three values: the proposed x, (C ...); the score there at
 ;;; the same sigma, or #f; and for each chain the log of the ratio by whose least with 1 it
-;;; is accepted, a vector, or #f where all are.  `anneal' accepts, counts and keeps; it is
+;;; is accepted, a vector, or #f where all are that are finite.  `anneal' accepts, counts and keeps; it is
 ;;; called again and again at each sigma.  One of your own:
 ;;;
 ;;;   (define (climb move)
@@ -70,18 +70,17 @@ Example: (tensor+ (move-x move) (tensor* 0.1 (move-normal move)))"
               "intervals: expected a positive even integer, got ~s" intervals))
 
 (define (log-ratio move acceptance intervals m x1 m1 g1)
-  ;; Of p(x1) exp(-K(m1)) and p(x) exp(-K(m)), equation 7; 0 where nothing is to be
-  ;; corrected and the trajectory is finite.
+  ;; Of p(x1) exp(-K(m1)) and p(x) exp(-K(m)), equation 7.
   (define (minus a b) (vector-map - a b))
   (let* ((energy (lambda (m) (mass-energy (move-mass move) m)))
-         (kinetic (minus (energy m) (energy m1)))
+         (kinetic (and (not (eq? acceptance 'none)) (minus (energy m) (energy m1))))
          (density (lambda (x) (target-log-density (move-target move) x (move-sigma move)))))
     (case acceptance
       ((path-integral)
        (vector-map + kinetic (path-integral (lambda (x) (move-score move x)) (move-x move)
                                             (move-gradient move) x1 g1 intervals)))
       ((log-density) (vector-map + kinetic (minus (density x1) (density (move-x move)))))
-      ((none) (minus kinetic kinetic)))))
+      (else #f))))
 
 (define (hamiltonian-move move steps integrator acceptance intervals)
   (let* ((mass (move-mass move))

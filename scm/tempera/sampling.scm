@@ -340,10 +340,9 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
                             seed counter)))
       (call-with-values (lambda () ((settings-sampler rules) move))
         (lambda (x1 g1 log-ratio)
-          (let* ((all (make-vector (first (tensor-shape x)) #t))
-                 (accepted (if log-ratio
-                               (metropolis log-ratio seed (random-stream 'acceptance counter))
-                               all)))
+          (let ((accepted (if log-ratio
+                              (metropolis log-ratio seed (random-stream 'acceptance counter))
+                              (vector-map finite? (chains-dot x1 x1)))))
             (call-with-blocked-asyncs
              (lambda ()
                (chains-select! accepted x x1 g (or g1 g))

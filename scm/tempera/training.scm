@@ -18,6 +18,7 @@
   #:use-module (tempera layers)
   #:use-module (tempera networks)
   #:use-module (tempera primitives)
+  #:use-module (tempera priors)
   #:use-module (tempera progress)
   #:use-module (tempera streams)
   #:use-module (tempera tensors)
@@ -173,7 +174,7 @@ value) or (cap value), got ~s" spectral))))
 
 (define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
-                       (averaging 0.999) (clip 1.0) (spectral #f)
+                       (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
                        (beta1 0.9) (beta2 0.999) (epsilon 1e-8))
   "A trainer of NETWORK, a score network, by equation 3 with Adam.
 DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
@@ -182,7 +183,9 @@ procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
 a step of the running average of the weights, or #f.  CLIP: the largest norm of
 the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
 (Yoshida, Miyato 2017); (projection VALUE), the authors' code; (cap VALUE), which
-only scales down.
+only scales down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
+added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
+made for that.
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
   (check-that (score-network? network) 'make-trainer "network: expected a score network, got ~s"
               network)
@@ -212,6 +215,7 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                    `((data . ,data) (batch . ,batch) (sigma . ,sigma) (rate . ,rate)
                      (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
                      (spectral . ,(spectral-rule spectral))
+                     (gaussian . ,(and gaussian (gaussian-prior gaussian)))
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
                    0 '())))
 
@@ -226,7 +230,22 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
          (u (random-normal (tensor-shape x) seed (random-stream 'noise step)))
          (column (tensor-reshape sigma (cons -1 (make-list (1- (length (tensor-shape x))) 1))))
          (noisy (tensor+ x (tensor* column u))))
-    (values (dsm-loss (scaled-score (trainer-network trainer) noisy sigma) u sigma) sigma)))
+    (values (dsm-loss (let ((learned (scaled-score (trainer-network trainer) noisy sigma))
+                            (known (no-tape (lambda () (known-score trainer noisy sigma)))))
+                        (if known (tensor+ learned known) learned))
+                      u sigma)
+            sigma)))
+
+(define (known-score trainer noisy sigma)
+  ;; |sigma| times the Gaussian's score at images as their real view, or #f.
+  (let ((gaussian (setting trainer 'gaussian)))
+    (when gaussian
+      (check-that (equal? (cdr (tensor-shape noisy)) (append (prior-shape gaussian) '(2))) 'train!
+                  "data: expected c64 images of shape ~a, as the spectrum of #:gaussian has"
+                  (prior-shape gaussian)))
+    (and gaussian
+         (tensor* (tensor-reshape (tensor-abs sigma) '(-1 1 1 1))
+                  (real-view (score gaussian (complex-view noisy) sigma))))))
 
 (define (gradient-norm tensors)
   (sqrt (apply + (map (lambda (g) (tensor->number (tensor-sum-squares g))) tensors))))

@@ -1,4 +1,5 @@
-/* mcmc.c -- leapfrog, path integral, mass and acceptance for Scheme.
+/* mcmc.c -- leapfrog, path integral, mass, acceptance, diagnostics and the
+ * distributions of their tests for Scheme.
  *
  * A score is a Scheme procedure x -> score.  It runs under a catch: an error
  * or Ctrl-C in it becomes TP_INTERRUPTED, the C frames below return and free
@@ -8,6 +9,9 @@
 
 #include "mcmc/chains.h"
 #include "mcmc/conjugate_gradient.h"
+#include "mcmc/diagnostics.h"
+#include "mcmc/distributions.h"
+#include "mcmc/funnel.h"
 #include "mcmc/integrator.h"
 #include "mcmc/mass.h"
 #include "mcmc/metropolis.h"
@@ -350,6 +354,102 @@ mixture_log_density (SCM x, SCM means, SCM log_weights, SCM sd, SCM sigma)
   return result;
 }
 
+static SCM
+funnel_score (SCM x, SCM sd, SCM sigma)
+{
+  static const char name[] = "funnel-score";
+  const tp_tensor *state = chains (name, "x", x);
+  SCM score = tp_from_tensor (name, tp_funnel_score (state, tp_to_double (name, "sd", sd),
+                                                     sigmas (name, sigma, state->shape[0])));
+  scm_remember_upto_here_1 (x);
+  return score;
+}
+
+static SCM
+funnel_log_density (SCM x, SCM sd, SCM sigma)
+{
+  static const char name[] = "funnel-log-density";
+  const tp_tensor *state = chains (name, "x", x);
+  double *density = pointerless (state->shape[0], sizeof (double));
+  tp_require (name, tp_funnel_log_density (state, tp_to_double (name, "sd", sd),
+                                           sigmas (name, sigma, state->shape[0]), density));
+  SCM result = vector_of_doubles (density, state->shape[0]);
+  scm_remember_upto_here_1 (x);
+  return result;
+}
+
+/* --- Diagnostics -------------------------------------------------------- */
+
+static SCM
+diagnose (const char *name, tp_diagnostic which, SCM draws)
+{
+  SCM result = tp_from_tensor (name, tp_diagnose (which, tp_to_tensor (name, "draws", draws)));
+  scm_remember_upto_here_1 (draws);
+  return result;
+}
+
+static SCM
+r_hat (SCM draws)
+{
+  return diagnose ("r-hat", TP_R_HAT, draws);
+}
+
+static SCM
+ess_bulk (SCM draws)
+{
+  return diagnose ("ess-bulk", TP_ESS_BULK, draws);
+}
+
+static SCM
+ess_tail (SCM draws)
+{
+  return diagnose ("ess-tail", TP_ESS_TAIL, draws);
+}
+
+static SCM
+autocorrelation_time (SCM draws)
+{
+  return diagnose ("autocorrelation-time", TP_AUTOCORRELATION_TIME, draws);
+}
+
+static SCM
+r_hat_between (SCM groups)
+{
+  static const char name[] = "r-hat-between";
+  long count = scm_is_true (scm_list_p (groups)) ? scm_ilength (groups) : -1;
+  if (count < 0)
+    tp_raise_argument (name, "groups: expected a list of tensors");
+  const tp_tensor **list = scm_gc_malloc ((size_t) (count + 1) * sizeof *list, "groups");
+  SCM rest = groups;
+  for (long g = 0; g < count; g++, rest = scm_cdr (rest))
+    list[g] = tp_to_tensor (name, "group", scm_car (rest));
+  SCM result = tp_from_tensor (name, tp_r_hat_between (list, (int) count));
+  scm_remember_upto_here_1 (groups);
+  return result;
+}
+
+static SCM
+chi_square_tail (SCM chi_square, SCM freedom)
+{
+  static const char name[] = "chi-square-tail";
+  double x = tp_to_double (name, "chi-square", chi_square), n = tp_to_double (name, "freedom", freedom);
+  if (!(x >= 0.0 && n > 0.0))
+    tp_raise_argument (name, "chi-square, freedom: expected a number of 0 or more and a positive one, "
+                       "got %g and %g", x, n);
+  return scm_from_double (tp_chi_square_tail (x, n));
+}
+
+static SCM
+binomial_cdf (SCM count, SCM p, SCM trials)
+{
+  static const char name[] = "binomial-cdf";
+  double probability = tp_to_double (name, "p", p);
+  if (!(probability >= 0.0 && probability <= 1.0))
+    tp_raise_argument (name, "p: expected 0 to 1, got %g", probability);
+  int64_t n = tp_to_int (name, "trials", trials, 1, INT32_MAX);
+  return scm_from_double (tp_binomial_cdf (tp_to_int (name, "count", count, -1, n), probability, n));
+}
+
 void
 tp_init_mcmc (void)
 {
@@ -386,4 +486,47 @@ tp_init_mcmc (void)
              "LOG-WEIGHTS f32 (K), SIGMA a number or f32 (C).");
   tp_define ("mixture-log-density", 5, 0, mixture_log_density, "x means log-weights sd sigma",
              "The log density of that mixture at each chain of X, a vector.");
+  tp_define ("funnel-score", 3, 0, funnel_score, "x sd sigma",
+             "The score at X, f32 (C 1 + n), v first, of Neal's funnel v ~ N(0, SD^2), x_i ~ N(0, e^v), with\n"
+             "noise SIGMA, a number or f32 (C).\n"
+             "Example: (funnel-score x 3 0.1)");
+  tp_define ("funnel-log-density", 3, 0, funnel_log_density, "x sd sigma",
+             "The log density of that funnel at each chain of X, a vector.\n"
+             "Example: (funnel-log-density x 3 0.1)");
+  tp_define ("r-hat", 1, 0, r_hat, "draws",
+             "Rank-normalised split R-hat of DRAWS, f32 or c64 (S C ...), S draws of each of C chains: f32\n"
+             "(...), near 1 when the chains agree in place (bulk) and in spread (folded), the worse of both\n"
+             "and of real and imaginary part.  Above 1.01, more draws or better mixing is wanted.  NaN for a\n"
+             "quantity whose draws are all equal, infinite when each chain stands still in another place.\n"
+             "Errors: fewer than 4 draws, NaN or infinite ones, none that differ.\n"
+             "Source: Vehtari et al., Bayesian Analysis 16 (2021), equations 1 to 4 and 14.\n"
+             "Example: (tensor->number (tensor-max (r-hat draws)))");
+  tp_define ("ess-bulk", 1, 0, ess_bulk, "draws",
+             "Bulk effective sample size of DRAWS, f32 or c64 (S C ...): f32 (...), to how many independent\n"
+             "draws their ranks amount, the smaller of real and imaginary part; for errors and NaN see\n"
+             "`r-hat'.  By Geyer's initial monotone sequence over all chains.\n"
+             "Source: Vehtari et al., Bayesian Analysis 16 (2021), equations 10 to 14.\n"
+             "Example: (tensor->number (tensor-min (ess-bulk draws)))");
+  tp_define ("ess-tail", 1, 0, ess_tail, "draws",
+             "The same of the tails: the smaller effective sample size of the 5 % and the 95 % quantile.\n"
+             "Example: (tensor->number (tensor-min (ess-tail draws)))");
+  tp_define ("autocorrelation-time", 1, 0, autocorrelation_time, "draws",
+             "The integrated autocorrelation time tau of DRAWS, f32 or c64 (S C ...), f32 (...): how many\n"
+             "draws are worth one independent draw for the mean, S C over the effective sample size of the\n"
+             "values as they are; the greater of real and imaginary part.\n"
+             "Example: (autocorrelation-time draws)");
+  tp_define ("r-hat-between", 1, 0, r_hat_between, "groups",
+             "R-hat between GROUPS, a list of tensors (n ...), f32 or c64, each of n independent chains of\n"
+             "one draw: do annealings from different starts agree?  Rank-normalised and folded, not split.\n"
+             "Two groups that agree in all have R-hat^2 = 1 + (F - 1) / n with F Fisher's of (1, 2 n - 2)\n"
+             "degrees of freedom, so small groups differ by chance: for n = 16, 11 % of quantities are above\n"
+             "1.05 by the bulk alone, for n = 48 2 %.\n"
+             "Example: (r-hat-between (list (chain-samples one) (chain-samples other)))");
+  tp_define ("chi-square-tail", 2, 0, chi_square_tail, "chi-square freedom",
+             "The probability that a chi-square of FREEDOM degrees of freedom is above CHI-SQUARE: the p\n"
+             "of Pearson's test.\n"
+             "Example: (chi-square-tail 16.92 9) => 0.05");
+  tp_define ("binomial-cdf", 3, 0, binomial_cdf, "count p trials",
+             "The probability of COUNT successes or fewer in TRIALS, each of probability P.\n"
+             "Example: (binomial-cdf 1 1/2 2) => 0.75");
 }

@@ -1,0 +1,266 @@
+;;; diagnostics.scm -- is a chain to be believed, and what would make it better?
+;;;
+;;; Draws, a tensor (S C ...) of S draws of each of C chains, are judged by R-hat and by
+;;; effective sample sizes, which are C (src/mcmc/diagnostics.c).  A chain's trace, its
+;;; acceptance and energy errors by temperature, is judged by `diagnose', in words.
+
+(define-module (tempera diagnostics)
+  #:use-module (ice-9 format)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera errors)
+  #:use-module (tempera primitives)
+  #:use-module (tempera sampling)
+  #:use-module (tempera targets)
+  #:export (hold ess-per-evaluation
+            diagnose diagnosis? diagnosis-bands diagnosis-warnings
+            band? band-from band-to band-proposals band-acceptance
+            band-energy-error-mean band-energy-error-sd band-diverged)
+  #:re-export (r-hat r-hat-between ess-bulk ess-tail autocorrelation-time))
+
+;;; --- Draws --------------------------------------------------------------------
+
+(define (hold chain count)
+  "COUNT draws of each of CHAIN's C chains, one a trajectory, at the temperature at which
+CHAIN stands and with its settings.  Two values: the draws, (COUNT C ...), and how many
+evaluations of the score they took; CHAIN stays as it is.  R-hat of these says whether
+chains still mix at a temperature; where they do not, only fresh annealings help.
+Example: (r-hat (hold chain 200))"
+  (check-that (chain? chain) 'hold "chain: expected one, got ~s" chain)
+  (check-that (and (exact-integer? count) (> count 0)) 'hold
+              "count: expected a positive integer, got ~s" count)
+  (let* ((state (chain-samples chain))
+         (draws (tensor-zeros (cons count (tensor-shape state)) (tensor-dtype state)))
+         (held #f)
+         (keep-draw! (lambda (steps accepted)
+                       ;; Called after each trajectory: is the temperature over?
+                       (tensor-assign! (tensor-slice draws 0 (1- steps) steps)
+                                       (chain-samples held))
+                       (= steps count))))
+    (set! held (fork chain #:temperatures (list (chain-sigma chain))
+                     #:steps-per-temperature keep-draw!))
+    (resume! held)
+    (check-that (chain-finished? held) 'hold "paused before it had its ~a draws" count)
+    (values draws (- (chain-evaluations held) (chain-evaluations chain)))))
+
+(define (ess-per-evaluation draws evaluations)
+  "The figure of merit of a sampler: the bulk effective sample size of DRAWS, (S C ...),
+for each evaluation of the score of one state, f32 (...).  EVALUATIONS is how many each
+chain took, as `chain-evaluations' and the second value of `hold' count.
+Example: (call-with-values (lambda () (hold chain 200)) ess-per-evaluation)"
+  (check-that (and (real? evaluations) (finite? evaluations) (> evaluations 0))
+              'ess-per-evaluation "evaluations: expected a positive number, got ~s" evaluations)
+  (let ((size (ess-bulk draws)))
+    (tensor/ size (* evaluations (second (tensor-shape draws))))))
+
+;;; --- A chain's trace ----------------------------------------------------------
+
+(define-record-type <diagnosis>
+  (make-diagnosis chain bands warnings)
+  diagnosis?
+  (chain diagnosis-chain)
+  (bands diagnosis-bands)               ; a list, from hot to cold
+  (warnings diagnosis-warnings))        ; strings, what to change
+
+(define-record-type <band>
+  (make-band from to proposals acceptance energy-error-mean energy-error-sd diverged)
+  band?
+  (from band-from)                      ; sigma of its first transition
+  (to band-to)                          ; and of its last
+  (proposals band-proposals)
+  (acceptance band-acceptance)
+  (energy-error-mean band-energy-error-mean) ; of those that are finite, or #f
+  (energy-error-sd band-energy-error-sd)
+  (diverged band-diverged))             ; proposals whose energy error is not finite
+
+(set-record-type-printer! <diagnosis>
+  (lambda (d port)
+    (display (string-join (cons (format #f "#<diagnosis of ~a:" (diagnosis-chain d))
+                                (append (map indented (table d))
+                                        (map indented (diagnosis-warnings d))))
+                          "\n")
+             port)
+    (display ">" port)))
+
+(set-record-type-printer! <band>
+  (lambda (b port) (format port "#<band ~a, accepted ~,2f>" (band-text b) (band-acceptance b))))
+
+(define (indented line)
+  (string-append "  " line))
+
+;; Of eight proposals a few rejected mean nothing: temperatures that follow one another are
+;; judged together until there are so many that 0.5 is known to 0.09.
+(define proposals-a-band 32)
+
+(define (transition-proposals transitions)
+  (fold (lambda (t sum) (+ sum (vector-length (transition-accepted t)))) 0 transitions))
+
+(define (trace-bands trace)
+  ;; Lists of transitions, each of whole temperatures and of enough proposals; if what is
+  ;; left at the end has not, it joins the last.
+  (let loop ((rest trace) (band '()) (bands '()))
+    (cond ((null? rest)
+           (reverse (cond ((null? band) bands)
+                          ((or (null? bands) (>= (transition-proposals band) proposals-a-band))
+                           (cons (reverse band) bands))
+                          (else (cons (append (car bands) (reverse band)) (cdr bands))))))
+          ((and (pair? band)
+                (not (eqv? (transition-sigma (car band)) (transition-sigma (car rest))))
+                (>= (transition-proposals band) proposals-a-band))
+           (loop rest '() (cons (reverse band) bands)))
+          (else (loop (cdr rest) (cons (car rest) band) bands)))))
+
+(define (mean numbers)
+  (/ (apply + numbers) (length numbers)))
+
+(define (standard-deviation numbers)
+  (let ((m (mean numbers)))
+    (sqrt (/ (apply + (map (lambda (x) (expt (- x m) 2)) numbers))
+             (max 1 (1- (length numbers)))))))
+
+(define (transitions->band transitions)
+  (let* ((accepted (append-map (lambda (t) (vector->list (transition-accepted t))) transitions))
+         (errors (append-map (lambda (t)
+                               (let ((e (transition-energy-error t))) (if e (vector->list e) '())))
+                             transitions))
+         (finite (filter finite? errors)))
+    (make-band (transition-sigma (first transitions)) (transition-sigma (last transitions))
+               (length accepted)
+               (/ (count identity accepted) (exact->inexact (length accepted)))
+               (and (pair? finite) (mean finite))
+               (and (pair? finite) (standard-deviation finite))
+               (if (null? errors)
+                   (count not accepted)  ; uncorrected: what is refused is not finite
+                   (- (length errors) (length finite))))))
+
+(define (three-digits x)
+  (cond ((zero? x) "0")
+        ((not (finite? x)) (number->string x))
+        (else
+         (let ((places (max 0 (- 2 (inexact->exact (floor (log10 (abs x))))))))
+           (if (< places 9)
+               (format #f "~,vf" places x)
+               (format #f "~,2e" x))))))
+
+(define (band-text b)
+  (if (eqv? (band-from b) (band-to b))
+      (format #f "sigma ~a" (three-digits (band-from b)))
+      (format #f "sigma ~a to ~a" (three-digits (band-from b)) (three-digits (band-to b)))))
+
+;;; --- Warnings -----------------------------------------------------------------
+
+(define (extreme better? measure bands)
+  ;; The band whose MEASURE is the most so.
+  (reduce (lambda (b best) (if (better? (measure b) (measure best)) b best)) #f bands))
+
+(define (corrected? band)
+  (and (band-energy-error-mean band) #t))
+
+(define (divergence-warning bands)
+  (let ((bad (filter (lambda (b) (> (band-diverged b) 0)) bands)))
+    (and (pair? bad)
+         (format #f "~a trajectories are not finite, first at ~a: a smaller #:step-size there"
+                 (apply + (map band-diverged bad)) (band-text (first bad))))))
+
+(define (low-acceptance-warning bands)
+  (let ((worst (extreme < band-acceptance bands)))
+    (and (< (band-acceptance worst) 0.5)
+         (format #f "acceptance below 0.5 at ~a (~,2f): a smaller #:step-size there"
+                 (band-text worst) (band-acceptance worst)))))
+
+(define (high-acceptance-warning bands)
+  (and (every corrected? bands)
+       (every (lambda (b) (> (band-acceptance b) 0.97)) bands)
+       "acceptance above 0.97 throughout: larger steps, or fewer of them, cost nothing"))
+
+(define (no-correction-warning bands)
+  (and (not (any corrected? bands))
+       "nothing was corrected (acceptance none): acceptance says nothing of the step size"))
+
+;; In equilibrium E exp (-d) = 1 for energy errors d, hence E d >= 0, and sd^2 / 2 where they
+;; are about normal.  Annealed chains lag a little behind the temperature, which they lose
+;; energy to catch up with: that counts from a quarter of what the energy of DIMENSIONS
+;; squares fluctuates by anyway, sqrt (DIMENSIONS / 2).
+(define (lag-warning bands dimensions)
+  (let* ((worst (extreme < band-energy-error-mean (filter corrected? bands)))
+         (mean (and worst (band-energy-error-mean worst))))
+    (and worst
+         (< mean (- (* 1/4 (sqrt (/ dimensions 2.)))))
+         (< mean (* -5 (standard-error worst)))
+         (format #f "energy errors drift down, most at ~a (mean ~a, in equilibrium 0 or more): the ~
+chains lag behind the temperature; cool more slowly, or take more #:steps-per-temperature or ~
+another #:trajectory-length" (band-text worst) (three-digits mean)))))
+
+(define (standard-error b)
+  (/ (band-energy-error-sd b) (sqrt (- (band-proposals b) (band-diverged b)))))
+
+(define longest-rest 20)
+
+(define (longest-run chain-number trace)
+  ;; How many proposals in a row chain CHAIN-NUMBER rejected, at most.
+  (let loop ((rest trace) (run 0) (longest 0))
+    (if (null? rest)
+        longest
+        (let ((run (if (vector-ref (transition-accepted (car rest)) chain-number) 0 (1+ run))))
+          (loop (cdr rest) run (max run longest))))))
+
+(define (stuck-warning chain)
+  ;; Where 0.3 are accepted, so many rejections in a row have a probability of 1e-3.
+  (let* ((trace (chain-trace chain))
+         (stuck (if (< (chain-acceptance chain) 0.3)
+                    '()
+                    (filter (lambda (c) (>= (longest-run c trace) longest-rest))
+                            (iota (vector-length (transition-accepted (first trace))))))))
+    (and (pair? stuck)
+         (format #f "~a of the chains stood still for ~a proposals or more (~a~a): leave them out, or ~
+take smaller steps"
+                 (length stuck) longest-rest
+                 (string-join (map number->string (take stuck (min 5 (length stuck)))) ", ")
+                 (if (> (length stuck) 5) ", ..." "")))))
+
+;;; --- Together -----------------------------------------------------------------
+
+(define (chain-dimensions chain)
+  (let ((state (chain-samples chain)))
+    (* (apply * (cdr (tensor-shape state))) (if (eq? (tensor-dtype state) 'c64) 2 1))))
+
+(define (table diagnosis)
+  ;; The bands with least, median and greatest acceptance, a line each.
+  (let* ((bands (diagnosis-bands diagnosis))
+         (by-acceptance (sort bands (lambda (a b) (< (band-acceptance a) (band-acceptance b)))))
+         (chosen (delete-duplicates
+                  (list (cons (first by-acceptance) "least")
+                        (cons (list-ref by-acceptance (quotient (length bands) 2)) "median")
+                        (cons (last by-acceptance) "greatest"))
+                  (lambda (a b) (eq? (car a) (car b))))))
+    (map (lambda (entry)
+           (let ((b (car entry)))
+             (format #f "~8a acceptance ~,2f at ~a~a" (cdr entry) (band-acceptance b) (band-text b)
+                     (if (corrected? b)
+                         (format #f ", energy error ~a +- ~a"
+                                 (three-digits (band-energy-error-mean b))
+                                 (three-digits (band-energy-error-sd b)))
+                         ""))))
+         chosen)))
+
+(define (diagnose chain)
+  "What the trace of CHAIN says: a diagnosis, which prints as the least, median and greatest
+acceptance by temperature, mean and standard deviation of the energy errors H(end) - H(start)
+there, and warnings that say what to change.  Temperatures are judged in bands of 32
+proposals or more: see `diagnosis-bands' (a list from hot to cold), `band-from', `-to',
+`-proposals', `-acceptance', `-energy-error-mean', `-energy-error-sd', `-diverged', and
+`diagnosis-warnings' (a list of strings).
+Example: (diagnose (anneal target #:step-size 1))"
+  (check-that (chain? chain) 'diagnose "chain: expected one, got ~s" chain)
+  (let ((trace (chain-trace chain)))
+    (check-that (pair? trace) 'diagnose "chain: it has made no step yet; `resume!' it")
+    (let ((bands (map transitions->band (trace-bands trace))))
+      (make-diagnosis chain bands
+                      (filter identity
+                              (list (divergence-warning bands)
+                                    (low-acceptance-warning bands)
+                                    (high-acceptance-warning bands)
+                                    (no-correction-warning bands)
+                                    (lag-warning bands (chain-dimensions chain))
+                                    (stuck-warning chain)))))))

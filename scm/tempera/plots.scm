@@ -1,0 +1,182 @@
+;;; plots.scm -- curves, points, bars and bands, drawn by gnuplot.
+;;;
+;;; A plot is data and words; `save-plots' lays several out in one picture, PNG, SVG or
+;;; PDF by the file's name.  Axes and text are gnuplot's work, which is another program:
+;;; it is given a script and data in a folder of their own.
+
+(define-module (tempera plots)
+  #:use-module (ice-9 format)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera errors)
+  #:use-module (tempera files)
+  #:export (series series? plot plot? save-plots))
+
+(define-record-type <series>
+  (make-series style points title)
+  series?
+  (style series-style)
+  (points series-points)
+  (title series-title))
+
+(define-record-type <plot>
+  (make-plot title series x-label y-label x-range y-range key)
+  plot?
+  (title plot-title)
+  (series plot-series)
+  (x-label plot-x-label)
+  (y-label plot-y-label)
+  (x-range plot-x-range)
+  (y-range plot-y-range)
+  (key plot-key))
+
+(set-record-type-printer! <series>
+  (lambda (s port)
+    (format port "#<series of ~a ~s>" (length (series-points s)) (series-style s))))
+
+(set-record-type-printer! <plot>
+  (lambda (p port)
+    (format port "#<plot ~s of ~a>" (plot-title p) (plot-series p))))
+
+;; From style to the numbers of a point and how gnuplot draws them.
+(define styles
+  '((line 2 "with lines linewidth 2 linecolor rgb '#1f5fa8'")
+    (points 2 "with points pointtype 7 pointsize 0.7 linecolor rgb '#1f5fa8'")
+    (errors 3 "with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5 linecolor rgb '#1f5fa8'")
+    (bars 3 "with boxes fill solid 0.85 border rgb '#ffffff' linecolor rgb '#6f9fd0'")
+    (reference 2 "with lines linewidth 1.5 dashtype 2 linecolor rgb '#555555'")
+    (band 3 "with filledcurves linecolor rgb '#dddddd'")))
+
+(define* (series style points #:key (title ""))
+  "Data of a plot.  STYLE and the numbers of each of POINTS, a list of lists:
+  line, points, reference (a dashed line)  (x y)
+  errors     (x y standard-error)
+  bars       (x height width)
+  band       (x low high), the area between, to be given before what is drawn on it
+TITLE names them in the plot's key; those without are not in it.
+Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
+  (let ((entry (assq style styles)))
+    (check-that entry 'series "style: expected one of ~a, got ~s" (map car styles) style)
+    (check-that (and (list? points) (pair? points)
+                     (every (lambda (p)
+                              (and (list? p) (= (length p) (second entry)) (every real? p)
+                                   (every finite? p)))
+                            points))
+                'series "points: expected a list of lists of ~a finite numbers, got ~s"
+                (second entry) points)
+    (check-that (string? title) 'series "title: expected a string, got ~s" title)
+    (make-series style points title)))
+
+(define (range? range)
+  (or (not range)
+      (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
+
+(define* (plot title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
+               (key 'top-left))
+  "A plot called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
+are lists of two limits, or #f: gnuplot's choice.  KEY is the corner for what is named:
+top-left, top-right, bottom-left or bottom-right.
+Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
+  (check-that (and (pair? data) (every series? data)) 'plot
+              "data: expected a list of series, got ~s" data)
+  (for-each (lambda (name text)
+              (check-that (string? text) 'plot "~a: expected a string, got ~s" name text))
+            '("title" "x-label" "y-label") (list title x-label y-label))
+  (for-each (lambda (name range)
+              (check-that (range? range) 'plot "~a: expected (low high) or #f, got ~s" name range))
+            '("x-range" "y-range") (list x-range y-range))
+  (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'plot
+              "key: expected a corner such as top-left, got ~s" key)
+  (make-plot title data x-label y-label x-range y-range key))
+
+;;; --- What gnuplot reads -------------------------------------------------------
+
+(define (quoted text)
+  ;; In gnuplot's single quotes nothing is special but the quote, doubled.
+  (string-append "'" (string-join (string-split text #\') "''") "'"))
+
+(define (range-text range)
+  (if range (format #f "[~,6f:~,6f]" (first range) (second range)) "[*:*]"))
+
+(define (write-data file points)
+  (call-with-output-file file
+    (lambda (port)
+      (for-each (lambda (point)
+                  (format port "~a~%" (string-join (map (lambda (x)
+                                                          (number->string (exact->inexact x)))
+                                                        point)
+                                                   " ")))
+                points))))
+
+(define (terminal-of path width height)
+  ;; Of the size of WIDTH x HEIGHT pixels; PDF in inches of 100.
+  (let ((ending (string-downcase (or (and=> (string-rindex path #\.)
+                                            (lambda (dot) (substring path (1+ dot))))
+                                     ""))))
+    (cond ((string=? ending "png")
+           (format #f "pngcairo noenhanced font 'sans,10' size ~a,~a" width height))
+          ((string=? ending "svg")
+           (format #f "svg noenhanced font 'sans,12' size ~a,~a background rgb 'white'" width height))
+          ((string=? ending "pdf")
+           (format #f "pdfcairo noenhanced font 'sans,10' size ~ain,~ain"
+                   (/ width 100.) (/ height 100.)))
+          (else (complain 'save-plots "path: expected a name that ends in .png, .svg or .pdf, got ~a"
+                          path)))))
+
+(define (write-plot port plot folder number)
+  (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%"
+          (quoted (plot-title plot)) (quoted (plot-x-label plot)) (quoted (plot-y-label plot)))
+  (format port "set xrange ~a~%set yrange ~a~%"
+          (range-text (plot-x-range plot)) (range-text (plot-y-range plot)))
+  (format port "set key ~a reverse Left samplen 2~%"
+          (string-join (string-split (symbol->string (plot-key plot)) #\-) " "))
+  (format port "plot ~a~%"
+          (string-join
+           (map (lambda (series k)
+                  (let ((file (format #f "~a/~a-~a" folder number k)))
+                    (write-data file (series-points series))
+                    (format #f "~a ~a ~a" (quoted file)
+                            (third (assq (series-style series) styles))
+                            (if (string-null? (series-title series))
+                                "notitle"
+                                (string-append "title " (quoted (series-title series)))))))
+                (plot-series plot) (iota (length (plot-series plot))))
+           ", ")))
+
+(define* (save-plots path plots #:key (columns (min 3 (length plots))) (width 400) (height 340))
+  "Draw PLOTS, a list of `plot', in rows of COLUMNS, each WIDTH x HEIGHT pixels, and write the
+picture to the file PATH, PNG, SVG or PDF by its ending, whole or not at all.  gnuplot is
+needed.
+Example: (save-plots \"coverage.png\" (list (plot \"coverage\" (list (series 'line curve)))))"
+  (check-that (and (pair? plots) (every plot? plots)) 'save-plots
+              "plots: expected a list of plots, got ~s" plots)
+  (for-each (lambda (name n)
+              (check-that (and (exact-integer? n) (< 0 n 10000)) 'save-plots
+                          "~a: expected a positive integer, got ~s" name n))
+            '("columns" "width" "height") (list columns width height))
+  (let* ((rows (quotient (+ (length plots) columns -1) columns))
+         (terminal (terminal-of path (* columns width) (* rows height)))
+         (temporary (format #f "~a.~a.tmp" path (getpid))))
+    (check-that (program-exists? "gnuplot") 'save-plots
+                "the program gnuplot is needed: install gnuplot-nox")
+    (check-that (access? (dirname path) W_OK) 'save-plots "~a: cannot be written" path)
+    (call-with-temporary-folder
+     (lambda (folder)
+       (let ((script (string-append folder "/script")))
+         (call-with-output-file script
+           (lambda (port)
+             (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
+                     (quoted temporary))
+             (format port "set border 3 linecolor rgb '#444444'~%set tics nomirror~%~
+set multiplot layout ~a,~a~%" rows columns)
+             (for-each (lambda (plot number) (write-plot port plot folder number))
+                       plots (iota (length plots)))
+             (format port "unset multiplot~%")))
+         (dynamic-wind
+           (const #t)
+           (lambda ()
+             (run-program 'save-plots "gnuplot" script)
+             (call-with-input-file temporary fsync)
+             (rename-file temporary path))
+           (lambda () (when (file-exists? temporary) (delete-file temporary)))))))))
