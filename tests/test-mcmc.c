@@ -143,10 +143,10 @@ test_reversible (void)
       tp_tensor *x0 = noise (TP_C64, 3, SHAPE (3, 6, 5), 1), *x = tp_copy (x0);
       tp_tensor *m0 = tp_momentum (x0, table, 2, 3), *m = tp_copy (m0);
       tp_tensor *g = score_of (&quartic, x);
-      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = table }, 0.1, 20, x, m, &g));
+      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = table }, 0.1, 20, x, m, &g, NULL));
       CHECK (fabsf (tp_chain (x, 0)[0] - tp_chain (x0, 0)[0]) > 1e-3f);
       negate (m);
-      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = table }, 0.1, 20, x, m, &g));
+      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = table }, 0.1, 20, x, m, &g, NULL));
       negate (m);
       double worst = 0;
       for (int c = 0; c < 3; c++)
@@ -174,7 +174,7 @@ energy_error (double step)
   tp_kinetic_energy (m, NULL, before);
   for (int c = 0; c < CHAINS; c++)
     before[c] -= quartic_log_density (x, c);
-  CHECK (!tp_integrate (&tp_leapfrog, &quartic, NULL, step, (int) lround (1.6 / step), x, m, &g));
+  CHECK (!tp_integrate (&tp_leapfrog, &quartic, NULL, step, (int) lround (1.6 / step), x, m, &g, NULL));
   tp_kinetic_energy (m, NULL, after);
   for (int c = 0; c < CHAINS; c++)
     {
@@ -212,7 +212,7 @@ test_volume (void)
           moons target = make_moons (0.5, 0.0);
           tp_score score = { moons_score, &target };
           tp_tensor *g = score_of (&score, x);
-          CHECK (!tp_integrate (&tp_leapfrog, &score, NULL, 0.2, 4, x, m, &g));
+          CHECK (!tp_integrate (&tp_leapfrog, &score, NULL, 0.2, 4, x, m, &g, NULL));
           memcpy (end[side], tp_f32 (x), 2 * sizeof (float));
           memcpy (end[side] + 2, tp_f32 (m), 2 * sizeof (float));
           tp_tensor_free (x), tp_tensor_free (m), tp_tensor_free (g);
@@ -249,7 +249,7 @@ test_evaluations (void)
   tp_tensor *x = noise (TP_F32, 2, SHAPE (2, 3), 8), *m = tp_momentum (x, NULL, 1, 2);
   tp_tensor *x0 = tp_copy (x), *g = score_of (&quartic, x), *g0 = tp_copy (g);
   evaluations = 0;
-  CHECK (!tp_integrate (&tp_leapfrog, &quartic, NULL, 0.1, 3, x, m, &g));
+  CHECK (!tp_integrate (&tp_leapfrog, &quartic, NULL, 0.1, 3, x, m, &g, NULL));
   CHECK (evaluations == 3);
   tp_tensor *again = score_of (&quartic, x);
   CHECK (!memcmp (tp_f32 (again), tp_f32 (g), 6 * sizeof (float)));
@@ -363,7 +363,7 @@ path_error (double sigma, int intervals)
       double k0[CHAINS], k1[CHAINS], path[CHAINS], p0[CHAINS], p1[CHAINS], ratio[CHAINS];
       bool accepted[CHAINS];
       tp_kinetic_energy (m, NULL, k0);
-      CHECK (!tp_integrate (&tp_leapfrog, &score, NULL, 0.3 * width, 3, x1, m, &g1));
+      CHECK (!tp_integrate (&tp_leapfrog, &score, NULL, 0.3 * width, 3, x1, m, &g1, NULL));
       tp_kinetic_energy (m, NULL, k1);
       CHECK (!tp_path_integral (&score, x, g, x1, g1, intervals, path));
       tp_mixture_log_density (x, target.means, target.log_weights, target.sd, target.sigma, p0);
@@ -424,16 +424,16 @@ test_failures (void)
   tp_score refusing = { refusing_score, NULL }, identity = { identity_score, NULL };
   tp_score misshapen = { misshapen_score, NULL };
   double difference[2];
-  CHECK_FAILS (TP_INTERRUPTED, tp_integrate (&tp_leapfrog, &refusing, NULL, 0.1, 1, x, m, &g));
-  CHECK_FAILS (TP_BAD_SHAPE, tp_integrate (&tp_leapfrog, &misshapen, NULL, 0.1, 1, x, m, &g));
+  CHECK_FAILS (TP_INTERRUPTED, tp_integrate (&tp_leapfrog, &refusing, NULL, 0.1, 1, x, m, &g, NULL));
+  CHECK_FAILS (TP_BAD_SHAPE, tp_integrate (&tp_leapfrog, &misshapen, NULL, 0.1, 1, x, m, &g, NULL));
   CHECK_FAILS (TP_INTERRUPTED, tp_path_integral (&refusing, x, g, x, g, 4, difference));
   CHECK_FAILS (TP_BAD_ARGUMENT, tp_path_integral (&quartic, x, g, x, g, 3, difference));
   CHECK_FAILS (TP_BAD_ARGUMENT, tp_path_integral (&quartic, x, g, x, g, 0, difference));
-  CHECK_FAILS (TP_BAD_ARGUMENT, tp_integrate (&tp_leapfrog, &quartic, NULL, -1, 1, x, m, &g));
-  CHECK_FAILS (TP_BAD_ARGUMENT, tp_integrate (&tp_leapfrog, &quartic, NULL, NAN, 1, x, m, &g));
-  CHECK_FAILS (TP_BAD_ARGUMENT, tp_integrate (&tp_leapfrog, &quartic, NULL, 0.1, 0, x, m, &g));
+  CHECK_FAILS (TP_BAD_ARGUMENT, tp_integrate (&tp_leapfrog, &quartic, NULL, -1, 1, x, m, &g, NULL));
+  CHECK_FAILS (TP_BAD_ARGUMENT, tp_integrate (&tp_leapfrog, &quartic, NULL, NAN, 1, x, m, &g, NULL));
+  CHECK_FAILS (TP_BAD_ARGUMENT, tp_integrate (&tp_leapfrog, &quartic, NULL, 0.1, 0, x, m, &g, NULL));
   tp_tensor *other = noise (TP_F32, 2, SHAPE (2, 4), 2);
-  CHECK_FAILS (TP_BAD_SHAPE, tp_integrate (&tp_leapfrog, &quartic, NULL, 0.1, 1, x, other, &g));
+  CHECK_FAILS (TP_BAD_SHAPE, tp_integrate (&tp_leapfrog, &quartic, NULL, 0.1, 1, x, other, &g, NULL));
   CHECK_FAILS (TP_BAD_SHAPE, tp_path_integral (&quartic, x, g, other, g, 4, difference));
   /* A score that is x itself is not overwritten as x moves. */
   tp_tensor *own = tp_score_at (&identity, x);
@@ -462,7 +462,7 @@ test_threads (void)
       tp_set_threads (t + 1);
       tp_tensor *x0 = noise (TP_C64, 3, SHAPE (6, 40, 36), 3), *x = tp_copy (x0);
       tp_tensor *m = tp_momentum (x, mass, 1, 2), *g = score_of (&quartic, x), *g0 = tp_copy (g);
-      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = mass }, 0.1, 3, x, m, &g));
+      CHECK (!tp_integrate (&tp_leapfrog, &quartic, &(tp_mass) { .table = mass }, 0.1, 3, x, m, &g, NULL));
       CHECK (!tp_kinetic_energy (m, mass, energy[t]));
       CHECK (!tp_path_integral (&quartic, x0, g0, x, g, 4, path[t]));
       end[t] = x;

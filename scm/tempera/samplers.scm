@@ -61,26 +61,24 @@ Example: (tensor+ (move-x move) (tensor* 0.1 (move-normal move)))"
 
 ;;; --- Hamiltonian Monte Carlo ----------------------------------------------------
 
-(define acceptances '(path-integral log-density none))
+(define acceptances '(trajectory path-integral log-density none))
 
 (define (check-acceptance procedure acceptance intervals)
   (check-that (memq acceptance acceptances) procedure
-              "acceptance: expected path-integral, log-density or none, got ~s" acceptance)
+              "acceptance: expected ~a, got ~s"
+              (string-join (map symbol->string acceptances) ", ") acceptance)
   (check-that (and (exact-integer? intervals) (> intervals 0) (even? intervals)) procedure
               "intervals: expected a positive even integer, got ~s" intervals))
 
-(define (log-ratio move acceptance intervals m x1 m1 g1)
-  ;; Of p(x1) exp(-K(m1)) and p(x) exp(-K(m)), equation 7.
-  (define (minus a b) (vector-map - a b))
-  (let* ((energy (lambda (m) (mass-energy (move-mass move) m)))
-         (kinetic (and (not (eq? acceptance 'none)) (minus (energy m) (energy m1))))
-         (density (lambda (x) (target-log-density (move-target move) x (move-sigma move)))))
+(define (density-ratio move acceptance intervals work x1 g1)
+  ;; log p(x1) - log p(x) for each chain, a vector.
+  (let ((density (lambda (x) (target-log-density (move-target move) x (move-sigma move)))))
     (case acceptance
+      ((trajectory) work)
       ((path-integral)
-       (vector-map + kinetic (path-integral (lambda (x) (move-score move x)) (move-x move)
-                                            (move-gradient move) x1 g1 intervals)))
-      ((log-density) (vector-map + kinetic (minus (density x1) (density (move-x move)))))
-      (else #f))))
+       (path-integral (lambda (x) (move-score move x)) (move-x move) (move-gradient move) x1 g1
+                      intervals))
+      ((log-density) (vector-map - (density x1) (density (move-x move)))))))
 
 (define (hamiltonian-move move steps integrator acceptance intervals)
   (let* ((mass (move-mass move))
@@ -90,14 +88,25 @@ Example: (tensor+ (move-x move) (tensor* 0.1 (move-normal move)))"
         (lambda ()
           (trajectory integrator (lambda (x) (move-score move x)) (move-x move) m
                       (move-gradient move) (move-step-size move) steps (mass-operand mass)))
-      (lambda (x1 m1 g1)
-        (values x1 g1 (log-ratio move acceptance intervals m x1 m1 g1))))))
+      (lambda (x1 m1 g1 work)
+        (values x1 g1
+                (and (not (eq? acceptance 'none))
+                     ;; Of p(x1) exp(-K(m1)) and p(x) exp(-K(m)), equation 7.
+                     (vector-map (lambda (potential k k1) (+ potential (- k k1)))
+                                 (density-ratio move acceptance intervals work x1 g1)
+                                 (mass-energy mass m) (mass-energy mass m1))))))))
 
-(define* (hmc #:key (integrator 'leapfrog) (acceptance 'path-integral) (intervals 4))
+(define* (hmc #:key (integrator 'leapfrog) (acceptance 'trajectory) (intervals 4))
   "Hamiltonian Monte Carlo: trajectories (equation 6) of the INTEGRATOR leapfrog, two-stage or
-three-stage, with as many steps as #:trajectory-length says.  ACCEPTANCE: path-integral
-(equation 7, Simpson's rule with INTERVALS), log-density where the target knows it, or
-none.
+three-stage, with as many steps as #:trajectory-length says (an even number is best).
+ACCEPTANCE says where the ratio of densities (equation 7) comes from:
+  trajectory     the score's integral along the trajectory, at no cost
+  path-integral  along the straight line between its ends, as the paper has it, by Simpson's
+                 rule with INTERVALS, that is INTERVALS - 1 evaluations more
+  log-density    the target, if it knows it
+  none           nothing is rejected
+For a score that is a gradient these agree.  A learned one is true where it was trained, on
+images with sigma's noise, where trajectories stay; half way on the line the noise is less.
 Example: (anneal target #:sampler (hmc #:integrator 'two-stage) #:step-size 1)"
   (check-that (memq integrator '(leapfrog two-stage three-stage)) 'hmc
               "integrator: expected leapfrog, two-stage or three-stage, got ~s" integrator)

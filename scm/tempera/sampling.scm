@@ -114,15 +114,19 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
           (else (const object)))))
 
 (define* (settings-for target #:key
-                       (temperatures (geometric 100 #:ratio 0.9 #:until 0.046))
+                       (temperatures (geometric 100 #:ratio 0.93 #:until 0.046))
                        (mass 'best)
                        (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
                                       (power-law 10)
-                                      (dual-averaging #:target 0.8 #:initial 0.7)))
-                       (trajectory-length '(3 4))
+                                      ;; With the target's mass no frequency w is above 1:
+                                      ;; what is far from equilibrium is nearest to it after
+                                      ;; times w T of pi / 2 to pi.  A learned score bears no
+                                      ;; much larger step (doc/trust.md).
+                                      0.45))
+                       (trajectory-length '(4 6))
                        (jitter 0.2)
-                       (steps-per-temperature 1)
-                       (sampler (hmc #:integrator 'two-stage))
+                       (steps-per-temperature (accepted-steps 1))
+                       (sampler (hmc))
                        (seed 42))
   (check-that (procedure? sampler) 'anneal
               "sampler: expected a procedure, such as (hmc) makes, got ~s" sampler)
@@ -438,13 +442,15 @@ Ctrl-C at the prompt pauses it after the last whole step."
   "Anneal a batch of chains on TARGET from the first temperature to the last; returns
 a chain.  Settings, all optional:
   #:temperatures  a sequence of sigma, or (adaptive ...), which places them;
-                  (geometric 100 #:ratio 0.9 #:until 0.046)
-  #:step-size     alpha, a number, a rule over sigma, or (dual-averaging ...), the default
-                  but with the identity mass
-  #:trajectory-length  steps a trajectory: a number, a rule, or a list to cycle through; 6
+                  (geometric 100 #:ratio 0.93 #:until 0.046)
+  #:step-size     alpha, a number, a rule over sigma, or (dual-averaging ...); 0.45, with
+                  the identity mass (power-law 10)
+  #:trajectory-length  steps a trajectory: a number, a rule, or a list to cycle through;
+                  (4 6)
   #:jitter        of each trajectory's step size, up and down; 0.2
-  #:steps-per-temperature  moves a temperature; 1.  Or a procedure of the moves made and,
-                  on average, accepted: see `accepted-steps'
+  #:steps-per-temperature  moves a temperature, or a procedure of the moves made and, on
+                  average, accepted; (accepted-steps 1), so that sigma does not fall while
+                  most are rejected
   #:mass          'best of the target's, one of them by name ('fourier, 'normal),
                   'identity, a table M(k), what `make-mass' makes, or a procedure of sigma
   #:sampler       (hmc), (langevin), (mala), (probability-flow), (predictor-corrector), with

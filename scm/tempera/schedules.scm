@@ -172,7 +172,7 @@ Example: (anneal target #:step-size (dual-averaging #:target 0.8))"
 
 ;; Hoffman and Gelman's gamma and t_0; they have 0.05 and 10 for one chain.  Over several
 ;; chains acceptance is less noisy, and a larger gamma follows it more calmly.
-(define gamma 0.2)
+(define gamma 0.5)
 (define t0 10)
 
 (define initial-tuning '(0. . 0))       ; the mean lack of acceptance H, and moves m

@@ -166,19 +166,21 @@ trajectory (SCM integrator, SCM score, SCM x, SCM m, SCM gradient, SCM step, SCM
   scm_dynwind_end ();
   if (!scheme)
     tp_require (name, tp_last_status ());
+  double *work = pointerless (x0->shape[0], sizeof (double));
   int depth;
   enter (&depth);
   tp_tensor *results[3] = { tp_copy (x0), tp_copy (m0), tp_tensor_ref (gradient0) };
   tp_status status = results[0] && results[1]
                        ? tp_integrate (scheme, &callback, &metric, size, count,
-                                       results[0], results[1], &results[2])
+                                       results[0], results[1], &results[2], work)
                        : tp_last_status ();
   leave (&depth, scm_is_true (inverse.key) ? &inverse : &s, status, results, 3);
-  SCM values[3];
+  SCM values[4];
+  values[3] = vector_of_doubles (work, x0->shape[0]);
   for (int i = 0; i < 3; i++)
     values[i] = tp_from_tensor (name, results[i]);
   scm_remember_upto_here (x, m, gradient, mass, score);
-  return scm_c_values (values, 3);
+  return scm_c_values (values, 4);
 }
 
 static SCM
@@ -458,8 +460,9 @@ tp_init_mcmc (void)
              "three-stage (Blanes, Casas, Sanz-Serna 2014; as many scores a step), for a batch of\n"
              "chains.  X and M are positions and momenta, c64 (C H W) or f32 (C ...); GRADIENT is\n"
              "(SCORE x).  MASS is #f (identity), a table M(k), f32 (H W) or (W), for c64 states, or\n"
-             "the procedure m -> M^-1 m.  Three values: x, m and the score at the new x.  The\n"
-             "arguments stay as they are.");
+             "the procedure m -> M^-1 m.  Four values: x, m and the score at the new x, and for each\n"
+             "chain the score's integral along the trajectory, log p(x) - log p(X), by Simpson's\n"
+             "rule on the scores that the steps take anyway.  The arguments stay as they are.");
   tp_define ("conjugate-gradient", 4, 0, conjugate_gradient, "a b steps tolerance",
              "The x with A x = B for each chain of B, (C ...): A is a procedure x -> A x, symmetric and\n"
              "positive definite.  At most STEPS steps, until every |A x - B| <= TOLERANCE |B|\n"

@@ -29,10 +29,13 @@ extern const tp_integrator tp_leapfrog, tp_two_stage, tp_three_stage;
 const tp_integrator *tp_integrator_named (const char *name);
 
 /* STEPS steps of size STEP, in place.  *GRADIENT is the score at X before and
- * after (the old one is freed).  After a failure X and M hold no whole step
- * and are of no use; *GRADIENT may still be freed. */
+ * after (the old one is freed).  WORK, or NULL, takes log p at the end less log p at the
+ * beginning, for each chain: the integral of the score along the trajectory itself, by
+ * Simpson's rule on the parabola through every three positions at which the score is known
+ * anyway (for the last of an odd number of them by the trapezium rule).  After a failure X
+ * and M hold no whole step and are of no use; *GRADIENT may still be freed. */
 tp_status tp_integrate (const tp_integrator *scheme, const tp_score *score,
                         const tp_mass *mass, double step, int steps,
-                        tp_tensor *x, tp_tensor *m, tp_tensor **gradient);
+                        tp_tensor *x, tp_tensor *m, tp_tensor **gradient, double *work);
 
 #endif
