@@ -6,6 +6,7 @@
 #include "core/random.h"
 #include "core/threads.h"
 #include "mcmc/chains.h"
+#include "mcmc/conjugate_gradient.h"
 #include "mcmc/integrator.h"
 #include "mcmc/mass.h"
 #include "mcmc/metropolis.h"
@@ -190,6 +191,69 @@ test_energy_order (void)
 {
   double slope = log (energy_error (0.08) / energy_error (0.02)) / log (4.0);
   CHECK_CLOSE (slope, 2, 0.1);
+}
+
+/* RMS over chains of the difference between the work along a path of time 1.6 and that of
+ * log p. */
+static double
+work_error (const tp_integrator *scheme, double step)
+{
+  enum { CHAINS = 64 };
+  tp_tensor *x = noise (TP_F32, 2, SHAPE (CHAINS, 4), 5);
+  tp_tensor *m = tp_momentum (x, NULL, 6, 7), *g = score_of (&quartic, x);
+  double before[CHAINS], work[CHAINS], sum = 0;
+  for (int c = 0; c < CHAINS; c++)
+    before[c] = quartic_log_density (x, c);
+  CHECK (!tp_integrate (scheme, &quartic, NULL, step, (int) lround (1.6 / step), x, m, &g, work));
+  for (int c = 0; c < CHAINS; c++)
+    sum += pow (quartic_log_density (x, c) - before[c] - work[c], 2);
+  tp_tensor_free (x), tp_tensor_free (m), tp_tensor_free (g);
+  return sqrt (sum / CHAINS);
+}
+
+/* Simpson's rule on an even number of segments is of fourth order; one segment too many, by the
+ * trapezium rule, is of third, and is seen in it. */
+static void
+test_work (void)
+{
+  double slope = log (work_error (&tp_leapfrog, 0.2) / work_error (&tp_leapfrog, 0.1)) / log (2.0);
+  CHECK_CLOSE (slope, 4, 0.5);
+  CHECK (work_error (&tp_leapfrog, 0.1) < 0.2 * energy_error (0.1));
+  CHECK (work_error (&tp_two_stage, 0.2) < 0.2 * energy_error (0.1));
+  CHECK (work_error (&tp_leapfrog, 1.6 / 15) < energy_error (0.1));
+}
+
+static tp_status
+scaled_score (void *context, const tp_tensor *x, tp_tensor **score)
+{
+  *score = tp_copy (x);
+  if (!*score)
+    return tp_last_status ();
+  const float *scale = context;
+  int64_t length = x->shape[1];
+  for (int64_t i = 0; i < tp_tensor_count (x); i++)
+    tp_f32 (*score)[i] *= scale[i % length];
+  return TP_OK;
+}
+
+/* A diagonal of four values is solved in four steps, each chain as it would be alone, and
+ * what is not positive definite is refused. */
+static void
+test_conjugate_gradient (void)
+{
+  float diagonal[] = { 1, 2, 5, 30, 2, 1 }, indefinite[] = { 1, -2, 1, 1, 1, 1 };
+  tp_score map = { scaled_score, diagonal }, wrong = { scaled_score, indefinite };
+  tp_tensor *b = noise (TP_F32, 2, SHAPE (3, 6), 9), *first = noise (TP_F32, 2, SHAPE (1, 6), 9);
+  memset (tp_f32 (b) + 6, 0, 6 * sizeof (float)); /* solved before it begins */
+  tp_tensor *x = tp_conjugate_gradient (&map, b, 4, 0);
+  tp_tensor *alone = tp_conjugate_gradient (&map, first, 4, 0);
+  for (int i = 0; x && i < 18; i++)
+    CHECK_CLOSE (tp_f32 (x)[i], tp_f32 (b)[i] / diagonal[i % 6], 1e-5);
+  CHECK (alone && !memcmp (tp_f32 (x), tp_f32 (alone), 6 * sizeof (float)));
+  CHECK (!tp_conjugate_gradient (&wrong, b, 4, 0) && tp_last_status () == TP_BAD_VALUE);
+  CHECK (!tp_conjugate_gradient (&map, b, 0, 0) && tp_last_status () == TP_BAD_ARGUMENT);
+  CHECK (!tp_integrator_named ("euler") && tp_integrator_named ("three-stage") == &tp_three_stage);
+  tp_tensor_free (b), tp_tensor_free (first), tp_tensor_free (x), tp_tensor_free (alone);
 }
 
 /* The determinant of the Jacobian of (x, m) -> (x', m') in 2 + 2 dimensions,
@@ -474,5 +538,5 @@ test_threads (void)
   tp_tensor_free (end[0]), tp_tensor_free (end[1]), tp_tensor_free (mass);
 }
 
-CHECK_MAIN (test_reversible, test_energy_order, test_volume, test_evaluations, test_mass,
+CHECK_MAIN (test_reversible, test_energy_order, test_work, test_conjugate_gradient, test_volume, test_evaluations, test_mass,
             test_mixture, test_path_integral, test_metropolis, test_failures, test_threads)

@@ -28,7 +28,7 @@
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
-  #:export (anneal resume! fork save-chain load-chain accepted-steps
+  #:export (anneal resume! fork save-chain load-chain accepted-steps trajectory-time
             paper-schedule langevin-schedule
             chain? chain-target chain-samples chain-mean chain-std chain-sigma
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-settings
@@ -44,7 +44,7 @@
   settings?
   (temperatures settings-temperatures)            ; vector of sigma, or adaptive
   (step-size settings-step-size)                  ; sigma -> alpha, or dual-averaging
-  (trajectory-length settings-trajectory-length)  ; sigma counter -> steps
+  (trajectory-length settings-trajectory-length)  ; sigma counter size -> steps
   (jitter settings-jitter)                        ; of step sizes, relative
   (steps-per-temperature settings-temperature-over?) ; moves accepted -> bool
   (mass settings-mass)                            ; sigma -> mass
@@ -82,18 +82,42 @@ Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
         #:steps-per-temperature 5
         #:mass 'identity))
 
+(define-record-type <trajectory-time>
+  (make-trajectory-time time)
+  trajectory-time?
+  (time trajectory-time-time))
+
+(set-record-type-printer! <trajectory-time>
+  (lambda (t port)
+    (format port "#<trajectories of time ~a>" (trajectory-time-time t))))
+
+(define (trajectory-time time)
+  "For #:trajectory-length: as many steps as come nearest to TIME, whatever their size, which
+steps that tune themselves need: with the target's mass a trajectory's time, not its number
+of steps, says how far it gets.
+Example: (anneal target #:step-size (dual-averaging) #:trajectory-length (trajectory-time 2))"
+  (check-that (positive-number? time) 'trajectory-time
+              "time: expected a positive number, got ~s" time)
+  (make-trajectory-time time))
+
 (define (trajectory-lengths object)
-  ;; A list of lengths is cycled through: a single length T is of no use to a
-  ;; frequency w with cos (w T) = 1 or -1, two seldom share one.
+  ;; OBJECT, as #:trajectory-length has it, as a procedure of sigma, the move's number and
+  ;; the step's size.  A list of lengths is cycled through: a single length T is of no use
+  ;; to a frequency w with cos (w T) = 1 or -1, two seldom share one.
   (define (length-rule object)
     (rule->procedure 'anneal "trajectory-length" object positive-integer?
                      "a positive number of steps"))
-  (if (pair? object)
-      (let ((rules (list->vector (map length-rule object))))
-        (lambda (sigma counter)
-          ((vector-ref rules (modulo counter (vector-length rules))) sigma)))
-      (let ((rule (length-rule object)))
-        (lambda (sigma counter) (rule sigma)))))
+  (cond
+   ((pair? object)
+    (let ((rules (list->vector (map length-rule object))))
+      (lambda (sigma counter size)
+        ((vector-ref rules (modulo counter (vector-length rules))) sigma))))
+   ((trajectory-time? object)
+    (lambda (sigma counter size)
+      (max 1 (inexact->exact (round (min 1e4 (/ (trajectory-time-time object) size)))))))
+   (else
+    (let ((rule (length-rule object)))
+      (lambda (sigma counter size) (rule sigma))))))
 
 (define (mass-rule target object)
   ;; OBJECT, as #:mass has it, as a procedure sigma -> mass.
@@ -123,7 +147,9 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                                       ;; times w T of pi / 2 to pi.  A learned score bears no
                                       ;; much larger step (doc/trust.md).
                                       0.45))
-                       (trajectory-length '(4 6))
+                       (trajectory-length (if (dual-averaging? step-size)
+                                              (trajectory-time 2.25)
+                                              '(4 6)))
                        (jitter 0.2)
                        (steps-per-temperature (accepted-steps 1))
                        (sampler (hmc))
@@ -339,11 +365,15 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
                     (set! evaluations (1+ evaluations))
                     (checked-score chain x sigma)))
            (step-size (step-size chain sigma))
-           (steps ((settings-trajectory-length rules) sigma counter))
+           (steps ((settings-trajectory-length rules) sigma counter step-size))
            (move (make-move target x g score sigma (next-sigma chain) step-size steps mass
                             seed counter)))
       (call-with-values (lambda () ((settings-sampler rules) move))
         (lambda (x1 g1 log-ratio)
+          (check-that (and (tensor? x1) (eq? (tensor-dtype x1) (tensor-dtype x))
+                           (equal? (tensor-shape x1) (tensor-shape x)))
+                      'anneal "sampler: expected it to give a ~a tensor of shape ~a first, got ~s"
+                      (tensor-dtype x) (tensor-shape x) x1)
           (let ((accepted (if log-ratio
                               (metropolis log-ratio seed (random-stream 'acceptance counter))
                               (vector-map finite? (chains-dot x1 x1)))))
@@ -445,8 +475,9 @@ a chain.  Settings, all optional:
                   (geometric 100 #:ratio 0.93 #:until 0.046)
   #:step-size     alpha, a number, a rule over sigma, or (dual-averaging ...); 0.45, with
                   the identity mass (power-law 10)
-  #:trajectory-length  steps a trajectory: a number, a rule, or a list to cycle through;
-                  (4 6)
+  #:trajectory-length  steps a trajectory: a number, a rule, a list to cycle through, or
+                  (trajectory-time ...); (4 6), or where steps tune themselves
+                  (trajectory-time 2.25)
   #:jitter        of each trajectory's step size, up and down; 0.2
   #:steps-per-temperature  moves a temperature, or a procedure of the moves made and, on
                   average, accepted; (accepted-steps 1), so that sigma does not fall while
