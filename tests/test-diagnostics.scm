@@ -399,4 +399,24 @@
   (test-error-matching "count" "count: expected a positive integer" (hold good 0))
   (test-error-matching "chain" "chain: expected one" (hold 1 3)))
 
+;;; --- Learned scores -------------------------------------------------------------------
+
+;; s = -x + a R x, R antisymmetric: a / sqrt (a^2 + b^2) where b is what is symmetric.  For J' = a
+;; R + b and random u, v the difference is 2 a <v, R u>, and both sides' squares a^2 + b^2 each
+;; (pairs of 32 x 32 numbers, 400 of them: a few per cent).
+(let* ((turn (lambda (x) (tensor-concatenate (list (tensor-negate (tensor-slice x 1 16 32))
+                                                   (tensor-slice x 1 0 16))
+                                             1)))
+       (score (lambda (a)
+                (lambda (x sigma) (tensor- (tensor* a (turn x)) (tensor* 0.5 x)))))
+       (x (random-normal '(100 32) 2))
+       (asymmetry (lambda (a) (score-asymmetry (score a) x 1 #:probes 4))))
+  (test-approximate "a gradient" 0 (asymmetry 0) 1e-3)
+  (test-approximate "half and half" (sqrt (/ (* 4 0.25) (* 2 (+ 0.25 0.25)))) (asymmetry 0.5) 0.1)
+  (test-approximate "mostly turning" (sqrt (/ (* 4 9) (* 2 (+ 9 0.25)))) (asymmetry 3) 0.1))
+(test-error-matching "sigma" "sigma: expected a positive number"
+  (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0))
+(test-error-matching "probes" "probes: expected" (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 1 #:probes 0))
+(test-error-matching "x" "x: expected a batch" (score-asymmetry (two-moons-prior) 3 1))
+
 (finish-tests)

@@ -11,9 +11,12 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
+  #:use-module (tempera priors)
   #:use-module (tempera sampling)
+  #:use-module (tempera schedules)
+  #:use-module (tempera streams)
   #:use-module (tempera targets)
-  #:export (hold ess-per-evaluation
+  #:export (hold ess-per-evaluation score-asymmetry
             diagnose diagnosis? diagnosis-bands diagnosis-warnings
             band? band-from band-to band-proposals band-acceptance
             band-energy-error-mean band-energy-error-sd band-diverged)
@@ -53,6 +56,42 @@ Example: (call-with-values (lambda () (hold chain 200)) ess-per-evaluation)"
               'ess-per-evaluation "evaluations: expected a positive number, got ~s" evaluations)
   (let ((size (ess-bulk draws)))
     (tensor/ size (* evaluations (second (tensor-shape draws))))))
+
+;;; --- Learned scores -----------------------------------------------------------
+
+(define* (score-asymmetry prior x sigma #:key (probes 4) (seed 0))
+  "How far the score of PRIOR at X, (C ...), and SIGMA is from a gradient, whose Jacobian J is
+symmetric: the root mean square of <v, J u> - <u, J v> over that of what they would be if
+they had nothing to do with each other, sqrt(2) <v, J' u>, for random directions u and v;
+0 for a gradient, 1 for no symmetry.  J' is J + 1/sigma^2, since the part of J that only says
+that there is noise is symmetric whatever the network.  J is taken by central differences of
+0.05 SIGMA; PROBES pairs, four evaluations each.
+Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
+  (check-that (and (tensor? x) (pair? (tensor-shape x))) 'score-asymmetry
+              "x: expected a batch (C ...), got ~s" x)
+  (check-that (positive-number? sigma) 'score-asymmetry
+              "sigma: expected a positive number, got ~s" sigma)
+  (check-that (and (exact-integer? probes) (> probes 0)) 'score-asymmetry
+              "probes: expected a positive integer, got ~s" probes)
+  (let* ((h (* 0.05 sigma))
+         (direction (lambda (k)
+                      (random-normal (tensor-shape x) seed (random-stream 'check k)
+                                     (tensor-dtype x))))
+         (jacobian (lambda (u)
+                     (tensor+ (tensor/ (tensor- (score prior (tensor+ x (tensor* h u)) sigma)
+                                                (score prior (tensor- x (tensor* h u)) sigma))
+                                       (* 2 h))
+                              (tensor/ u (* sigma sigma)))))
+         (dots (lambda (a b) (vector->list (chains-dot a b))))
+         (pairs (append-map (lambda (k)
+                              (let ((u (direction (* 2 k))) (v (direction (1+ (* 2 k)))))
+                                (map cons (dots v (jacobian u)) (dots u (jacobian v)))))
+                            (iota probes)))
+         (squares (lambda (f) (apply + (map (lambda (p) (expt (f p) 2)) pairs)))))
+    (let ((all (+ (squares car) (squares cdr))))
+      (if (zero? all)
+          0.
+          (sqrt (/ (squares (lambda (p) (- (car p) (cdr p)))) all))))))
 
 ;;; --- A chain's trace ----------------------------------------------------------
 
