@@ -55,7 +55,7 @@ the line, and by PRIOR, an exact prior, or #f; lists with a number for each chai
           (filter-map (lambda (row)
                         (let ((value (assoc-ref row key)))
                           (and value (> value 0)
-                               (list (log10 (assoc-ref row "sigma")) (log10 value)))))
+                               (list (assoc-ref row "sigma") value))))
                       rows)
           #:title title))
 
@@ -138,13 +138,13 @@ the line, and by PRIOR, an exact prior, or #f; lists with a number for each chai
                                                            (curve rows key title)))
                                                     '("score_error" "asymmetry")
                                                     '("relative error" "asymmetry of the Jacobian"))
-                            #:x-label "log10 sigma" #:y-label "log10" #:key 'bottom-left)
+                            #:x-label "sigma" #:logarithmic '(x y) #:key 'bottom-right)
                       (plot "log ratio of densities over a trajectory"
                             (filter-map (lambda (key title)
                                           (and (assoc-ref (first rows) key) (curve rows key title)))
                                         '("density_ratio" "line_error" "trajectory_error" "circulation")
                                         '("its spread" "error along the line"
                                           "error along the trajectory" "line less trajectory"))
-                            #:x-label "log10 sigma" #:y-label "log10" #:key 'bottom-left))
-                #:columns 2)
+                            #:x-label "sigma" #:logarithmic '(x y) #:key 'bottom-right))
+                #:columns 2 #:width 480)
     rows))

@@ -366,6 +366,10 @@
    (test-error-matching "no series" "data: expected a list of series" (plot "x" '(1)))
    (test-error-matching "range" "x-range: expected (low high)"
      (plot "x" (list (series 'line '((0 0)))) #:x-range '(1 0)))
+   (test-error-matching "logarithmic" "logarithmic: expected a list of x and y"
+     (plot "x" (list (series 'line '((0 0)))) #:logarithmic 'x))
+   (test-error-matching "logarithm of 0" "a logarithmic y needs numbers above 0"
+     (plot "x" (list (series 'line '((1 0)))) #:logarithmic '(x y)))
    (test-error-matching "key" "key: expected a corner" (plot "x" (list (series 'line '((0 0)))) #:key 'middle))
    (test-error-matching "rank plot" "test: expected a rank test" (rank-plot 3))
    (test-error-matching "coverage plot" "table: expected" (coverage-plot '(1)))

@@ -21,7 +21,7 @@
   (title series-title))
 
 (define-record-type <plot>
-  (make-plot title series x-label y-label x-range y-range key)
+  (make-plot title series x-label y-label x-range y-range logarithmic key)
   plot?
   (title plot-title)
   (series plot-series)
@@ -29,6 +29,7 @@
   (y-label plot-y-label)
   (x-range plot-x-range)
   (y-range plot-y-range)
+  (logarithmic plot-logarithmic)
   (key plot-key))
 
 (set-record-type-printer! <series>
@@ -39,11 +40,15 @@
   (lambda (p port)
     (format port "#<plot ~s of ~a>" (plot-title p) (plot-series p))))
 
-;; From style to the numbers of a point and how gnuplot draws them.
+;; One after the other for what has no colour of its own; told apart by the colour-blind too
+;; (Okabe, Ito 2008).
+(define colours '("#1f5fa8" "#d55e00" "#009e73" "#cc79a7" "#e69f00" "#56b4e9"))
+
+;; From style to the numbers of a point and how gnuplot draws them; ~a is a colour.
 (define styles
-  '((line 2 "with lines linewidth 2 linecolor rgb '#1f5fa8'")
-    (points 2 "with points pointtype 7 pointsize 0.7 linecolor rgb '#1f5fa8'")
-    (errors 3 "with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5 linecolor rgb '#1f5fa8'")
+  '((line 2 "with linespoints pointtype 7 pointsize 0.5 linewidth 2 linecolor rgb '~a'")
+    (points 2 "with points pointtype 7 pointsize 0.7 linecolor rgb '~a'")
+    (errors 3 "with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5 linecolor rgb '~a'")
     (bars 3 "with boxes fill solid 0.85 border rgb '#ffffff' linecolor rgb '#6f9fd0'")
     (reference 2 "with lines linewidth 1.5 dashtype 2 linecolor rgb '#555555'")
     (band 3 "with filledcurves linecolor rgb '#dddddd'")))
@@ -73,9 +78,10 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
       (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
 
 (define* (plot title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
-               (key 'top-left))
+               (logarithmic '()) (key 'top-left))
   "A plot called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
-are lists of two limits, or #f: gnuplot's choice.  KEY is the corner for what is named:
+are lists of two limits, or #f: gnuplot's choice.  LOGARITHMIC lists the axes that are, x or
+y, whose numbers must be above 0.  KEY is the corner for what is named:
 top-left, top-right, bottom-left or bottom-right.
 Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
   (check-that (and (pair? data) (every series? data)) 'plot
@@ -88,7 +94,16 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
             '("x-range" "y-range") (list x-range y-range))
   (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'plot
               "key: expected a corner such as top-left, got ~s" key)
-  (make-plot title data x-label y-label x-range y-range key))
+  (check-that (and (list? logarithmic) (every (lambda (axis) (memq axis '(x y))) logarithmic))
+              'plot "logarithmic: expected a list of x and y, got ~s" logarithmic)
+  (for-each (lambda (series)
+              (for-each (lambda (axis of)
+                          (check-that (or (not (memq axis logarithmic))
+                                          (every (lambda (p) (> (of p) 0)) (series-points series)))
+                                      'plot "data: a logarithmic ~a needs numbers above 0" axis))
+                        '(x y) (list first second)))
+            data)
+  (make-plot title data x-label y-label x-range y-range logarithmic key))
 
 ;;; --- What gnuplot reads -------------------------------------------------------
 
@@ -124,11 +139,22 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
           (else (complain 'save-plots "path: expected a name that ends in .png, .svg or .pdf, got ~a"
                           path)))))
 
+(define (drawn-as style index all)
+  ;; How gnuplot draws number INDEX of the series ALL.
+  (let ((text (third (assq style styles))))
+    (if (string-contains text "~a")
+        (let ((before (count (lambda (s) (memq (series-style s) '(line points errors)))
+                             (list-head all index))))
+          (format #f text (list-ref colours (modulo before (length colours)))))
+        text)))
+
 (define (write-plot port plot folder number)
   (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%"
           (quoted (plot-title plot)) (quoted (plot-x-label plot)) (quoted (plot-y-label plot)))
   (format port "set xrange ~a~%set yrange ~a~%"
           (range-text (plot-x-range plot)) (range-text (plot-y-range plot)))
+  (format port "unset logscale~%")
+  (for-each (lambda (axis) (format port "set logscale ~a~%" axis)) (plot-logarithmic plot))
   (format port "set key ~a reverse Left samplen 2~%"
           (string-join (string-split (symbol->string (plot-key plot)) #\-) " "))
   (format port "plot ~a~%"
@@ -137,7 +163,7 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
                   (let ((file (format #f "~a/~a-~a" folder number k)))
                     (write-data file (series-points series))
                     (format #f "~a ~a ~a" (quoted file)
-                            (third (assq (series-style series) styles))
+                            (drawn-as (series-style series) k (plot-series plot))
                             (if (string-null? (series-title series))
                                 "notitle"
                                 (string-append "title " (quoted (series-title series)))))))

@@ -1,0 +1,103 @@
+;;; compare-samplers.scm -- quality against score evaluations, for several samplers.
+;;;
+;;; The same posterior of a learned prior, the same number of chains, and schedules stretched
+;;; to the same number of evaluations: PSNR of the mean, and the share of pixels inside of
+;;; the 90 % intervals.
+
+(use-modules (tempera)
+             (ice-9 format)
+             (srfi srfi-1)
+             (srfi srfi-11))
+
+(define (halved image)
+  "IMAGE, (rows columns), with squares of four pixels averaged."
+  (let ((shape (tensor-shape image)))
+    (tensor-reshape (average-pool (tensor-reshape image `(1 ,@shape 1)) 2)
+                    (map (lambda (n) (quotient n 2)) shape))))
+
+(define (coverage level samples truth)
+  "The share of pixels of TRUTH inside of the central LEVEL of SAMPLES, (n H W), by ranks: a
+rank r of n + 1 stands for (r, r + 1)."
+  (let* ((x (tensor-abs samples)) (n (first (tensor-shape x)))
+         (ranks (tensor->list (tensor-sum (tensor< x (tensor-abs truth)) 0)))
+         (tail (/ (- 1 level) 2)) (low (* tail (1+ n))) (high (* (- 1 tail) (1+ n))))
+    (/ (apply + (map (lambda (r) (max 0 (- (min high (1+ r)) (max low r)))) ranks))
+       (length ranks))))
+
+(define (temperatures count until)
+  "COUNT temperatures from 100 to UNTIL."
+  (map (lambda (i) (* 100 (expt (/ until 100) (/ i (1- count) 1.)))) (iota count)))
+
+(define (settings-of name evaluations until)
+  "Keywords of `anneal' for the sampler NAME to take about EVALUATIONS."
+  (define (cooled each)                 ; EACH evaluations a temperature
+    (list #:temperatures (temperatures (max 3 (round (/ evaluations each))) until)))
+  (case name
+    ((hmc) (cooled 6))
+    ((hmc-by-the-line) (append (cooled 9) (list #:sampler (hmc #:acceptance 'path-integral))))
+    ((langevin) (append (cooled 6)
+                        (list #:sampler (langevin) #:mass 'identity #:jitter 0
+                              #:steps-per-temperature 5
+                              #:step-size (lambda (sigma) (* (sqrt 0.2) sigma)))))
+    ((predictor-corrector) (append (cooled 2) (list #:sampler (predictor-corrector))))
+    ((probability-flow) (append (cooled 2) (list #:sampler (probability-flow))))))
+
+(define samplers '(hmc hmc-by-the-line langevin predictor-corrector probability-flow))
+
+(define-experiment compare-samplers
+  ((prior "priors/brain.safetensors" string? "the score network")
+   (image "experiments/pd-head/brain_013.png" string? "a slice of somebody it was not trained on")
+   (acceleration 4 (lambda (r) (>= r 1)) "of the undersampling")
+   (noise 0.1 positive? "standard deviation of the measurement's noise")
+   (evaluations '(160 320 640) pair? "of the score, a chain")
+   (chains 8 (lambda (n) (> n 3)) "how many")
+   (until 0.046 positive? "the last temperature")
+   (seed 1 (lambda (s) (>= s 0)) "of mask, noise and chains")
+   (out "out/compare-samplers" string? "the folder to write to"))
+  "Compare samplers at equal numbers of score evaluations."
+  (let* ((scan (simulated-scan (halved (load-image image)) #:seed seed))
+         (op (mri-operator #:mask (random-mask (second (tensor-shape scan))
+                                               #:acceleration acceleration #:seed seed)))
+         (y (measure op scan #:noise noise #:seed seed))
+         (target (posterior (load-network prior) op y #:noise noise))
+         (zero-filled (psnr (apply-adjoint op y) scan)))
+    (define (row name evaluations)
+      (let* ((chain (apply anneal target #:chains chains #:seed seed
+                           (settings-of name evaluations until)))
+             (x (chain-samples chain))
+             (row `(("sampler" . ,(symbol->string name))
+                    ("evaluations" . ,(chain-evaluations chain))
+                    ("psnr_mean" . ,(psnr (tensor-mean (tensor-abs x) 0) scan))
+                    ("psnr_samples" . ,(/ (apply + (psnr x scan)) chains))
+                    ("coverage_90" . ,(coverage 0.9 x scan)))))
+        (format #t "~20a ~5d evaluations: mean ~,2f dB, samples ~,2f dB, 90 % intervals cover ~,1f %~%"
+                name (chain-evaluations chain) (assoc-ref row "psnr_mean")
+                (assoc-ref row "psnr_samples") (* 100 (assoc-ref row "coverage_90")))
+        (force-output)
+        row))
+    (format #t "zero-filled ~,2f dB~%" zero-filled)
+    (make-directories out)
+    (let* ((rows (append-map (lambda (n) (map (lambda (name) (row name n)) samplers)) evaluations))
+           (curves (lambda (key)
+                     (map (lambda (name)
+                            (series 'line
+                                    (filter-map (lambda (row)
+                                                  (and (string=? (symbol->string name)
+                                                                 (assoc-ref row "sampler"))
+                                                       (list (assoc-ref row "evaluations")
+                                                             (assoc-ref row key))))
+                                                rows)
+                                    #:title (symbol->string name)))
+                          samplers))))
+      (save-json (string-append out "/summary.json")
+                 `(("zero_filled" . ,zero-filled) ("rows" . ,(list->vector rows))))
+      (save-plots (string-append out "/samplers.png")
+                  (list (plot "PSNR of the mean" (curves "psnr_mean")
+                              #:x-label "score evaluations" #:y-label "dB" #:key 'bottom-right)
+                        (plot "pixels in 90 % intervals"
+                              (cons (series 'reference `((,(first evaluations) 0.9)
+                                                         (,(last evaluations) 0.9)))
+                                    (curves "coverage_90"))
+                              #:x-label "score evaluations" #:y-label "share" #:key 'bottom-right))
+                  #:columns 2)
+      rows)))
