@@ -1,11 +1,12 @@
 ;;; two-moons.scm -- a learned score in the plane, beside the exact one.
 ;;;
 ;;; Trains the paper's small network on draws of two interleaved half circles by
-;;; denoising score matching, anneals chains with it and with the exact score, and
-;;; tells how far apart the scores are at each temperature, whether the path
-;;; integral decides as the true density does, and how the samples compare.
+;;; denoising score matching, without and with bounds on the spectral norm of its weights,
+;;; anneals chains with each and with the exact score, and tells how far apart the scores
+;;; are, how the samples compare, and whether integrals of the score decide about
+;;; acceptance as the true density does.
 ;;;
-;;;   tempera run experiments/two-moons.scm steps=500
+;;;   tempera run experiments/two-moons.scm steps=500 norms=1
 
 (use-modules (tempera)
              (srfi srfi-1))
@@ -22,13 +23,20 @@ the network sees."
          (d (tensor- (score network x sigma) (score prior x sigma))))
     (* sigma (sqrt (/ (tensor->number (tensor-sum-squares d)) (* 2 n))))))
 
-(define (agreement one other)
-  "The part of decisions that two chains with the same random numbers have in common."
-  (let* ((pairs (map (lambda (a b) (map eq? (vector->list (transition-accepted a))
-                                        (vector->list (transition-accepted b))))
-                     (chain-trace one) (chain-trace other)))
-         (all (concatenate pairs)))
-    (exact->inexact (/ (count identity all) (length all)))))
+(define (judge by count!)
+  "HMC that accepts by the true density, and calls COUNT! with whether each of BY, other ways to
+accept, would have decided the same, on the same proposal and random number."
+  (let ((ways (map (lambda (acceptance) (hmc #:acceptance acceptance)) by))
+        (by-density (hmc #:acceptance 'log-density)))
+    (lambda (move)
+      (define (decisions sampler)
+        (call-with-values (lambda () (sampler move))
+          (lambda (x g log-ratio)
+            (vector->list (metropolis log-ratio (move-seed move) (move-number move))))))
+      (let ((truth (decisions by-density)))
+        (for-each (lambda (acceptance way) (count! acceptance (map eq? truth (decisions way))))
+                  by ways))
+      (by-density move))))
 
 (define (density-picture points size)
   "How many of POINTS, (N 2), fall into each of SIZE by SIZE/2 squares of the plane
@@ -45,53 +53,77 @@ around the moons: an image."
           (loop (cddr rest)))))
     image))
 
+(define (learned prior steps batch sigma seed norm)
+  "A network trained on PRIOR; NORM, unless 0, is the most that its weights' spectral norms are."
+  (let ((trainer (make-trainer (score-network '(moons-mlp) #:sigma-data 0.7)
+                               (lambda (n step) (prior-draw prior n #:seed (+ seed step)))
+                               #:batch batch #:steps steps #:seed seed
+                               #:sigma (sigma-log-uniform (/ sigma 2) 5)
+                               #:spectral (and (> norm 0) (list 'cap norm))
+                               #:rate (warmup-cosine 1e-3))))
+    (train! trainer)
+    (trainer-averaged trainer)))
+
 (define-experiment two-moons
   ((steps 2000 (lambda (n) (>= n 0)) "of training")
    (batch 512 positive? "draws a step of training")
+   (norms '(0 0.01 0.1 1 10) pair? "bounds on spectral norms, 0: none; a network for each")
    (chains 2000 (lambda (n) (> n 1)) "how many")
    (sigma 0.02 positive? "the last temperature")
    (seed 1 (lambda (s) (>= s 0)) "of everything")
    (out "out/two-moons" string? "the folder to write to"))
   "Learn the score of two moons and sample with it, beside the exact score."
   (let* ((prior (two-moons-prior))
-         (trainer (make-trainer (score-network '(moons-mlp) #:sigma-data 0.7)
-                                (lambda (n step) (prior-draw prior n #:seed (+ seed step)))
-                                #:batch batch #:steps steps #:seed seed
-                                #:sigma (sigma-log-uniform (/ sigma 2) 5)
-                                #:rate (warmup-cosine 1e-3)))
-         (network (begin (train! trainer) (trainer-averaged trainer)))
-         (chain-of (lambda (prior acceptance)
+         (chain-of (lambda (prior sampler)
                      (anneal (prior-target prior #:shape '(2))
-                             #:chains chains #:seed seed #:sampler (hmc #:acceptance acceptance)
+                             #:chains chains #:seed seed #:sampler sampler
                              #:temperatures (geometric 3 #:ratio 0.8 #:until sigma)
-                             #:trajectory-length '(3 5) #:steps-per-temperature 2
+                             #:trajectory-length '(4 6) #:steps-per-temperature 2
                              #:step-size (lambda (sigma)
                                            (* 0.3 (sqrt (+ 0.0025 (* sigma sigma))))))))
-         (learned (chain-of network 'path-integral))
-         (exact (chain-of prior 'path-integral))
-         (density (chain-of prior 'log-density))
+         (counts '())
+         (count! (lambda (acceptance same)
+                   (set! counts (cons (cons acceptance (/ (count identity same) (length same) 1.))
+                                      counts))))
+         (exact (chain-of prior (judge '(path-integral trajectory) count!)))
+         (in-common (lambda (acceptance)
+                      (mean (filter-map (lambda (c) (and (eq? (car c) acceptance) (cdr c)))
+                                        counts))))
          (height (lambda (chain)
                    (mean (vector->list (log-density prior (chain-samples chain) sigma)))))
-         (errors (map (lambda (s) (cons s (score-error network prior s seed)))
-                      '(0.02 0.05 0.1 0.2 0.5 1 2))))
+         (picture! (lambda (name chain)
+                     (save-png (format #f "~a/~a.png" out name)
+                               (density-picture (chain-samples chain) 256) #:high 4))))
     (make-directories out)
-    (save-npy (string-append out "/samples.npy") (chain-samples learned))
-    (save-png (string-append out "/learned.png") (density-picture (chain-samples learned) 256)
-              #:high 4)
-    (save-png (string-append out "/exact.png") (density-picture (chain-samples exact) 256)
-              #:high 4)
-    (let ((summary `(("score_error" . ,(list->vector
-                                        (map (lambda (e) `(("sigma" . ,(car e)) ("rms" . ,(cdr e))))
-                                             errors)))
-                     ("decisions_in_common" . ,(agreement exact density))
-                     ("mean_log_density_exact" . ,(height exact))
-                     ("mean_log_density_learned" . ,(height learned))
-                     ("acceptance_exact" . ,(chain-acceptance exact))
-                     ("acceptance_learned" . ,(chain-acceptance learned))
-                     ("score_evaluations" . ,(chain-evaluations learned))
-                     ("seed" . ,seed))))
+    (picture! "exact" exact)
+    (format #t "exact score: mean log density ~,2f, accepted ~,2f; decisions by the line ~,2f % and ~
+along the trajectory ~,2f % as by the density~%" (height exact) (chain-acceptance exact)
+            (* 100 (in-common 'path-integral)) (* 100 (in-common 'trajectory)))
+    (let* ((rows
+            (map (lambda (norm)
+                   (let* ((network (learned prior steps batch sigma seed norm))
+                          (chain (chain-of network (hmc)))
+                          (errors (map (lambda (s) (score-error network prior s seed))
+                                       '(0.02 0.1 0.5 2)))
+                          (name (if (zero? norm) "learned" (format #f "learned-~a" norm))))
+                     (picture! name chain)
+                     (when (zero? norm)
+                       (save-npy (string-append out "/samples.npy") (chain-samples chain)))
+                     (format #t "spectral norm ~6a  mean log density ~8,2f  accepted ~,2f  score error at ~
+sigma 0.02, 0.1, 0.5, 2: ~{~,3f ~}~%" (if (zero? norm) "free" norm) (height chain)
+                             (chain-acceptance chain) errors)
+                     (force-output)
+                     `(("spectral_norm" . ,norm)
+                       ("mean_log_density" . ,(height chain))
+                       ("acceptance" . ,(chain-acceptance chain))
+                       ("score_error" . ,(list->vector errors))
+                       ("score_evaluations" . ,(chain-evaluations chain)))))
+                 norms))
+           (summary `(("mean_log_density_exact" . ,(height exact))
+                      ("acceptance_exact" . ,(chain-acceptance exact))
+                      ("decisions_in_common" . ,(in-common 'path-integral))
+                      ("decisions_in_common_trajectory" . ,(in-common 'trajectory))
+                      ("learned" . ,(list->vector rows))
+                      ("seed" . ,seed))))
       (save-json (string-append out "/summary.json") summary)
-      (for-each (lambda (e) (format #t "sigma ~5a  sigma * RMS score error ~,3f~%" (car e) (cdr e)))
-                errors)
-      (for-each (lambda (entry) (format #t "~a  ~a~%" (car entry) (cdr entry))) (cdr summary))
       summary)))

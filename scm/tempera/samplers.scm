@@ -22,7 +22,7 @@
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:export (make-move move-target move-x move-gradient move-score move-sigma move-next-sigma
-            move-step-size move-steps move-mass move-normal
+            move-step-size move-steps move-mass move-seed move-number move-normal
             hmc langevin mala probability-flow predictor-corrector)
   #:re-export (trajectory path-integral momentum-draw kinetic-energy metropolis))
 
