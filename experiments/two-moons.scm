@@ -91,11 +91,10 @@ around the moons: an image."
                                         counts))))
          (height (lambda (chain)
                    (mean (vector->list (log-density prior (chain-samples chain) sigma)))))
-         (picture! (lambda (name chain)
-                     (save-png (format #f "~a/~a.png" out name)
-                               (density-picture (chain-samples chain) 256) #:high 4))))
+         (picture-of (lambda (title chain)
+                       (panel title (density-picture (chain-samples chain) 256) #:high 4)))
+         (panels (list (picture-of "exact score" exact))))
     (make-directories out)
-    (picture! "exact" exact)
     (format #t "exact score: mean log density ~,2f, accepted ~,2f; decisions by the line ~,2f % and ~
 along the trajectory ~,2f % as by the density~%" (height exact) (chain-acceptance exact)
             (* 100 (in-common 'path-integral)) (* 100 (in-common 'trajectory)))
@@ -105,8 +104,11 @@ along the trajectory ~,2f % as by the density~%" (height exact) (chain-acceptanc
                           (chain (chain-of network (hmc)))
                           (errors (map (lambda (s) (score-error network prior s seed))
                                        '(0.02 0.1 0.5 2)))
-                          (name (if (zero? norm) "learned" (format #f "learned-~a" norm))))
-                     (picture! name chain)
+                          (title (if (zero? norm)
+                                     "learned"
+                                     (format #f "spectral norm ~a" norm))))
+                     (set! panels (append panels (list (picture-of title chain))))
+                     (save-figure (string-append out "/figure.png") panels #:columns 3)
                      (when (zero? norm)
                        (save-npy (string-append out "/samples.npy") (chain-samples chain)))
                      (format #t "spectral norm ~6a  mean log density ~8,2f  accepted ~,2f  score error at ~

@@ -2,7 +2,7 @@
 
 (use-modules (harness)
              (srfi srfi-1)
-             (tempera experiments) (tempera parameters) (tempera progress))
+             (tempera) (tempera experiments) (tempera parameters) (tempera progress))
 
 (start-tests "experiments")
 
@@ -99,5 +99,57 @@
         (progress-finish! progress)))))
 (test-error-matching "a bad total" "make-progress: total: expected an integer, 0 or more, got -1"
                      (make-progress "working" -1))
+
+;;; --- The experiments that come with Tempera, small ---------------------------------
+
+(call-with-temporary-directory
+ (lambda (directory)
+   (define (file name) (string-append directory "/" name))
+   (define (check name settings results)
+     ;; Run the experiment NAME; it gives RESULTS, files in its folder, and a summary to read.
+     (primitive-load (test-file (format #f "../experiments/~a.scm" name)))
+     (let ((out (file name)))
+       (with-output-to-port (%make-void-port "w")
+         (lambda () (run-experiment (last-experiment) `((out . ,out) ,@settings))))
+       (for-each (lambda (result)
+                   (test-assert (string-append name " writes " result)
+                     (file-exists? (string-append out "/" result))))
+                 results)
+       (load-json (string-append out "/summary.json"))))
+   (save-network (file "net.safetensors")
+                 (score-network '(paper-unet #:channels (4 8) #:blocks 1 #:normalisation #f)))
+   (mkdir (file "images"))
+   (for-each (lambda (k)
+               (save-png (file (format #f "images/~a.png" k))
+                         (tensor-abs (tensor-reshape (prior-draw (gaussian-prior (power-spectrum '(32 32)))
+                                                                 1 #:seed k)
+                                                     '(32 32)))))
+             '(1 2))
+   (let ((summary (check "two-moons" '((steps . 3) (norms . (0 1)) (chains . 50))
+                         '("figure.png" "samples.npy"))))
+     (test-assert "in two dimensions the integral decides as the density does"
+       (> (assoc-ref summary "decisions_in_common") 0.99))
+     (test-equal "a network for each norm" 2 (vector-length (assoc-ref summary "learned"))))
+   (let* ((summary (check "learned-score" '((steps . 2) (size . 16) (count . 2) (sigmas . (0.5 2)))
+                          '("learned-score.png")))
+          (exact (assoc-ref summary "posterior_exact")))
+     (test-equal "a row for each sigma" 2 (vector-length (assoc-ref summary "by_sigma")))
+     ;; 512 numbers of 32 chains, and what is left of cooling.
+     (test-approximate "the exact score's posterior" 1 (assoc-ref exact "variance_ratio") 0.12))
+   (let ((summary (check "learned-posterior"
+                         `((prior . ,(file "net.safetensors")) (images . ,(file "images")) (half . #f)
+                           (chains . 4) (draws . 4) (slices . 2) (held . 2) (holds . (1 0.5))
+                           (count . 4))
+                         '("groups.png" "held.png" "group-3.safetensors"))))
+     (test-equal "two temperatures" 2 (vector-length (assoc-ref summary "held")))
+     (test-assert "a share" (<= 0 (assoc-ref (assoc-ref summary "coverage") "0.9") 1)))
+   (let ((summary (check "compare-samplers"
+                         `((prior . ,(file "net.safetensors")) (image . ,(file "images/1.png"))
+                           (evaluations . (40 60)) (chains . 4))
+                         '("samplers.png"))))
+     (test-equal "five samplers, twice" 10 (vector-length (assoc-ref summary "rows"))))
+   (test-error-matching "too few images" "images: expected 3 or more .png files"
+     (run-experiment learned-posterior `((prior . ,(file "net.safetensors")) (slices . 3)
+                                         (images . ,(file "images")) (out . ,(file "none")))))))
 
 (finish-tests)
