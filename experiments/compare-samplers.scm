@@ -6,23 +6,7 @@
 
 (use-modules (tempera)
              (ice-9 format)
-             (srfi srfi-1)
-             (srfi srfi-11))
-
-(define (halved image)
-  "IMAGE, (rows columns), with squares of four pixels averaged."
-  (let ((shape (tensor-shape image)))
-    (tensor-reshape (average-pool (tensor-reshape image `(1 ,@shape 1)) 2)
-                    (map (lambda (n) (quotient n 2)) shape))))
-
-(define (coverage level samples truth)
-  "The share of pixels of TRUTH inside of the central LEVEL of SAMPLES, (n H W), by ranks: a
-rank r of n + 1 stands for (r, r + 1)."
-  (let* ((x (tensor-abs samples)) (n (first (tensor-shape x)))
-         (ranks (tensor->list (tensor-sum (tensor< x (tensor-abs truth)) 0)))
-         (tail (/ (- 1 level) 2)) (low (* tail (1+ n))) (high (* (- 1 tail) (1+ n))))
-    (/ (apply + (map (lambda (r) (max 0 (- (min high (1+ r)) (max low r)))) ranks))
-       (length ranks))))
+             (srfi srfi-1))
 
 (define (temperatures count until)
   "COUNT temperatures from 100 to UNTIL."
@@ -55,7 +39,7 @@ rank r of n + 1 stands for (r, r + 1)."
    (seed 1 (lambda (s) (>= s 0)) "of mask, noise and chains")
    (out "out/compare-samplers" string? "the folder to write to"))
   "Compare samplers at equal numbers of score evaluations."
-  (let* ((scan (simulated-scan (halved (load-image image)) #:seed seed))
+  (let* ((scan (simulated-scan (half-size (load-image image)) #:seed seed))
          (op (mri-operator #:mask (random-mask (second (tensor-shape scan))
                                                #:acceleration acceleration #:seed seed)))
          (y (measure op scan #:noise noise #:seed seed))
@@ -69,7 +53,7 @@ rank r of n + 1 stands for (r, r + 1)."
                     ("evaluations" . ,(chain-evaluations chain))
                     ("psnr_mean" . ,(psnr (tensor-mean (tensor-abs x) 0) scan))
                     ("psnr_samples" . ,(/ (apply + (psnr x scan)) chains))
-                    ("coverage_90" . ,(coverage 0.9 x scan)))))
+                    ("coverage_90" . ,(covered-share x scan #:level 0.9)))))
         (format #t "~20a ~5d evaluations: mean ~,2f dB, samples ~,2f dB, 90 % intervals cover ~,1f %~%"
                 name (chain-evaluations chain) (assoc-ref row "psnr_mean")
                 (assoc-ref row "psnr_samples") (* 100 (assoc-ref row "coverage_90")))

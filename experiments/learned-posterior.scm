@@ -21,12 +21,6 @@
 (define (mean numbers)
   (/ (apply + numbers) (length numbers)))
 
-(define (halved image)
-  "IMAGE, (rows columns), with squares of four pixels averaged."
-  (let ((shape (tensor-shape image)))
-    (tensor-reshape (average-pool (tensor-reshape image `(1 ,@shape 1)) 2)
-                    (map (lambda (n) (quotient n 2)) shape))))
-
 (define (median t)
   (let ((sorted (sort (filter finite? (tensor->list t)) <)))
     (list-ref sorted (quotient (length sorted) 2))))
@@ -67,20 +61,6 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
                                   log-error)))
           ("sd_ratio" . ,(exp (/ (tensor->number (tensor-mean logs)) 2))))))))
 
-(define (coverage-of levels chain truth)
-  (map (lambda (level)
-         (cons (number->string level)
-               (let* ((x (tensor-abs (chain-samples chain))) (n (car (tensor-shape x)))
-                      ;; The truth's rank among n draws is one of n + 1, all alike.
-                      (rank (tensor-sum (tensor< x (tensor-abs truth)) 0))
-                      (tail (/ (- 1 level) 2)))
-                 (share-between (* tail (1+ n)) (* (- 1 tail) (1+ n)) rank))))
-       levels))
-
-(define (share-between low high ranks)
-  ;; A rank r stands for the interval (r, r + 1): the part of it between LOW and HIGH.
-  (mean (map (lambda (r) (max 0 (- (min high (+ r 1)) (max low r)))) (tensor->list ranks))))
-
 (define-experiment learned-posterior
   ((prior "priors/brain.safetensors" string? "the score network")
    (images "experiments/pd-head" string? "a folder of slices of somebody it was not trained on")
@@ -105,7 +85,7 @@ found ~a" slices images (length names))
          (case-of
           (lambda (file seed)
             (let* ((image (load-image (string-append images "/" file)))
-                   (scan (simulated-scan (if half (halved image) image) #:seed seed))
+                   (scan (simulated-scan (if half (half-size image) image) #:seed seed))
                    (op (mri-operator #:mask (random-mask (second (tensor-shape scan))
                                                          #:acceleration acceleration
                                                          #:seed seed)))
@@ -197,7 +177,11 @@ found ~a" slices images (length names))
         (map (lambda (file k)
                (let*-values (((scan op target) (case-of file (+ seed k))))
                  (let* ((chain (anneal target #:chains draws #:seed (+ seed 10 k)))
-                        (row (coverage-of levels chain scan)))
+                        (row (map (lambda (level)
+                                     (cons (number->string level)
+                                           (covered-share (chain-samples chain) scan
+                                                          #:level level)))
+                                   levels)))
                    (format #t "~a: zero-filled ~,2f dB, mean ~,2f dB, 90 % intervals cover ~,1f %~%"
                            file (psnr (target-start target) scan)
                            (psnr (tensor-mean (tensor-abs (chain-samples chain)) 0) scan)

@@ -376,6 +376,18 @@
    (test-error-matching "tarp plot" "t: expected" (tarp-plot 1))
    (test-error-matching "reliability plot" "r: expected" (reliability-plot 1))
 
+   ;;; --- One simulation's coverage is that of a set of one ---
+   (let* ((s (simulate (make-model field op) 1 #:draws 7 #:seed 2))
+          (one (lambda (t) (tensor-reshape t (cdr (tensor-shape t))))))
+     (for-each (lambda (level)
+                 (test-equal (format #f "one simulation, level ~a" level)
+                   (second (assv level (coverage s #:levels (list level))))
+                   (covered-share (one (simulations-draws s)) (one (simulations-truths s))
+                                  #:level level)))
+               '(0.5 0.9))
+     (test-error-matching "samples" "samples, truth: expected (L ...) and (...)"
+       (covered-share (simulations-draws s) (simulations-truths s))))
+
    ;;; --- The command -----------------------------------------------------------------------
 
    (define (command . arguments)

@@ -228,4 +228,11 @@
     (map (lambda (place) (tensor-element sheet place)) '((1 2) (0 3) (3 0) (2 5)))))
 (test-error-matching "montage of one" "expected a batch" (montage truth))
 
+;;; --- Half as many rows and columns ---
+
+(test-equal "squares of four" '(2.5 4.5)
+  (tensor->list (half-size (list->tensor '(0 2 4 6 3 5 3 5) '(2 4)))))
+(test-error-matching "odd" "image: expected f32 (rows columns), both even"
+  (half-size (tensor-zeros '(3 4))))
+
 (finish-tests)

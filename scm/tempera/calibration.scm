@@ -27,7 +27,7 @@
             projection-quantity squared-norm-quantity log-likelihood-quantity usual-quantities
             sbc rank-test? rank-test-name rank-test-ranks rank-test-greatest rank-test-bins
             rank-test-chi-square rank-test-p least-p
-            coverage
+            coverage covered-share
             tarp tarp? tarp-curve tarp-area tarp-test
             reliability reliability? reliability-bins reliability-ratio reliability-slope
             reliability-intercept reliability-correlation)
@@ -312,13 +312,12 @@ Example: (map rank-test-p (sbc simulations))"
         ((eq? part 'magnitude) (tensor-abs tensor))
         (else (real-view tensor))))
 
-(define (pixel-ranks simulations part)
-  ;; f32 (N P): how many draws are below the truth; of those equal, half.
-  (let* ((n (simulations-count simulations)) (l (draws-count simulations))
-         (truths (tensor-reshape (real-numbers (simulations-truths simulations) part)
-                                 (list n 1 -1)))
-         (draws (tensor-reshape (real-numbers (simulations-draws simulations) part)
-                                (list n l -1))))
+(define (pixel-ranks truths draws part)
+  ;; Of TRUTHS (N ...) among DRAWS (N L ...), f32 (N P): how many draws are below the truth; of
+  ;; those equal, half.
+  (let* ((n (tensor-size draws 0)) (l (tensor-size draws 1))
+         (truths (tensor-reshape (real-numbers truths part) (list n 1 -1)))
+         (draws (tensor-reshape (real-numbers draws part) (list n l -1))))
     (tensor* 1/2 (tensor+ (tensor-sum (tensor< draws truths) 1)
                           (tensor- l (tensor-sum (tensor< truths draws) 1))))))
 
@@ -326,6 +325,28 @@ Example: (map rank-test-p (sbc simulations))"
   ;; For each simulation, a list: the fraction of its RANKS from LOW to HIGH.
   (tensor->list
    (tensor-mean (tensor* (tensor< (- low 1/4) ranks) (tensor< ranks (+ high 1/4))) 1)))
+
+(define (fraction-covered ranks l level)
+  ;; For each simulation, a list: the fraction of its RANKS among L draws inside LEVEL.
+  (let* ((i (* (- 1 level) 1/2 (1+ l)))
+         (below (inexact->exact (floor i)))
+         (weight (- i below)))
+    (map (lambda (wide narrow) (+ (* (- 1 weight) wide) (* weight narrow)))
+         (fraction-between ranks below (- l below))
+         (fraction-between ranks (1+ below) (- l below 1)))))
+
+(define* (covered-share samples truth #:key (level 0.9) (part 'magnitude))
+  "How many pixels of TRUTH, (...), are inside the central credible interval of LEVEL of SAMPLES,
+(L ...): `coverage' of one simulation.
+Example: (covered-share (chain-samples chain) scan)"
+  (check-that (and (tensor? samples) (tensor? truth)
+                   (equal? (cdr (tensor-shape samples)) (tensor-shape truth)))
+              'covered-share "samples, truth: expected (L ...) and (...), got ~s and ~s"
+              samples truth)
+  (first (fraction-covered (pixel-ranks (tensor-reshape truth (cons 1 (tensor-shape truth)))
+                                        (tensor-reshape samples (cons 1 (tensor-shape samples)))
+                                        part)
+                           (tensor-size samples 0) level)))
 
 (define* (coverage simulations #:key (levels '(0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 0.95))
                    (part 'magnitude))
@@ -345,14 +366,10 @@ Example: (assv-ref (coverage simulations #:levels '(0.9)) 0.9)"
   (check-that (memq part '(magnitude parts)) 'coverage
               "part: expected magnitude or parts, got ~s" part)
   (let* ((l (draws-count simulations))
-         (ranks (pixel-ranks simulations part)))
+         (ranks (pixel-ranks (simulations-truths simulations) (simulations-draws simulations)
+                             part)))
     (map (lambda (level)
-           (let* ((i (* (- 1 level) 1/2 (1+ l)))
-                  (below (inexact->exact (floor i)))
-                  (weight (- i below))
-                  (each (map (lambda (wide narrow) (+ (* (- 1 weight) wide) (* weight narrow)))
-                             (fraction-between ranks below (- l below))
-                             (fraction-between ranks (1+ below) (- l below 1)))))
+           (let ((each (fraction-covered ranks l level)))
              (list level (mean each) (standard-error each))))
          levels)))
 

@@ -4,11 +4,22 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
-  #:export (image-magnitude psnr ssim montage))
+  #:export (image-magnitude half-size psnr ssim montage))
 
 (define (image-magnitude image)
   "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32."
   (if (eq? (tensor-dtype image) 'c64) (tensor-abs image) image))
+
+(define (half-size image)
+  "IMAGE, f32 (rows columns), both even, with half as many of each: squares of four pixels by
+their mean.
+Example: (half-size (load-image \"brain_013.png\"))"
+  (check-that (and (tensor? image) (eq? (tensor-dtype image) 'f32)
+                   (= 2 (length (tensor-shape image))) (every even? (tensor-shape image)))
+              'half-size "image: expected f32 (rows columns), both even, got ~s" image)
+  (let ((shape (tensor-shape image)))
+    (tensor-reshape (average-pool (tensor-reshape image `(1 ,@shape 1)) 2)
+                    (map (lambda (n) (quotient n 2)) shape))))
 
 (define (compare who measure image truth)
   ;; MEASURE of the magnitudes of IMAGE and TRUTH; a list of it for a batch of images.
