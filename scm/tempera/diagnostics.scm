@@ -211,21 +211,25 @@ Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
 (define (high-acceptance-warning bands)
   (and (every corrected? bands)
        (every (lambda (b) (> (band-acceptance b) 0.97)) bands)
-       "acceptance above 0.97 throughout: larger steps, or fewer of them, cost nothing"))
+       "acceptance above 0.97 throughout: larger steps cost nothing where the score is exact (a learned \
+one bears about 0.5, doc/sampling.md)"))
 
 (define (no-correction-warning bands)
   (and (not (any corrected? bands))
        "nothing was corrected (acceptance none): acceptance says nothing of the step size"))
 
 ;; In equilibrium E exp (-d) = 1 for energy errors d, hence E d >= 0, and sd^2 / 2 where they
-;; are about normal.  Annealed chains lag a little behind the temperature, which they lose
-;; energy to catch up with: that counts from a quarter of what the energy of DIMENSIONS
-;; squares fluctuates by anyway, sqrt (DIMENSIONS / 2).
+;; are about normal.  Annealed chains are never quite there: a leapfrog trajectory of steps h
+;; loses h^2 / 8 of the excess of |M^-1/2 score|^2 over its DIMENSIONS, which one ratio r of
+;; temperatures makes 1 / r^2 - 1 of them.  For h = 0.45 that is 0.004 a dimension at r = 0.93,
+;; 0.015 at 0.8, where calibration begins to suffer (doc/trust.md).
+(define lag-a-dimension 0.015)
+
 (define (lag-warning bands dimensions)
   (let* ((worst (extreme < band-energy-error-mean (filter corrected? bands)))
          (mean (and worst (band-energy-error-mean worst))))
     (and worst
-         (< mean (- (* 1/4 (sqrt (/ dimensions 2.)))))
+         (< mean (* -1 lag-a-dimension dimensions))
          (< mean (* -5 (standard-error worst)))
          (format #f "energy errors drift down, most at ~a (mean ~a, in equilibrium 0 or more): the ~
 chains lag behind the temperature; cool more slowly, or take more #:steps-per-temperature or ~
