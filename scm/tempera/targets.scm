@@ -15,7 +15,7 @@
   #:use-module (tempera priors)
   #:use-module (tempera schedules)
   #:export (make-target target? target-name target-shape target-dtype target-score
-            target-log-density has-target-log-density? target-masses target-start target-prior
+            target-log-density target-masses target-start target-prior
             posterior prior-target))
 
 (define-record-type <target>
@@ -44,11 +44,6 @@
   (check-that (%target-log-density target) 'target-log-density
               "target: ~a has no log density" target)
   ((%target-log-density target) x sigma))
-
-(define (has-target-log-density? target)
-  "Whether TARGET knows its log density.
-Example: (has-target-log-density? (prior-target (two-moons-prior))) => #t"
-  (and (%target-log-density target) #t))
 
 (define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior)
   "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
