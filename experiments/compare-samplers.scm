@@ -82,6 +82,7 @@
                               (cons (series 'reference `((,(first evaluations) 0.9)
                                                          (,(last evaluations) 0.9)))
                                     (curves "coverage_90"))
-                              #:x-label "score evaluations" #:y-label "share" #:key 'bottom-right))
-                  #:columns 2)
+                              #:x-label "score evaluations" #:y-label "share"
+                              #:y-range '(0.6 1) #:key 'bottom-right))
+                  #:columns 2 #:width 480)
       rows)))
