@@ -10,7 +10,7 @@
 ;;; - what a last denoising (EDS) changes;
 ;;; - chains held at a temperature, R-hat and effective sample size: where mixing within a
 ;;;   chain stops, only fresh annealings help;
-;;; - the share of pixels inside of credible intervals, over slices.
+;;; - the share of pixels inside of credible intervals, over slices, where these are not empty.
 
 (use-modules (tempera)
              (ice-9 format)
@@ -32,6 +32,10 @@
 
 (define (half-as-fast ratio until)
   (geometric 100 #:ratio (sqrt ratio) #:until until))
+
+(define (seen scan)
+  "Where SCAN is not empty: 1 where its magnitude is above 0.5 of some 150."
+  (tensor< 0.5 (tensor-abs scan)))
 
 (define (share-above limit values)
   (tensor->number (tensor-mean (tensor< limit values))))
@@ -180,7 +184,7 @@ found ~a" slices images (length names))
                         (row (map (lambda (level)
                                      (cons (number->string level)
                                            (covered-share (chain-samples chain) scan
-                                                          #:level level)))
+                                                          #:level level #:where (seen scan))))
                                    levels)))
                    (format #t "~a: zero-filled ~,2f dB, mean ~,2f dB, 90 % intervals cover ~,1f %~%"
                            file (psnr (target-start target) scan)

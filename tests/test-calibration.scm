@@ -385,6 +385,15 @@
                    (covered-share (one (simulations-draws s)) (one (simulations-truths s))
                                   #:level level)))
                '(0.5 0.9))
+     ;; Half of the pixels, and all.
+     (let* ((truth (one (simulations-truths s))) (draws (one (simulations-draws s)))
+            (left (tensor< (random-uniform (tensor-shape truth) 1) 0.5))
+            (share (lambda (where) (covered-share draws truth #:where where)))
+            (in (tensor->number (tensor-mean left))))
+       (test-approximate "where" (covered-share draws truth)
+         (+ (* in (share left)) (* (- 1 in) (share (tensor- 1 left)))) 1e-5)
+       (test-error-matching "nowhere" "where: no pixel counts" (share (tensor* 0 left)))
+       (test-error-matching "where's shape" "where: expected f32 of truth's shape" (share (tensor-zeros '(3)))))
      (test-error-matching "samples" "samples, truth: expected (L ...) and (...)"
        (covered-share (simulations-draws s) (simulations-truths s))))
 

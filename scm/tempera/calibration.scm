@@ -335,18 +335,29 @@ Example: (map rank-test-p (sbc simulations))"
          (fraction-between ranks below (- l below))
          (fraction-between ranks (1+ below) (- l below 1)))))
 
-(define* (covered-share samples truth #:key (level 0.9) (part 'magnitude))
+(define* (covered-share samples truth #:key (level 0.9) (part 'magnitude) (where #f))
   "How many pixels of TRUTH, (...), are inside the central credible interval of LEVEL of SAMPLES,
-(L ...): `coverage' of one simulation.
-Example: (covered-share (chain-samples chain) scan)"
+(L ...): `coverage' of one simulation.  WHERE, f32 of 0 and 1 and TRUTH's shape, says which
+pixels count: a magnitude of exactly 0, as in the margin of many images, is below that of any
+draw.
+Example: (covered-share (chain-samples chain) scan #:where (tensor< 0.5 (tensor-abs scan)))"
   (check-that (and (tensor? samples) (tensor? truth)
                    (equal? (cdr (tensor-shape samples)) (tensor-shape truth)))
               'covered-share "samples, truth: expected (L ...) and (...), got ~s and ~s"
               samples truth)
-  (first (fraction-covered (pixel-ranks (tensor-reshape truth (cons 1 (tensor-shape truth)))
-                                        (tensor-reshape samples (cons 1 (tensor-shape samples)))
-                                        part)
-                           (tensor-size samples 0) level)))
+  (check-that (or (not where) (and (tensor? where) (equal? (tensor-shape where) (tensor-shape truth))
+                                   (eq? part 'magnitude)))
+              'covered-share "where: expected f32 of truth's shape, for magnitudes, got ~s" where)
+  (let* ((ranks (pixel-ranks (tensor-reshape truth (cons 1 (tensor-shape truth)))
+                             (tensor-reshape samples (cons 1 (tensor-shape samples)))
+                             part))
+         (counted (if where
+                      (filter-map (lambda (rank in) (and (> in 0) rank))
+                                  (tensor->list ranks) (tensor->list where))
+                      (tensor->list ranks))))
+    (check-that (pair? counted) 'covered-share "where: no pixel counts")
+    (first (fraction-covered (list->tensor counted (list 1 (length counted)))
+                             (tensor-size samples 0) level))))
 
 (define* (coverage simulations #:key (levels '(0.1 0.2 0.3 0.4 0.5 0.6 0.7 0.8 0.9 0.95))
                    (part 'magnitude))
