@@ -19,10 +19,7 @@
   (case name
     ((hmc) (cooled 6))
     ((hmc-by-the-line) (append (cooled 9) (list #:sampler (hmc #:acceptance 'path-integral))))
-    ((langevin) (append (cooled 6)
-                        (list #:sampler (langevin) #:mass 'identity #:jitter 0
-                              #:steps-per-temperature 5
-                              #:step-size (lambda (sigma) (* (sqrt 0.2) sigma)))))
+    ((langevin) (append langevin-schedule (cooled 6)))
     ((predictor-corrector) (append (cooled 2) (list #:sampler (predictor-corrector))))
     ((probability-flow) (append (cooled 2) (list #:sampler (probability-flow))))))
 

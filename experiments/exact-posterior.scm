@@ -11,9 +11,6 @@
              (srfi srfi-1)
              (srfi srfi-11))
 
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
-
 (define (log-bias n)
   "The mean of log(chi^2 / n) where chi^2 has N degrees of freedom: digamma(n/2) - log(n/2),
 about -1/N.  The logarithm of a variance that is estimated from few draws is too low by it."

@@ -18,9 +18,6 @@
              (srfi srfi-1)
              (srfi srfi-11))
 
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
-
 (define (median t)
   (let ((sorted (sort (filter finite? (tensor->list t)) <)))
     (list-ref sorted (quotient (length sorted) 2))))

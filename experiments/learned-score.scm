@@ -11,9 +11,6 @@
              (srfi srfi-1)
              (srfi srfi-11))
 
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
-
 (define (root-mean-square numbers)
   (sqrt (mean (map (lambda (x) (* x x)) numbers))))
 

@@ -11,9 +11,6 @@
 (use-modules (tempera)
              (srfi srfi-1))
 
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
-
 (define (score-error network prior sigma seed)
   "RMS over noisy draws of sigma |learned - exact score|: the error of the noise that
 the network sees."

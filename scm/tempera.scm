@@ -21,6 +21,7 @@
      layers
      masses
      networks
+     numbers
      operators
      plots
      primitives

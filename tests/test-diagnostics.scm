@@ -7,7 +7,6 @@
 (start-tests "diagnostics")
 
 (define (numbers tensor) (tensor->list tensor))
-(define (mean l) (/ (apply + l) (length l)))
 (define (largest tensor) (tensor->number (tensor-max tensor)))
 (define (smallest tensor) (tensor->number (tensor-min tensor)))
 (define (normal shape seed) (random-normal shape seed 0))

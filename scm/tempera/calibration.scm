@@ -13,6 +13,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera errors)
   #:use-module (tempera operators)
+  #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
   #:use-module (tempera progress)
@@ -160,9 +161,6 @@ Example: (sbc (simulate (make-model prior op) 200 #:draws 31 #:seed 1))"
    (list (tensor-slice (simulations-truths simulations) 0 index (1+ index))
          (member-of (simulations-draws simulations) index))
    0))
-
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
 
 ;;; --- Ranks --------------------------------------------------------------------
 

@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera errors)
+  #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
   #:use-module (tempera sampling)
@@ -150,9 +151,6 @@ Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
            (loop rest '() (cons (reverse band) bands)))
           (else (loop (cdr rest) (cons (car rest) band) bands)))))
 
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
-
 (define (standard-deviation numbers)
   (let ((m (mean numbers)))
     (sqrt (/ (apply + (map (lambda (x) (expt (- x m) 2)) numbers))
@@ -173,19 +171,10 @@ Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
                    (count not accepted)  ; uncorrected: what is refused is not finite
                    (- (length errors) (length finite))))))
 
-(define (three-digits x)
-  (cond ((zero? x) "0")
-        ((not (finite? x)) (number->string x))
-        (else
-         (let ((places (max 0 (- 2 (inexact->exact (floor (log10 (abs x))))))))
-           (if (< places 9)
-               (format #f "~,vf" places x)
-               (format #f "~,2e" x))))))
-
 (define (band-text b)
   (if (eqv? (band-from b) (band-to b))
-      (format #f "sigma ~a" (three-digits (band-from b)))
-      (format #f "sigma ~a to ~a" (three-digits (band-from b)) (three-digits (band-to b)))))
+      (format #f "sigma ~a" (significant (band-from b) 3))
+      (format #f "sigma ~a to ~a" (significant (band-from b) 3) (significant (band-to b) 3))))
 
 ;;; --- Warnings -----------------------------------------------------------------
 
@@ -222,7 +211,7 @@ one bears about 0.5, doc/sampling.md)"))
 ;; are about normal.  Annealed chains are never quite there: a leapfrog trajectory of steps h
 ;; loses h^2 / 8 of the excess of |M^-1/2 score|^2 over its DIMENSIONS, which one ratio r of
 ;; temperatures makes 1 / r^2 - 1 of them.  For h = 0.45 that is 0.004 a dimension at r = 0.93,
-;; 0.015 at 0.8, where calibration begins to suffer (doc/trust.md).
+;; 0.014 at 0.8, 0.026 at 0.7, where calibration fails.
 (define lag-a-dimension 0.015)
 
 (define (lag-warning bands dimensions)
@@ -233,7 +222,7 @@ one bears about 0.5, doc/sampling.md)"))
          (< mean (* -5 (standard-error worst)))
          (format #f "energy errors drift down, most at ~a (mean ~a, in equilibrium 0 or more): the ~
 chains lag behind the temperature; cool more slowly, or take more #:steps-per-temperature or ~
-another #:trajectory-length" (band-text worst) (three-digits mean)))))
+another #:trajectory-length" (band-text worst) (significant mean 3)))))
 
 (define (standard-error b)
   (/ (band-energy-error-sd b) (sqrt (- (band-proposals b) (band-diverged b)))))
@@ -282,8 +271,8 @@ take smaller steps"
              (format #f "~8a acceptance ~,2f at ~a~a" (cdr entry) (band-acceptance b) (band-text b)
                      (if (corrected? b)
                          (format #f ", energy error ~a +- ~a"
-                                 (three-digits (band-energy-error-mean b))
-                                 (three-digits (band-energy-error-sd b)))
+                                 (significant (band-energy-error-mean b) 3)
+                                 (significant (band-energy-error-sd b) 3))
                          ""))))
          chosen)))
 

@@ -19,7 +19,7 @@
   #:use-module (tempera interrupts)
   #:use-module (tempera files)
   #:use-module (tempera masses)
-  #:use-module (tempera operators)
+  #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
   #:use-module (tempera progress)
@@ -73,8 +73,8 @@ Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
         #:mass 'identity))
 
 (define langevin-schedule
-  ;; Annealed Langevin dynamics as Song and Ermon (2020) have it, alpha = 0.2 sigma^2 (with
-  ;; theirs at sigma = 1) and 5 steps a temperature.
+  ;; Annealed Langevin dynamics with the step of Song and Ermon (2019), alpha = 2e-5 sigma^2 /
+  ;; 0.01^2, and 5 steps a temperature.
   (list #:sampler (langevin)
         #:temperatures (geometric 100 #:ratio 0.97 #:until 0.046)
         #:step-size (lambda (sigma) (* (sqrt 0.2) sigma))
@@ -145,7 +145,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                                       ;; With the target's mass no frequency w is above 1:
                                       ;; what is far from equilibrium is nearest to it after
                                       ;; times w T of pi / 2 to pi.  A learned score bears no
-                                      ;; much larger step (doc/trust.md).
+                                      ;; much larger step (doc/sampling.md).
                                       0.45))
                        (trajectory-length (if (dual-averaging? step-size)
                                               (trajectory-time 2.25)
@@ -214,7 +214,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
       (format port "#<chain ~a x ~a, ~a sigma ~a~a, ~a steps~a>"
               (first shape) (cdr shape)
               (if (chain-finished? c) "finished at" "at")
-              (three-digits (chain-sigma c))
+              (significant (chain-sigma c) 3)
               (if (adaptive? temperatures)
                   ""
                   (let ((n (vector-length temperatures)))
@@ -222,11 +222,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
               (chain-counter c)
               (if (zero? (chain-counter c))
                   ""
-                  (format #f ", accepted ~a" (three-digits (chain-acceptance c))))))))
-
-(define (three-digits x)
-  (let ((scale (if (zero? x) 1 (expt 10. (- 2 (floor (log10 (abs x))))))))
-    (/ (round (* x scale)) scale)))
+                  (format #f ", accepted ~a" (significant (chain-acceptance c) 3)))))))
 
 (define-record-type <transition>
   (make-transition sigma step-size steps accepted energy-error evaluations ratio)
@@ -242,9 +238,9 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
 (set-record-type-printer! <transition>
   (lambda (t port)
     (format port "#<transition sigma ~a, ~a steps of ~a, accepted ~a>"
-            (three-digits (transition-sigma t)) (transition-steps t)
-            (three-digits (transition-step-size t))
-            (three-digits (mean-true (transition-accepted t))))))
+            (significant (transition-sigma t) 3) (transition-steps t)
+            (significant (transition-step-size t) 3)
+            (significant (mean-true (transition-accepted t)) 3))))
 
 (define (mean-true booleans)
   (exact->inexact (/ (count identity (vector->list booleans)) (vector-length booleans))))
@@ -287,7 +283,8 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 
 (define (chain-trace chain)
   "What CHAIN went through, a list of transitions from first to last; see
-`transition-sigma', `-step-size', `-steps', `-accepted', `-energy-error', `-evaluations'."
+`transition-sigma', `-step-size', `-steps', `-accepted', `-energy-error', `-evaluations',
+`-ratio'."
   (reverse (chain-reversed-trace chain)))
 
 (define (chain-acceptance chain)
@@ -307,9 +304,6 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
                 'anneal "score: expected a tensor ~a ~a, like x, got ~s"
                 (tensor-dtype x) (tensor-shape x) g)
     g))
-
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
 
 (define (movement mass g1 g)
   ;; |M^-1/2 (g1 - g)|, root mean square over dimensions and chains.
@@ -334,7 +328,7 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
            (set-chain-ratio! chain (next-ratio temperatures (chain-ratio chain) moved)))
          (set-chain-evaluations! chain (1+ (chain-evaluations chain))))))))
 
-(define (step-size chain sigma)
+(define (next-step-size chain sigma)
   ;; Of the next move, jitter included.
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
          (jitter (settings-jitter rules))
@@ -364,7 +358,7 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
     (let* ((score (lambda (x sigma)
                     (set! evaluations (1+ evaluations))
                     (checked-score chain x sigma)))
-           (step-size (step-size chain sigma))
+           (step-size (next-step-size chain sigma))
            (steps ((settings-trajectory-length rules) sigma counter step-size))
            (move (make-move target x g score sigma (next-sigma chain) step-size steps mass
                             seed counter)))
@@ -439,14 +433,14 @@ Ctrl-C at the prompt pauses it after the last whole step."
            (with-scope (lambda () (advance! chain)))
            (progress-update! progress (- (annealed chain) begun)
                              #:text (format #f "sigma ~a  accepted ~a"
-                                            (three-digits (chain-sigma chain))
-                                            (three-digits (chain-acceptance chain))))
+                                            (significant (chain-sigma chain) 3)
+                                            (significant (chain-acceptance chain) 3)))
            (loop))))
      (lambda (pause?)
        (progress-finish! progress)
        (when pause?
          (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
-                 (three-digits (chain-sigma chain))))))
+                 (significant (chain-sigma chain) 3)))))
     (progress-finish! progress)
     chain))
 

@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera errors)
+  #:use-module (tempera numbers)
   #:export (schedule? schedule-length schedule-ref schedule->list schedule-at
             geometric power-law constant
             adaptive adaptive? adaptive-from adaptive-until adaptive-ratio next-ratio
@@ -33,9 +34,7 @@
 
 (define (short number)
   ;; Four digits are enough to recognise a temperature by.
-  (let* ((x (exact->inexact number))
-         (scale (if (zero? x) 1 (expt 10. (- 3 (floor (log10 (abs x))))))))
-    (/ (round (* x scale)) scale)))
+  (significant number 4))
 
 (define (positive-number? x)
   "True when X is a finite real number above 0."
@@ -117,8 +116,10 @@ Example: (constant 0.5)"
 
 (set-record-type-printer! <adaptive>
   (lambda (a port)
-    (format port "#<adaptive temperatures: ~a ... ~a, move ~a>" (short (adaptive-from a))
-            (short (adaptive-until a)) (adaptive-move a))))
+    ;; All of it, by which `load-chain' tells one from another.
+    (format port "#<adaptive temperatures: ~a ... ~a, move ~a, ratios ~a to ~a, the first ~a>"
+            (adaptive-from a) (adaptive-until a) (adaptive-move a) (adaptive-fastest a)
+            (adaptive-slowest a) (adaptive-ratio a))))
 
 (define* (adaptive from #:key until (move 0.2) (ratio 0.9) (fastest 0.85) (slowest 0.98))
   "Temperatures from FROM down to UNTIL, placed while the chains run so that each step moves

@@ -17,6 +17,7 @@
   #:use-module (tempera interrupts)
   #:use-module (tempera layers)
   #:use-module (tempera networks)
+  #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
   #:use-module (tempera progress)
@@ -335,9 +336,6 @@ norm's running statistics; then the update, which is not."
 
 (define (band sigma)
   (or (find (lambda (b) (<= (abs sigma) b)) sigma-bands) +inf.0))
-
-(define (mean numbers)
-  (/ (apply + numbers) (length numbers)))
 
 (define (losses-by-band pairs)
   (filter-map (lambda (b)

@@ -1,4 +1,4 @@
-/* mcmc.c -- leapfrog, path integral, mass, acceptance, diagnostics and the
+/* mcmc.c -- trajectories, path integral, mass, acceptance, diagnostics and the
  * distributions of their tests for Scheme.
  *
  * A score is a Scheme procedure x -> score.  It runs under a catch: an error
@@ -148,7 +148,7 @@ trajectory (SCM integrator, SCM score, SCM x, SCM m, SCM gradient, SCM step, SCM
   tp_score callback = { evaluate, &s };
   const tp_tensor *x0 = chains (name, "x", x), *m0 = tp_to_tensor (name, "m", m);
   tp_tensor *gradient0 = tp_to_tensor (name, "gradient", gradient);
-  /* The mass's own callback shares S's key, so that either's exception is seen. */
+  /* The mass may be a procedure too, and throw as the score may. */
   bool procedure = scm_is_true (scm_procedure_p (mass));
   scheme_score inverse = s;
   inverse.procedure = mass;

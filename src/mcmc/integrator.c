@@ -43,15 +43,16 @@ typedef struct {
   int segments; /* of the pair that is under way */
 } path;
 
+/* Let go of the pair that is under way. */
 static void
-path_free (path *p)
+end_pair (path *p)
 {
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < p->segments; i++)
     {
       tp_tensor_free (p->g[i]);
       tp_tensor_free (p->d[i]);
     }
-  tp_scratch_free (p->dot);
+  p->segments = 0;
 }
 
 static void
@@ -62,18 +63,6 @@ add_dot (path *p, double weight, const tp_tensor *g, const tp_tensor *d)
     p->work[c] += weight * p->dot[c];
 }
 
-static void
-begin_pair (path *p)
-{
-  for (int i = 0; i < 2; i++)
-    {
-      tp_tensor_free (p->g[i]);
-      tp_tensor_free (p->d[i]);
-      p->g[i] = p->d[i] = NULL;
-    }
-  p->segments = 0;
-}
-
 /* The segment D, with the scores G before it and G1 after it. */
 static void
 add_segment (path *p, tp_tensor *g, tp_tensor *d, tp_tensor *g1)
@@ -82,15 +71,13 @@ add_segment (path *p, tp_tensor *g, tp_tensor *d, tp_tensor *g1)
   p->d[p->segments] = tp_tensor_ref (d);
   if (p->segments++ == 0)
     return;
-  const double chord = -1.0 / 6, side = 4.0 / 6;
   for (int i = 0; i < 2; i++)
     {
-      add_dot (p, side, p->g[i], p->d[i]);
-      add_dot (p, side, i == 0 ? p->g[1] : g1, p->d[i]);
-      add_dot (p, chord, p->g[0], p->d[i]);
-      add_dot (p, chord, g1, p->d[i]);
+      add_dot (p, (i == 0 ? 3.0 : -1.0) / 6, p->g[0], p->d[i]);
+      add_dot (p, 4.0 / 6, p->g[1], p->d[i]);
+      add_dot (p, (i == 0 ? -1.0 : 3.0) / 6, g1, p->d[i]);
     }
-  begin_pair (p);
+  end_pair (p);
 }
 
 /* What is left of an odd number of segments; G1 is the score at the end. */
@@ -167,6 +154,7 @@ tp_integrate (const tp_integrator *scheme, const tp_score *score, const tp_mass 
       }
   if (!status && work)
     end_path (&p, *gradient);
-  path_free (&p);
+  end_pair (&p);
+  tp_scratch_free (p.dot);
   return status ? status : tp_axpby (kick * step, *gradient, 1.0, m);
 }

@@ -220,7 +220,7 @@ backward (const tp_record *r)
   return status;
 }
 
-/* Those of X by channel, with what is in MOMENTS or else computed here. */
+/* Mean and variance of X by channel, from MOMENTS if they were taken, else from X. */
 static tp_status
 batch_statistics (const tp_tensor *x, const tp_moments *moments, tp_tensor *mean,
                   tp_tensor *variance)

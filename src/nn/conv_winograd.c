@@ -130,9 +130,9 @@ transform_outputs (const winograd_job *q, const float *m, const tp_conv_sink *si
       place p = tile_place (q, first + t);
       int64_t at = ((p.n * j->oh + p.y) * j->ow + p.x) * sink->o + block * width;
       tp_epilogue e = { bias, sink->residual ? sink->residual + at : NULL, j->slope };
-      q->kernels->output (sink->data + at, j->ow * sink->o, sink->o,
-                       m + t * PLACES * width, (int) tp_least (OUT, j->oh - p.y),
-                       (int) tp_least (OUT, j->ow - p.x), channels, &e);
+      q->kernels->output (sink->data + at, j->ow * sink->o, sink->o, m + t * PLACES * width,
+                          (int) tp_least (OUT, j->oh - p.y), (int) tp_least (OUT, j->ow - p.x),
+                          channels, &e);
     }
 }
 

@@ -44,7 +44,7 @@
     (make (gaussian-prior (power-spectrum (list size size) #:amplitude 100 #:exponent 3 #:corner 3))
           (mri-operator #:mask (random-mask size #:acceleration (ref 'acceleration)
                                             #:seed (ref 'seed)))
-          '(#:step-size 0.5 #:trajectory-length (4 8)))))
+          '())))
 
 (define (mixture-model ref make)
   ;; Four Gaussians in the plane; steps go by the width of the posterior's components at

@@ -1,0 +1,18 @@
+;;; numbers.scm -- means, and numbers rounded to be read.
+
+(define-module (tempera numbers)
+  #:export (mean significant))
+
+(define (mean numbers)
+  "The mean of NUMBERS, a list with one or more.
+Example: (mean '(1 2 6)) => 3"
+  (/ (apply + numbers) (length numbers)))
+
+(define (significant x digits)
+  "X rounded to DIGITS significant digits, to be printed; what is not finite as it is.
+Example: (significant 3.14159 3) => 3.14"
+  (let ((x (exact->inexact x)))
+    (if (or (zero? x) (not (finite? x)))
+        x
+        (let ((scale (expt 10. (- digits 1 (floor (log10 (abs x)))))))
+          (/ (round (* x scale)) scale)))))
