@@ -224,6 +224,48 @@ test_work (void)
 }
 
 static tp_status
+harmonic_score (void *context, const tp_tensor *x, tp_tensor **score)
+{
+  (void) context;
+  *score = tp_map (TP_NEGATE, x);
+  return *score ? TP_OK : tp_last_status ();
+}
+
+/* The greatest mean energy error of up to eleven steps of SCHEME on a normal target of width 1, for
+ * steps up to the number of stages.  A trajectory is a matrix M there, which acts on (1, 0) and
+ * (0, 1), and the mean is (|M|^2 - 2) / 2. */
+static double
+mean_energy_error (const tp_integrator *scheme)
+{
+  const tp_score harmonic = { harmonic_score, NULL };
+  double worst = 0;
+  for (int part = 1; part <= 4; part++)
+    for (int steps = 1; steps <= 11; steps++)
+      {
+        tp_tensor *x = tp_tensor_zeros (TP_F32, 2, SHAPE (2, 1)), *m = tp_tensor_zeros (TP_F32, 2, SHAPE (2, 1));
+        tp_f32 (x)[0] = tp_f32 (m)[1] = 1;
+        tp_tensor *g = score_of (&harmonic, x);
+        double squares = 0, step = 0.25 * part * scheme->stages - 0.01;
+        CHECK (!tp_integrate (scheme, &harmonic, NULL, step, steps, x, m, &g, NULL));
+        for (int c = 0; c < 2; c++)
+          squares += pow (tp_f32 (x)[c], 2) + pow (tp_f32 (m)[c], 2);
+        worst = fmax (worst, (squares - 2) / 2);
+        tp_tensor_free (x), tp_tensor_free (m), tp_tensor_free (g);
+      }
+  return worst;
+}
+
+/* What the stages are for.  The bounds hold for their coefficients alone: of the matrices of
+ * those with 0.19 for 0.21178 and 0.28 for 0.29620 the worst means are 0.017 and 3.6. */
+static void
+test_stages (void)
+{
+  CHECK (mean_energy_error (&tp_leapfrog) > 0.03);
+  CHECK (mean_energy_error (&tp_two_stage) < 5e-4);
+  CHECK (mean_energy_error (&tp_three_stage) < 1e-4);
+}
+
+static tp_status
 scaled_score (void *context, const tp_tensor *x, tp_tensor **score)
 {
   *score = tp_copy (x);
@@ -538,5 +580,5 @@ test_threads (void)
   tp_tensor_free (end[0]), tp_tensor_free (end[1]), tp_tensor_free (mass);
 }
 
-CHECK_MAIN (test_reversible, test_energy_order, test_work, test_conjugate_gradient, test_volume, test_evaluations, test_mass,
+CHECK_MAIN (test_reversible, test_energy_order, test_work, test_stages, test_conjugate_gradient, test_volume, test_evaluations, test_mass,
             test_mixture, test_path_integral, test_metropolis, test_failures, test_threads)
