@@ -72,10 +72,10 @@
                           samplers))))
       (save-json (string-append out "/summary.json")
                  `(("zero_filled" . ,zero-filled) ("rows" . ,(list->vector rows))))
-      (save-plots (string-append out "/samplers.png")
-                  (list (plot "PSNR of the mean" (curves "psnr_mean")
+      (save-charts (string-append out "/samplers.png")
+                  (list (chart "PSNR of the mean" (curves "psnr_mean")
                               #:x-label "score evaluations" #:y-label "dB" #:key 'bottom-right)
-                        (plot "pixels in 90 % intervals"
+                        (chart "pixels in 90 % intervals"
                               (cons (series 'reference `((,(first evaluations) 0.9)
                                                          (,(last evaluations) 0.9)))
                                     (curves "coverage_90"))

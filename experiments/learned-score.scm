@@ -129,14 +129,14 @@ the line, and by PRIOR, an exact prior, or #f; lists with a number for each chai
                   (format #t "posterior by the ~a score: variance ~,3f of the exact one, mean off by ~
 ~,2f standard deviations~%" (first entry) (second entry) (third entry)))
                 posterior-row))
-    (save-plots (string-append out "/learned-score.png")
-                (list (plot "the score" (filter-map (lambda (key title)
+    (save-charts (string-append out "/learned-score.png")
+                (list (chart "the score" (filter-map (lambda (key title)
                                                       (and (assoc-ref (first rows) key)
                                                            (curve rows key title)))
                                                     '("score_error" "asymmetry")
                                                     '("relative error" "asymmetry of the Jacobian"))
                             #:x-label "sigma" #:logarithmic '(x y) #:key 'bottom-right)
-                      (plot "log ratio of densities over a trajectory"
+                      (chart "log ratio of densities over a trajectory"
                             (filter-map (lambda (key title)
                                           (and (assoc-ref (first rows) key) (curve rows key title)))
                                         '("density_ratio" "line_error" "trajectory_error" "circulation")

@@ -11,6 +11,8 @@
                       (resolve-interface `(tempera ,name))))
    '(calibration
      calibration-report
+     charts
+     colours
      data
      diagnostics
      errors
@@ -23,7 +25,6 @@
      networks
      numbers
      operators
-     plots
      primitives
      priors
      profile

@@ -334,7 +334,7 @@
 
 ;;; --- Pictures ------------------------------------------------------------------------------
 
-(define diagonal (plot "it's" (list (series 'line '((0 0) (1 1)) #:title "a 'title'"))))
+(define diagonal (chart "it's" (list (series 'line '((0 0) (1 1)) #:title "a 'title'"))))
 
 (call-with-temporary-directory
  (lambda (directory)
@@ -342,39 +342,39 @@
    (define (begins? path text)
      (string-prefix? text (call-with-input-file path get-string-all #:encoding "ISO-8859-1")))
    (for-each (lambda (name beginning)
-               (save-plots (file name) (list diagonal diagonal))
+               (save-charts (file name) (list diagonal diagonal))
                (test-assert name (begins? (file name) beginning)))
              '("a.png" "a.svg" "a.PDF") (list "\x89PNG" "<?xml" "%PDF"))
-   (save-plots (file "size.png") (make-list 4 diagonal) #:columns 3 #:width 200 #:height 100)
+   (save-charts (file "size.png") (make-list 4 diagonal) #:columns 3 #:width 200 #:height 100)
    (test-equal "rows of columns" '(200 600) (take (tensor-shape (load-png (file "size.png"))) 2))
    (test-error-matching "another ending" "expected a name that ends in .png, .svg or .pdf"
-     (save-plots (file "a.jpeg") (list diagonal)))
+     (save-charts (file "a.jpeg") (list diagonal)))
    (test-error-matching "no folder" "cannot be written"
-     (save-plots (file "none/a.png") (list diagonal)))
+     (save-charts (file "none/a.png") (list diagonal)))
    (test-error-matching "gnuplot missing" "the program gnuplot is needed: install gnuplot-nox"
      (let ((path (getenv "PATH")))
        (dynamic-wind (lambda () (setenv "PATH" "/nowhere"))
-                     (lambda () (save-plots (file "b.png") (list diagonal)))
+                     (lambda () (save-charts (file "b.png") (list diagonal)))
                      (lambda () (setenv "PATH" path)))))
-   (test-error-matching "no plots" "plots: expected" (save-plots (file "b.png") '()))
-   (test-error-matching "columns" "columns: expected" (save-plots (file "b.png") (list diagonal) #:columns 0))
+   (test-error-matching "no charts" "charts: expected" (save-charts (file "b.png") '()))
+   (test-error-matching "columns" "columns: expected" (save-charts (file "b.png") (list diagonal) #:columns 0))
    (test-assert "nothing is left behind"
      (not (file-exists? (file "b.png"))))
    (test-error-matching "style" "style: expected one of" (series 'pie '((1 2))))
    (test-error-matching "points" "points: expected a list of lists of 2 finite numbers"
      (series 'line '((1 +nan.0))))
-   (test-error-matching "no series" "data: expected a list of series" (plot "x" '(1)))
+   (test-error-matching "no series" "data: expected a list of series" (chart "x" '(1)))
    (test-error-matching "range" "x-range: expected (low high)"
-     (plot "x" (list (series 'line '((0 0)))) #:x-range '(1 0)))
+     (chart "x" (list (series 'line '((0 0)))) #:x-range '(1 0)))
    (test-error-matching "logarithmic" "logarithmic: expected a list of x and y"
-     (plot "x" (list (series 'line '((0 0)))) #:logarithmic 'x))
+     (chart "x" (list (series 'line '((0 0)))) #:logarithmic 'x))
    (test-error-matching "logarithm of 0" "a logarithmic y needs numbers above 0"
-     (plot "x" (list (series 'line '((1 0)))) #:logarithmic '(x y)))
-   (test-error-matching "key" "key: expected a corner" (plot "x" (list (series 'line '((0 0)))) #:key 'middle))
-   (test-error-matching "rank plot" "test: expected a rank test" (rank-plot 3))
-   (test-error-matching "coverage plot" "table: expected" (coverage-plot '(1)))
-   (test-error-matching "tarp plot" "t: expected" (tarp-plot 1))
-   (test-error-matching "reliability plot" "r: expected" (reliability-plot 1))
+     (chart "x" (list (series 'line '((1 0)))) #:logarithmic '(x y)))
+   (test-error-matching "key" "key: expected a corner" (chart "x" (list (series 'line '((0 0)))) #:key 'middle))
+   (test-error-matching "rank chart" "test: expected a rank test" (rank-chart 3))
+   (test-error-matching "coverage chart" "table: expected" (coverage-chart '(1)))
+   (test-error-matching "tarp chart" "t: expected" (tarp-chart 1))
+   (test-error-matching "reliability chart" "r: expected" (reliability-chart 1))
 
    ;;; --- One simulation's coverage is that of a set of one ---
    (let* ((s (simulate (make-model field op) 1 #:draws 7 #:seed 2))

@@ -6,9 +6,9 @@
   #:use-module (tempera calibration)
   #:use-module (tempera errors)
   #:use-module (tempera files)
-  #:use-module (tempera plots)
+  #:use-module (tempera charts)
   #:use-module (tempera primitives)
-  #:export (rank-plot coverage-plot tarp-plot reliability-plot calibrate-to))
+  #:export (rank-chart coverage-chart tarp-chart reliability-chart calibrate-to))
 
 ;;; --- Pictures -----------------------------------------------------------------
 
@@ -22,11 +22,11 @@
               (loop low middle)
               (loop (1+ middle) high))))))
 
-(define (rank-plot test)
+(define (rank-chart test)
   "The histogram of a rank test of `sbc', with the band in which a bar is with probability 0.99
-if the sampler is calibrated: a plot for `save-plots'.
-Example: (save-plots \"ranks.png\" (map rank-plot (sbc simulations)))"
-  (check-that (rank-test? test) 'rank-plot "test: expected a rank test, got ~s" test)
+if the sampler is calibrated: a chart for `save-charts'.
+Example: (save-charts \"ranks.png\" (map rank-chart (sbc simulations)))"
+  (check-that (rank-test? test) 'rank-chart "test: expected a rank test, got ~s" test)
   (let* ((n (length (rank-test-ranks test)))
          (bins (rank-test-bins test))
          (edges (lambda (bin) (list (- (first bin) 0.5) (+ (second bin) 0.5))))
@@ -37,7 +37,7 @@ Example: (save-plots \"ranks.png\" (map rank-plot (sbc simulations)))"
                                 bins)))
          (limit (lambda (q) (lambda (bin) (binomial-quantile q (/ (fourth bin) n) n))))
          (tallest (apply max (append (map third bins) (map (limit 0.995) bins)))))
-    (plot (format #f "~a, p ~a" (rank-test-name test) (p-text (rank-test-p test)))
+    (chart (format #f "~a, p ~a" (rank-test-name test) (p-text (rank-test-p test)))
           (list (series 'band (outline (lambda (bin)
                                          (list ((limit 0.005) bin) ((limit 0.995) bin))))
                         #:title "99 %")
@@ -60,12 +60,12 @@ Example: (save-plots \"ranks.png\" (map rank-plot (sbc simulations)))"
 (define diagonal
   (series 'reference '((0 0) (1 1)) #:title "calibrated"))
 
-(define (coverage-plot table)
-  "What `coverage' returned, against the level, as a plot for `save-plots'.
-Example: (save-plots \"coverage.png\" (list (coverage-plot (coverage simulations))))"
+(define (coverage-chart table)
+  "What `coverage' returned, against the level, as a chart for `save-charts'.
+Example: (save-charts \"coverage.png\" (list (coverage-chart (coverage simulations))))"
   (check-that (and (pair? table) (every (lambda (row) (and (list? row) (= 3 (length row)))) table))
-              'coverage-plot "table: expected what `coverage' returns, got ~s" table)
-  (plot "coverage of pixels"
+              'coverage-chart "table: expected what `coverage' returns, got ~s" table)
+  (chart "coverage of pixels"
         (list diagonal
               (series 'line (map (lambda (row) (take row 2)) table))
               (series 'errors (map (lambda (row)
@@ -75,13 +75,13 @@ Example: (save-plots \"coverage.png\" (list (coverage-plot (coverage simulations
         #:x-label "level of the credible interval" #:y-label "fraction with the truth inside"
         #:x-range '(0 1) #:y-range '(0 1) #:key 'bottom-right))
 
-(define (tarp-plot t)
+(define (tarp-chart t)
   "The curve of a `tarp' against the level, with the band in which each of its points is with
-probability 0.99 if calibrated, as a plot for `save-plots'.
-Example: (save-plots \"tarp.pdf\" (list (tarp-plot (tarp simulations))))"
-  (check-that (tarp? t) 'tarp-plot "t: expected what `tarp' returns, got ~s" t)
+probability 0.99 if calibrated, as a chart for `save-charts'.
+Example: (save-charts \"tarp.pdf\" (list (tarp-chart (tarp simulations))))"
+  (check-that (tarp? t) 'tarp-chart "t: expected what `tarp' returns, got ~s" t)
   (let ((n (length (rank-test-ranks (tarp-test t)))))
-    (plot (format #f "random points, p ~a" (p-text (rank-test-p (tarp-test t))))
+    (chart (format #f "random points, p ~a" (p-text (rank-test-p (tarp-test t))))
           (list (series 'band (map (lambda (point)
                                      (cons (first point)
                                            (map (lambda (q)
@@ -94,13 +94,13 @@ Example: (save-plots \"tarp.pdf\" (list (tarp-plot (tarp simulations))))"
           #:x-label "level" #:y-label "expected coverage"
           #:x-range '(0 1) #:y-range '(0 1) #:key 'bottom-right)))
 
-(define (reliability-plot r)
+(define (reliability-chart r)
   "The reliability diagram, error against predicted standard deviation, of what `reliability'
-returned, as a plot for `save-plots'.
-Example: (save-plots \"reliability.svg\" (list (reliability-plot (reliability simulations))))"
-  (check-that (reliability? r) 'reliability-plot "r: expected what `reliability' returns, got ~s" r)
+returned, as a chart for `save-charts'.
+Example: (save-charts \"reliability.svg\" (list (reliability-chart (reliability simulations))))"
+  (check-that (reliability? r) 'reliability-chart "r: expected what `reliability' returns, got ~s" r)
   (let ((most (* 1.1 (apply max (concatenate (reliability-bins r))))))
-    (plot (format #f "reliability, error / predicted = ~,2f" (reliability-ratio r))
+    (chart (format #f "reliability, error / predicted = ~,2f" (reliability-ratio r))
           (list (series 'reference (list '(0 0) (list most most)) #:title "calibrated")
                 (series 'points (reliability-bins r) #:title "bins of pixels"))
           #:x-label "predicted standard deviation" #:y-label "root mean square error"
@@ -172,9 +172,9 @@ Example: (calibrate-to \"out/calibration\" (simulate (make-model prior op) 200))
                '()))))
     (when sbc?
       (save-ranks (in-out "ranks.csv") tests)
-      (save-plots (in-out "ranks.png") (map rank-plot tests)))
-    (save-plots (in-out "coverage.png")
-                (cons (coverage-plot table) (if t (list (tarp-plot t)) '())))
-    (when r (save-plots (in-out "reliability.png") (list (reliability-plot r))))
+      (save-charts (in-out "ranks.png") (map rank-chart tests)))
+    (save-charts (in-out "coverage.png")
+                (cons (coverage-chart table) (if t (list (tarp-chart t)) '())))
+    (when r (save-charts (in-out "reliability.png") (list (reliability-chart r))))
     (save-json (in-out "summary.json") summary)
     summary))

@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-4)
+  #:use-module (tempera colours)
   #:use-module (tempera errors)
   #:use-module (tempera images)
   #:use-module (tempera primitives)
@@ -21,36 +22,6 @@
                       cairo-translate cairo-scale cairo-save cairo-restore
                       cairo-surface-flush cairo-surface-write-to-png)
   #:export (panel panel? save-figure posterior-panels))
-
-;;; --- Colours ----------------------------------------------------------------
-
-(define colour-maps
-  ;; Colours at equal steps from low to high, joined linearly.
-  '((grey (0 0 0) (1 1 1))
-    ;; Dark blue by red to pale yellow, ever lighter: readable in print.
-    (heat (0.02 0.02 0.10) (0.28 0.06 0.38) (0.62 0.14 0.36) (0.90 0.36 0.20)
-          (0.98 0.68 0.22) (1 0.98 0.80))
-    ;; Around a circle of hues, for phases.
-    (wheel (0.80 0.25 0.25) (0.62 0.55 0.15) (0.18 0.62 0.30) (0.15 0.58 0.70)
-           (0.40 0.40 0.85) (0.70 0.28 0.65) (0.80 0.25 0.25))))
-
-(define (colour-table name)
-  ;; 256 words 0xFFrrggbb, as cairo has its pixels.
-  (let* ((points (list->vector (assq-ref colour-maps name)))
-         (last-point (1- (vector-length points))))
-    (vector-unfold
-     (lambda (i)
-       (let* ((place (* last-point (/ i 255)))
-              (k (min (1- last-point) (floor place)))
-              (f (- place k)))
-         (fold (lambda (a b word)
-                 (+ (* 256 word)
-                    (inexact->exact (round (* 255 (+ (* (- 1 f) a) (* f b)))))))
-               #xff (vector-ref points k) (vector-ref points (1+ k)))))
-     256)))
-
-(define (vector-unfold procedure count)
-  (list->vector (map-in-order procedure (iota count))))
 
 ;;; --- Panels -----------------------------------------------------------------
 
@@ -77,8 +48,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
   (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))
                    (every positive? (tensor-shape image)))
               'panel "image: expected a tensor (rows columns), got ~s" image)
-  (check-that (assq colours colour-maps) 'panel
-              "colours: expected one of ~a, got ~s" (map car colour-maps) colours)
+  (check-colours 'panel colours)
   (let* ((image (image-magnitude image))
          (greatest (tensor->number (tensor-max image)))
          (high (or high (if (> greatest low) greatest (1+ low)))))
@@ -88,7 +58,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
 
 (define (pixels panel)
   ;; The panel's image as cairo's 32-bit pixels.
-  (let* ((table (colour-table (panel-colours panel)))
+  (let* ((table (colour-words (panel-colours panel)))
          (low (panel-low panel))
          (scale (/ 255. (- (panel-high panel) low)))
          (numbers (tensor->list (panel-image panel)))
@@ -150,7 +120,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
 
 (define (draw-bar context panel x y height)
   (let ((ramp (make-bytevector (* 4 256)))
-        (table (colour-table (panel-colours panel))))
+        (table (colour-words (panel-colours panel))))
     (do ((i 0 (1+ i))) ((= i 256))
       (bytevector-u32-native-set! ramp (* 4 i) (vector-ref table (- 255 i))))
     (draw-pixels context ramp 256 1 x y bar-width (/ height 256.))

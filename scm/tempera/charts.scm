@@ -1,17 +1,17 @@
-;;; plots.scm -- curves, points, bars and bands, drawn by gnuplot.
+;;; charts.scm -- curves, points, bars and bands, drawn by gnuplot.
 ;;;
-;;; A plot is data and words; `save-plots' lays several out in one picture, PNG, SVG or
+;;; A chart is data and words; `save-charts' lays several out in one picture, PNG, SVG or
 ;;; PDF by the file's name.  Axes and text are gnuplot's work, which is another program:
 ;;; it is given a script and data in a folder of their own.
 
-(define-module (tempera plots)
+(define-module (tempera charts)
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera errors)
   #:use-module (tempera files)
-  #:export (series series? plot plot? save-plots))
+  #:export (series series? chart chart? save-charts))
 
 (define-record-type <series>
   (make-series style points title)
@@ -20,25 +20,25 @@
   (points series-points)
   (title series-title))
 
-(define-record-type <plot>
-  (make-plot title series x-label y-label x-range y-range logarithmic key)
-  plot?
-  (title plot-title)
-  (series plot-series)
-  (x-label plot-x-label)
-  (y-label plot-y-label)
-  (x-range plot-x-range)
-  (y-range plot-y-range)
-  (logarithmic plot-logarithmic)
-  (key plot-key))
+(define-record-type <chart>
+  (make-chart title series x-label y-label x-range y-range logarithmic key)
+  chart?
+  (title chart-title)
+  (series chart-series)
+  (x-label chart-x-label)
+  (y-label chart-y-label)
+  (x-range chart-x-range)
+  (y-range chart-y-range)
+  (logarithmic chart-logarithmic)
+  (key chart-key))
 
 (set-record-type-printer! <series>
   (lambda (s port)
     (format port "#<series of ~a ~s>" (length (series-points s)) (series-style s))))
 
-(set-record-type-printer! <plot>
+(set-record-type-printer! <chart>
   (lambda (p port)
-    (format port "#<plot ~s of ~a>" (plot-title p) (plot-series p))))
+    (format port "#<chart ~s of ~a>" (chart-title p) (chart-series p))))
 
 ;; One after the other for what has no colour of its own; told apart by the colour-blind too
 ;; (Okabe, Ito 2008).
@@ -54,12 +54,12 @@
     (band 3 "with filledcurves linecolor rgb '#dddddd'")))
 
 (define* (series style points #:key (title ""))
-  "Data of a plot.  STYLE and the numbers of each of POINTS, a list of lists:
+  "Data of a chart.  STYLE and the numbers of each of POINTS, a list of lists:
   line, points, reference (a dashed line)  (x y)
   errors     (x y standard-error)
   bars       (x height width)
   band       (x low high), the area between, to be given before what is drawn on it
-TITLE names them in the plot's key; those without are not in it.
+TITLE names them in the chart's key; those without are not in it.
 Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
   (let ((entry (assq style styles)))
     (check-that entry 'series "style: expected one of ~a, got ~s" (map car styles) style)
@@ -77,33 +77,33 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
   (or (not range)
       (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
 
-(define* (plot title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
+(define* (chart title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
                (logarithmic '()) (key 'top-left))
-  "A plot called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
+  "A chart called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
 are lists of two limits, or #f: gnuplot's choice.  LOGARITHMIC lists the axes that are, x or
 y, whose numbers must be above 0.  KEY is the corner for what is named:
 top-left, top-right, bottom-left or bottom-right.
-Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
-  (check-that (and (pair? data) (every series? data)) 'plot
+Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
+  (check-that (and (pair? data) (every series? data)) 'chart
               "data: expected a list of series, got ~s" data)
   (for-each (lambda (name text)
-              (check-that (string? text) 'plot "~a: expected a string, got ~s" name text))
+              (check-that (string? text) 'chart "~a: expected a string, got ~s" name text))
             '("title" "x-label" "y-label") (list title x-label y-label))
   (for-each (lambda (name range)
-              (check-that (range? range) 'plot "~a: expected (low high) or #f, got ~s" name range))
+              (check-that (range? range) 'chart "~a: expected (low high) or #f, got ~s" name range))
             '("x-range" "y-range") (list x-range y-range))
-  (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'plot
+  (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'chart
               "key: expected a corner such as top-left, got ~s" key)
   (check-that (and (list? logarithmic) (every (lambda (axis) (memq axis '(x y))) logarithmic))
-              'plot "logarithmic: expected a list of x and y, got ~s" logarithmic)
+              'chart "logarithmic: expected a list of x and y, got ~s" logarithmic)
   (for-each (lambda (series)
               (for-each (lambda (axis of)
                           (check-that (or (not (memq axis logarithmic))
                                           (every (lambda (p) (> (of p) 0)) (series-points series)))
-                                      'plot "data: a logarithmic ~a needs numbers above 0" axis))
+                                      'chart "data: a logarithmic ~a needs numbers above 0" axis))
                         '(x y) (list first second)))
             data)
-  (make-plot title data x-label y-label x-range y-range logarithmic key))
+  (make-chart title data x-label y-label x-range y-range logarithmic key))
 
 ;;; --- What gnuplot reads -------------------------------------------------------
 
@@ -136,7 +136,7 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
           ((string=? ending "pdf")
            (format #f "pdfcairo noenhanced font 'sans,10' size ~ain,~ain"
                    (/ width 100.) (/ height 100.)))
-          (else (complain 'save-plots "path: expected a name that ends in .png, .svg or .pdf, got ~a"
+          (else (complain 'save-charts "path: expected a name that ends in .png, .svg or .pdf, got ~a"
                           path)))))
 
 (define (drawn-as style index all)
@@ -148,45 +148,45 @@ Example: (plot \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"lev
           (format #f text (list-ref colours (modulo before (length colours)))))
         text)))
 
-(define (write-plot port plot folder number)
+(define (write-chart port chart folder number)
   (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%"
-          (quoted (plot-title plot)) (quoted (plot-x-label plot)) (quoted (plot-y-label plot)))
+          (quoted (chart-title chart)) (quoted (chart-x-label chart)) (quoted (chart-y-label chart)))
   (format port "set xrange ~a~%set yrange ~a~%"
-          (range-text (plot-x-range plot)) (range-text (plot-y-range plot)))
+          (range-text (chart-x-range chart)) (range-text (chart-y-range chart)))
   (format port "unset logscale~%")
-  (for-each (lambda (axis) (format port "set logscale ~a~%" axis)) (plot-logarithmic plot))
+  (for-each (lambda (axis) (format port "set logscale ~a~%" axis)) (chart-logarithmic chart))
   (format port "set key ~a reverse Left samplen 2~%"
-          (string-join (string-split (symbol->string (plot-key plot)) #\-) " "))
+          (string-join (string-split (symbol->string (chart-key chart)) #\-) " "))
   (format port "plot ~a~%"
           (string-join
            (map (lambda (series k)
                   (let ((file (format #f "~a/~a-~a" folder number k)))
                     (write-data file (series-points series))
                     (format #f "~a ~a ~a" (quoted file)
-                            (drawn-as (series-style series) k (plot-series plot))
+                            (drawn-as (series-style series) k (chart-series chart))
                             (if (string-null? (series-title series))
                                 "notitle"
                                 (string-append "title " (quoted (series-title series)))))))
-                (plot-series plot) (iota (length (plot-series plot))))
+                (chart-series chart) (iota (length (chart-series chart))))
            ", ")))
 
-(define* (save-plots path plots #:key (columns (min 3 (length plots))) (width 400) (height 340))
-  "Draw PLOTS, a list of `plot', in rows of COLUMNS, each WIDTH x HEIGHT pixels, and write the
+(define* (save-charts path charts #:key (columns (min 3 (length charts))) (width 400) (height 340))
+  "Draw CHARTS, a list of `chart', in rows of COLUMNS, each WIDTH x HEIGHT pixels, and write the
 picture to the file PATH, PNG, SVG or PDF by its ending, whole or not at all.  gnuplot is
 needed.
-Example: (save-plots \"coverage.png\" (list (plot \"coverage\" (list (series 'line curve)))))"
-  (check-that (and (pair? plots) (every plot? plots)) 'save-plots
-              "plots: expected a list of plots, got ~s" plots)
+Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line curve)))))"
+  (check-that (and (pair? charts) (every chart? charts)) 'save-charts
+              "charts: expected a list of charts, got ~s" charts)
   (for-each (lambda (name n)
-              (check-that (and (exact-integer? n) (< 0 n 10000)) 'save-plots
+              (check-that (and (exact-integer? n) (< 0 n 10000)) 'save-charts
                           "~a: expected a positive integer, got ~s" name n))
             '("columns" "width" "height") (list columns width height))
-  (let* ((rows (quotient (+ (length plots) columns -1) columns))
+  (let* ((rows (quotient (+ (length charts) columns -1) columns))
          (terminal (terminal-of path (* columns width) (* rows height)))
          (temporary (format #f "~a.~a.tmp" path (getpid))))
-    (check-that (program-exists? "gnuplot") 'save-plots
+    (check-that (program-exists? "gnuplot") 'save-charts
                 "the program gnuplot is needed: install gnuplot-nox")
-    (check-that (access? (dirname path) W_OK) 'save-plots "~a: cannot be written" path)
+    (check-that (access? (dirname path) W_OK) 'save-charts "~a: cannot be written" path)
     (call-with-temporary-folder
      (lambda (folder)
        (let ((script (string-append folder "/script")))
@@ -196,13 +196,13 @@ Example: (save-plots \"coverage.png\" (list (plot \"coverage\" (list (series 'li
                      (quoted temporary))
              (format port "set border 3 linecolor rgb '#444444'~%set tics nomirror~%~
 set multiplot layout ~a,~a~%" rows columns)
-             (for-each (lambda (plot number) (write-plot port plot folder number))
-                       plots (iota (length plots)))
+             (for-each (lambda (chart number) (write-chart port chart folder number))
+                       charts (iota (length charts)))
              (format port "unset multiplot~%")))
          (dynamic-wind
            (const #t)
            (lambda ()
-             (run-program 'save-plots "gnuplot" script)
+             (run-program 'save-charts "gnuplot" script)
              (call-with-input-file temporary fsync)
              (rename-file temporary path))
            (lambda () (when (file-exists? temporary) (delete-file temporary)))))))))
