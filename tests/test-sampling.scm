@@ -595,11 +595,11 @@
      (test-error-matching "no target" "target: expected" (load-chain file 3))
      (test-error-matching "no file" "nowhere" (load-chain "/nowhere" target))
      (save-safetensors file `(("x" . ,(tensor-zeros '(3 16 12 2)))))
-     (test-error-matching "no chain" "expected a chain of format tempera-chain-2"
+     (test-error-matching "no chain" "expected a chain of format tempera-chain-3"
        (apply load-chain file target settings))
      (save-safetensors file `(("x" . ,(tensor-zeros '(3 16 12 2))))
-                       #:metadata '(("format" . "tempera-chain-2") ("state" . "((seed . 7")))
-     (test-error-matching "a torn state" "expected a chain of format tempera-chain-2"
+                       #:metadata '(("format" . "tempera-chain-3") ("state" . "((seed . 7")))
+     (test-error-matching "a torn state" "expected a chain of format tempera-chain-3"
        (apply load-chain file target settings))
      (test-error-matching "nothing to save" "chain: expected" (save-chain file 3)))))
 

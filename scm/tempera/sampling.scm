@@ -14,6 +14,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (srfi srfi-11)
+  #:use-module (ice-9 match)
   #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (tempera errors)
   #:use-module (tempera interrupts)
@@ -28,9 +29,9 @@
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
-  #:export (anneal resume! fork save-chain load-chain accepted-steps trajectory-time
+  #:export (anneal resume! fork rewind! save-chain load-chain accepted-steps trajectory-time
             paper-schedule langevin-schedule
-            chain? chain-target chain-samples chain-mean chain-std chain-sigma
+            chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-settings
             transition-sigma transition-step-size transition-steps transition-accepted
             transition-energy-error transition-evaluations transition-ratio
@@ -40,7 +41,7 @@
 
 (define-record-type <settings>
   (%make-settings temperatures step-size trajectory-length jitter steps-per-temperature
-                  mass sampler seed)
+                  mass sampler seed keep)
   settings?
   (temperatures settings-temperatures)            ; vector of sigma, or adaptive
   (step-size settings-step-size)                  ; sigma -> alpha, or dual-averaging
@@ -49,7 +50,8 @@
   (steps-per-temperature settings-temperature-over?) ; moves accepted -> bool
   (mass settings-mass)                            ; sigma -> mass
   (sampler settings-sampler)
-  (seed settings-seed))
+  (seed settings-seed)
+  (keep settings-keep?))                          ; sigmas last kept and now -> bool
 
 (define (positive-integer? n)
   (and (exact-integer? n) (> n 0)))
@@ -137,6 +139,23 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
           ((eq? object 'identity) (const #f))
           (else (const object)))))
 
+;; At an edge made by multiplication, one part in a billion is rounding.
+(define (not-above? a b) (<= a (* b (+ 1 1e-9))))
+
+(define (keep-rule object)
+  ;; OBJECT, as #:keep has it, as a procedure of the sigmas of the state kept last and of now.
+  (cond ((boolean? object) (const object))
+        ((and (positive-number? object) (> object 1))
+         (lambda (last now) (not-above? now (/ last object))))
+        ((number? object)
+         (complain 'anneal "keep: expected a number above 1, a list of sigmas, #t or #f, got ~s"
+                   object))
+        (else
+         (let ((sigmas (vector->list (sequence->vector 'anneal "keep" object))))
+           (lambda (last now)
+             (any (lambda (sigma) (and (not-above? now sigma) (not (not-above? last sigma))))
+                  sigmas))))))
+
 (define* (settings-for target #:key
                        (temperatures (geometric 100 #:ratio 0.93 #:until 0.046))
                        (mass 'best)
@@ -153,7 +172,8 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                        (jitter 0.2)
                        (steps-per-temperature (accepted-steps 1))
                        (sampler (hmc))
-                       (seed 42))
+                       (seed 42)
+                       (keep 2))
   (check-that (procedure? sampler) 'anneal
               "sampler: expected a procedure, such as (hmc) makes, got ~s" sampler)
   (check-that (and (real? jitter) (<= 0 jitter) (< jitter 1)) 'anneal
@@ -176,7 +196,8 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
        (lambda (steps accepted) (>= steps steps-per-temperature)))
    (mass-rule target mass)
    sampler
-   seed))
+   seed
+   (keep-rule keep)))
 
 (define (first-sigma temperatures)
   (if (adaptive? temperatures) (adaptive-from temperatures) (vector-ref temperatures 0)))
@@ -187,42 +208,6 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
       (vector-ref temperatures (1- (vector-length temperatures)))))
 
 ;;; --- Chains -------------------------------------------------------------------
-
-(define-record-type <chain>
-  (make-chain target arguments settings x score sigma-scored sigma ratio index steps accepted
-              counter evaluations tuning trace)
-  chain?
-  (target chain-target)
-  (arguments chain-settings)            ; as `anneal' got them, keywords and values
-  (settings chain-rules)
-  (x chain-x)                           ; (C ...), changes in place by whole moves
-  (score chain-score)                   ; at x and sigma-scored
-  (sigma-scored chain-sigma-scored set-chain-sigma-scored!) ; #f: score not known yet
-  (sigma %chain-sigma set-chain-sigma!) ; of the temperature, #f when there is no more
-  (ratio chain-ratio set-chain-ratio!)  ; to the next one, of adaptive temperatures
-  (index chain-index set-chain-index!)  ; of the temperature
-  (steps chain-steps set-chain-steps!)  ; moves at it,
-  (accepted chain-accepted set-chain-accepted!) ; of which accepted, mean over chains
-  (counter chain-counter set-chain-counter!)    ; moves in all
-  (evaluations chain-evaluations set-chain-evaluations!)
-  (tuning chain-tuning set-chain-tuning!)       ; of the step size
-  (trace chain-reversed-trace set-chain-trace!))
-
-(set-record-type-printer! <chain>
-  (lambda (c port)
-    (let ((shape (tensor-shape (chain-x c))) (temperatures (chain-temperatures c)))
-      (format port "#<chain ~a x ~a, ~a sigma ~a~a, ~a steps~a>"
-              (first shape) (cdr shape)
-              (if (chain-finished? c) "finished at" "at")
-              (significant (chain-sigma c) 3)
-              (if (adaptive? temperatures)
-                  ""
-                  (let ((n (vector-length temperatures)))
-                    (format #f " (~a of ~a)" (min n (1+ (chain-index c))) n)))
-              (chain-counter c)
-              (if (zero? (chain-counter c))
-                  ""
-                  (format #f ", accepted ~a" (significant (chain-acceptance c) 3)))))))
 
 (define-record-type <transition>
   (make-transition sigma step-size steps accepted energy-error evaluations ratio)
@@ -245,29 +230,120 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
 (define (mean-true booleans)
   (exact->inexact (/ (count identity (vector->list booleans)) (vector-length booleans))))
 
+;; What changes from move to move, but for the two tensors, which change in place.
+(define-immutable-record-type <state>
+  (make-state sigma-scored sigma ratio index steps accepted counter evaluations tuning trace)
+  state?
+  (sigma-scored state-sigma-scored)     ; that of the score; #f: not known yet
+  (sigma state-sigma)                   ; of the temperature, #f when there is no more
+  (ratio state-ratio)                   ; to the next one, of adaptive temperatures
+  (index state-index)                   ; of the temperature
+  (steps state-steps)                   ; moves at it,
+  (accepted state-accepted)             ; of which accepted, mean over chains
+  (counter state-counter)               ; moves in all
+  (evaluations state-evaluations)
+  (tuning state-tuning)                 ; of the step size
+  (trace state-trace))                  ; transitions, newest first
+
+(define-record-type <chain>
+  (make-chain target arguments settings x score state kept)
+  chain?
+  (target chain-target)
+  (arguments chain-settings)            ; as `anneal' got them, keywords and values
+  (settings chain-rules)
+  (x chain-x)                           ; (C ...)
+  (score chain-score)
+  (state chain-state set-chain-state!)
+  (kept chain-kept set-chain-kept!))    ; snapshots, newest first
+
+;; A state that can be gone back to.
+(define-record-type <snapshot>
+  (make-snapshot sigma x score state)
+  snapshot?
+  (sigma snapshot-sigma)                ; that the chains were at last
+  (x snapshot-x)                        ; not to be written into: chains share them
+  (score snapshot-score)
+  (state snapshot-state))
+
+(define (chain-counter chain) (state-counter (chain-state chain)))
+(define (chain-reversed-trace chain) (state-trace (chain-state chain)))
+
+(define (chain-evaluations chain)
+  "How often the score of CHAIN's batch was taken so far.
+Example: (chain-evaluations chain)"
+  (state-evaluations (chain-state chain)))
+
+(define (sigma-reached chain)
+  ;; At which its moves were last, or would be first.
+  (let ((trace (chain-reversed-trace chain)))
+    (if (pair? trace) (transition-sigma (first trace)) (chain-sigma chain))))
+
+(define (keep-state! chain)
+  (set-chain-kept! chain
+                   (cons (make-snapshot (sigma-reached chain)
+                                        (kept-copy (chain-x chain)) (kept-copy (chain-score chain))
+                                        (chain-state chain))
+                         (chain-kept chain))))
+
+(define (kept-copy tensor)
+  ;; Past the scope of a move.
+  (let ((copy (tensor-copy tensor)))
+    (keep! copy)
+    copy))
+
+(set-record-type-printer! <chain>
+  (lambda (c port)
+    (let ((shape (tensor-shape (chain-x c))) (temperatures (chain-temperatures c)))
+      (format port "#<chain ~a x ~a, ~a sigma ~a~a, ~a steps~a>"
+              (first shape) (cdr shape)
+              (if (chain-finished? c) "finished at" "at")
+              (significant (chain-sigma c) 3)
+              (if (adaptive? temperatures)
+                  ""
+                  (let ((n (vector-length temperatures)))
+                    (format #f " (~a of ~a)" (min n (1+ (state-index (chain-state c)))) n)))
+              (chain-counter c)
+              (if (zero? (chain-counter c))
+                  ""
+                  (format #f ", accepted ~a" (significant (chain-acceptance c) 3)))))))
+
 (define (chain-temperatures chain)
   (settings-temperatures (chain-rules chain)))
 
 (define (chain-finished? chain)
   "True when CHAIN has been at its last temperature."
-  (not (%chain-sigma chain)))
+  (not (state-sigma (chain-state chain))))
 
 (define (chain-sigma chain)
   "The temperature that CHAIN is at; of a finished one, its last."
-  (or (%chain-sigma chain) (last-sigma (chain-temperatures chain))))
+  (or (state-sigma (chain-state chain)) (last-sigma (chain-temperatures chain))))
 
 (define (next-sigma chain)
   ;; After the one that CHAIN is at, or #f.
-  (let ((temperatures (chain-temperatures chain)) (next (1+ (chain-index chain))))
+  (let* ((temperatures (chain-temperatures chain)) (state (chain-state chain))
+         (next (1+ (state-index state))))
     (if (adaptive? temperatures)
         (let ((until (adaptive-until temperatures)))
           (and (> (chain-sigma chain) until)
-               (max until (* (chain-ratio chain) (chain-sigma chain)))))
+               (max until (* (state-ratio state) (chain-sigma chain)))))
         (and (< next (vector-length temperatures)) (vector-ref temperatures next)))))
 
 (define (chain-samples chain)
   "The states of CHAIN, one for each of its C chains: a new tensor (C ...)."
   (tensor-copy (chain-x chain)))
+
+(define (chain-states chain)
+  "What CHAIN went through, a list of (sigma . samples) from its first state to the present:
+the states kept by #:keep of `anneal', each with the sigma of the moves before it; samples
+are (C ...), shared and not to be written into.
+Example: (map car (chain-states chain))"
+  (check-that (chain? chain) 'chain-states "chain: expected one, got ~s" chain)
+  (let ((kept (map (lambda (s) (cons (snapshot-sigma s) (snapshot-x s))) (chain-kept chain)))
+        (newest? (and (pair? (chain-kept chain))
+                      (eq? (chain-state chain) (snapshot-state (first (chain-kept chain)))))))
+    (reverse (if newest?
+                 kept
+                 (cons (cons (sigma-reached chain) (chain-samples chain)) kept)))))
 
 (define (chain-mean chain)
   "The mean over CHAIN's samples, of the samples' shape; complex for complex images."
@@ -315,25 +391,28 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 (define (refresh-score! chain sigma mass)
   ;; The score at x belongs to one temperature.  At a new one it is taken anew, and its
   ;; change tells how far the target moved.
-  (unless (eqv? sigma (chain-sigma-scored chain))
-    (let* ((g (checked-score chain (chain-x chain) sigma))
-           (temperatures (chain-temperatures chain))
-           (moved (and (adaptive? temperatures) (chain-sigma-scored chain)
-                       (movement mass g (chain-score chain)))))
-      (call-with-blocked-asyncs
-       (lambda ()
-         (tensor-assign! (chain-score chain) g)
-         (set-chain-sigma-scored! chain sigma)
-         (when moved
-           (set-chain-ratio! chain (next-ratio temperatures (chain-ratio chain) moved)))
-         (set-chain-evaluations! chain (1+ (chain-evaluations chain))))))))
+  (let* ((state (chain-state chain)) (scored (state-sigma-scored state)))
+    (unless (eqv? sigma scored)
+      (let* ((g (checked-score chain (chain-x chain) sigma))
+             (temperatures (chain-temperatures chain))
+             (ratio (if (and (adaptive? temperatures) scored)
+                        (next-ratio temperatures (state-ratio state)
+                                    (movement mass g (chain-score chain)))
+                        (state-ratio state))))
+        (call-with-blocked-asyncs
+         (lambda ()
+           (tensor-assign! (chain-score chain) g)
+           (set-chain-state! chain (set-fields state
+                                     ((state-sigma-scored) sigma)
+                                     ((state-ratio) ratio)
+                                     ((state-evaluations) (1+ (state-evaluations state)))))))))))
 
 (define (next-step-size chain sigma)
   ;; Of the next move, jitter included.
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
          (jitter (settings-jitter rules))
          (size (if (dual-averaging? rule)
-                   (tuned-step-size rule (chain-tuning chain))
+                   (tuned-step-size rule (state-tuning (chain-state chain)))
                    (rule sigma))))
     (if (zero? jitter)
         size
@@ -374,30 +453,36 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
             (call-with-blocked-asyncs
              (lambda ()
                (chains-select! accepted x x1 g (or g1 g))
-               (unless g1
-                 (set-chain-sigma-scored! chain #f))
-               (commit! chain sigma step-size steps accepted log-ratio evaluations)))))))))
+               (commit! chain sigma (and g1 sigma) step-size steps accepted log-ratio
+                        evaluations)))))))))
 
-(define (commit! chain sigma step-size steps accepted log-ratio evaluations)
+(define (commit! chain sigma scored step-size steps accepted log-ratio evaluations)
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
-         (next (next-sigma chain)))
-    (set-chain-counter! chain (1+ (chain-counter chain)))
-    (set-chain-evaluations! chain (+ (chain-evaluations chain) evaluations))
-    (set-chain-trace! chain (cons (make-transition sigma step-size steps accepted
-                                                   (and log-ratio (vector-map - log-ratio))
-                                                   (chain-evaluations chain)
-                                                   (chain-ratio chain))
-                                  (chain-reversed-trace chain)))
-    (when (and log-ratio (dual-averaging? rule))
-      (set-chain-tuning! chain (tune rule (chain-tuning chain)
-                                     (acceptance-probability log-ratio))))
-    (set-chain-steps! chain (1+ (chain-steps chain)))
-    (set-chain-accepted! chain (+ (chain-accepted chain) (mean-true accepted)))
-    (when ((settings-temperature-over? rules) (chain-steps chain) (chain-accepted chain))
-      (set-chain-sigma! chain next)
-      (set-chain-index! chain (1+ (chain-index chain)))
-      (set-chain-steps! chain 0)
-      (set-chain-accepted! chain 0))))
+         (state (chain-state chain))
+         (evaluations (+ (state-evaluations state) evaluations))
+         (moves (1+ (state-steps state)))
+         (moved (+ (state-accepted state) (mean-true accepted)))
+         (over? ((settings-temperature-over? rules) moves moved)))
+    (set-chain-state!
+     chain
+     (make-state scored
+                 (if over? (next-sigma chain) sigma)
+                 (state-ratio state)
+                 (if over? (1+ (state-index state)) (state-index state))
+                 (if over? 0 moves)
+                 (if over? 0 moved)
+                 (1+ (state-counter state))
+                 evaluations
+                 (if (and log-ratio (dual-averaging? rule))
+                     (tune rule (state-tuning state) (acceptance-probability log-ratio))
+                     (state-tuning state))
+                 (cons (make-transition sigma step-size steps accepted
+                                        (and log-ratio (vector-map - log-ratio))
+                                        evaluations (state-ratio state))
+                       (state-trace state))))
+    (when (and over? (pair? (chain-kept chain))
+               ((settings-keep? rules) (snapshot-sigma (first (chain-kept chain))) sigma))
+      (keep-state! chain))))
 
 ;;; --- Annealing ----------------------------------------------------------------
 
@@ -418,23 +503,30 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
            (min (annealed-in-all chain)
                 (log-hundredths (max (chain-sigma chain) (adaptive-from temperatures))
                                 (chain-sigma chain))))
-          (else (chain-index chain)))))
+          (else (state-index (chain-state chain))))))
 
-(define (resume! chain)
-  "Go on with CHAIN from where it stands to its last temperature, and return it.
-Ctrl-C at the prompt pauses it after the last whole step."
+(define* (resume! chain #:key (hook (const #f)))
+  "Go on with CHAIN from where it stands to its last temperature, and return it.  HOOK is
+called with CHAIN at the end of each temperature, to look, to measure, to keep.
+Ctrl-C at the prompt pauses it after the last whole step.
+Example: (resume! (fork chain #:temperatures '(0.04 0.03))
+                  #:hook (lambda (chain) (display (chain-sigma chain))))"
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
+  (check-that (procedure? hook) 'resume! "hook: expected a procedure of a chain, got ~s" hook)
   (let* ((begun (annealed chain))       ; the time left is that of what is left
          (progress (make-progress "annealing" (- (annealed-in-all chain) begun))))
     (call-with-pause
      (lambda ()
        (let loop ()
          (unless (chain-finished? chain)
-           (with-scope (lambda () (advance! chain)))
-           (progress-update! progress (- (annealed chain) begun)
-                             #:text (format #f "sigma ~a  accepted ~a"
-                                            (significant (chain-sigma chain) 3)
-                                            (significant (chain-acceptance chain) 3)))
+           (let ((index (state-index (chain-state chain))))
+             (with-scope (lambda () (advance! chain)))
+             (progress-update! progress (- (annealed chain) begun)
+                               #:text (format #f "sigma ~a  accepted ~a"
+                                              (significant (chain-sigma chain) 3)
+                                              (significant (chain-acceptance chain) 3)))
+             (unless (= index (state-index (chain-state chain)))
+               (hook chain)))
            (loop))))
      (lambda (pause?)
        (progress-finish! progress)
@@ -462,7 +554,8 @@ Ctrl-C at the prompt pauses it after the last whole step."
           ((memq (car rest) keywords) (loop (cddr rest)))
           (else (cons* (car rest) (cadr rest) (loop (cddr rest)))))))
 
-(define* (anneal target #:key (chains 8) start #:allow-other-keys #:rest arguments)
+(define* (anneal target #:key (chains 8) start (hook (const #f))
+                 #:allow-other-keys #:rest arguments)
   "Anneal a batch of chains on TARGET from the first temperature to the last; returns
 a chain.  Settings, all optional:
   #:temperatures  a sequence of sigma, or (adaptive ...), which places them;
@@ -482,6 +575,9 @@ a chain.  Settings, all optional:
                   their own settings, or your own: see `make-move'
   #:chains        how many; 8
   #:seed          42
+  #:keep          which states `rewind!' and `chain-states' find: 2, whenever sigma has fallen
+                  to half; another factor; a list of sigmas; #t, all; #f, none
+  #:hook          a procedure of the chain, called at the end of each temperature
   #:start         a tensor of the target's shape, to which noise of the first sigma is
                   added, or one (C ...) that is taken as it is
 Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' and `langevin-schedule' are
@@ -495,13 +591,17 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
                                (list (target-shape target) (cons chains (target-shape target))))))
               'anneal "start: expected a ~a tensor of shape ~a, with or without ~a chains, got ~s"
               (target-dtype target) (target-shape target) chains start)
-  (let* ((arguments (without-keywords arguments #:chains #:start))
+  (let* ((arguments (without-keywords arguments #:chains #:start #:hook))
          (settings (checked-settings 'anneal target arguments))
-         (x (starting-state target settings chains start)))
-    (resume! (make-chain target arguments settings x
-                         (tensor-zeros (tensor-shape x) (tensor-dtype x)) #f
-                         (first-sigma (settings-temperatures settings)) (initial-ratio settings)
-                         0 0 0 0 0 initial-tuning '()))))
+         (x (starting-state target settings chains start))
+         (first (first-sigma (settings-temperatures settings)))
+         (chain (make-chain target arguments settings x
+                            (tensor-zeros (tensor-shape x) (tensor-dtype x))
+                            (make-state #f first (initial-ratio settings) 0 0 0 0 0
+                                        initial-tuning '())
+                            '())))
+    (when ((settings-keep? settings) +inf.0 first) (keep-state! chain))
+    (resume! chain #:hook hook)))
 
 (define (initial-ratio settings)
   (let ((temperatures (settings-temperatures settings)))
@@ -516,95 +616,141 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
 
 (define (fork chain . settings)
   "A new chain that stands where CHAIN does, with other SETTINGS (those of `anneal' but
-#:chains and #:start); `resume!' goes on with it.  New #:temperatures begin at the
+#:chains, #:start and #:hook); `resume!' goes on with it.  New #:temperatures begin at the
 first that is not above CHAIN's sigma.  With the same settings it goes the same way.
 Example: (define bold (fork chain #:step-size (power-law 12 #:exponent 1.3)))"
   (check-that (chain? chain) 'fork "chain: expected one, got ~s" chain)
   (let* ((kept (apply without-keywords (chain-settings chain) (filter keyword? settings)))
          (arguments (append settings kept))
          (rules (checked-settings 'fork (chain-target chain) arguments))
-         (moved? (memq #:temperatures settings))
-         (begun (if moved? (begin-below rules (chain-sigma chain)) #f)))
+         (placed (lambda (state)
+                   ;; As it is to be gone on with under the new settings.
+                   (let ((state (if (memq #:temperatures settings) (state-under rules state) state)))
+                     (if (memq #:step-size settings)
+                         (set-field state (state-tuning) initial-tuning)
+                         state)))))
     (make-chain (chain-target chain) arguments rules
                 (tensor-copy (chain-x chain)) (tensor-copy (chain-score chain))
-                (chain-sigma-scored chain)
-                (if moved? (car begun) (%chain-sigma chain))
-                (if moved? (initial-ratio rules) (chain-ratio chain))
-                (if moved? (cdr begun) (chain-index chain))
-                (if moved? 0 (chain-steps chain)) (if moved? 0 (chain-accepted chain))
-                (chain-counter chain) (chain-evaluations chain)
-                (if (memq #:step-size settings) initial-tuning (chain-tuning chain))
-                (chain-reversed-trace chain))))
+                (placed (chain-state chain))
+                (map (lambda (s)
+                       (make-snapshot (snapshot-sigma s) (snapshot-x s) (snapshot-score s)
+                                      (placed (snapshot-state s))))
+                     (chain-kept chain)))))
 
-(define (begin-below rules sigma)
-  ;; The first temperature of RULES that is not above SIGMA, or #f, and its index.
-  (let ((temperatures (settings-temperatures rules)))
-    (if (adaptive? temperatures)
-        (cons (and (<= (adaptive-until temperatures) sigma)
-                   (min sigma (adaptive-from temperatures)))
-              0)
-        (let ((index (list-index (lambda (s) (<= s sigma)) (vector->list temperatures))))
-          (cons (and index (vector-ref temperatures index))
-                (or index (vector-length temperatures)))))))
+(define (state-under rules state)
+  ;; STATE at the first temperature of RULES that is not above its own.
+  (let* ((temperatures (settings-temperatures rules))
+         (sigma (or (state-sigma state) (transition-sigma (first (state-trace state)))))
+         (begun (begin-below temperatures sigma)))
+    (set-fields state
+      ((state-sigma) (car begun))
+      ((state-index) (cdr begun))
+      ((state-ratio) (initial-ratio rules))
+      ((state-steps) 0)
+      ((state-accepted) 0))))
+
+(define (begin-below temperatures sigma)
+  ;; The first of TEMPERATURES that is not above SIGMA, or #f, and its index.
+  (if (adaptive? temperatures)
+      (cons (and (<= (adaptive-until temperatures) sigma)
+                 (min sigma (adaptive-from temperatures)))
+            0)
+      (let ((index (list-index (lambda (s) (<= s sigma)) (vector->list temperatures))))
+        (cons (and index (vector-ref temperatures index))
+              (or index (vector-length temperatures))))))
+
+(define (rewind! chain sigma)
+  "Put CHAIN back into the last state it kept (see #:keep of `anneal') with moves at SIGMA or
+above, and return it; `resume!' goes the same way again, and after `fork' another.
+Example: (rewind! chain 3)"
+  (check-that (chain? chain) 'rewind! "chain: expected one, got ~s" chain)
+  (check-that (positive-number? sigma) 'rewind! "sigma: expected a positive number, got ~s" sigma)
+  (let ((kept (drop-while (lambda (s) (not (not-above? sigma (snapshot-sigma s))))
+                          (chain-kept chain))))
+    (check-that (pair? kept) 'rewind!
+                "sigma: no state was kept at ~a or above; kept are those at ~a" sigma
+                (if (null? (chain-kept chain)) "none: see #:keep of anneal"
+                    (map (lambda (s) (significant (snapshot-sigma s) 3))
+                         (reverse (chain-kept chain)))))
+    (let ((found (first kept)))
+      (call-with-blocked-asyncs
+       (lambda ()
+         (tensor-assign! (chain-x chain) (snapshot-x found))
+         (tensor-assign! (chain-score chain) (snapshot-score found))
+         (set-chain-state! chain (snapshot-state found))
+         (set-chain-kept! chain kept))))
+    chain))
 
 ;;; --- Keeping ------------------------------------------------------------------
 
-(define chain-format "tempera-chain-2")
+(define chain-format "tempera-chain-3")
 
-(define (save-chain path chain)
-  "Write CHAIN to the safetensors file PATH: its state and its trace.  Target and settings
-are procedures, which are the script's: give them again to `load-chain'.
+(define* (save-chain path chain #:key (states? #t))
+  "Write CHAIN to the safetensors file PATH: its state, its trace, and with STATES? the states
+that it kept.  Target and settings are procedures, which are the script's: give them again
+to `load-chain'.
 Example: (save-chain \"chain.safetensors\" chain)"
   (check-that (chain? chain) 'save-chain "chain: expected one, got ~s" chain)
-  (let ((real (lambda (t) (if (eq? (tensor-dtype t) 'c64) (real-view t) t)))
-        (rules (chain-rules chain)))
+  (let ((rules (chain-rules chain))
+        (kept (if states? (chain-kept chain) '())))
     (save-safetensors
      path
-     `(("x" . ,(real (chain-x chain))) ("score" . ,(real (chain-score chain))))
+     (append (named-tensors "" (chain-x chain) (chain-score chain))
+             (append-map (lambda (s k)
+                           (named-tensors (kept-prefix k) (snapshot-x s) (snapshot-score s)))
+                         kept (iota (length kept))))
      #:metadata
      `(("format" . ,chain-format)
-       ("state" . ,(object->string
-                    `((seed . ,(settings-seed rules))
-                      (temperatures . ,(temperatures-datum rules))
-                      (sigma . ,(%chain-sigma chain))
-                      (ratio . ,(chain-ratio chain))
-                      (tuning . ,(chain-tuning chain))
-                      (sigma-scored . ,(chain-sigma-scored chain))
-                      (index . ,(chain-index chain))
-                      (steps . ,(chain-steps chain))
-                      (accepted . ,(chain-accepted chain))
-                      (counter . ,(chain-counter chain))
-                      (evaluations . ,(chain-evaluations chain))
-                      (trace . ,(map transition->list (chain-reversed-trace chain))))))))))
+       ("seed" . ,(number->string (settings-seed rules)))
+       ("temperatures" . ,(object->string (temperatures-datum rules)))
+       ("trace" . ,(object->string (map transition->list (chain-reversed-trace chain))))
+       ("state" . ,(object->string (state->list (chain-state chain))))
+       ("kept" . ,(object->string (map (lambda (s)
+                                         (cons (snapshot-sigma s)
+                                               (state->list (snapshot-state s))))
+                                       kept)))))))
+
+(define (named-tensors prefix x score)
+  (map (lambda (name t)
+         (cons (string-append prefix name) (if (eq? (tensor-dtype t) 'c64) (real-view t) t)))
+       '("x" "score") (list x score)))
+
+(define (kept-prefix k)
+  (format #f "kept-~a." k))
 
 (define (temperatures-datum rules)
   (let ((temperatures (settings-temperatures rules)))
     (if (adaptive? temperatures) (format #f "~a" temperatures) temperatures)))
+
+(define (state->list state)
+  ;; Its trace is the end of the chain's: how long it is, is enough.
+  (list (state-sigma-scored state) (state-sigma state) (state-ratio state) (state-index state)
+        (state-steps state) (state-accepted state) (state-counter state)
+        (state-evaluations state) (state-tuning state) (length (state-trace state))))
+
+(define (natural? n)
+  (and (exact-integer? n) (>= n 0)))
+
+(define (list->state data trace)
+  ;; What `state->list' made, with TRACE for the chain's, newest first; or #f.
+  (define (sigma? s) (or (not s) (positive-number? s)))
+  (match data
+    (((? sigma? scored) (? sigma? sigma) (? sigma? ratio) (? natural? index) (? natural? steps)
+      (? real? accepted) (? natural? counter) (? natural? evaluations)
+      ((? real? h) . (? natural? m)) (? natural? moves))
+     (and (<= moves (length trace))
+          (make-state scored sigma ratio index steps accepted counter evaluations (cons h m)
+                      (list-tail trace (- (length trace) moves)))))
+    (_ #f)))
 
 (define (transition->list t)
   (list (transition-sigma t) (transition-step-size t) (transition-steps t)
         (transition-accepted t) (transition-energy-error t) (transition-evaluations t)
         (transition-ratio t)))
 
-(define (valid-state? state)
-  ;; STATE is what `save-chain' writes, as far as going on depends on it.
-  (define (natural? n) (and (exact-integer? n) (>= n 0)))
-  (define (valid-transition? t)
-    (and (list? t) (= (length t) 7) (positive-number? (first t)) (positive-number? (second t))
-         (natural? (third t)) (vector? (fourth t)) (natural? (sixth t))))
-  (and (list? state) (every pair? state)
-       (every natural? (map (lambda (key) (assq-ref state key))
-                            '(seed index steps counter evaluations)))
-       (real? (assq-ref state 'accepted))
-       (every (lambda (key)
-                (let ((value (assq-ref state key))) (or (not value) (positive-number? value))))
-              '(sigma-scored sigma ratio))
-       (let ((tuning (assq-ref state 'tuning)))
-         (and (pair? tuning) (real? (car tuning)) (natural? (cdr tuning))))
-       (let ((temperatures (assq-ref state 'temperatures)))
-         (or (vector? temperatures) (string? temperatures)))
-       (let ((trace (assq-ref state 'trace)))
-         (and (list? trace) (every valid-transition? trace)))))
+(define (valid-transition? t)
+  (and (list? t) (= (length t) 7) (positive-number? (first t)) (positive-number? (second t))
+       (natural? (third t)) (vector? (fourth t)) (natural? (sixth t))))
 
 (define (load-chain path target . settings)
   "The chain that `save-chain' wrote to PATH, on TARGET and with SETTINGS as `anneal' had
@@ -613,33 +759,45 @@ settings, `fork' it.
 Example: (resume! (load-chain \"chain.safetensors\" target #:seed 42))"
   (check-that (target? target) 'load-chain "target: expected one, got ~s" target)
   (let*-values (((tensors metadata) (load-safetensors path))
-                ((rules) (checked-settings 'load-chain target settings))
-                ((state) (false-if-exception
-                          (call-with-input-string (assoc-ref metadata "state") read))))
-    (check-that (and (equal? (assoc-ref metadata "format") chain-format) (valid-state? state))
-                'load-chain "~a: expected a chain of format ~a" path chain-format)
-    (for-each (lambda (name wanted)
-                (check-that (equal? wanted (assq-ref state name)) 'load-chain
-                            "~a: it was annealed with ~a ~a, got ~a" path name
-                            (assq-ref state name) wanted))
-              '(seed temperatures)
-              (list (settings-seed rules) (temperatures-datum rules)))
-    (let* ((complex? (eq? (target-dtype target) 'c64))
-           (shape (append (target-shape target) (if complex? '(2) '())))
-           (part (lambda (name)
-                   (let ((t (assoc-ref tensors name)))
-                     (check-that (and t (equal? (cdr (tensor-shape t)) shape)) 'load-chain
-                                 "~a: ~a: expected chains of shape ~a, got ~a" path name shape
-                                 (and t (tensor-shape t)))
-                     (if complex? (complex-view t) t))))
-           (x (part "x")) (score (part "score"))
-           (value (lambda (key) (assq-ref state key))))
-      (check-that (equal? (tensor-shape x) (tensor-shape score)) 'load-chain
-                  "~a: x and score differ in shape" path)
-      (make-chain target settings rules x score (value 'sigma-scored) (value 'sigma)
-                  (value 'ratio) (value 'index) (value 'steps) (value 'accepted)
-                  (value 'counter) (value 'evaluations) (value 'tuning)
-                  (map (lambda (t) (apply make-transition t)) (value 'trace))))))
+                ((rules) (checked-settings 'load-chain target settings)))
+    (define (datum name)
+      (false-if-exception (call-with-input-string (assoc-ref metadata name) read)))
+    (define complex? (eq? (target-dtype target) 'c64))
+    (define shape (append (target-shape target) (if complex? '(2) '())))
+    (define (part name)
+      (let ((t (assoc-ref tensors name)))
+        (check-that (and t (equal? (cdr (tensor-shape t)) shape)) 'load-chain
+                    "~a: ~a: expected chains of shape ~a, got ~a" path name shape
+                    (and t (tensor-shape t)))
+        (if complex? (complex-view t) t)))
+    (define (parts prefix)
+      (let ((x (part (string-append prefix "x"))) (score (part (string-append prefix "score"))))
+        (check-that (equal? (tensor-shape x) (tensor-shape score)) 'load-chain
+                    "~a: x and score differ in shape" path)
+        (list x score)))
+    (let* ((rows (datum "trace"))
+           (trace (and (list? rows) (every valid-transition? rows)
+                       (map (lambda (t) (apply make-transition t)) rows)))
+           (state (and trace (list->state (datum "state") trace)))
+           (kept (datum "kept"))
+           (kept (and trace (list? kept) (every pair? kept) (every positive-number? (map car kept))
+                      (map (lambda (k) (cons (car k) (list->state (cdr k) trace))) kept))))
+      (check-that (and (equal? (assoc-ref metadata "format") chain-format)
+                       state kept (every cdr kept))
+                  'load-chain "~a: expected a chain of format ~a" path chain-format)
+      (for-each (lambda (name wanted)
+                  (check-that (equal? wanted (datum name)) 'load-chain
+                              "~a: it was annealed with ~a ~a, got ~a" path name
+                              (datum name) wanted))
+                '("seed" "temperatures")
+                (list (settings-seed rules) (temperatures-datum rules)))
+      (match (parts "")
+        ((x score)
+         (make-chain target settings rules x score state
+                     (map (lambda (k number)
+                            (match (parts (kept-prefix number))
+                              ((x score) (make-snapshot (car k) x score (cdr k)))))
+                          kept (iota (length kept)))))))))
 
 ;;; --- Denoising ----------------------------------------------------------------
 
