@@ -215,6 +215,32 @@
     (test-assert "1 and 2 threads, the same bits" (same? one (short target))))
   (set-threads! threads-before))
 
+;; Langevin's step is x + h^2/2 s + h z, one evaluation a move.
+(let* ((nothing (make-target "flat" #:shape '(4) #:score (lambda (x sigma) (tensor+ 1 (tensor* 0 x)))))
+       (chain (anneal nothing #:chains 500 #:temperatures '(1) #:step-size 0.5 #:jitter 0
+                      #:steps-per-temperature 3 #:sampler (langevin) #:start (tensor-zeros '(500 4)))))
+  (test-equal "Langevin: an evaluation a move" 4 (chain-evaluations chain))
+  ;; 3 h^2 / 2 and 3 h^2, over 2000 numbers.
+  (test-approximate "drifts" 0.375 (tensor->number (tensor-mean (chain-samples chain)))
+    (* 4 (sqrt (/ 0.75 2000))))
+  (test-approximate "diffuses" 0.75
+    (tensor->number (tensor-mean (tensor-square (tensor- (chain-samples chain) 0.375))))
+    (* 4 0.75 (sqrt (/ 2. 2000)))))
+
+(let ((steps-of (lambda (size time)
+                  (transition-steps
+                   (first
+                       (chain-trace (anneal target #:temperatures '(1) #:chains 1 #:jitter 0
+                                            #:step-size size
+                                            #:trajectory-length (trajectory-time time))))))))
+  (test-equal "the steps nearest to a time" '(5 5 4 1)
+    (map steps-of '(0.45 0.5 0.5 1.5) '(2.25 2.4 2.1 1))))
+
+;; Over after 2 accepted steps on average, rounded: 1.5 are enough, 1.4 are not; or 5 in all.
+(let ((over? (accepted-steps 2 #:at-most 5)))
+  (test-equal "accepted on average" '(#f #t #f #t)
+    (map over? '(2 2 4 5) '(1.4 1.5 0. 0.))))
+
 ;; Evaluations: 6 + 3 a trajectory and 1 a temperature; less without correction.
 (let* ((calls 0)
        (counting (posterior (lambda (x sigma) (set! calls (1+ calls)) (score field x sigma))
@@ -545,6 +571,12 @@
       (scope-close! depth #t)
       (let ((result (let/ec escape (path-integral (lambda (x) (escape 'escaped)) x x x x 4))))
         (and (= depth (let ((d (scope-open!))) (scope-close! d #t) d)) result))))
+  (test-equal "and one in a mass" '(mishap 3)
+    (catch 'mishap
+      (lambda ()
+        (short target #:mass (make-mass "odd" (lambda (x seed stream) (momentum-draw x #f seed stream))
+                                        (lambda (m) (throw 'mishap 3)))))
+      list))
   (test-error-matching "a score of the wrong shape" "score: expected"
     (short (prior-target (lambda (x sigma) (tensor-zeros '(2))) #:shape '(5))))
   (test-error-matching "a score that is no tensor" "tensor"
@@ -569,6 +601,99 @@
   (test-error-matching "a fork's step" "step-size: expected" (fork paused #:step-size -1))
   (test-error-matching "a fork of" "chain: expected" (fork 3))
   (test-error-matching "resume" "chain: expected" (resume! 'it)))
+
+;; A step that tunes itself is kept by a fork, and begins anew with a new one.
+(let* ((rule (dual-averaging #:initial 0.5))
+       (paused (at-a-prompt (short (interrupted-target 30) #:step-size rule #:seed 4)))
+       (next-size (lambda (chain)
+                    (transition-step-size (list-ref (chain-trace (resume! chain))
+                                                    (length (chain-trace paused))))))
+       (kept (fork paused)) (anew (fork paused #:step-size (dual-averaging #:initial 0.3))))
+  (test-equal "begins anew" 0.3 (next-size anew))
+  (test-assert "or is kept" (not (= 0.5 (next-size kept))))
+  (test-assert "and goes the same way" (same? kept (short target #:step-size rule #:seed 4))))
+
+;;; --- States kept, hooks --------------------------------------------------------------
+
+(define (kept-at chain)
+  (map car (chain-states chain)))
+(define close-sigmas?
+  (lambda (expected got)
+    (and (= (length expected) (length got)) (every (lambda (a b) (close? 1e-6 a b)) expected got))))
+
+(test-assert "kept at every half" (close-sigmas? '(10 3.6 1.296 0.5) (kept-at unbroken)))
+(test-assert "the last state is the present one"
+  (tensor-identical? (chain-samples unbroken) (cdr (last (chain-states unbroken)))))
+(for-each
+ (lambda (keep expected)
+   (let ((chain (short target #:keep keep)))
+     (test-assert (format #f "keep ~a" keep) (close-sigmas? expected (kept-at chain)))
+     (test-assert "keeping changes nothing" (same? chain unbroken))))
+ '(#f #t 5 (10 4 3.6 0.6))
+ '((0.5) (10 10 6 3.6 2.16 1.296 0.7776 0.5) (10 1.296 0.5) (10 3.6 0.5)))
+
+(let* ((whole (short target #:keep #t))
+       (chain (short target #:keep #t))
+       (at-2 (cdr (assv 2.16 (map (lambda (s) (cons (/ (round (* 100 (car s))) 100) (cdr s)))
+                                  (chain-states whole))))))
+  (test-eq "rewound in place" chain (rewind! chain 2.16))
+  (test-assert "to the state of then" (tensor-identical? at-2 (chain-samples chain)))
+  (test-equal "before the next temperature" 4 (length (chain-trace chain)))
+  (test-assert "at it" (close? 1e-6 1.296 (chain-sigma chain)))
+  (test-equal "later states are gone" 5 (length (chain-states chain)))
+  (let ((bold (resume! (fork chain #:step-size 0.3))))
+    (test-assert "another way from there" (not (same? bold whole)))
+    (test-assert "with the states before it"
+      (tensor-identical? at-2 (cdr (list-ref (chain-states bold) 4)))))
+  (let ((colder (rewind! (fork whole #:temperatures (geometric 10 #:ratio 0.5 #:until 0.1)) 3)))
+    (test-equal "a fork's states go on with its temperatures" 1.25 (chain-sigma colder))
+    (resume! colder)
+    (test-equal "to its end" 0.1 (chain-sigma colder)))
+  (resume! chain)
+  (test-assert "the same way to the same bits" (same? chain whole))
+  (test-equal "and evaluations" (chain-evaluations whole) (chain-evaluations chain))
+  (test-equal "to the start" 0 (length (chain-trace (rewind! (short target) 10))))
+  (call-with-temporary-directory
+   (lambda (directory)
+     (let* ((file (string-append directory "/chain"))
+            (load (lambda ()
+                    (load-chain file target #:temperatures temperatures #:seed 7 #:step-size 0.35
+                                #:jitter 0 #:trajectory-length 6 #:sampler paper-hmc #:keep #t))))
+       (save-chain file whole)
+       (let ((loaded (rewind! (load) 2.16)))
+         (test-assert "states go through a file" (tensor-identical? at-2 (chain-samples loaded)))
+         (test-assert "and go on to the same bits" (same? (resume! loaded) whole)))
+       (save-chain file whole #:states? #f)
+       (test-equal "or stay out of it" 1 (length (chain-states (load)))))))
+  (test-error-matching "kept nothing so high" "kept are those at (10.0 3.6 1.3 0.5)"
+    (rewind! (short target) 11))
+  (test-error-matching "kept nothing" "kept are those at none" (rewind! (short target #:keep #f) 1))
+  (test-error-matching "rewind what" "chain: expected" (rewind! 3 1))
+  (test-error-matching "rewind where" "sigma: expected" (rewind! whole 'start))
+  (test-error-matching "states of" "chain: expected" (chain-states 3)))
+(test-error-matching "keep 1" "keep: expected" (short target #:keep 1))
+(test-error-matching "keep 'all" "keep: expected" (short target #:keep 'all))
+
+;; Tuned rules and their states rewind too.
+(let* ((settings (list #:seed 4 #:step-size (dual-averaging)
+                       #:temperatures (adaptive 10 #:until 0.5)))
+       (whole (apply short target settings))
+       (again (resume! (rewind! (apply short target settings) 3))))
+  (test-assert "what tunes itself, rewound" (same? whole again))
+  (test-equal "with its ratios" (map transition-ratio (chain-trace whole))
+    (map transition-ratio (chain-trace again))))
+
+(let* ((seen '())
+       (note! (lambda (chain) (set! seen (cons (chain-sigma chain) seen))))
+       (chain (short target #:steps-per-temperature 2 #:hook note!)))
+  (test-assert "a hook at the end of each temperature"
+    (close-sigmas? (append (cdr (schedule->list temperatures)) '(0.5)) (reverse seen)))
+  (set! seen '())
+  (resume! (rewind! chain 1.2) #:hook note!)
+  (test-equal "of what is left" 2 (length seen))
+  (test-equal "an error in a hook goes on its way" '(mishap)
+    (catch 'mishap (lambda () (short target #:hook (lambda (chain) (throw 'mishap)))) list))
+  (test-error-matching "a hook that is none" "hook: expected" (short target #:hook 3)))
 
 ;; Through a file.
 (call-with-temporary-directory

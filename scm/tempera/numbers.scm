@@ -14,5 +14,6 @@ Example: (significant 3.14159 3) => 3.14"
   (let ((x (exact->inexact x)))
     (if (or (zero? x) (not (finite? x)))
         x
-        (let ((scale (expt 10. (- digits 1 (floor (log10 (abs x)))))))
-          (/ (round (* x scale)) scale)))))
+        ;; Exact on the way, lest 99 thousands become 98999.99999999997.
+        (let ((scale (expt 10 (- digits 1 (inexact->exact (floor (log10 (abs x))))))))
+          (exact->inexact (/ (round (* (inexact->exact x) scale)) scale))))))
