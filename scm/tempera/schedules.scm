@@ -12,7 +12,9 @@
   #:use-module (tempera errors)
   #:use-module (tempera numbers)
   #:export (schedule? schedule-length schedule-ref schedule->list schedule-at
-            geometric power-law constant
+            geometric linear log-linear schedule-tabulate
+            power-law constant piecewise
+            schedule-append schedule-slice schedule-between schedule-map
             adaptive adaptive? adaptive-from adaptive-until adaptive-ratio next-ratio
             dual-averaging dual-averaging? initial-tuning tuned-step-size tune
             sequence->vector rule->procedure positive-number?))
@@ -96,11 +98,141 @@ Example: (power-law 10 #:exponent 1.5)"
   (make-schedule (format #f "~a (sigma/~a)^~a" size reference exponent) #f
                  (lambda (sigma) (* size (expt (/ sigma reference) (exact->inexact exponent))))))
 
+(define (check-ends procedure from until count)
+  (check-positive procedure ("from" from) ("until" until))
+  (check-that (and (exact-integer? count) (>= count 2)) procedure
+              "count: expected an integer, 2 or more, got ~s" count))
+
+(define* (linear from #:key until count)
+  "COUNT temperatures from FROM to UNTIL, their differences equal.
+Example: (schedule->list (linear 10 #:until 1 #:count 4)) => (10.0 7.0 4.0 1.0)"
+  (check-ends 'linear from until count)
+  (make-schedule "linear" count
+                 (lambda (i) (exact->inexact (+ from (* (/ i (1- count)) (- until from)))))))
+
+(define* (log-linear from #:key until count)
+  "COUNT temperatures from FROM to UNTIL, their ratios equal: `geometric' by how many there
+are to be.
+Example: (schedule->list (log-linear 8 #:until 1 #:count 4)) => (8.0 4.0 2.0 1.0)"
+  (check-ends 'log-linear from until count)
+  (make-schedule "log-linear" count
+                 (lambda (i)
+                   (cond ((zero? i) (exact->inexact from))
+                         ((= i (1- count)) (exact->inexact until))
+                         (else (* from (expt (exact->inexact (/ until from))
+                                             (/ i (1- count)))))))))
+
+(define (schedule-tabulate count procedure)
+  "The sequence of COUNT values that PROCEDURE gives for 0, 1, ..., COUNT - 1.
+Example: (schedule->list (schedule-tabulate 3 (lambda (i) (/ 6 (+ 1 i))))) => (6.0 3.0 2.0)"
+  (check-that (and (exact-integer? count) (> count 0)) 'schedule-tabulate
+              "count: expected a positive integer, got ~s" count)
+  (check-that (procedure? procedure) 'schedule-tabulate
+              "procedure: expected one of an index, got ~s" procedure)
+  (sequence "tabulated" (map-in-order procedure (iota count)) 'schedule-tabulate))
+
+(define (sequence text values procedure)
+  ;; Of VALUES, a list; errors name PROCEDURE.
+  (check-that (pair? values) procedure "expected a value at least, got none")
+  (for-each (lambda (value)
+              (check-that (positive-number? value) procedure
+                          "expected positive numbers, got ~s" value))
+            values)
+  (let ((values (list->vector (map exact->inexact values))))
+    (make-schedule text (vector-length values) (lambda (i) (vector-ref values i)))))
+
 (define (constant value)
   "The rule that has VALUE at every temperature.
 Example: (constant 0.5)"
   (check-positive 'constant ("value" value))
   (make-schedule (format #f "constant ~a" value) #f (const value)))
+
+;;; --- Schedules of schedules ---------------------------------------------------------
+
+(define (piecewise . pieces)
+  "The rule that is the first of PIECES, lists (SIGMA RULE) from hot to cold, whose SIGMA is
+at or below the temperature; the last one's also below that.  RULE is a number, a rule or a
+procedure of sigma.
+Example: (schedule-at (piecewise '(10 0.45) '(1 0.3) '(0.1 0.2)) 5) => 0.3"
+  (define (piece? p) (and (list? p) (= (length p) 2) (positive-number? (first p))))
+  (check-that (and (pair? pieces) (every piece? pieces) (apply > +inf.0 (map first pieces)))
+              'piecewise "pieces: expected lists (sigma rule), sigma falling, got ~s" pieces)
+  (let ((pieces (map (lambda (p)
+                       (cons (first p) (rule->procedure 'piecewise "rule" (second p)
+                                                        positive-number? "a positive number")))
+                     pieces)))
+    (make-schedule (format #f "piecewise from ~a" (string-join (map (lambda (p)
+                                                                      (format #f "~a" (car p)))
+                                                                    pieces)
+                                                               ", "))
+                   #f
+                   (lambda (sigma)
+                     ((cdr (or (find (lambda (p) (>= sigma (car p))) pieces) (last pieces)))
+                      sigma)))))
+
+(define (schedule-append . sequences)
+  "SEQUENCES one after the other; a value that one ends and the next begins with is there
+once.  Lists serve too.
+Example: (schedule-append (geometric 100 #:ratio 0.8 #:until 10)
+                          (geometric 10 #:ratio 0.95 #:until 0.05))"
+  (check-that (pair? sequences) 'schedule-append "expected a sequence at least")
+  (sequence "appended"
+            (fold-right (lambda (s rest)
+                          (let ((values (vector->list (sequence->vector 'schedule-append
+                                                                        "sequence" s))))
+                            (if (and (pair? rest) (= (last values) (first rest)))
+                                (append values (cdr rest))
+                                (append values rest))))
+                        '() sequences)
+            'schedule-append))
+
+(define* (schedule-slice schedule start #:optional (end #f))
+  "Values START, from 0, up to but not END (the length unless given) of the sequence SCHEDULE.
+Example: (schedule->list (schedule-slice (geometric 8 #:ratio 0.5 #:until 1) 1 3)) => (4.0 2.0)"
+  (let* ((values (vector->list (sequence->vector 'schedule-slice "schedule" schedule)))
+         (end (or end (length values))))
+    (check-that (and (exact-integer? start) (exact-integer? end) (<= 0 start) (< start end)
+                     (<= end (length values)))
+                'schedule-slice "start, end: expected 0 <= start < end <= ~a, got ~s and ~s"
+                (length values) start end)
+    (sequence "slice" (list-head (list-tail values start) (- end start)) 'schedule-slice)))
+
+(define (schedule-between schedule high low)
+  "The values of the sequence SCHEDULE that are from HIGH down to LOW.
+Example: (schedule->list (schedule-between (geometric 8 #:ratio 0.5 #:until 1) 5 2)) => (4.0 2.0)"
+  (let* ((all (vector->list (sequence->vector 'schedule-between "schedule" schedule)))
+         (values (filter (lambda (value) (<= low value high)) all)))
+    (check-that (pair? values) 'schedule-between
+                "high, low: no value is from ~a down to ~a; they are from ~a to ~a"
+                high low (short (first all)) (short (last all)))
+    (sequence "slice" values 'schedule-between)))
+
+(define (schedule-map procedure schedule . schedules)
+  "The schedule whose values are PROCEDURE of those of SCHEDULE and SCHEDULES: of sequences of
+one length, or of rules; numbers and procedures of sigma serve as rules.
+Example: (schedule-at (schedule-map min (power-law 10) 0.45) 100) => 0.45"
+  (check-that (procedure? procedure) 'schedule-map "procedure: expected one, got ~s" procedure)
+  (let ((all (cons schedule schedules)))
+    (if (any (lambda (s) (or (pair? s) (vector? s) (and (schedule? s) (schedule-length s)))) all)
+        (let ((lists (map (lambda (s)
+                            (vector->list (sequence->vector 'schedule-map "schedule" s)))
+                          all)))
+          (check-that (apply = (map length lists)) 'schedule-map
+                      "schedules: expected sequences of one length, got ~a" (map length lists))
+          (sequence "mapped" (apply map procedure lists) 'schedule-map))
+        (let ((rules (map (lambda (s)
+                            (rule->procedure 'schedule-map "schedule" s positive-number?
+                                             "a positive number"))
+                          all)))
+          (make-schedule (format #f "mapped over ~a"
+                                 (string-join (map (lambda (s)
+                                                     (if (schedule? s) (schedule-text s)
+                                                         (format #f "~a" s)))
+                                                   all)
+                                              ", "))
+                         #f
+                         (lambda (sigma)
+                           (apply procedure (map (lambda (rule) (rule sigma)) rules))))))))
 
 ;;; --- What tunes itself ----------------------------------------------------------
 
