@@ -25,6 +25,7 @@
      networks
      numbers
      operators
+     preview
      primitives
      priors
      profile

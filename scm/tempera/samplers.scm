@@ -23,7 +23,8 @@
   #:use-module (tempera targets)
   #:export (make-move move-target move-x move-gradient move-score move-sigma move-next-sigma
             move-step-size move-steps move-mass move-seed move-number move-normal
-            hmc langevin mala probability-flow predictor-corrector)
+            hmc langevin mala probability-flow predictor-corrector
+            sampler-integrator sampler-stages integrator-limit)
   #:re-export (trajectory path-integral momentum-draw kinetic-energy metropolis))
 
 (define-record-type <move>
@@ -96,6 +97,41 @@ Example: (tensor+ (move-x move) (tensor* 0.1 (move-normal move)))"
                                  (density-ratio move acceptance intervals work x1 g1)
                                  (mass-energy mass m) (mass-energy mass m1))))))))
 
+(define (integrating integrator stages sampler)
+  ;; SAMPLER, which its integrator can be asked of, and how many evaluations it takes for each
+  ;; step of #:trajectory-length.
+  (set-procedure-property! sampler 'integrator integrator)
+  (set-procedure-property! sampler 'stages stages)
+  sampler)
+
+(define (sampler-integrator sampler)
+  "The integrator that SAMPLER, made by `hmc', `langevin' or `mala', works with; #f of others.
+Example: (sampler-integrator (hmc)) => leapfrog"
+  (procedure-property sampler 'integrator))
+
+(define (sampler-stages sampler)
+  "How many evaluations of the score SAMPLER takes for each step of #:trajectory-length: 0 for
+samplers that have no trajectories.
+Example: (sampler-stages (hmc #:integrator 'two-stage)) => 2"
+  (or (procedure-property sampler 'stages) 0))
+
+(define (integrator-limit integrator)
+  "The step size up to which INTEGRATOR is stable on a normal target of width 1, to a
+hundredth: where the trace of its matrix over a step passes 2.  On a width w it is w times
+that.
+Example: (integrator-limit 'leapfrog) => 2.0"
+  (define (stable? step)
+    ;; Row 0 begins at x = 1, m = 0 and row 1 at x = 0, m = 1.
+    (let ((x (list->tensor '(1 0) '(2 1))) (m (list->tensor '(0 1) '(2 1))))
+      (call-with-values
+          (lambda () (trajectory integrator tensor-negate x m (tensor-negate x) step 1 #f))
+        (lambda (x1 m1 . _)
+          (<= (abs (+ (tensor-element x1 '(0 0)) (tensor-element m1 '(1 0)))) (+ 2 1e-5))))))
+  (let loop ((hundredths 100))
+    (if (stable? (/ (1+ hundredths) 100.))
+        (loop (1+ hundredths))
+        (/ hundredths 100.))))
+
 (define* (hmc #:key (integrator 'leapfrog) (acceptance 'trajectory) (intervals 4))
   "Hamiltonian Monte Carlo: trajectories (equation 6) of the INTEGRATOR leapfrog, two-stage or
 three-stage, with as many steps as #:trajectory-length says (an even number is best).
@@ -111,8 +147,9 @@ Example: (anneal target #:sampler (hmc #:integrator 'two-stage) #:step-size 1)"
   (check-that (memq integrator '(leapfrog two-stage three-stage)) 'hmc
               "integrator: expected leapfrog, two-stage or three-stage, got ~s" integrator)
   (check-acceptance 'hmc acceptance intervals)
-  (lambda (move)
-    (hamiltonian-move move (move-steps move) integrator acceptance intervals)))
+  (integrating integrator (assq-ref '((leapfrog . 1) (two-stage . 2) (three-stage . 3)) integrator)
+               (lambda (move)
+                 (hamiltonian-move move (move-steps move) integrator acceptance intervals))))
 
 (define* (langevin #:key (acceptance 'none) (intervals 4))
   "Langevin dynamics, x + h^2/2 M^-1 score + h M^-1/2 z with h the step size: HMC whose
@@ -120,8 +157,9 @@ trajectories have one step.  As it stands the annealed Langevin dynamics of Song
 (2019), whose step alpha is h^2; see `langevin-schedule'.  ACCEPTANCE as in `hmc'.
 Example: (anneal target #:sampler (langevin) #:steps-per-temperature 5)"
   (check-acceptance 'langevin acceptance intervals)
-  (lambda (move)
-    (hamiltonian-move move 1 'leapfrog acceptance intervals)))
+  (integrating 'leapfrog 0
+               (lambda (move)
+                 (hamiltonian-move move 1 'leapfrog acceptance intervals))))
 
 (define* (mala #:key (acceptance 'path-integral) (intervals 4))
   "The Metropolis-adjusted Langevin algorithm (Roberts, Tweedie 1996): `langevin' with a

@@ -29,10 +29,11 @@
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
-  #:export (anneal resume! fork rewind! save-chain load-chain accepted-steps trajectory-time
+  #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain accepted-steps trajectory-time
             paper-schedule langevin-schedule
             chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
-            chain-trace chain-acceptance chain-evaluations chain-finished? chain-settings
+            chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead
+            chain-settings chain-sampler
             transition-sigma transition-step-size transition-steps transition-accepted
             transition-energy-error transition-evaluations transition-ratio
             denoise))
@@ -328,6 +329,11 @@ Example: (chain-evaluations chain)"
                (max until (* (state-ratio state) (chain-sigma chain)))))
         (and (< next (vector-length temperatures)) (vector-ref temperatures next)))))
 
+(define (chain-sampler chain)
+  "The sampler that moves CHAIN.
+Example: (sampler-integrator (chain-sampler chain)) => leapfrog"
+  (settings-sampler (chain-rules chain)))
+
 (define (chain-samples chain)
   "The states of CHAIN, one for each of its C chains: a new tensor (C ...)."
   (tensor-copy (chain-x chain)))
@@ -388,7 +394,7 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
     (sqrt (max 0 (/ (apply + (vector->list (chains-dot d (mass-velocity mass d))))
                     dimensions)))))
 
-(define (refresh-score! chain sigma mass)
+(define (refresh-score! chain sigma)
   ;; The score at x belongs to one temperature.  At a new one it is taken anew, and its
   ;; change tells how far the target moved.
   (let* ((state (chain-state chain)) (scored (state-sigma-scored state)))
@@ -397,7 +403,8 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
              (temperatures (chain-temperatures chain))
              (ratio (if (and (adaptive? temperatures) scored)
                         (next-ratio temperatures (state-ratio state)
-                                    (movement mass g (chain-score chain)))
+                                    (movement ((settings-mass (chain-rules chain)) sigma)
+                                              g (chain-score chain)))
                         (state-ratio state))))
         (call-with-blocked-asyncs
          (lambda ()
@@ -420,41 +427,45 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
                                                  (random-stream 'jitter (chain-counter chain))))))
           (* size (+ 1 (* jitter (- (* 2 u) 1))))))))
 
+(define (propose chain x g sigma next)
+  "The next move of CHAIN's settings from X, (C ...), with the score G there at SIGMA, where NEXT
+is the sigma after it or #f: the move, how many evaluations of the score it took, and the
+sampler's three values.  CHAIN stays as it is."
+  (let* ((rules (chain-rules chain)) (counter (chain-counter chain))
+         (evaluations 0)
+         (score (lambda (x sigma)
+                  (set! evaluations (1+ evaluations))
+                  (checked-score chain x sigma)))
+         (step-size (next-step-size chain sigma))
+         (steps ((settings-trajectory-length rules) sigma counter step-size))
+         (move (make-move (chain-target chain) x g score sigma next step-size steps
+                          ((settings-mass rules) sigma) (settings-seed rules) counter)))
+    (call-with-values (lambda () ((settings-sampler rules) move))
+      (lambda (x1 g1 log-ratio)
+        (check-that (and (tensor? x1) (eq? (tensor-dtype x1) (tensor-dtype x))
+                         (equal? (tensor-shape x1) (tensor-shape x)))
+                    'anneal "sampler: expected it to give a ~a tensor of shape ~a first, got ~s"
+                    (tensor-dtype x) (tensor-shape x) x1)
+        (values move evaluations x1 g1 log-ratio)))))
+
 (define (acceptance-probability log-ratios)
   (mean (map (lambda (r) (if (finite? r) (min 1 (exp r)) 0)) (vector->list log-ratios))))
 
 (define (advance! chain)
   ;; One move; the state changes at the end, all at once.
-  (let* ((rules (chain-rules chain))
-         (target (chain-target chain))
-         (sigma (chain-sigma chain))
-         (mass ((settings-mass rules) sigma))
-         (seed (settings-seed rules))
-         (counter (chain-counter chain))
-         (evaluations 0)
-         (x (chain-x chain)) (g (chain-score chain)))
-    (refresh-score! chain sigma mass)
-    (let* ((score (lambda (x sigma)
-                    (set! evaluations (1+ evaluations))
-                    (checked-score chain x sigma)))
-           (step-size (next-step-size chain sigma))
-           (steps ((settings-trajectory-length rules) sigma counter step-size))
-           (move (make-move target x g score sigma (next-sigma chain) step-size steps mass
-                            seed counter)))
-      (call-with-values (lambda () ((settings-sampler rules) move))
-        (lambda (x1 g1 log-ratio)
-          (check-that (and (tensor? x1) (eq? (tensor-dtype x1) (tensor-dtype x))
-                           (equal? (tensor-shape x1) (tensor-shape x)))
-                      'anneal "sampler: expected it to give a ~a tensor of shape ~a first, got ~s"
-                      (tensor-dtype x) (tensor-shape x) x1)
-          (let ((accepted (if log-ratio
-                              (metropolis log-ratio seed (random-stream 'acceptance counter))
-                              (vector-map finite? (chains-dot x1 x1)))))
-            (call-with-blocked-asyncs
-             (lambda ()
-               (chains-select! accepted x x1 g (or g1 g))
-               (commit! chain sigma (and g1 sigma) step-size steps accepted log-ratio
-                        evaluations)))))))))
+  (let ((sigma (chain-sigma chain)) (x (chain-x chain)) (g (chain-score chain)))
+    (refresh-score! chain sigma)
+    (call-with-values (lambda () (propose chain x g sigma (next-sigma chain)))
+      (lambda (move evaluations x1 g1 log-ratio)
+        (let ((accepted (if log-ratio
+                            (metropolis log-ratio (move-seed move)
+                                        (random-stream 'acceptance (move-number move)))
+                            (vector-map finite? (chains-dot x1 x1)))))
+          (call-with-blocked-asyncs
+           (lambda ()
+             (chains-select! accepted x x1 g (or g1 g))
+             (commit! chain sigma (and g1 sigma) (move-step-size move) (move-steps move) accepted
+                      log-ratio evaluations))))))))
 
 (define (commit! chain sigma scored step-size steps accepted log-ratio evaluations)
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
@@ -505,6 +516,45 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
                                 (chain-sigma chain))))
           (else (state-index (chain-state chain))))))
 
+(define (temperatures-ahead chain)
+  ;; Adaptive ones as if they kept the ratio that they have now.
+  (let ((temperatures (chain-temperatures chain)) (state (chain-state chain)))
+    (cond ((chain-finished? chain) '())
+          ((adaptive? temperatures)
+           (schedule->list (geometric (state-sigma state) #:ratio (state-ratio state)
+                                      #:until (adaptive-until temperatures))))
+          (else (list-tail (vector->list temperatures) (state-index state))))))
+
+(define most-moves 10000)               ; a temperature, before it is taken to have no end
+
+(define* (chain-ahead chain #:optional (acceptance (const 1)))
+  "What CHAIN has ahead of it by its settings, if of the proposals at a sigma the part
+ACCEPTANCE, a procedure of sigma, is accepted: a list of (sigma steps ...) with the
+trajectories at each temperature.
+Example: (length (chain-ahead (start-chain target))) => 74"
+  (check-that (chain? chain) 'chain-ahead "chain: expected one, got ~s" chain)
+  (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
+         (size (if (dual-averaging? rule)
+                   (const (tuned-step-size rule (state-tuning (chain-state chain))))
+                   rule))
+         (moves (lambda (sigma)
+                  (let loop ((n 1))
+                    (if (or (= n most-moves)
+                            ((settings-temperature-over? rules) n (* n (acceptance sigma))))
+                        n
+                        (loop (1+ n)))))))
+    (let loop ((sigmas (temperatures-ahead chain)) (counter (chain-counter chain)) (ahead '()))
+      (if (null? sigmas)
+          (reverse ahead)
+          (let ((sigma (first sigmas)) (n (moves (first sigmas))))
+            (loop (cdr sigmas) (+ counter n)
+                  (cons (cons sigma
+                              (map (lambda (k)
+                                     ((settings-trajectory-length rules) sigma (+ counter k)
+                                      (size sigma)))
+                                   (iota n)))
+                        ahead)))))))
+
 (define* (resume! chain #:key (hook (const #f)))
   "Go on with CHAIN from where it stands to its last temperature, and return it.  HOOK is
 called with CHAIN at the end of each temperature, to look, to measure, to keep.
@@ -554,8 +604,7 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
           ((memq (car rest) keywords) (loop (cddr rest)))
           (else (cons* (car rest) (cadr rest) (loop (cddr rest)))))))
 
-(define* (anneal target #:key (chains 8) start (hook (const #f))
-                 #:allow-other-keys #:rest arguments)
+(define* (anneal target #:key (hook (const #f)) #:allow-other-keys #:rest settings)
   "Anneal a batch of chains on TARGET from the first temperature to the last; returns
 a chain.  Settings, all optional:
   #:temperatures  a sequence of sigma, or (adaptive ...), which places them;
@@ -583,6 +632,12 @@ a chain.  Settings, all optional:
 Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' and `langevin-schedule' are
 settings of others, for (apply anneal target paper-schedule).
 Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
+  (resume! (apply start-chain target (without-keywords settings #:hook)) #:hook hook))
+
+(define* (start-chain target #:key (chains 8) start #:allow-other-keys #:rest arguments)
+  "The chain that `anneal' with these settings begins with, at its first temperature, no move
+made: to be looked at with `preview', and gone on with by `resume!'.
+Example: (preview (start-chain target #:step-size 1))"
   (check-that (target? target) 'anneal "target: expected one, as `posterior' makes, got ~s" target)
   (check-that (positive-integer? chains) 'anneal "chains: expected a positive integer, got ~s" chains)
   (check-that (or (not start)
@@ -591,7 +646,7 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
                                (list (target-shape target) (cons chains (target-shape target))))))
               'anneal "start: expected a ~a tensor of shape ~a, with or without ~a chains, got ~s"
               (target-dtype target) (target-shape target) chains start)
-  (let* ((arguments (without-keywords arguments #:chains #:start #:hook))
+  (let* ((arguments (without-keywords arguments #:chains #:start))
          (settings (checked-settings 'anneal target arguments))
          (x (starting-state target settings chains start))
          (first (first-sigma (settings-temperatures settings)))
@@ -601,7 +656,7 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
                                         initial-tuning '())
                             '())))
     (when ((settings-keep? settings) +inf.0 first) (keep-state! chain))
-    (resume! chain #:hook hook)))
+    chain))
 
 (define (initial-ratio settings)
   (let ((temperatures (settings-temperatures settings)))
