@@ -169,6 +169,36 @@
 ;;; Bad settings.
 
 (define net (score-network '(moons-mlp)))
+;;; --- Forks and states kept ---------------------------------------------------------
+
+(let* ((trainer (train! (small-trainer) #:steps 8 #:keep 3))
+       (twin (trainer-fork trainer))
+       (slow (trainer-fork trainer #:rate (constant-rate 1e-6)))
+       (plain (trainer-fork trainer #:averaging #f))
+       (before (map tensor-copy (state trainer))))
+  (test-equal "kept" '(6 3 0) (trainer-kept-steps trainer))
+  (test-assert "a fork goes the same way" (same-bits? unbroken (train! twin)))
+  (test-assert "another rate, another way" (not (same-bits? unbroken (train! slow))))
+  (test-equal "to the same length" 20 (trainer-step slow))
+  (test-equal "without an average" 20 (trainer-step (train! plain)))
+  (test-assert "the original stays"
+    (and (= 8 (trainer-step trainer)) (every tensor-identical? before (state trainer))))
+  (test-assert "and goes on" (same-bits? unbroken (train! trainer)))
+  (let ((losses (trainer-losses trainer)))
+    (test-eq "rewound in place" trainer (trainer-rewind! trainer 5))
+    (test-equal "to the last state before" 3 (trainer-step trainer))
+    (test-equal "later states are gone" '(3 0) (trainer-kept-steps trainer))
+    (test-assert "the same way again" (same-bits? unbroken (train! trainer))))
+  (test-equal "a fork has its states too" 6 (trainer-step (trainer-rewind! twin 7)))
+  (test-assert "from which it goes on" (same-bits? unbroken (train! twin)))
+  (test-error-matching "nothing so early" "kept are those of none: see #:keep"
+    (trainer-rewind! (small-trainer) 3))
+  (test-error-matching "rewind what" "trainer: expected" (trainer-rewind! 3 1))
+  (test-error-matching "rewind where" "step: expected" (trainer-rewind! trainer 'start))
+  (test-error-matching "fork what" "trainer: expected" (trainer-fork 3))
+  (test-error-matching "a fork's setting" "batch: expected" (trainer-fork trainer #:batch 0))
+  (test-error-matching "keep" "keep: expected" (train! trainer #:keep 0)))
+
 (test-error-matching "network" "network: expected a score network" (make-trainer car images))
 (test-error-matching "data" "data: expected a procedure" (make-trainer net 3))
 (test-error-matching "batch" "batch: expected a positive integer" (make-trainer net images #:batch 0))

@@ -26,7 +26,8 @@
   #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw
             constant-rate warmup-cosine warmup-stable-decay
             make-trainer trainer? trainer-network trainer-step trainer-losses
-            trainer-averaged train! trainer-save trainer-resume! trainer-losses-by-sigma
+            trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
+            trainer-save trainer-resume! trainer-losses-by-sigma
             spectral-norms))
 
 ;;; --- Distributions of sigma -----------------------------------------------------
@@ -152,7 +153,8 @@ value) or (cap value), got ~s" spectral))))
 ;;; --- The trainer ----------------------------------------------------------------
 
 (define-record-type <trainer>
-  (%make-trainer network parameters buffers buffers-before moments average vectors settings step losses)
+  (%make-trainer network parameters buffers buffers-before moments average vectors data arguments
+                 settings step losses kept)
   trainer?
   (network trainer-network)
   (parameters trainer-parameters)      ; (name . tensor) ...
@@ -161,9 +163,12 @@ value) or (cap value), got ~s" spectral))))
   (moments trainer-moments)            ; (m . v) ...
   (average trainer-average)            ; tensors, or #f
   (vectors trainer-vectors)            ; of the power iterations, by name
+  (data trainer-data)                  ; as `make-trainer' got it,
+  (arguments trainer-arguments)        ; and keywords and values
   (settings trainer-settings)          ; an association list
   (step trainer-step set-trainer-step!)
-  (losses trainer-losses set-trainer-losses!)) ; (step mean-loss (sigma . loss) ...), newest first
+  (losses trainer-losses set-trainer-losses!) ; (step mean-loss (sigma . loss) ...), newest first
+  (kept trainer-kept set-trainer-kept!)) ; (step losses tensor ...), newest first
 
 (set-record-type-printer! <trainer>
   (lambda (t port)
@@ -176,7 +181,8 @@ value) or (cap value), got ~s" spectral))))
 (define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
-                       (beta1 0.9) (beta2 0.999) (epsilon 1e-8))
+                       (beta1 0.9) (beta2 0.999) (epsilon 1e-8)
+                       #:rest arguments)
   "A trainer of NETWORK, a score network, by equation 3 with Adam.
 DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
 f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
@@ -213,12 +219,13 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                    (map (lambda (t) (cons (zeros t) (zeros t))) tensors)
                    (and averaging (map tensor-copy tensors))
                    (norm-vectors parameters seed)
+                   data arguments
                    `((data . ,data) (batch . ,batch) (sigma . ,sigma) (rate . ,rate)
                      (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
                      (spectral . ,(spectral-rule spectral))
                      (gaussian . ,(and gaussian (gaussian-prior gaussian)))
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
-                   0 '())))
+                   0 '() '())))
 
 (define (step-losses trainer)
   "The losses of this step's images, (BATCH), from equation 3; and their sigmas."
@@ -349,13 +356,15 @@ end to its loss.
 Example: (trainer-losses-by-sigma trainer)"
   (if (null? (trainer-losses trainer)) '() (cddar (trainer-losses trainer))))
 
-(define* (train! trainer #:key (steps #f) (checkpoint #f) (every 200) (hook (const #t)))
+(define* (train! trainer #:key (steps #f) (checkpoint #f) (every 200) (hook (const #t)) (keep #f))
   "Train until the run's length, or STEPS more.  Every EVERY steps the mean losses join
 (trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
-of a file or #f, is written.  Ctrl-C, like any error, writes it too, at a whole
-step; at a prompt train! then returns, and goes on when called again, while a
+of a file or #f, is written.  Every KEEP steps, unless #f, the state is kept in memory, for
+`trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step; at a prompt train! then returns, and goes on when called again, while a
 script ends.  Returns the trainer.
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
+  (check-that (or (not keep) (and (exact-integer? keep) (> keep 0))) 'train!
+              "keep: expected #f or a positive number of steps, got ~s" keep)
   (let* ((end (if steps (+ (trainer-step trainer) steps) (setting trainer 'steps)))
          (progress (make-progress "training" end))
          (pending '()))
@@ -372,6 +381,8 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
      (lambda ()
        (let loop ()
          (when (< (trainer-step trainer) end)
+           (when (and keep (zero? (modulo (trainer-step trainer) keep)))
+             (keep-state! trainer))
            (set! pending (append (train-step! trainer) pending))
            (progress-update! progress (trainer-step trainer)
                              #:text (format #f "loss ~,4f" (mean (map cdr pending))))
@@ -389,20 +400,84 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
     (progress-finish! progress)
     trainer))
 
+(define (network-like network tensors)
+  ;; A new network of NETWORK's kind, with TENSORS for its parameters and buffers.
+  (let ((copy (score-network (network-description network)
+                             #:parametrisation (network-parametrisation network)
+                             #:precision (network-precision network)
+                             #:sigma-data (network-sigma-data network))))
+    (for-each (lambda (to from) (tensor-assign! (cdr to) from))
+              (append (layer-parameters copy) (layer-buffers copy)) tensors)
+    copy))
+
 (define (trainer-averaged trainer)
   "A network like the trainer's with the running average of its weights: what to sample
 with.
 Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
-  (let* ((network (trainer-network trainer))
-         (copy (score-network (network-description network)
-                              #:parametrisation (network-parametrisation network)
-                              #:precision (network-precision network)
-                              #:sigma-data (network-sigma-data network))))
-    (for-each (lambda (to from) (tensor-assign! (cdr to) from))
-              (append (layer-parameters copy) (layer-buffers copy))
-              (append (or (trainer-average trainer) (map cdr (trainer-parameters trainer)))
-                      (map cdr (trainer-buffers trainer))))
-    copy))
+  (network-like (trainer-network trainer)
+                (append (or (trainer-average trainer) (map cdr (trainer-parameters trainer)))
+                        (map cdr (trainer-buffers trainer)))))
+
+;;; --- Other ways -----------------------------------------------------------------
+
+(define (keep-state! trainer)
+  (unless (memv (trainer-step trainer) (trainer-kept-steps trainer))
+    (set-trainer-kept! trainer
+                       (cons (cons* (trainer-step trainer) (trainer-losses trainer)
+                                    (map (lambda (entry) (tensor-copy (cdr entry)))
+                                         (state-tensors trainer)))
+                             (trainer-kept trainer)))))
+
+(define (trainer-kept-steps trainer)
+  "The steps whose states TRAINER has kept (see #:keep of `train!'), newest first.
+Example: (trainer-kept-steps trainer)"
+  (map first (trainer-kept trainer)))
+
+(define (trainer-rewind! trainer step)
+  "Put TRAINER back into the last state it kept at STEP or before, and return it; `train!'
+goes the same way again, and after `trainer-fork' another.
+Example: (trainer-rewind! (train! trainer #:keep 500) 1000)"
+  (check-that (trainer? trainer) 'trainer-rewind! "trainer: expected one, got ~s" trainer)
+  (check-that (real? step) 'trainer-rewind! "step: expected a number, got ~s" step)
+  (let ((kept (drop-while (lambda (k) (> (first k) step)) (trainer-kept trainer))))
+    (check-that (pair? kept) 'trainer-rewind!
+                "step: no state was kept at ~a or before; kept are those of ~a" step
+                (if (null? (trainer-kept trainer)) "none: see #:keep of train!"
+                    (reverse (trainer-kept-steps trainer))))
+    (match (first kept)
+      ((step losses . tensors)
+       (call-with-blocked-asyncs
+        (lambda ()
+          (for-each (lambda (entry t) (tensor-assign! (cdr entry) t)) (state-tensors trainer) tensors)
+          (set-trainer-step! trainer step)
+          (set-trainer-losses! trainer losses)
+          (set-trainer-kept! trainer kept)))))
+    trainer))
+
+(define (trainer-fork trainer . settings)
+  "A new trainer that stands where TRAINER does, its network a copy, with other SETTINGS (those
+of `make-trainer'); with the same ones it goes the same way.
+Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)"
+  (check-that (trainer? trainer) 'trainer-fork "trainer: expected one, got ~s" trainer)
+  (let ((new (apply make-trainer
+                    (network-like (trainer-network trainer)
+                                  (map cdr (append (trainer-parameters trainer)
+                                                   (trainer-buffers trainer))))
+                    (trainer-data trainer)
+                    ;; The last of a keyword's values counts.
+                    (append (trainer-arguments trainer) settings)))
+        (state (state-tensors trainer)))
+    (for-each (lambda (entry)
+                ;; An average that only the fork has begins with the weights.
+                (let ((old (assoc-ref state (car entry))))
+                  (when old (tensor-assign! (cdr entry) old))))
+              (state-tensors new))
+    (set-trainer-step! new (trainer-step trainer))
+    (set-trainer-losses! new (trainer-losses trainer))
+    (set-trainer-kept! new (if (equal? (map car state) (map car (state-tensors new)))
+                               (trainer-kept trainer)
+                               '()))
+    new))
 
 ;;; --- Checkpoints ----------------------------------------------------------------
 
