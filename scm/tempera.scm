@@ -13,6 +13,7 @@
      calibration-report
      charts
      colours
+     compressed-sensing
      data
      diagnostics
      errors

@@ -7,6 +7,7 @@
 #include "image/reorient.h"
 #include "image/resample.h"
 #include "image/tone.h"
+#include "image/wavelet.h"
 #include "core/threads.h"
 
 static tp_tensor *
@@ -192,5 +193,59 @@ test_quality (void)
   tp_tensor_free (truth);
 }
 
+static void
+test_wavelet (void)
+{
+  tp_tensor *x = make (2, (int64_t[]) { 32, 32 });
+  double squares = 0;
+  for (int i = 0; i < 1024; i++)
+    squares += tp_f32 (x)[i] * (double) tp_f32 (x)[i];
+  for (int taps = 4; taps <= 20; taps += 4)
+    {
+      /* Orthonormal: as long, and its own inverse's inverse. */
+      tp_tensor *w = tp_wavelet (x, taps, false), *back = tp_wavelet (w, taps, true);
+      double sum = 0, error = 0;
+      for (int i = 0; i < 1024; i++)
+        {
+          sum += tp_f32 (w)[i] * (double) tp_f32 (w)[i];
+          error = fmax (error, fabs (tp_f32 (back)[i] - (double) tp_f32 (x)[i]));
+        }
+      CHECK (fabs (sum / squares - 1) < 1e-5);
+      CHECK (error < 1e-3);
+      tp_tensor_free (w), tp_tensor_free (back);
+    }
+  /* Four taps have two vanishing moments: of a ramp only what wraps around is left in details,
+   * of a constant nothing.  A constant is one coefficient. */
+  for (int i = 0; i < 1024; i++)
+    tp_f32 (x)[i] = (float) (i % 32);
+  tp_tensor *w = tp_wavelet (x, 4, false);
+  for (int c = 16; c < 31; c++)
+    CHECK (fabsf (tp_f32 (w)[c]) < 1e-4f);
+  CHECK (fabsf (tp_f32 (w)[31]) > 1);
+  tp_tensor_free (w);
+  for (int i = 0; i < 1024; i++)
+    tp_f32 (x)[i] = 1;
+  w = tp_wavelet (x, 8, false);
+  CHECK (fabsf (tp_f32 (w)[0] - 32) < 1e-3f);
+  CHECK (fabsf (tp_f32 (w)[33]) < 1e-4f);
+  tp_tensor_free (w);
+  /* Complex images by their parts. */
+  tp_tensor *z = tp_tensor_zeros (TP_C64, 2, (int64_t[]) { 8, 8 });
+  ((float *) tp_c64 (z))[2 * 9 + 1] = 3;
+  w = tp_wavelet (z, 6, false);
+  bool real = false, imaginary = false;
+  for (int i = 0; i < 64; i++)
+    {
+      real |= ((float *) tp_c64 (w))[2 * i] != 0;
+      imaginary |= ((float *) tp_c64 (w))[2 * i + 1] != 0;
+    }
+  CHECK (!real && imaginary);
+  tp_tensor_free (w), tp_tensor_free (z);
+  tp_tensor *odd = make (2, (int64_t[]) { 24, 24 });
+  CHECK (!tp_wavelet (odd, 4, false) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_wavelet (x, 5, false) && tp_last_status () == TP_BAD_ARGUMENT);
+  tp_tensor_free (odd), tp_tensor_free (x);
+}
+
 CHECK_MAIN (test_resample_whole_pixels, test_resample_between_pixels, test_tone, test_modulate,
-            test_reorient, test_quality)
+            test_reorient, test_quality, test_wavelet)

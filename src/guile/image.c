@@ -6,6 +6,7 @@
 #include "image/reorient.h"
 #include "image/resample.h"
 #include "image/tone.h"
+#include "image/wavelet.h"
 
 static SCM
 image_resample (SCM slab, SCM map, SCM rows, SCM columns, SCM samples)
@@ -90,6 +91,17 @@ image_ssim (SCM image, SCM truth)
   return compare ("ssim", image, truth, tp_ssim);
 }
 
+static SCM
+wavelet_transform (SCM x, SCM taps, SCM inverse)
+{
+  static const char name[] = "wavelet-transform";
+  int count = (int) tp_to_int (name, "taps", taps, 4, 20);
+  bool backwards = !SCM_UNBNDP (inverse) && scm_is_true (inverse);
+  SCM result = tp_from_tensor (name, tp_wavelet (tp_to_tensor (name, "x", x), count, backwards));
+  scm_remember_upto_here_1 (x);
+  return result;
+}
+
 void
 tp_init_image (void)
 {
@@ -114,4 +126,10 @@ tp_init_image (void)
              "less least value) of TRUTH.  `psnr' also takes complex images and batches.");
   tp_define ("image-ssim", 2, 0, image_ssim, "image truth",
              "Structural similarity of IMAGE and TRUTH, f32 (rows columns), as `ssim' describes it.");
+  tp_define ("wavelet-transform", 2, 1, wavelet_transform, "x taps inverse?",
+             "The coefficients of the image X, f32 or c64 (n n), n a power of two, in Daubechies's\n"
+             "orthonormal wavelets with TAPS coefficients, 4, 6, ..., 20; with INVERSE? the image of\n"
+             "coefficients X.  Periodic; the level of m x m pixels has indices m to 2 m - 1.\n"
+             "Source: Daubechies, Comm. Pure Appl. Math. 41 (1988).\n"
+             "Example: (wavelet-transform (random-normal '(64 64) 1) 4)");
 }
