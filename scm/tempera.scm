@@ -26,6 +26,7 @@
      networks
      numbers
      operators
+     plug-and-play
      preview
      primitives
      priors

@@ -84,22 +84,7 @@ Example: (total-variation op y #:weight 0.5)"
               "penalty: expected a positive number, got ~s" penalty)
   (let* ((b (apply-adjoint op y))
          (shape (tensor-shape b))
-         (diagonal (operator-normal-diagonal op))
-         (curvature (tensor* penalty (laplacian (first shape) (second shape))))
-         ;; (A^H A + penalty D^H D) x = v
-         (solve (if diagonal
-                    (let ((inverse (tensor/ 1 (tensor-maximum 1e-9 (tensor+ curvature diagonal)))))
-                      (lambda (v x) (fourier-multiply v inverse)))
-                    (lambda (v x)
-                      (tensor-reshape
-                       (conjugate-gradient
-                        (lambda (x)
-                          (let ((x1 (tensor-reshape x shape)))
-                            (tensor-reshape (tensor+ (apply-normal op x1)
-                                                     (fourier-multiply x1 curvature))
-                                            (cons 1 shape))))
-                        (tensor-reshape v (cons 1 shape)) 50 1e-5)
-                       shape))))
+         (solve (normal-inverse op (tensor* penalty (laplacian (first shape) (second shape)))))
          (nothing (tensor-zeros shape (tensor-dtype b))))
     (first
      (iterate "total variation" iterations (list b nothing nothing nothing nothing)
@@ -109,8 +94,7 @@ Example: (total-variation op y #:weight 0.5)"
                    ;; z = D x, with the multipliers u.
                    (let* ((x (solve (tensor+ b (tensor* penalty
                                                         (differences-adjoint
-                                                         (list (tensor- z0 u0) (tensor- z1 u1)))))
-                                    x))
+                                                         (list (tensor- z0 u0) (tensor- z1 u1)))))))
                           (d (map tensor+ (differences x) (list u0 u1)))
                           (magnitude (length-of d))
                           (z (map (lambda (d) (shrink d magnitude (/ weight penalty))) d)))

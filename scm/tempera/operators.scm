@@ -14,7 +14,7 @@
   #:export (random-mask equispaced-mask
             make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-restrict mri-operator
-            apply-forward apply-adjoint apply-normal measure adjoint-defect)
+            apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect)
   #:re-export (fft2 ifft2 fourier-multiply))
 
 ;;; --- Masks ------------------------------------------------------------------
@@ -145,6 +145,29 @@ Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
   "A^H A X."
   (check-operand 'apply-normal "x" op (and (operator? op) (operator-domain op)) x)
   ((operator-normal op) x))
+
+(define (normal-inverse op table)
+  "The procedure v -> (A^H A + TABLE)^-1 v on images (H W), with TABLE a positive number or f32
+(H W) over centred k-space: at once where A^H A is diagonal there, else by conjugate gradients.
+Example: ((normal-inverse op 0.1) (apply-adjoint op y))"
+  (check-that (operator? op) 'normal-inverse "operator: expected one, got ~s" op)
+  (check-that (or (and (real? table) (finite? table) (> table 0)) (tensor? table)) 'normal-inverse
+              "table: expected a positive number or a table, got ~s" table)
+  (if (operator-normal-diagonal op)
+      ;; A frequency that neither A nor the table has is left as good as 0.
+      (let ((inverse (tensor/ 1 (tensor-maximum 1e-9 (tensor+ (operator-normal-diagonal op) table)))))
+        (lambda (v)
+          (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v))))))
+      (lambda (v)
+        (let ((batch (cons 1 (tensor-shape v))))
+          (tensor-reshape
+           (conjugate-gradient (lambda (x)
+                                 (tensor+ (apply-normal op x)
+                                          (if (tensor? table)
+                                              (fourier-multiply x table)
+                                              (tensor* table x))))
+                               (tensor-reshape v batch) 100 1e-6)
+           (tensor-shape v))))))
 
 (define* (measure op x #:key (noise 0.1) (seed 0))
   "A X + n: a simulated measurement of X by OP, with noise of standard deviation

@@ -1,0 +1,65 @@
+;;; test-plug-and-play.scm -- with a denoiser that is known, fixed points that are known.
+
+(use-modules (harness) (tempera))
+
+(start-tests "plug and play")
+
+(define spectrum (power-spectrum '(16 12) #:amplitude 30 #:exponent 3))
+(define prior (gaussian-prior spectrum))
+(define op (mri-operator #:mask (random-mask 12 #:acceleration 2 #:seed 1)))
+(define y (measure op (tensor-reshape (prior-draw prior 1 #:seed 1) '(16 12)) #:noise 0.5 #:seed 2))
+(define plain
+  (make-operator "MRI" #:forward (lambda (x) (apply-forward op x))
+                 #:adjoint (lambda (y) (apply-adjoint op y))))
+
+(define (far? a b tolerance)
+  (> (tensor->number (tensor-max (tensor-abs (tensor- a b)))) tolerance))
+
+;; Wiener's filter is the proximal map of |x|^2 / (2 P): ADMM with weight 1 ends in the mean of
+;; the posterior, whatever sigma.
+(let ((mean (gaussian-posterior spectrum op y #:noise 0.5)))
+  (for-each (lambda (sigma)
+              (test-assert (format #f "PnP-ADMM, sigma ~a" sigma)
+                (not (far? mean (pnp-admm prior op y #:noise 0.5 #:weight 1
+                                          #:sigmas (make-list 400 sigma)) 0.02))))
+            '(0.5 1 2))
+  (test-assert "no diagonal"
+    (not (far? mean (pnp-admm prior plain y #:noise 0.5 #:weight 1 #:sigmas (make-list 400 1)) 0.02)))
+  (test-assert "another weight, another image"
+    (far? mean (pnp-admm prior op y #:noise 0.5 #:weight 0.1 #:sigmas (make-list 400 1)) 0.1)))
+
+;; RED's: (A^H A / noise^2 + weight / (P + sigma^2)) x = A^H y / noise^2.
+(for-each
+ (lambda (sigma weight)
+   (let* ((precision (tensor/ weight (tensor+ spectrum (* sigma sigma))))
+          (exact ((normal-inverse op (tensor* 0.25 precision)) (apply-adjoint op y))))
+     (test-assert (format #f "RED, sigma ~a, weight ~a" sigma weight)
+       (not (far? exact (red prior op y #:noise 0.5 #:weight weight #:sigmas (make-list 2000 sigma))
+                  0.02)))))
+ '(1 2) '(1 0.5))
+
+;; The inverse is one, of either kind.
+(let ((v (random-normal '(16 12) 3 0 'c64)) (table (tensor+ 0.3 (random-uniform '(16 12) 1))))
+  (for-each
+   (lambda (name op)
+     (let ((x ((normal-inverse op table) v)) (x1 ((normal-inverse op 0.4) v)))
+       (test-assert (string-append name ", a table")
+         (not (far? v (tensor+ (apply-normal op x) (fourier-multiply x table)) 1e-3)))
+       (test-assert (string-append name ", a number")
+         (not (far? v (tensor+ (apply-normal op x1) (tensor* 0.4 x1)) 1e-3)))))
+   '("diagonal" "not") (list op plain)))
+(test-error-matching "inverse of" "operator: expected" (normal-inverse 3 1))
+(test-error-matching "no table" "table: expected a positive number" (normal-inverse op 0))
+
+(for-each
+ (lambda (reconstruct)
+   (test-error-matching "operator" "operator: expected one" (reconstruct prior 3 y))
+   (test-error-matching "NaN" "y: expected finite" (reconstruct prior op (tensor/ y 0)))
+   (test-error-matching "noise" "noise: expected" (reconstruct prior op y #:noise 0))
+   (test-error-matching "weight" "weight: expected" (reconstruct prior op y #:weight -1))
+   (test-error-matching "sigmas" "sigmas: expected" (reconstruct prior op y #:sigmas (constant 1)))
+   (test-error-matching "a denoiser that fails" "not finite any more"
+     (reconstruct (lambda (x sigma) (tensor/ x 0)) op y)))
+ (list pnp-admm red))
+
+(finish-tests)
