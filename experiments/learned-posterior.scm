@@ -180,7 +180,8 @@ found ~a" slices images (length names))
       (define rows
         (map (lambda (file k)
                (let*-values (((scan op target) (case-of file (+ seed k))))
-                 (let* ((chain (anneal target #:chains draws #:seed (+ seed 10 k)))
+                 (let* ((chain (anneal target #:chains draws #:seed (+ seed 10 k)
+                                       #:temperatures (geometric 100 #:ratio ratio #:until 0.046)))
                         (row (map (lambda (level)
                                      (cons (number->string level)
                                            (covered-share (chain-samples chain) scan
