@@ -9,7 +9,8 @@
      ;; finds it too.
      (module-for-each (lambda (name variable) (module-add! face name variable))
                       (resolve-interface `(tempera ,name))))
-   '(calibration
+   '(animations
+     calibration
      calibration-report
      charts
      colours
@@ -25,6 +26,7 @@
      networks
      numbers
      operators
+     plots
      preview
      primitives
      priors
@@ -34,6 +36,9 @@
      samplers
      sampling
      schedules
+     show
      targets
      tensors
-     training)))
+     terminal
+     training
+     watch)))
