@@ -39,6 +39,5 @@
      show
      targets
      tensors
-     terminal
      training
      watch)))

@@ -17,7 +17,8 @@
   #:use-module (tempera primitives)
   #:autoload (cairo) (cairo-image-surface-create-for-data
                       cairo-create cairo-set-source-rgb cairo-paint cairo-rectangle cairo-fill
-                      cairo-set-source-surface cairo-pattern-set-filter cairo-get-source
+                      cairo-set-source-surface cairo-pattern-set-filter cairo-pattern-set-extend
+                      cairo-get-source
                       cairo-select-font-face cairo-set-font-size cairo-move-to cairo-show-text
                       cairo-text-extents
                       cairo-translate cairo-scale cairo-save cairo-restore
@@ -223,6 +224,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
    context (cairo-image-surface-create-for-data words 'argb32 columns rows (* 4 columns)) 0 0)
   ;; A pixel made larger stays a square.
   (cairo-pattern-set-filter (cairo-get-source context) (if (>= (min x-zoom y-zoom) 1) 'nearest 'good))
+  (cairo-pattern-set-extend (cairo-get-source context) 'pad) ; no fading at the edges
   (cairo-rectangle context 0 0 columns rows)
   (cairo-fill context)
   (cairo-restore context))

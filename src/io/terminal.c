@@ -158,6 +158,9 @@ make_canvas (tp_terminal terminal, int rows, int columns, int cell_height, int c
   return canvas;
 }
 
+/* On a ground that is as the user likes it: to be read on black and on white. */
+#define LABEL_COLOUR 0x8a8a8a
+
 static void
 put_label (ChafaCanvas *canvas, const tp_label *label, int rows, int columns)
 {
@@ -169,7 +172,7 @@ put_label (ChafaCanvas *canvas, const tp_label *label, int rows, int columns)
       gunichar character = g_utf8_get_char (c);
       if (column < 0 || !g_unichar_isprint (character))
         continue;
-      chafa_canvas_set_raw_colors_at (canvas, column, label->row, -1, -1);
+      chafa_canvas_set_colors_at (canvas, column, label->row, LABEL_COLOUR, -1);
       int cells = chafa_canvas_set_char_at (canvas, column, label->row, character);
       column += cells > 0 ? cells : 1;
     }
