@@ -262,8 +262,9 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
 
 (define* (draw-figure panels #:key (columns #f) (room #f) (cell '(1 1)) (labels? #f) (scale 1))
   "The picture of PANELS, a list of `panel', in rows of COLUMNS.  ROOM, (height width) in pixels,
-is what it fits into as large as it can, either of them #f where there is no end; without, an
-image is about 256 pixels, and COLUMNS are 4 unless given.  Height and width are multiples of
+is what it fits into as large as it can, either of them #f where there is no end; without both
+an image is about 256 pixels.  COLUMNS unless given are those that make images largest, or 4
+where height has no end.  Height and width are multiples of
 those of CELL; text and margins are SCALE times as large.  With LABELS? no text is drawn, and
 `picture-labels' has it, a list of (row column text) in cells of 16 x 8 pixels.  See
 `picture-pixels', `picture-height', `picture-width'.
@@ -280,7 +281,7 @@ Example: (picture-width (draw-figure (list (panel \"truth\" scan)) #:room '(400 
          (room (map (lambda (length) (and length (/ length scale))) (or room '(#f #f))))
          (columns (min (length panels)
                        (cond (columns columns)
-                             ((or (first room) (second room)) (best-columns panels room m))
+                             ((first room) (best-columns panels room m))
                              (else 4))))
          (zoom (fitting-zoom panels columns room m))
          (zoom (if (>= zoom 3) (floor zoom) zoom)) ; squares of one size

@@ -74,7 +74,10 @@ Example: (show (chain-mean chain) #:part 'phase)"
           (display-picture terminal
                            (picture-for terminal (filter panel? view) #:columns columns
                                         #:width width #:above (length lines)))
-          (not-shown (format #f "~a" object) port))))
+          (not-shown (if (list? object)
+                         (format #f "~a panels" (count panel? view))
+                         (format #f "~a" object))
+                     port))))
   (call-with-values (lambda () (show-options options))
     (lambda (own others)
       (let ((view (apply view object others)))

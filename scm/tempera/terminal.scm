@@ -12,7 +12,8 @@
   #:use-module (tempera figures)
   #:use-module (tempera primitives)
   #:export (terminal-for terminal-port terminal-kind terminal-columns terminal-rows
-            has-pixels? picture-for picture-rows display-picture not-shown))
+            terminal-cell-width terminal-colours terminal-scale
+            has-pixels? picture-for picture-rows display-picture display-text not-shown))
 
 (define-record-type <terminal>
   (make-terminal port kind colours rows columns cell-height cell-width)
@@ -130,6 +131,11 @@ the variable TEMPERA_PICTURES, says which kind.  Errors name WHO."
 
 ;;; --- Pictures ---------------------------------------------------------------------
 
+(define (terminal-scale terminal)
+  "How much larger than on a usual screen, whose cells have 16 pixels, things are to be drawn to
+look the same on TERMINAL."
+  (if (has-pixels? terminal) (max 1 (/ (quotient (terminal-cell-height terminal) 8) 2)) 1))
+
 (define* (picture-for terminal panels #:key (columns #f) (width #f) (above 0))
   "The picture of PANELS, in rows of COLUMNS, that fits TERMINAL with ABOVE lines more, or that
 is WIDTH characters wide however high that is."
@@ -142,7 +148,7 @@ is WIDTH characters wide however high that is."
                  #:room (list (and (not width) (* rows (first cell)))
                               (* (or width (terminal-columns terminal)) (second cell)))
                  #:cell cell #:labels? (not pixels?)
-                 #:scale (if pixels? (max 1 (/ (quotient (first cell) 8) 2)) 1))))
+                 #:scale (terminal-scale terminal))))
 
 (define (picture-rows terminal picture)
   "The lines of TERMINAL that PICTURE takes."
@@ -156,13 +162,16 @@ is WIDTH characters wide however high that is."
                               (terminal-kind terminal) (terminal-colours terminal)
                               (quotient (picture-height picture) cell-height)
                               (quotient (picture-width picture) cell-width)
-                              cell-height cell-width (picture-labels picture)))
-         (port (terminal-port terminal)))
-    ;; Half a picture would leave the terminal waiting for the rest.
+                              cell-height cell-width (picture-labels picture))))
+    (display-text terminal (string-append text "\n"))))
+
+(define (display-text terminal text)
+  "Write TEXT, with its escapes, to TERMINAL, all of it: half a picture would leave the terminal
+waiting for the rest."
+  (let ((port (terminal-port terminal)))
     (call-with-blocked-asyncs
      (lambda ()
        (display text port)
-       (newline port)
        (force-output port)))))
 
 (define (not-shown what port)
