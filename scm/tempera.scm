@@ -9,7 +9,8 @@
      ;; finds it too.
      (module-for-each (lambda (name variable) (module-add! face name variable))
                       (resolve-interface `(tempera ,name))))
-   '(calibration
+   '(animations
+     calibration
      calibration-report
      charts
      colours
@@ -27,6 +28,7 @@
      numbers
      operators
      plug-and-play
+     plots
      preview
      primitives
      priors
@@ -36,6 +38,8 @@
      samplers
      sampling
      schedules
+     show
      targets
      tensors
-     training)))
+     training
+     watch)))

@@ -1,0 +1,1 @@
+(use-modules (harness))(start-tests "seeing")(finish-tests)
