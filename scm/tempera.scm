@@ -42,4 +42,5 @@
      targets
      tensors
      training
+     updnet
      watch)))
