@@ -29,16 +29,21 @@
      operators
      plug-and-play
      plots
+     points
      preview
      primitives
      priors
      profile
      progress
      reconstruction
+     reruns
+     runs
      samplers
      sampling
      schedules
      show
+     sweeps
+     tables
      targets
      tensors
      training

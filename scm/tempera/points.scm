@@ -1,0 +1,2 @@
+;;; x
+(define-module (tempera points))
