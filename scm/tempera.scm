@@ -48,3 +48,4 @@
      tensors
      training
      watch)))
+     workers)))

@@ -111,7 +111,7 @@
               0 "Wrong type argument" "Entering a new prompt" "= 9" "= 4")
    (check-run "everything is loaded"
               (string-append "tempera < "
-                             (prompt-lines "(define-experiment e ((n 7)) n)" "(run-experiment e)"))
+                             (prompt-lines "(define-experiment e ((n 7)) n)" "(run-result (run-experiment e))"))
               0 "= 7")
    ;; (A chroot may have no pseudo-terminals.)
    (when (zero? (system "script -qec true /dev/null >/dev/null 2>&1"))

@@ -116,16 +116,6 @@ Example: (compare-runs (open-run \"runs/a\") (open-run \"runs/b\"))"
       (append-map (lambda (name) (file-differences name (path before name) (path after name)))
                   common)))))
 
-(define (in-folder folder thunk)
-  (let ((here (getcwd)))
-    (dynamic-wind
-      (lambda () (chdir folder))
-      thunk
-      (lambda () (chdir here)))))
-
-(define (absolute path)
-  (if (string-prefix? "/" path) path (string-append (getcwd) "/" path)))
-
 (define* (rerun run #:key (directory #f))
   "Run again what ran in RUN, a run or its directory: its copy of the script with its settings, in
 the folder where it ran if that is still there.  What is different from then (script,
@@ -133,19 +123,14 @@ versions, processor) is said before it starts.  The results go to DIRECTORY, a n
 unless given, and are compared with the old ones: see `compare-runs' for the value.
 Example: (rerun \"runs/two-moons\")"
   (let* ((run (if (run? run) run (open-run run)))
-         (folder (assq-ref (run-config run) 'folder))
          (experiment (run-own-experiment run))
-         (before (open-run (absolute (run-directory run)))))
+         (before (open-run (absolute-name (run-directory run)))))
     (for-each (lambda (line) (format (current-error-port) "~a~%" line)) (run-differences run))
-    (let* ((directory (absolute (or directory
-                                    (fresh-directory (assq-ref (run-config run) 'experiment)))))
-           (again (lambda ()
-                    (run-experiment experiment (assq-ref (run-config run) 'settings)
-                                    #:directory directory))))
-      (if (and (string? folder) (false-if-exception (file-is-directory? folder)))
-          (in-folder folder again)
-          (begin
-            (format (current-error-port) "~a: is gone; running in ~a~%" folder (getcwd))
-            (again)))
+    (let ((directory (absolute-name (or directory
+                                        (fresh-directory (assq-ref (run-config run) 'experiment))))))
+      (call-in-folder (assq-ref (run-config run) 'folder)
+        (lambda ()
+          (run-experiment experiment (assq-ref (run-config run) 'settings)
+                          #:directory directory)))
       ;; From disk, as the old one is.
       (compare-runs before (open-run directory)))))

@@ -28,9 +28,10 @@
   #:use-module (tempera progress)
   #:use-module (tempera tables)
   #:export (run-experiment resume-run open-run list-runs run? run-directory run-config
-            run-setting run-state run-seconds run-error run-result run-metrics run-log
+            run-setting run-state run-seconds run-error run-result run-outcome run-metrics run-log
             run-pictures run-path record-metrics! run-differences run-own-experiment
-            run-own-files environment fresh-directory run-claimed? fail-run!))
+            run-own-files environment fresh-directory run-claimed? directory-state fail-run! file-text text-hash load-alist
+            absolute-name call-in-folder))
 
 ;;; --- Runs as values -----------------------------------------------------------
 
@@ -59,20 +60,10 @@
                           (headline run)))
              ", "))))
 
-(define (numbers-of entries)
-  ;; Those of ENTRIES, when that is an association list, whose value is a number.
-  (if (and (list? entries) (every pair? entries))
-      (filter (lambda (e) (real? (cdr e))) entries)
-      '()))
-
 (define (headline run)
-  ;; Two numbers at most that tell most of RUN: of its result, else of its last metrics.
-  (let* ((result (numbers-of (run-result run)))
-         (metrics (false-if-exception (run-metrics run)))
-         (numbers (if (or (pair? result) (not metrics) (null? (table-rows metrics)))
-                      result
-                      (reverse (numbers-of (map cons (table-columns metrics)
-                                                (last (table-rows metrics))))))))
+  ;; Two numbers at most that tell most of RUN.
+  (let ((numbers (filter (lambda (e) (real? (cdr e)))
+                         (or (false-if-exception (run-outcome run)) '()))))
     (list-head numbers (min 2 (length numbers)))))
 
 ;;; --- Files of a run -------------------------------------------------------------
@@ -82,7 +73,9 @@
 (define (in-run directory name) (string-append directory "/" name))
 
 (define (load-alist who directory name)
-  ;; The association list in the file NAME of the run in DIRECTORY, of this format.
+  "The association list in the file NAME of DIRECTORY, which must be of the format that this version
+reads; else an error of WHO.
+Example: (load-alist 'open-run \"runs/two-moons\" \"config.scm\")"
   (let* ((path (in-run directory name))
          (value (load-datum path)))
     (check-that (and (list? value)
@@ -97,8 +90,8 @@ wrote it~a" path (assq-ref value 'format) format-number
     value))
 
 (define (load-config who directory)
-  (let* ((path (in-run directory "config.scm")))
-    (check-that (string? directory) who "directory: expected a string, got ~s" directory)
+  (check-that (string? directory) who "directory: expected a string, got ~s" directory)
+  (let ((path (in-run directory "config.scm")))
     (check-that (file-exists? directory) who "~a: no such directory" directory)
     (check-that (file-exists? path) who "~a: is no run's directory: it has no config.scm" directory)
     (let ((config (load-alist who directory "config.scm")))
@@ -186,10 +179,18 @@ Example: (run-setting run 'seed)"
   "Running, finished, failed or interrupted, a symbol.  A run whose process died is interrupted.
 Example: (run-state (open-run \"runs/two-moons\")) => finished"
   (check-run 'run-state run)
-  (let ((state (assq-ref (load-state (run-directory run)) 'state)))
-    (if (and (eq? state 'running) (not (run-claimed? (run-directory run))))
-        'interrupted
-        state)))
+  (directory-state (run-directory run)))
+
+(define (directory-state directory)
+  "The state of the run in DIRECTORY, as of `run-state'; interrupted where none has begun.
+Example: (directory-state \"runs/two-moons\") => finished"
+  (let ((state (assq-ref (load-state directory) 'state)))
+    (cond ((not (eq? state 'running)) state)
+          ((run-claimed? directory) state)
+          ;; It may have ended between the two looks.
+          (else
+           (let ((now (assq-ref (load-state directory) 'state)))
+             (if (eq? now 'running) 'interrupted now))))))
 
 (define (run-seconds run)
   "How long RUN took, in seconds, with what came before an interruption that was noticed.
@@ -211,6 +212,24 @@ Example: (run-result (open-run \"runs/two-moons\"))"
   (if (eq? (run-value run) nothing)
       (assq-ref (load-state (run-directory run)) 'result)
       (run-value run)))
+
+(define (run-outcome run)
+  "What RUN came to, an association list from symbols: its result, if that is one; else its result
+under the name `result'; of a run without, the last row of its metrics.
+Example: (assq-ref (run-outcome run) 'psnr)"
+  (check-run 'run-outcome run)
+  (let ((result (run-result run)))
+    (cond ((and (pair? result) (list? result)
+                (every (lambda (e) (and (pair? e) (or (symbol? (car e)) (string? (car e)))))
+                       result))
+           (map (lambda (e) (cons (if (string? (car e)) (string->symbol (car e)) (car e)) (cdr e)))
+                result))
+          ((and result (datum? result)) `((result . ,result)))
+          (else
+           (let ((metrics (run-metrics run)))
+             (if (null? (table-rows metrics))
+                 '()
+                 (map cons (table-columns metrics) (last (table-rows metrics)))))))))
 
 (define (run-metrics run)
   "The table of what `record-metrics!' recorded in RUN so far.
@@ -332,10 +351,14 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
                    (delete-duplicates (map car (append before after))))))))
 
 (define (file-text path)
+  "The text of the file PATH.
+Example: (file-text \"notes.txt\")"
   (call-with-input-file path get-string-all #:encoding "UTF-8"))
 
 (define (text-hash text)
-  ;; FNV-1a of 64 bits: tells a changed script from the one that ran; no defence against malice.
+  "A hash of TEXT (FNV-1a, 64 bits), which tells a changed script from the one that ran; it is no
+defence against malice.
+Example: (text-hash \"\") => \"fnv1a-cbf29ce484222325\""
   (string-append
    "fnv1a-"
    (number->string
@@ -654,10 +677,32 @@ Example: (run-own-experiment (open-run \"runs/two-moons\"))"
                   (experiment-name experiment) name)
       experiment)))
 
-(define (resume-run directory)
-  "Go on with the run in DIRECTORY (or a run), which was interrupted or failed: its own copy of the
-script, its settings, and the files it has left, such as checkpoints.
+(define (absolute-name path)
+  "PATH from the root on, that means the same in any folder.
+Example: (absolute-name \"/tmp/x\") => \"/tmp/x\""
+  (if (string-prefix? "/" path) path (string-append (getcwd) "/" path)))
+
+(define (call-in-folder folder thunk)
+  "What THUNK returns, called in FOLDER if there still is one: names in settings mean what they did.
+Example: (call-in-folder \"/tmp\" getcwd) => \"/tmp\""
+  (if (and (string? folder) (false-if-exception (file-is-directory? folder)))
+      (let ((here (getcwd)))
+        (dynamic-wind
+          (lambda () (chdir folder))
+          thunk
+          (lambda () (chdir here))))
+      (begin
+        (format (current-error-port) "the folder ~a is gone; going on in ~a~%" folder (getcwd))
+        (thunk))))
+
+(define (resume-run run)
+  "Go on with RUN, a run or its directory, which was interrupted or failed: its own copy of the
+script, its settings, the folder where it ran, and the files it has left, such as checkpoints.
 Example: (resume-run \"runs/two-moons\")"
-  (let ((run (if (run? directory) directory (open-run directory))))
-    (run-experiment (run-own-experiment run) (assq-ref (run-config run) 'settings)
-                    #:directory (run-directory run))))
+  (let* ((run (if (run? run) run (open-run run)))
+         (directory (absolute-name (run-directory run))))
+    (call-in-folder (assq-ref (run-config run) 'folder)
+      (lambda ()
+        (run-experiment (run-own-experiment (open-run directory))
+                        (assq-ref (run-config run) 'settings) #:directory directory)))
+    run))
