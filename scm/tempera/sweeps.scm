@@ -199,9 +199,15 @@ Example: (job-outcome (first (sweep-jobs (open-sweep \"runs/norms\"))))"
 (define (complete? job) (memq (job-outcome job) '(finished failed)))
 
 (define (score-of job metric)
-  (let* ((run (job-run job))
-         (value (and run (eq? (run-state run) 'finished) (assq-ref (run-outcome run) metric))))
-    (and (real? value) (not (nan? value)) value)))
+  ;; The number METRIC that the run of JOB came to, else its last among the metrics, or #f.
+  (let ((run (job-run job)))
+    (and run (eq? (run-state run) 'finished)
+         (find (lambda (value) (and (real? value) (not (nan? value))))
+               (cons (assq-ref (run-outcome run) metric)
+                     (let ((metrics (run-metrics run)))
+                       (if (memq metric (table-columns metrics))
+                           (reverse (table-column metrics metric))
+                           '())))))))
 
 (define (kept jobs halving)
   ;; The points of the best of JOBS, in their order.
