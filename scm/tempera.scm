@@ -43,9 +43,10 @@
      schedules
      show
      sweeps
+     table-charts
      tables
      targets
      tensors
      training
-     watch)))
+     watch
      workers)))

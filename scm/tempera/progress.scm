@@ -9,8 +9,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera errors)
-  #:export (make-progress progress-update! progress-finish! progress-port duration-text
-            progress-columns))
+  #:export (make-progress progress-update! progress-finish! progress-port duration-text))
 
 (define-record-type <progress>
   (%make-progress title total port started drawn width)
@@ -79,17 +78,15 @@ Example: (let ((p (make-progress \"training\" 1000)))
          "")
      (if (and text (not (string-null? text))) (string-append "  " text) ""))))
 
-(define (progress-columns)
-  "How many characters a line of the terminal has: the environment variable COLUMNS, or 80.
-Example: (progress-columns) => 80"
+(define (terminal-columns)
   (or (let ((columns (getenv "COLUMNS"))) (and columns (string->number columns))) 80))
 
 (define (draw! progress line)
   ;; Over what stands there, cut to the terminal so that \r finds its beginning.
   (let* ((port (port-of progress))
-         (line (if (< (string-length line) (progress-columns))
+         (line (if (< (string-length line) (terminal-columns))
                    line
-                   (string-take line (1- (progress-columns))))))
+                   (string-take line (1- (terminal-columns))))))
     (display "\r" port)
     (display (string-pad-right line (max (string-length line) (progress-width progress))) port)
     (force-output port)
