@@ -27,20 +27,27 @@
      networks
      numbers
      operators
-     plug-and-play
      plots
+     plug-and-play
+     points
      preview
      primitives
      priors
      profile
      progress
      reconstruction
+     reruns
+     runs
      samplers
      sampling
      schedules
      show
+     sweeps
+     table-charts
+     tables
      targets
      tensors
      training
      updnet
-     watch)))
+     watch
+     workers)))

@@ -101,11 +101,12 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
       (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
 
 (define* (chart title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
-               (logarithmic '()) (key 'top-left))
+               (logarithmic '()) (key 'top-left) (x-names #f))
   "A chart called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
 are lists of two limits, or #f: gnuplot's choice.  LOGARITHMIC lists the axes that are, x or
 y, whose numbers must be above 0.  KEY is the corner for what is named:
-top-left, top-right, bottom-left or bottom-right.
+top-left, top-right, bottom-left or bottom-right.  X-NAMES, a list of strings, are written at
+0, 1, ... of the x axis in place of numbers.
 Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
   (check-that (and (pair? data) (every series? data)) 'chart
               "data: expected a list of series, got ~s" data)
@@ -115,6 +116,8 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
   (for-each (lambda (name range)
               (check-that (range? range) 'chart "~a: expected (low high) or #f, got ~s" name range))
             '("x-range" "y-range") (list x-range y-range))
+  (check-that (or (not x-names) (and (list? x-names) (every string? x-names))) 'chart
+              "x-names: expected a list of strings, got ~s" x-names)
   (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'chart
               "key: expected a corner such as top-left, got ~s" key)
   (check-that (and (list? logarithmic) (every (lambda (axis) (memq axis '(x y))) logarithmic))
@@ -126,7 +129,7 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
                                       'chart "data: a logarithmic ~a needs numbers above 0" axis))
                         '(x y) (list first second)))
             data)
-  (make-chart title data x-label y-label x-range y-range logarithmic key #f #f "" 'heat))
+  (make-chart title data x-label y-label x-range y-range logarithmic key x-names #f "" 'heat))
 
 (define* (heat-chart title values #:key (x-label "") (y-label "") (x-names #f) (y-names #f)
                      (value-label "") (colours 'heat))
