@@ -4,7 +4,8 @@
 ;;;
 ;;; Trains on the volumes that `tempera data' prepares (T1-weighted heads of three
 ;;; persons), on slices in all three orientations, moved, scaled, and given other
-;;; contrasts and phases at random.  Run again, it goes on from its checkpoint.
+;;; contrasts and phases at random.  Interrupted, it goes on from its checkpoint: tempera run
+;;; --run=DIRECTORY.
 
 (use-modules (srfi srfi-1) (tempera))
 

@@ -4,7 +4,8 @@
 ;;;
 ;;; Learns from the data that train-brain.scm has, and the same changes of them, for random masks
 ;;; of one acceleration, drawn anew for every image, and noise of one size: what it was not
-;;; trained for, it cannot know.  Run again, it goes on from its checkpoint.
+;;; trained for, it cannot know.  Interrupted, it goes on from its
+;;; checkpoint: tempera run --run=DIRECTORY.
 
 (use-modules (srfi srfi-1) (tempera))
 
@@ -35,27 +36,25 @@
      (acceleration 4 (lambda (r) (>= r 1)) "of the masks")
      (noise 0.1 positive? "standard deviation of the measurements'")
      (seed 1)
-     (every 100 positive? "steps between checkpoints")
-     (out "out/train-updnet"))
+     (every 100 positive? "steps between checkpoints"))
   "Train UPDNet for heads, with the truth known."
   (let* ((dataset (load-dataset))
-         (checkpoint (string-append out "/checkpoint.safetensors"))
+         (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer (updnet) (measured-slices dataset acceleration noise seed)
                                 #:batch batch #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.998 #:clip 1.0
                                 #:loss updnet-loss #:rectified? #t)))
-    (make-directories out)
     (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
     (format #t "~a~%data: ~a~%" trainer dataset)
     (train! trainer #:checkpoint checkpoint #:every every
             #:hook (lambda (trainer)
-                     (save-text (string-append out "/losses.csv")
+                     (save-text (run-path "losses.csv")
                                 (string-append
                                  "step,loss\n"
                                  (string-concatenate
                                   (map (lambda (row) (format #f "~a,~a\n" (first row) (second row)))
                                        (reverse (trainer-losses trainer))))))))
-    (let ((path (string-append out "/updnet.safetensors")))
+    (let ((path (run-path "updnet.safetensors")))
       (save-network path (trainer-averaged trainer)
                     #:metadata `(("data" . ,(object->string dataset))
                                  ("experiment" . "experiments/train-updnet.scm")
