@@ -21,7 +21,7 @@
 
 ;; One point.  A norm of 0 is no bound.
 (define-experiment spectral-norm
-  ((norm 0 (lambda (n) (>= n 0)) "the most that spectral norms of weights may be, 0: no bound")
+  ((norm 0.0 (lambda (n) (>= n 0)) "the most that spectral norms of weights may be, 0: no bound")
    (steps 1000 positive? "of training")
    (chains 1000 (lambda (n) (> n 1)) "how many")
    (sigma 0.02 positive? "the last temperature")

@@ -35,7 +35,7 @@ measured and over unmeasured frequencies."
 
 ;; One point.
 (define-experiment step-size
-  ((step 10 positive? "the step size at sigma = 100")
+  ((step 10.0 positive? "the step size at sigma = 100")
    (exponent 1.5 (lambda (e) (<= -2 e 4)) "of sigma in the step size")
    (mass 'identity (lambda (m) (memq m '(identity fourier))) "identity or fourier")
    (ratio 0.95 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
@@ -98,9 +98,9 @@ measured and over unmeasured frequencies."
                  (list (table-chart results #:x 'step #:y (if known? 'off 'psnr) #:by 'exponent
                                     #:logarithmic '(x) #:key 'top-right
                                     #:title (if known? "log10 of variance, off by" "PSNR, dB"))
-                       (table-parallel results #:columns `(step exponent acceptance
-                                                                ,@(if known? '(measured unmeasured) '())
-                                                                ,(if known? 'off 'psnr))
+                       (table-parallel results #:across `(step exponent acceptance
+                                                               ,@(if known? '(measured unmeasured) '())
+                                                               ,(if known? 'off 'psnr))
                                        #:value (if known? 'off 'psnr)))
                  #:columns 1 #:width 900 #:height 340)
     (let ((best (table-sort results (if known? 'off 'psnr) #:descending (not known?))))
