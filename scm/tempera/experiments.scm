@@ -40,6 +40,10 @@
   ;; The experiment defined last, which is the one that a script offers.
   (make-parameter #f))
 
+(define defined
+  ;; All experiments of the script that is loaded, the last first.
+  (make-parameter '()))
+
 (define loading
   ;; The name and the text of the script that `load-script' reads.
   (make-parameter '(#f . #f)))
@@ -55,6 +59,7 @@ PARAMETERS, a list of `make-parameter-spec'.  SCRIPT is the file that defines it
          (experiment (%make-experiment name documentation parameters procedure
                                        (and text (absolute script)) text)))
     (last-experiment experiment)
+    (defined (cons experiment (defined)))
     experiment))
 
 (define (absolute file)
@@ -131,9 +136,9 @@ Example: (experiment-settings two-moons '((samples . \"500\"))) => ((samples . 5
 (define (file-text file)
   (call-with-input-file file get-string-all #:encoding "UTF-8"))
 
-(define* (load-script file #:key (text #f))
-  "The experiment that the script FILE defines last.  TEXT, if given, is read in place of what
-the file holds now.
+(define* (load-script file #:key (text #f) (name #f))
+  "The experiment that the script FILE defines last, or the one called NAME.  TEXT, if given, is
+read in place of what the file holds now.
 Example: (load-script \"experiments/two-moons.scm\")"
   ;; Compile form by form, in memory: fast loops, and no cache that outlives
   ;; the version of Tempera whose macros it expanded.
@@ -142,6 +147,7 @@ Example: (load-script \"experiments/two-moons.scm\")"
               "expected a script, got the folder ~a" file)
   (let ((text (or text (file-text file))))
     (parameterize ((last-experiment #f)
+                   (defined '())
                    (loading (cons file text)))
       (save-module-excursion
        (lambda ()
@@ -153,8 +159,11 @@ Example: (load-script \"experiments/two-moons.scm\")"
                (unless (eof-object? form)
                  (compile form #:env (current-module))
                  (loop (read-syntax port))))))))
-      (or (last-experiment)
-          (complain 'load-script "~a defines no experiment; see define-experiment" file)))))
+      (or (if name
+              (find (lambda (e) (eq? (experiment-name e) name)) (defined))
+              (last-experiment))
+          (complain 'load-script "~a defines no experiment~a; see define-experiment" file
+                    (if name (format #f " ~a" name) ""))))))
 
 ;;; --- Settings as text -----------------------------------------------------------
 

@@ -156,7 +156,8 @@ Example: (sweep-experiment (open-sweep \"runs/norms\"))"
   (check-sweep 'sweep-experiment sweep)
   (let ((copy (in-sweep (sweep-directory sweep) "script.scm")))
     (check-that (file-exists? copy) 'sweep-experiment "~a: is missing" copy)
-    (load-script (assq-ref (sweep-config sweep) 'script) #:text (file-text copy))))
+    (load-script (assq-ref (sweep-config sweep) 'script) #:text (file-text copy)
+                 #:name (assq-ref (sweep-config sweep) 'experiment))))
 
 ;;; --- Jobs: the runs that a sweep takes --------------------------------------------
 

@@ -16,6 +16,11 @@
 
 (define (finite-number? x) (and (real? x) (finite? x)))
 
+(define (check-columns who names columns)
+  (for-each (lambda (name column)
+              (check-that (symbol? column) who "~a: expected the name of a column, got ~s" name column))
+            names columns))
+
 (define (distinct values)
   ;; In order: numbers by size, then what comes first.
   (table-column (table-sort (table '(v) (map list (delete-duplicates values))) 'v) 'v))
@@ -33,12 +38,13 @@
     (check-that (pair? pairs) who "no row has finite numbers in both ~a and ~a" x y)
     pairs))
 
-(define* (table-chart table #:key x y (by #f) (style 'line) (title (symbol->string y))
+(define* (table-chart table #:key x y (by #f) (style 'line) (title (object->string y display))
                       (logarithmic '()) (key 'top-left))
   "The column Y of TABLE against its column X, a chart: a line for each value in the column BY, or
 one.  Where several rows have the same x, their mean is drawn, unless STYLE is points.
 LOGARITHMIC and KEY are as of `chart'.
 Example: (table-chart (sweep-results \"runs/norms\") #:x 'norm #:y 'psnr #:by 'seed)"
+  (check-columns 'table-chart '("x" "y") (list x y))
   (let* ((line (lambda (table title)
                  (let ((pairs (numeric-rows 'table-chart table x y)))
                    (series style
@@ -56,10 +62,11 @@ Example: (table-chart (sweep-results \"runs/norms\") #:x 'norm #:y 'psnr #:by 's
            #:x-label (symbol->string x) #:y-label (symbol->string y) #:logarithmic logarithmic
            #:key key)))
 
-(define* (table-heat table #:key x y value (title (symbol->string value)) (colours 'heat))
+(define* (table-heat table #:key x y value (title (object->string value display)) (colours 'heat))
   "The column VALUE of TABLE in colour over its columns X and Y, a chart; the mean where several
 rows have the same x and y.
 Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent #:value 'z)"
+  (check-columns 'table-heat '("x" "y" "value") (list x y value))
   (let* ((rows (filter (lambda (row) (finite-number? (third row)))
                        (table-rows (table-select table x y value))))
          (xs (distinct (map first rows))) (ys (distinct (map second rows)))
@@ -87,21 +94,24 @@ Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent
         (cons (map (lambda (v) (/ (list-index (lambda (n) (equal? n v)) names) last)) values)
               (string-join (map text names) ", ")))))
 
-(define* (table-parallel table #:key columns value (title (format #f "coloured by ~a" value)))
-  "Every row of TABLE as a line across COLUMNS, each scaled from its least to its greatest, a chart.
+(define* (table-parallel table #:key across value (title (format #f "coloured by ~a" value)))
+  "Every row of TABLE as a line across the columns ACROSS, each scaled from its least to its greatest, a chart.
 Lines have their colour by the column VALUE, from dark (least) to bright, the greatest on top.
-Example: (table-parallel results #:columns '(step-size exponent psnr) #:value 'psnr)"
+Example: (table-parallel results #:across '(step-size exponent psnr) #:value 'psnr)"
+  (check-columns 'table-parallel '("value") (list value))
+  (check-that (and (list? across) (> (length across) 1)) 'table-parallel
+              "across: expected a list of two columns or more, got ~s" across)
   (let* ((sorted (table-sort (table-filter table (lambda (v) (finite-number? v)) value) value))
-         (placed (map (lambda (column) (places (table-column sorted column))) columns)))
+         (placed (map (lambda (column) (places (table-column sorted column))) across)))
     (check-that (pair? (table-rows sorted)) 'table-parallel "no row has a finite number in ~a" value)
     (chart title
            (apply map (lambda ys (series 'line (map list (iota (length ys)) ys)))
                   (map car placed))
            #:x-names (map (lambda (column place) (format #f "~a: ~a" column (cdr place)))
-                          columns placed)
+                          across placed)
            #:y-range '(-0.05 1.05))))
 
 (add-plot! table?
-           (lambda* (table #:key (columns #f) (value #f) #:allow-other-keys #:rest options)
-             (list (apply (cond (columns table-parallel) (value table-heat) (else table-chart))
+           (lambda* (table #:key (across #f) (value #f) #:allow-other-keys #:rest options)
+             (list (apply (cond (across table-parallel) (value table-heat) (else table-chart))
                           table options))))

@@ -184,7 +184,7 @@ and the sweep's errors.txt" n (if (status:term-sig status)
   (lines board-lines set-board-lines!))  ; how many stand there
 
 (define (make-board sweep)
-  (let ((port (current-error-port)))
+  (let ((port (or (progress-port) (current-error-port))))
     (%make-board sweep (and (file-port? port) (isatty? port) port) (now)
                    (count (lambda (job) (memq (job-outcome job) '(finished failed)))
                           (sweep-jobs sweep))
