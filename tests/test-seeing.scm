@@ -116,7 +116,7 @@
 (test-assert "kitty" (string-prefix? "\x1b_G" (shown halves #:as 'kitty)))
 (test-assert "iterm" (string-prefix? "\x1b]1337" (shown halves #:as 'iterm)))
 (test-equal "no terminal: one line"
-  "#<tensor f32 (16 16)>: not shown, this is no terminal; #:as 'symbols or \
+  "#<tensor f32 (16 16), 0.0 to 1.0>: not shown, this is no terminal; #:as 'symbols or \
 TEMPERA_PICTURES=symbols draws it here\n"
   (shown halves))
 (setenv "TEMPERA_PICTURES" "sixel")
