@@ -242,9 +242,9 @@ got ~a" path)))))
 
 (define most-written 100)               ; squares of a heat map with their numbers in them
 
-(define (numbers-in-squares chart file)
+(define (numbers-in-squares chart file text?)
   ;; What gnuplot adds to a heat map of few squares: its numbers, light on dark and dark on
-  ;; light.
+  ;; light; in characters they stand for themselves.
   (let* ((points (filter (lambda (p) (finite? (third p)))
                          (series-points (first (chart-series chart)))))
          (values (map third points))
@@ -265,8 +265,8 @@ got ~a" path)))))
              (write-data file (map (lambda (p) (list (first p) (second p) (number-text (third p))))
                                    points))
              (and (pair? points)
-                  (format #f "~a using 1:2:3 with labels textcolor rgb '~a' notitle" (quoted file)
-                          colour))))
+                  (format #f "~a using 1:2:3 with labels ~a notitle" (quoted file)
+                          (if text? "" (format #f "textcolor rgb '~a'" colour))))))
          '("-light" "-dark") '("#ffffff" "#000000")
          (call-with-values (lambda () (partition dark? points)) list)))))
 
@@ -278,7 +278,7 @@ got ~a" path)))))
                             (iota 18))
                        ", ")))
 
-(define (write-chart port chart folder number)
+(define (write-chart port chart folder number text?)
   (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%set cblabel ~a~%"
           (quoted (chart-title chart)) (quoted (chart-x-label chart)) (quoted (chart-y-label chart))
           (quoted (chart-value-label chart)))
@@ -303,7 +303,7 @@ got ~a" path)))))
                                   "notitle"
                                   (string-append "title " (quoted (series-title series)))))
                       (if (eq? (series-style series) 'heat)
-                          (numbers-in-squares chart file)
+                          (numbers-in-squares chart file text?)
                           '()))))
             (chart-series chart) (iota (length (chart-series chart))))
            ", ")))
@@ -338,9 +338,11 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
            (lambda (port)
              (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
                      (quoted temporary))
-             (format port "set border 3 linecolor rgb '#444444'~%set tics nomirror~%~
-set multiplot layout ~a,~a~%" rows columns)
-             (for-each (lambda (chart number) (write-chart port chart folder number))
+             (format port "set border 3~a~%set tics nomirror~%set multiplot layout ~a,~a~%"
+                     (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
+                     rows columns)
+             (for-each (lambda (chart number)
+                         (write-chart port chart folder number (text-path? path)))
                        charts (iota (length charts)))
              (format port "unset multiplot~%")))
          (dynamic-wind

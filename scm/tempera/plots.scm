@@ -18,7 +18,7 @@
   #:use-module (tempera schedules)
   #:use-module (tempera terminal)
   #:use-module (tempera training)
-  #:export (plot add-plot! charts))
+  #:export (plot add-plot! charts charts-drawing))
 
 ;;; --- The verb ---------------------------------------------------------------------
 
@@ -88,26 +88,26 @@ Example: (plot (geometric 100 #:ratio 0.9 #:until 0.05) #:to \"temperatures.svg\
                        (if height (list #:height height) '()))))
       (let ((terminal (terminal-for 'plot port as)))
         (if terminal
-            (draw-charts terminal charts #:width width #:height height #:columns columns)
+            (display-drawing terminal (charts-drawing terminal charts #:width width #:height height
+                                                      #:columns columns))
             (not-shown (if (= 1 (length charts)) "1 chart" (format #f "~a charts" (length charts)))
                        port)))))
 
 ;;; --- In the terminal --------------------------------------------------------------
 
-(define* (draw-charts terminal charts #:key (width #f) (height #f) (columns #f))
-  ;; As wide as TERMINAL, or WIDTH of its characters.
+(define* (charts-drawing terminal charts #:key (width #f) (height #f) (columns #f))
+  "CHARTS as TERMINAL shows them, a picture or text, as wide as it is, or WIDTH of its
+characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
   (let ((width (min (terminal-columns terminal) (or width (terminal-columns terminal)))))
     (call-with-temporary-folder
      (lambda (folder)
        (if (has-pixels? terminal)
            (let ((file (string-append folder "/charts.png")))
              (draw-pixels terminal charts file width height columns)
-             (display-picture terminal
-                              (picture-for terminal (list (panel "" (load-png file) #:high 255))
-                                           #:width width)))
+             (picture-for terminal (list (panel "" (load-png file) #:high 255)) #:width width))
            (let ((file (string-append folder "/charts.txt")))
              (draw-characters terminal charts file width height columns)
-             (display-text terminal (call-with-input-file file get-string-all))))))))
+             (call-with-input-file file get-string-all)))))))
 
 (define (draw-pixels terminal charts file width height columns)
   (let* ((scale (terminal-scale terminal))
@@ -165,12 +165,15 @@ Example: (plot (geometric 100 #:ratio 0.9 #:until 0.05) #:to \"temperatures.svg\
 
 ;;; --- Schedules --------------------------------------------------------------------
 
-(define (printed object) (format #f "~a" object))
+(define (schedule-title schedule)
+  ;; As it prints, without what says that it is a schedule.
+  (let ((text (format #f "~a" schedule)) (before "#<schedule "))
+    (string-drop-right (string-drop text (string-length before)) 1)))
 
 (add-plot! (lambda (object) (and (schedule? object) (schedule-length object)))
            (lambda (schedule)
              (let ((values (schedule->list schedule)))
-               (list (line-chart (printed schedule) (map list (iota (length values)) values)
+               (list (line-chart (schedule-title schedule) (map list (iota (length values)) values)
                                  #:x-label "index" #:y-label "sigma")))))
 
 (define rule-points 100)
@@ -180,7 +183,7 @@ Example: (plot (geometric 100 #:ratio 0.9 #:until 0.05) #:to \"temperatures.svg\
              (let ((points (map (lambda (sigma) (list sigma (schedule-at rule sigma)))
                                 (schedule->list (log-linear from #:until until
                                                             #:count rule-points)))))
-               (list (chart (printed rule) (list (series 'curve points)) #:x-label "sigma"
+               (list (chart (schedule-title rule) (list (series 'curve points)) #:x-label "sigma"
                             #:y-label "value"
                             #:logarithmic (if (decades? (map second points)) '(x y) '(x)))))))
 
@@ -225,7 +228,7 @@ Example: (plot (geometric 100 #:ratio 0.9 #:until 0.05) #:to \"temperatures.svg\
                               #:title "all chains")
                       (series 'curve (map (lambda (p) (list (car p) (mean (cdr p)))) points)
                               #:title "mean"))
-                #:x-label "move" #:key 'top-left))))
+                #:x-label "move" #:key 'bottom-right))))
 
 (add-plot! chain?
            (lambda (chain)

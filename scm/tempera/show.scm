@@ -71,7 +71,7 @@ Example: (show (chain-mean chain) #:part 'phase)"
     (let ((terminal (terminal-for 'show port as)) (lines (filter string? view)))
       (for-each (lambda (line) (display line port) (newline port)) lines)
       (if terminal
-          (display-picture terminal
+          (display-drawing terminal
                            (picture-for terminal (filter panel? view) #:columns columns
                                         #:width width #:above (length lines)))
           (not-shown (if (list? object)

@@ -13,7 +13,8 @@
   #:use-module (tempera primitives)
   #:export (terminal-for terminal-port terminal-kind terminal-columns terminal-rows
             terminal-cell-width terminal-colours terminal-scale
-            has-pixels? picture-for picture-rows display-picture display-text not-shown))
+            has-pixels? picture-for drawing-rows drawing-text display-text display-drawing
+            not-shown))
 
 (define-record-type <terminal>
   (make-terminal port kind colours rows columns cell-height cell-width)
@@ -150,20 +151,22 @@ is WIDTH characters wide however high that is."
                  #:cell cell #:labels? (not pixels?)
                  #:scale (terminal-scale terminal))))
 
-(define (picture-rows terminal picture)
-  "The lines of TERMINAL that PICTURE takes."
-  (quotient (picture-height picture) (terminal-cell-height terminal)))
+(define (drawing-rows terminal drawing)
+  "The lines of TERMINAL that DRAWING takes: a picture made by `picture-for', or text."
+  (if (picture? drawing)
+      (quotient (picture-height drawing) (terminal-cell-height terminal))
+      (string-count drawing #\newline)))
 
-(define (display-picture terminal picture)
-  "Show PICTURE, made by `picture-for', on TERMINAL, and begin a new line."
-  (let* ((cell-height (terminal-cell-height terminal)) (cell-width (terminal-cell-width terminal))
-         (text (terminal-text (picture-pixels picture) (picture-height picture)
-                              (picture-width picture)
-                              (terminal-kind terminal) (terminal-colours terminal)
-                              (quotient (picture-height picture) cell-height)
-                              (quotient (picture-width picture) cell-width)
-                              cell-height cell-width (picture-labels picture))))
-    (display-text terminal (string-append text "\n"))))
+(define (drawing-text terminal drawing)
+  "DRAWING, a picture made by `picture-for' or text, as what TERMINAL is to be sent."
+  (if (picture? drawing)
+      (let ((cell-height (terminal-cell-height terminal)) (cell-width (terminal-cell-width terminal)))
+        (terminal-text (picture-pixels drawing) (picture-height drawing) (picture-width drawing)
+                       (terminal-kind terminal) (terminal-colours terminal)
+                       (quotient (picture-height drawing) cell-height)
+                       (quotient (picture-width drawing) cell-width)
+                       cell-height cell-width (picture-labels drawing)))
+      (string-trim-right drawing #\newline)))
 
 (define (display-text terminal text)
   "Write TEXT, with its escapes, to TERMINAL, all of it: half a picture would leave the terminal
@@ -173,6 +176,10 @@ waiting for the rest."
      (lambda ()
        (display text port)
        (force-output port)))))
+
+(define (display-drawing terminal drawing)
+  "Show DRAWING, a picture made by `picture-for' or text, on TERMINAL, and begin a new line."
+  (display-text terminal (string-append (drawing-text terminal drawing) "\n")))
 
 (define (not-shown what port)
   "Say on PORT that WHAT is not shown because it is no terminal, and what helps."

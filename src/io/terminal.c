@@ -197,6 +197,10 @@ tp_terminal_picture (const uint32_t *pixels, int width, int height, tp_terminal 
                " %d x %d", MOST_CELLS, LARGEST_CELL, rows, columns, cell_height, cell_width);
       return NULL;
     }
+  /* Sixels come six rows at a time: the last few are not drawn, rather than all
+   * made narrower. */
+  if (terminal.kind == TP_SIXEL && height == rows * cell_height && height >= 6)
+    height -= height % 6;
   /* No thread of another's beside ours. */
   chafa_set_n_threads (1);
   ChafaCanvas *canvas = make_canvas (terminal, rows, columns, cell_height, cell_width);
