@@ -83,8 +83,10 @@ measured and over unmeasured frequencies."
                           #:settings `((mass . ,mass) (ratio . ,ratio) (chains . ,chains)
                                        (size . ,size) (prior . ,prior))
                           #:directory (run-path "sweep") #:workers workers)))
+         (short (lambda (x) (and x (/ (round (* 100 x)) 100)))) ; to fit into a square
          (heat (lambda (value title)
-                 (table-heat results #:x 'step #:y 'exponent #:value value #:title title)))
+                 (table-heat (table-with results value short value)
+                             #:x 'step #:y 'exponent #:value value #:title title)))
          (known? (string-null? prior)))
     (save-table (run-path "results.csv") results)
     (save-charts (run-path "step-size.png")
@@ -96,13 +98,10 @@ measured and over unmeasured frequencies."
                  #:width 460 #:height 360)
     (save-charts (run-path "step-size-lines.png")
                  (list (table-chart results #:x 'step #:y (if known? 'off 'psnr) #:by 'exponent
-                                    #:logarithmic '(x) #:key 'top-right
-                                    #:title (if known? "log10 of variance, off by" "PSNR, dB"))
-                       (table-parallel results #:across `(step exponent acceptance
-                                                               ,@(if known? '(measured unmeasured) '())
-                                                               ,(if known? 'off 'psnr))
-                                       #:value (if known? 'off 'psnr)))
-                 #:columns 1 #:width 900 #:height 340)
+                                    #:logarithmic (if known? '(x y) '(x)) #:key 'bottom-right
+                                    #:title (if known? "log10 of variance / exact: how far from 0"
+                                                "PSNR of the mean, dB")))
+                 #:width 700 #:height 400)
     (let ((best (table-sort results (if known? 'off 'psnr) #:descending (not known?))))
       (format #t "~a~%" (table-text best #:most 10)))
     (map (lambda (row) (map cons (table-columns results) row)) (table-rows results))))

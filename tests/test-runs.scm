@@ -100,6 +100,13 @@
    (test-assert "the error's text" (contains? (run-error (open-run "runs/error")) "car"))
    (test-assert "in the log too" (contains? (run-log (open-run "runs/error")) "car"))
    (test-equal "of an exit" "exit 7" (run-error (open-run "runs/exit")))
+   ;; At a prompt Ctrl-C leaves the run as a value.
+   (write-file "input" "(define r (run-experiment (load-script \"toy.scm\") '((at . signal)) #:directory \"runs/paused\"))
+r
+,quit
+")
+   (test-assert "Ctrl-C at a prompt"
+     (contains? (cdr (tempera "<" "input")) "= #<run toy, interrupted, seed 1, step 2, loss 0.5>"))
    (write-file "fixed" "")
    ;; A last line that was torn, as by a full disk.
    (let ((port (open-file "runs/kill/metrics.csv" "a"))) (display "3,0.3" port) (close-port port))

@@ -9,8 +9,8 @@
   #:use-module (tempera tables)
   #:export (table-chart table-heat table-parallel))
 
-(define (text value)
-  (cond ((and (real? value) (not (exact-integer? value))) (number->string (significant value 3)))
+(define* (text value #:optional (digits 3))
+  (cond ((and (real? value) (not (exact-integer? value))) (number->string (significant value digits)))
         ((list? value) (string-join (map text value) " "))
         (else (object->string value display))))
 
@@ -89,7 +89,7 @@ Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent
              (scale (if (and (> low 0) (> high (* 10 low))) log identity))
              (span (- (scale high) (scale low))))
         (cons (map (lambda (v) (if (zero? span) 1/2 (/ (- (scale v) (scale low)) span))) values)
-              (format #f "~a to ~a" (text low) (text high))))
+              (format #f "~a to ~a" (text low 2) (text high 2))))
       (let* ((names (distinct values)) (last (max 1 (1- (length names)))))
         (cons (map (lambda (v) (/ (list-index (lambda (n) (equal? n v)) names) last)) values)
               (string-join (map text names) ", ")))))

@@ -185,7 +185,9 @@ and the sweep's errors.txt" n (if (status:term-sig status)
 
 (define (make-board sweep)
   (let ((port (or (progress-port) (current-error-port))))
-    (%make-board sweep (and (file-port? port) (isatty? port) port) (now)
+    (%make-board sweep
+                 (and (file-port? port) (isatty? port) (not (equal? (getenv "TERM") "dumb")) port)
+                 (now)
                    (count (lambda (job) (memq (job-outcome job) '(finished failed)))
                           (sweep-jobs sweep))
                    0 0 0)))
