@@ -168,23 +168,26 @@ r
       (write-file "runs/no-run/config.scm" config)
       (test-error-matching name text (open-run "runs/no-run")))
     '("another version" "not an association list" "evaluation" "nested" "quoted a thousand times"
-      "two" "half" "a number too large" "code is data" "no experiment" "an object")
+      "two" "half" "a number too large" "code is data" "no experiment" "an object" "a script that is none")
     (list "((format . 2) (version . \"3.0\"))" "(1 2 3)"
           "((format . 1) (experiment . #.(system \"touch evaluated\")))"
           (string-append (make-string 100000 #\() (make-string 100000 #\)))
           (string-append "((format . " (make-string 100000 #\') "a))")
           "((format . 1)) ((format . 1))" "((format . 1)" "((format . 1) (n . 1e999999999999))"
           "(begin (system \"touch evaluated\"))" "((format . 1) (settings))"
-          "((format . 1) (x . #\\a))")
+          "((format . 1) (x . #\\a))" "((format . 1) (experiment . e) (settings) (script . 5))")
     '("is of format 2, this version reads 1; use the version of Tempera that wrote it, 3.0"
       "expected an association list" "not understood as Scheme data" "nested deeper than 64"
       "nested deeper than 64" "expected one datum" "not understood" "not understood"
-      "expected an association list" "expected the name of an experiment" "expected one datum"))
+      "expected an association list" "expected the name of an experiment" "expected one datum"
+      "script: expected text, got 5"))
    (test-assert "nothing was evaluated" (not (file-exists? "evaluated")))
    (test-equal "list-runs passes over it" #f
      (find (lambda (r) (string=? (run-directory r) "runs/no-run")) (list-runs)))
    (write-file "runs/a2/state.scm" "((format . 1) (state . sideways))")
    (test-error-matching "a state that is none" "expected a state among" (run-state (open-run "runs/a2")))
+   (test-equal "it prints all the same" "#<run toy, with a state that cannot be read, seed 1>"
+     (format #f "~a" (open-run "runs/a2")))
    (test-error-matching "no run is active" "run-path: no run is active" (run-path "x.png"))
    (test-error-matching "nor here" "record-metrics!: no run is active" (record-metrics! '((a . 1))))
    (define (inside thunk)

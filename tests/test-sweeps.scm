@@ -300,6 +300,8 @@
      (continue-sweep "whole" #:workers 0))
    (test-error-matching "points" "points: expected a list of points"
      (sweep toy '(1 2)))
+   (write-file "whole/sweep.scm" "((format . 1) (experiment . toy) (script . \"x\") (settings) (points ((n . 1))) (halving . 3))")
+   (test-error-matching "halving" "halving: expected what `halving' makes, got 3" (open-sweep "whole"))
    (write-file "whole/sweep.scm" "((format . 99) (version . \"9.9\"))")
    (test-error-matching "another version" "is of format 99, this version reads 1; use the version \
 of Tempera that wrote it, 9.9" (open-sweep "whole"))

@@ -48,10 +48,7 @@
   (lambda (run port)
     (format port "#<run ~a, ~a>" (assq-ref (run-config run) 'experiment)
             (string-join
-             (append (list (format #f "~a~a" (run-state run)
-                                   (if (eq? (run-state run) 'finished)
-                                       (format #f " in ~a" (duration-text (run-seconds run)))
-                                       "")))
+             (append (list (state-text run))
                      (let ((seed (assq 'seed (assq-ref (run-config run) 'settings))))
                        (if seed (list (format #f "seed ~a" (cdr seed))) '()))
                      (map (match-lambda
@@ -59,6 +56,16 @@
                              (format #f "~a ~a" name (if (exact-integer? x) x (significant x 4)))))
                           (headline run)))
              ", "))))
+
+(define (state-text run)
+  ;; To print must not fail, whatever is in the files.
+  (catch 'tempera-error
+    (lambda ()
+      (let ((state (run-state run)))
+        (if (eq? state 'finished)
+            (format #f "finished in ~a" (duration-text (run-seconds run)))
+            (symbol->string state))))
+    (const "with a state that cannot be read")))
 
 (define (headline run)
   ;; Two numbers at most that tell most of RUN.
@@ -100,6 +107,14 @@ wrote it~a" path (assq-ref value 'format) format-number
                          (and (list? settings)
                               (every (lambda (s) (and (pair? s) (symbol? (car s)))) settings))))
                   who "~a: expected the name of an experiment and its settings" path)
+      (for-each (lambda (key)
+                  (let ((value (assq-ref config key)))
+                    (check-that (or (not value) (string? value)) who "~a: ~a: expected text, got ~s"
+                                path key value)))
+                '(script folder))
+      (let ((libraries (assq-ref config 'libraries)))
+        (check-that (or (not libraries) (and (list? libraries) (every pair? libraries))) who
+                    "~a: libraries: expected a list of pairs, got ~s" path libraries))
       config)))
 
 (define states '(running finished failed interrupted))
@@ -111,6 +126,9 @@ wrote it~a" path (assq-ref value 'format) format-number
         (check-that (memq (assq-ref state 'state) states) 'run-state
                     "~a/state.scm: expected a state among ~a, got ~s" directory states
                     (assq-ref state 'state))
+        (let ((seconds (assq-ref state 'seconds)))
+          (check-that (and (real? seconds) (finite? seconds) (>= seconds 0)) 'run-state
+                      "~a/state.scm: expected seconds, 0 or more, got ~s" directory seconds))
         state)
       '((state . running) (seconds . 0) (error . #f) (result . #f))))
 

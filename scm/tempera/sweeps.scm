@@ -148,6 +148,22 @@ Example: (open-sweep \"runs/norms\")"
     (check-points 'open-sweep (assq-ref config 'points))
     (check-that (symbol? (assq-ref config 'experiment)) 'open-sweep
                 "~a/sweep.scm: expected the name of an experiment" directory)
+    (for-each (lambda (key good? expected)
+                (check-that (good? (assq-ref config key)) 'open-sweep
+                            "~a/sweep.scm: ~a: expected ~a, got ~s" directory key expected
+                            (assq-ref config key)))
+              '(script settings halving)
+              (list string?
+                    (lambda (settings) (and (list? settings) (every pair? settings)))
+                    (lambda (halving)
+                      (or (not halving)
+                          (and (list? halving) (every pair? halving)
+                               (pair? (assq-ref halving 'budgets))
+                               (every symbol? (map (lambda (k) (assq-ref halving k))
+                                                   '(metric budget best)))
+                               (let ((keep (assq-ref halving 'keep)))
+                                 (and (real? keep) (< 0 keep 1)))))))
+              '("the name of a file" "an association list" "what `halving' makes"))
     (%make-sweep directory config)))
 
 (define (sweep-experiment sweep)
