@@ -45,14 +45,6 @@ Example: (simulated-scan (load-image \"brain_013.png\") #:seed 1)"
   (let ((image (pad-to-multiple (intensity-scale image) 8)))
     (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
 
-(define (magnitude-statistics samples)
-  ;; Mean and standard deviation of the magnitudes of SAMPLES (C rows columns).
-  (let* ((magnitudes (tensor-abs samples))
-         (count (first (tensor-shape samples)))
-         (mean (tensor-mean magnitudes 0))
-         (squares (tensor-sum-squares (tensor- magnitudes mean) 0)))
-    (values mean (tensor-sqrt (tensor/ squares (max 1 (1- count)))))))
-
 (define (quality measure truth zero-filled mean complex-mean denoised samples)
   `(("zero_filled" . ,(measure zero-filled truth))
     ("sample_mean" . ,(measure mean truth))
