@@ -151,7 +151,7 @@
 ;; Bytes of the samples, and of the states on their way, before base64 makes them a third more:
 ;; 8 complex samples of 320 x 320 with 12 states of one of them make a page of 8 MB.
 (define most-sample-bytes 4000000)
-(define most-state-bytes 1700000)
+(define most-state-bytes 1300000)
 (define most-states 24)
 
 (define (evenly count items)
@@ -164,6 +164,12 @@
 
 (define (first-samples batch count)
   (tensor-slice batch 0 0 count))
+
+(define (like samples image)
+  ;; IMAGE, complex or not as SAMPLES are.
+  (cond ((eq? (tensor-dtype samples) (tensor-dtype image)) image)
+        ((eq? (tensor-dtype samples) 'f32) (image-magnitude image))
+        (else (tensor+ image (tensor-zeros (tensor-shape image) 'c64)))))
 
 (define (pictures samples states truth zero-filled)
   ;; Of SAMPLES, (C rows columns), and STATES, (sigma . samples), from first to last.
@@ -181,7 +187,7 @@
            `("sd" . ,(and (> total 1)
                           (call-with-values (lambda () (magnitude-statistics samples))
                             (lambda (mean sd) (image sd)))))
-           `("truth" . ,(and truth (image truth)))
+           `("truth" . ,(and truth (image (like samples truth))))
            `("zeroFilled" . ,(and zero-filled (image zero-filled)))
            `("states" . ,(list->vector
                           (map (match-lambda
@@ -304,7 +310,10 @@ picture's nor a point's." (cdr shape))))))))
           (let ((samples (measure (chain-samples chain) truth)))
             (format #f "~a~a for the mean; ~a to ~a for samples" (digits-of (measure (chain-mean chain) truth))
                     unit (digits-of (apply min samples)) (digits-of (apply max samples))))))
-  (if (and truth (tensor-finite? (chain-samples chain)))
+  (define (varied? image)
+    (let ((magnitude (image-magnitude image)))
+      (< (tensor->number (tensor-min magnitude)) (tensor->number (tensor-max magnitude)))))
+  (if (and truth (tensor-finite? truth) (varied? truth) (tensor-finite? (chain-samples chain)))
       (list (row "PSNR" psnr " dB") (row "SSIM" ssim ""))
       '()))
 

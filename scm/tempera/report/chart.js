@@ -1,7 +1,7 @@
 // chart.js -- lines, points, bars and bands as SVG, with the numbers under the pointer.
 //
-// A chart is { title, x, y, series, marks, nearest }.  An axis is { label, log, low, high }, all
-// optional.  A series is { name, style, points }: line or points [x, y], band [x, low, high], bars
+// A chart is { title, x, y, series, marks, nearest }.  An axis is { label, log, whole, low, high },
+// all optional.  A series is { name, style, points }: line or points [x, y], band [x, low, high], bars
 // [x, height, width]; a number that is null is left out.  Marks are vertical lines { x, kind },
 // and { from, to } a shaded range.
 
@@ -36,7 +36,8 @@ function axisScale(axis, values, from, to) {
   }
   const rank = axis.log ? Math.log : x => x;
   const place = v => from + (to - from) * (rank(v) - rank(low)) / (rank(high) - rank(low));
-  place.ticks = most => (axis.log ? logTicks : linearTicks)(low, high, most);
+  place.ticks = most => (axis.log && high / low > 4 ? logTicks : linearTicks)(low, high, most)
+                          .filter(t => !axis.whole || Number.isInteger(t));
   return place;
 }
 
@@ -50,7 +51,8 @@ function chart(spec) {
                        element("figcaption", {}, element("h3", {}, spec.title), readout), picture, legend);
   let scales, shown = [], at = -1, width = 0;
 
-  const hue = k => `var(--series-${k % 6})`;
+  const coloured = () => spec.series.filter(s => s.style !== "band");
+  const hue = k => `var(--series-${Math.max(0, coloured().indexOf(spec.series[k])) % 6})`;
   const named = () => spec.series.filter(s => s.name).length > 1;
 
   function drawLegend() {
@@ -68,7 +70,8 @@ function chart(spec) {
     const seen = spec.series.filter((s, k) => !hidden.has(k));
     const all = seen.flatMap(s => s.points);
     const bars = seen.some(s => s.style === "bars");
-    const x = axisScale(spec.x, all.map(p => p[0]), left, right);
+    const x = axisScale(spec.x, bars ? all.flatMap(p => [p[0] - p[2] / 2, p[0] + p[2] / 2]) : all.map(p => p[0]),
+                        left, right);
     const y = axisScale(bars ? { low: 0, ...spec.y } : spec.y,
                         seen.flatMap(s => s.points.flatMap(p => s.style === "bars" ? [p[1]] : p.slice(1))),
                         bottom, top);

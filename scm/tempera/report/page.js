@@ -42,7 +42,7 @@ function planeSection(block) {
     return { series: [{ style: "bars", points: heights.map((h, i) => [from + (i + 0.5) * wide, h, wide]) }] };
   };
   const last = states.length - 1;
-  const picture = chart({ title: "Samples", x: { label: "first number" }, y: {}, nearest: "point", height: 420, ...spec(last) });
+  const picture = chart({ title: line ? "Samples" : "Samples, second number over first", x: { label: "first number" }, y: {}, nearest: "point", height: 420, ...spec(last) });
   const at = slider("Sigma", { min: 0, max: last, value: last, "data-slider": "state" }, k => numberText(states[k].sigma),
                     k => picture.update(spec(k)));
   if (last > 0) picture.node.append(element("div", { class: "slider" }, at.node));
@@ -103,7 +103,7 @@ function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   themeButton.setAttribute("aria-pressed", String(theme === "dark"));
   themeButton.textContent = theme === "dark" ? "Light" : "Dark";
-  themeButton.setAttribute("aria-label", `Dark colours`);
+  themeButton.setAttribute("aria-label", "Dark colours");
 }
 setTheme(remembered() || (dark.matches ? "dark" : "light"));
 dark.addEventListener("change", () => { if (!remembered()) setTheme(dark.matches ? "dark" : "light"); });

@@ -9,34 +9,34 @@ const fullTurn = { low: -Math.PI, high: Math.PI };
 
 function pictureSection(block, colours) {
   const { rows, columns, complex } = block, count = rows * columns;
+  const magnitude = complex ? "magnitude" : "value";
   const samples = decoded(block.samples), states = block.states.map(s => ({ ...s, numbers: decoded(s.image) }));
-  const look = { view: complex ? "magnitude" : "value", colours: "grey", zoom: 1, sample: 0,
+  const look = { view: magnitude, colours: "grey", zoom: 1, sample: 0,
                  state: states.length - 1, row: 0, column: 0, centre: [rows / 2, columns / 2], pinned: false };
   let playing = null;
 
   // Each picture: its title, the view's numbers, and how they are coloured.
   const parts = [];
-  const sampleAt = (k, view) => viewed(samples, complex, view, k, count);
   const still = numbers => view => viewed(numbers, complex, view, 0, count);
   function add(name, numbers, kind) { parts.push(pictureCard(name, numbers, kind)); }
-  add("Mean", still(decoded(block.mean)), "image");
-  if (block.sd) add("Standard deviation", (v => () => v)(decoded(block.sd)), "map");
-  add("Sample", view => sampleAt(look.sample, view), "image");
-  if (states.length > 1)
-    add("On its way", () => states[look.state].numbers.subarray(
-      Math.min(look.sample, block.traced - 1) * count, (Math.min(look.sample, block.traced - 1) + 1) * count), "state");
-  if (block.truth) {
-    const truth = still(decoded(block.truth)), mean = parts[0].numbers;
-    add("Truth", truth, "image");
-    add("Error of the mean", () => {
-      const view = complex ? "magnitude" : "value", a = mean(view), b = truth(view);
-      return a.map((x, i) => Math.abs(x - b[i]));
-    }, "map");
+  const mean = still(decoded(block.mean)), truth = block.truth && still(decoded(block.truth));
+  const traced = () => Math.min(look.sample, block.traced - 1) * count;
+  if (truth) add("Truth", truth, "image");
+  add("Mean", mean, "image");
+  if (block.sd) {
+    const sd = decoded(block.sd);
+    add("Standard deviation", () => sd, "map");
   }
+  if (truth) add("Error of the mean", () => {
+    const a = mean(magnitude), b = truth(magnitude);
+    return a.map((x, i) => Math.abs(x - b[i]));
+  }, "map");
   if (block.zeroFilled) add("Zero-filled", still(decoded(block.zeroFilled)), "image");
+  add("Sample", view => viewed(samples, complex, view, look.sample, count), "image");
+  if (states.length > 1)
+    add("On its way", () => states[look.state].numbers.subarray(traced(), traced() + count), "state");
 
   const named = name => parts.find(p => p.name === name);
-  const magnitude = complex ? "magnitude" : "value";
   const reference = limits((named("Truth") || named("Mean")).numbers(magnitude), complex);
   const range = (() => {
     const ends = finite([block.samples.low, block.samples.high]);
@@ -81,7 +81,7 @@ function pictureSection(block, colours) {
     look.high = Math.max(level(k), level(1));
     if (look.low >= look.high) low.set(k - 1); else show();
   });
-  const zoom = slider("Zoom", { min: 1, max: 16, step: 1, value: 1 }, k => `${k} times`, k => {
+  const zoom = slider("Zoom", { min: 1, max: 16, step: 1, value: 1 }, k => `\u00d7 ${k}`, k => {
     look.zoom = k;
     look.centre = [look.row + 0.5, look.column + 0.5];
     paint();
@@ -112,7 +112,7 @@ function pictureSection(block, colours) {
   // --- The pixel
 
   const heading = element("h3"), values = element("tbody");
-  const histogram = chart({ title: "Over samples", x: {}, y: {}, series: [], height: 190 });
+  const histogram = chart({ title: "Over samples", x: {}, y: { whole: true }, series: [], height: 190 });
   const statistics = element("tbody"), note = element("p");
   const pixel = element("aside", { class: "pixel", "aria-label": "The marked pixel" },
     element("figure", {}, element("figcaption", {}, heading), element("table", {}, values), histogram.node,
@@ -132,8 +132,7 @@ function pictureSection(block, colours) {
     const d = described(raw, look.view === "phase");
     const truth = named("Truth") ? named("Truth").shown[at] : NaN;
     if (d.n) histogram.update({ series: [{ style: "bars", points: bins(d.numbers, truth) }],
-      marks: [{ from: d.low, to: d.high }, { x: d.mean, kind: "mean" }, { x: truth, kind: "truth" }],
-      title: "Over samples" });
+      marks: [{ from: d.low, to: d.high }, { x: d.mean, kind: "mean" }, { x: truth, kind: "truth" }] });
     statistics.replaceChildren(
       line("mean over samples", numberText(d.mean)),
       ...(d.n > 1 ? [line("standard deviation", numberText(d.sd)),
@@ -204,7 +203,6 @@ function pictureSection(block, colours) {
       p.low.textContent = numberText(window.low);
       p.high.textContent = numberText(window.high);
     }
-    if (state) named("On its way").title.textContent = `On its way, sigma ${numberText(states[look.state].sigma)}`;
     named("Sample").title.textContent = `Sample ${look.sample + 1}`;
     paint();
   }
