@@ -126,6 +126,7 @@ return Math.round(bars.reduce((s, b) => s + Number(b.getAttribute('height')), 0)
     (script "localStorage.clear()")
     (devtools "Emulation.setEmulatedMedia"
               '("features" . #((("name" . "prefers-color-scheme") ("value" . "dark")))))
+    (settle)
     (test-equal "the system's choice is followed" "dark"
       (script "return document.documentElement.dataset.theme"))
     (devtools "Emulation.setEmulatedMedia" '("features" . #()))
