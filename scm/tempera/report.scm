@@ -1,404 +1,213 @@
 ;;; report.scm -- a chain, a run or a sweep as one HTML file that needs nothing else.
-;;;
-;;; Here is what a report says: titled sections of blocks (pictures, charts, tables, words),
-;;; as data.  How it looks and moves is the page's, in the folder report/ beside this file,
-;;; which builds the sections in the browser.  Images go into the page as whole numbers of 8
-;;; or 16 bits between two limits, in base64, so that they can be windowed there.
 
 (define-module (tempera report)
-  #:use-module (ice-9 binary-ports)
-  #:use-module (ice-9 format)
   #:use-module (ice-9 match)
-  #:use-module (ice-9 regex)
-  #:use-module (ice-9 textual-ports)
-  #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-1)
-  #:use-module ((tempera cli) #:select (tempera-version))
-  #:use-module (tempera colours)
-  #:use-module (tempera diagnostics)
   #:use-module (tempera errors)
   #:use-module (tempera files)
-  #:use-module (tempera images)
-  #:use-module (tempera numbers)
-  #:use-module (tempera primitives)
+  #:use-module (tempera progress)
+  #:use-module (tempera report-chain)
+  #:use-module (tempera report-page)
+  #:use-module (tempera runs)
   #:use-module (tempera sampling)
+  #:use-module (tempera sweeps)
+  #:use-module (tempera tables)
   #:use-module (tempera targets)
-  #:use-module (tempera tensors)
   #:export (write-report))
 
-;;; --- What is embedded -------------------------------------------------------
+;;; --- Tables -------------------------------------------------------------------
 
-(define embedded
-  ;; Base64 texts of the report being made, newest first: beside its JSON, whose writer is
-  ;; slow on millions of characters.
-  (make-parameter #f))
+(define (names->strings names) (map symbol->string names))
 
-(define (array-name number)
-  (format #f "array-~a" number))
+(define (table-block caption table)
+  (data-table caption (names->strings (table-columns table)) (table-rows table)))
 
-(define (embed! bytes)
-  ;; The name under which the page finds BYTES.
-  (embedded (cons (base64 bytes) (embedded)))
-  (array-name (length (embedded))))
+(define (numeric? table column)
+  ;; Numbers alone, and at least one.
+  (let ((values (filter identity (table-column table column))))
+    (and (pair? values) (every real? values))))
 
-(define digits
-  (string->utf8 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
+(define (wide? numbers)
+  ;; Better looked at in logarithms.
+  (and (every positive? numbers) (> (apply max numbers) (* 30 (apply min numbers)))))
 
-(define (base64 bytes)
-  ;; Text of four digits for every three of BYTES; a last group that lacks bytes has = signs.
-  (let* ((n (bytevector-length bytes))
-         (text (make-bytevector (* 4 (quotient (+ n 2) 3)) (char->integer #\=))))
-    (let loop ((from 0) (to 0))
-      (when (< from n)
-        (let* ((byte (lambda (k) (if (< (+ from k) n) (bytevector-u8-ref bytes (+ from k)) 0)))
-               (word (logior (ash (byte 0) 16) (ash (byte 1) 8) (byte 2)))
-               (put! (lambda (k)
-                       (bytevector-u8-set! text (+ to k)
-                                           (bytevector-u8-ref
-                                            digits (logand 63 (ash word (* -6 (- 3 k)))))))))
-          (put! 0)
-          (put! 1)
-          (when (< (+ from 1) n) (put! 2))
-          (when (< (+ from 2) n) (put! 3))
-          (loop (+ from 3) (+ to 4)))))
-    (utf8->string text)))
+(define (metric-charts metrics)
+  ;; A chart of each column of METRICS that has numbers over the first one that has, a line for
+  ;; each of the tables in METRICS, a list of (name . table).
+  (let* ((columns (delete-duplicates (append-map (lambda (m) (table-columns (cdr m))) metrics)))
+         (has? (lambda (column)
+                 (lambda (m) (and (memq column (table-columns (cdr m))) (numeric? (cdr m) column)))))
+         (numbers (filter (lambda (column) (any (has? column) metrics)) columns)))
+    (match numbers
+      ((x y ...)
+       (let* ((all (append-map (lambda (m) (filter real? (table-column (cdr m) x)))
+                               (filter (has? x) metrics)))
+              (over (axis (symbol->string x) #:log? (wide? all))))
+         (apply charts
+                (map (lambda (column)
+                       (apply data-chart (symbol->string column) over (axis)
+                              (filter-map
+                               (match-lambda
+                                 ((name . table)
+                                  (and ((has? x) (cons name table)) ((has? column) (cons name table))
+                                       (data-series "line"
+                                                    (zip (table-column table x)
+                                                         (table-column table column))
+                                                    name))))
+                               metrics)))
+                     y))))
+      (_ #f))))
 
-(define (finite-range numbers)
-  ;; The least and the greatest of those that are finite; apart even if they are alike.
-  (let loop ((numbers numbers) (low +inf.0) (high -inf.0))
-    (cond ((pair? numbers)
-           (let ((x (car numbers)))
-             (if (finite? x)
-                 (loop (cdr numbers) (min x low) (max x high))
-                 (loop (cdr numbers) low high))))
-          ((< low high) (values low high))
-          ((= low high) (values low (+ low 1)))
-          (else (values 0. 1.)))))
+;;; --- Runs ---------------------------------------------------------------------
 
-(define (quantised numbers bits low high)
-  ;; The list NUMBERS as bytes of whole numbers of BITS, little-endian: LOW is 0, HIGH the last
-  ;; but one, and the last stands for what is not finite.
-  (let* ((none (1- (ash 1 bits)))
-         (top (exact->inexact (1- none)))
-         (scale (/ top (- high low)))
-         (bytes (make-bytevector (* (quotient bits 8) (length numbers)))))
-    (define (whole x)
-      (if (finite? x)
-          (inexact->exact (round (max 0. (min top (* scale (- x low))))))
-          none))
-    (let loop ((numbers numbers) (at 0))
-      (cond ((null? numbers) bytes)
-            ((= bits 8)
-             (bytevector-u8-set! bytes at (whole (car numbers)))
-             (loop (cdr numbers) (+ at 1)))
-            (else
-             (bytevector-u16-set! bytes at (whole (car numbers)) (endianness little))
-             (loop (cdr numbers) (+ at 2)))))))
+(define most-picture-bytes 12000000)    ; of a run's pictures in all
+(define most-log-characters 100000)
 
-(define* (image tensor #:key (bits 16) (count 1))
-  ;; TENSOR, or a batch of COUNT, for the page.
-  (let ((numbers (tensor->list (if (eq? (tensor-dtype tensor) 'c64) (real-view tensor) tensor))))
-    (call-with-values (lambda () (finite-range numbers))
-      (lambda (low high)
-        `(("data" . ,(embed! (quantised numbers bits low high)))
-          ("bits" . ,bits) ("low" . ,low) ("high" . ,high) ("count" . ,count))))))
+(define (image-blocks run)
+  ;; The pictures of RUN, as long as they are not too many bytes together.
+  (let loop ((paths (filter picture-type (run-pictures run))) (bytes 0) (in '()) (out '()))
+    (match paths
+      ((path . rest)
+       (let ((size (stat:size (stat path)))
+             (name (substring path (1+ (string-length (run-directory run))))))
+         (if (<= (+ bytes size) most-picture-bytes)
+             (loop rest (+ bytes size) (cons (picture-data path name) in) out)
+             (loop rest bytes in (cons name out)))))
+      (()
+       (list (and (pair? in) (block "images" `("images" . ,(list->vector (reverse in)))))
+             (and (pair? out)
+                  (block "text" `("text" . ,(format #f "Left out, since they are large: ~a."
+                                                    (string-join (reverse out) ", "))))))))))
 
-;;; --- Blocks -----------------------------------------------------------------
+(define (pair-rows alist)
+  (filter-map (match-lambda
+                (((? symbol? name) . value) (list (symbol->string name) value))
+                (((? string? name) . value) (list name value))
+                (_ #f))
+              alist))
 
-(define (section title . blocks)
-  ;; Or #f when there is no block that is not #f.
-  (let ((blocks (filter identity blocks)))
-    (and (pair? blocks)
-         `(("title" . ,title) ("blocks" . ,(list->vector blocks))))))
+(define (log-block text)
+  (and (not (string-null? text))
+       (block "log" `("text" . ,(if (> (string-length text) most-log-characters)
+                                    (string-append "...\n" (string-take-right text most-log-characters))
+                                    text)))))
 
-(define (block type . fields)
-  `(("type" . ,type) ,@fields))
+(define (script-block directory)
+  (let ((path (string-append directory "/script.scm")))
+    (and (file-exists? path) (log-block (file-text path)))))
 
-(define (rows->json rows)
-  (list->vector (map list->vector rows)))
+(define (shell-word text)
+  ;; TEXT as the shell takes it for one word.
+  (if (string-every (lambda (c) (or (char-alphabetic? c) (char-numeric? c) (string-index "-_./=,:+" c)))
+                    text)
+      text
+      (string-append "'" (string-join (string-split text #\') "'\\''") "'")))
 
-(define (facts rows)
-  ;; ROWS, lists of a name and a value, which is #f where there is nothing to say.
-  (let ((rows (filter second rows)))
-    (and (pair? rows)
-         (block "facts" `("rows" . ,(rows->json
-                                     (map (lambda (row) (list (first row) (words (second row))))
-                                          rows)))))))
+(define (command-block . words)
+  (block "command" `("text" . ,(string-join (map shell-word words)))))
 
-(define (words value)
-  (cond ((string? value) value)
-        ((and (real? value) (inexact? value)) (number->string (significant value 4)))
-        (else (format #f "~a" value))))
+(define (environment-rows config)
+  `(,@(filter-map (lambda (key) (let ((value (assq-ref config key)))
+                                  (and value (list (symbol->string key) value))))
+                  '(version commit started host system processor instruction-set threads))
+    ,@(pair-rows (or (assq-ref config 'libraries) '()))))
 
-(define (data-table caption columns rows)
-  (block "table" `("caption" . ,caption) `("columns" . ,(list->vector columns))
-         `("rows" . ,(rows->json rows))))
+(define (run-summary run)
+  (format #f "~a~a~a" (run-state run)
+          (if (eq? (run-state run) 'finished)
+              (format #f " in ~a" (duration-text (run-seconds run)))
+              "")
+          (let ((started (assq-ref (run-config run) 'started)))
+            (if started (format #f ", started ~a" started) ""))))
 
-(define* (axis #:optional (label #f) #:key (log? #f))
-  `(,@(if label `(("label" . ,label)) '()) ("log" . ,log?)))
-
-(define* (series style points #:optional (name ""))
-  `(("name" . ,name) ("style" . ,style) ("points" . ,(rows->json points))))
-
-(define (chart title x y . data)
-  `(("title" . ,title) ("x" . ,x) ("y" . ,y) ("series" . ,(list->vector data))))
-
-(define (charts . charts)
-  (block "charts" `("charts" . ,(list->vector charts))))
-
-;;; --- Pictures of a chain ----------------------------------------------------
-
-;; Bytes of the samples, and of the states on their way, before base64 makes them a third more:
-;; 8 complex samples of 320 x 320 with 12 states of one of them make a page of 8 MB.
-(define most-sample-bytes 4000000)
-(define most-state-bytes 1300000)
-(define most-states 24)
-
-(define (evenly count items)
-  ;; COUNT of ITEMS, the first and the last among them, or all.
-  (let ((n (length items)))
-    (if (<= n count)
-        items
-        (map (lambda (k) (list-ref items (round (/ (* k (1- n)) (max 1 (1- count))))))
-             (iota count)))))
-
-(define (first-samples batch count)
-  (tensor-slice batch 0 0 count))
-
-(define (like samples image)
-  ;; IMAGE, complex or not as SAMPLES are.
-  (cond ((eq? (tensor-dtype samples) (tensor-dtype image)) image)
-        ((eq? (tensor-dtype samples) 'f32) (image-magnitude image))
-        (else (tensor+ image (tensor-zeros (tensor-shape image) 'c64)))))
-
-(define (pictures samples states truth zero-filled)
-  ;; Of SAMPLES, (C rows columns), and STATES, (sigma . samples), from first to last.
-  (let* ((shape (tensor-shape samples)) (total (first shape))
-         (complex? (eq? (tensor-dtype samples) 'c64))
-         (pixels (apply * (cdr shape)))
-         (shown (max 1 (min total (quotient most-sample-bytes (* pixels (if complex? 4 2))))))
-         (states (evenly (max 2 (min most-states (quotient most-state-bytes pixels))) states))
-         (traced (max 1 (min shown (quotient most-state-bytes (* pixels (length states)))))))
-    (block "pictures"
-           `("rows" . ,(second shape)) `("columns" . ,(third shape)) `("complex" . ,complex?)
-           `("total" . ,total) `("traced" . ,traced)
-           `("samples" . ,(image (first-samples samples shown) #:count shown))
-           `("mean" . ,(image (tensor-mean samples 0)))
-           `("sd" . ,(and (> total 1)
-                          (call-with-values (lambda () (magnitude-statistics samples))
-                            (lambda (mean sd) (image sd)))))
-           `("truth" . ,(and truth (image (like samples truth))))
-           `("zeroFilled" . ,(and zero-filled (image zero-filled)))
-           `("states" . ,(list->vector
-                          (map (match-lambda
-                                 ((sigma . batch)
-                                  `(("sigma" . ,sigma)
-                                    ("image" . ,(image (image-magnitude (first-samples batch traced))
-                                                       #:bits 8)))))
-                               states))))))
-
-(define most-points 4000)
-
-(define (plane states)
-  ;; Of states whose samples are vectors: the first two numbers of each.
-  (block "plane"
-         `("states" .
-           ,(list->vector
-             (map (match-lambda
-                    ((sigma . batch)
-                     (let* ((shape (tensor-shape batch))
-                            (points (first-samples batch (min most-points (first shape))))
-                            (part (lambda (k) (image (image-magnitude
-                                                      (tensor-slice points 1 k (1+ k)))))))
-                       `(("sigma" . ,sigma)
-                         ("parts" . ,(list->vector (map part (iota (min 2 (second shape))))))))))
-                  (evenly most-states states))))))
-
-(define (chain-pictures chain truth)
-  (let* ((samples (chain-samples chain)) (shape (tensor-shape samples)))
-    (match (length (cdr shape))
-      (1 (plane (chain-states chain)))
-      (2 (let ((measured (target-start (chain-target chain))))
-           (pictures samples (chain-states chain) truth measured)))
-      (_ (block "text" `("text" . ,(format #f "The samples have the shape ~a, which is neither a ~
-picture's nor a point's." (cdr shape))))))))
-
-;;; --- What a chain went through ----------------------------------------------
-
-(define (accepted-part transition)
-  (let ((accepted (transition-accepted transition)))
-    (/ (count identity (vector->list accepted)) (exact->inexact (vector-length accepted)))))
-
-(define (finite-energy-errors transition)
-  (let ((errors (transition-energy-error transition)))
-    (if errors (filter finite? (vector->list errors)) '())))
-
-(define (trace-charts trace)
-  (let* ((numbered (lambda (value) (map (lambda (t k) (list k (value t))) trace
-                                        (iota (length trace) 1))))
-         (errors (filter-map (lambda (t k) (let ((e (finite-energy-errors t)))
-                                             (and (pair? e) (cons k e))))
-                             trace (iota (length trace) 1)))
-         (move (axis "move")))
-    (apply charts
-           (chart "Sigma" move (axis #:log? #t) (series "line" (numbered transition-sigma)))
-           (chart "Step size" move (axis #:log? #t) (series "line" (numbered transition-step-size)))
-           (chart "Accepted" move '(("low" . 0) ("high" . 1)) (series "line" (numbered accepted-part)))
-           (if (null? errors)
-               '()
-               (list (chart "Energy error" move (axis)
-                            (series "band" (map (match-lambda
-                                                  ((k . e) (list k (apply min e) (apply max e))))
-                                                errors))
-                            (series "line" (map (match-lambda ((k . e) (list k (mean e))))
-                                                errors))))))))
-
-(define (schedule-charts chain trace)
-  (let* ((past (map transition-sigma (delete-duplicates trace same-temperature?)))
-         (ahead (map first (chain-ahead chain)))
-         (numbered (lambda (sigmas from) (map list (iota (length sigmas) from) sigmas)))
-         (sigma (axis "sigma" #:log? #t)))
-    (charts
-     (apply chart "Temperatures" (axis "number") (axis #:log? #t)
-            (append (if (pair? past) (list (series "line" (numbered past 1) "reached")) '())
-                    (if (pair? ahead)
-                        (list (series "points" (numbered ahead (1+ (length past))) "ahead"))
-                        '())))
-     (chart "Step size at sigma" sigma (axis #:log? #t)
-            (series "points" (map (lambda (t) (list (transition-sigma t) (transition-step-size t)))
-                                  trace))))))
-
-(define (same-temperature? a b)
-  (eqv? (transition-sigma a) (transition-sigma b)))
-
-(define (diagnosis-blocks chain)
-  (let* ((diagnosis (diagnose chain)) (warnings (diagnosis-warnings diagnosis)))
-    (list (block "notes" `("good" . ,(null? warnings))
-                 `("items" . ,(list->vector
-                               (if (null? warnings)
-                                   '("The trace gives no reason to doubt this chain.")
-                                   warnings))))
-          (data-table "Proposals by temperature, from hot to cold"
-                      '("sigma from" "to" "proposals" "accepted" "energy error" "its sd" "not finite")
-                      (map (lambda (band)
-                             (map (lambda (value) (or (value band) 'null))
-                                  (list band-from band-to band-proposals band-acceptance
-                                        band-energy-error-mean band-energy-error-sd
-                                        band-diverged)))
-                           (diagnosis-bands diagnosis))))))
-
-(define (setting-text value)
-  ;; VALUE as a setting prints, without what is another in every process.
-  (cond ((procedure? value)
-         (if (procedure-name value) (symbol->string (procedure-name value)) "a procedure"))
-        ((pair? value) (string-append "(" (string-join (map setting-text value)) ")"))
-        (else (object->string value))))
-
-(define (chain-setting-rows chain)
-  (let loop ((settings (chain-settings chain)) (rows '()))
-    (match settings
-      (((? keyword? key) value . rest)
-       (loop rest
-             (if (assoc (symbol->string (keyword->symbol key)) rows)
-                 rows                   ; what `fork' was given comes before what it changes
-                 (cons (list (symbol->string (keyword->symbol key)) (setting-text value)) rows))))
-      (_ (reverse rows)))))
-
-(define (quality-rows chain truth)
-  (define (row name measure unit)
-    (list name
-          (let ((samples (measure (chain-samples chain) truth)))
-            (format #f "~a~a for the mean; ~a to ~a for samples" (digits-of (measure (chain-mean chain) truth))
-                    unit (digits-of (apply min samples)) (digits-of (apply max samples))))))
-  (define (varied? image)
-    (let ((magnitude (image-magnitude image)))
-      (< (tensor->number (tensor-min magnitude)) (tensor->number (tensor-max magnitude)))))
-  (if (and truth (tensor-finite? truth) (varied? truth) (tensor-finite? (chain-samples chain)))
-      (list (row "PSNR" psnr " dB") (row "SSIM" ssim ""))
-      '()))
-
-(define (digits-of x)
-  (if (finite? x) (number->string (significant x 4)) "infinite"))
-
-(define (chain-summary chain)
-  (let ((shape (tensor-shape (chain-samples chain))))
-    (format #f "~a sample~a of ~a~a, ~a sigma ~a after ~a moves and ~a evaluations of the score"
-            (first shape) (if (= 1 (first shape)) "" "s")
-            (string-join (map number->string (cdr shape)) " x ")
-            (if (eq? (tensor-dtype (chain-samples chain)) 'c64) ", complex" "")
-            (if (chain-finished? chain) "finished at" "at")
-            (significant (chain-sigma chain) 3)
-            (length (chain-trace chain)) (chain-evaluations chain))))
-
-(define (chain-sections chain truth command)
-  (let ((trace (chain-trace chain)))
-    (list (section "Pictures" (chain-pictures chain truth))
-          (apply section "Numbers"
-                 (list (facts `(("Target" ,(target-name (chain-target chain)))
-                                ("Accepted" ,(and (pair? trace) (chain-acceptance chain)))
-                                ,@(quality-rows chain truth)))))
-          (and (pair? trace) (section "Trace" (trace-charts trace)))
-          (section "Schedules" (schedule-charts chain trace))
-          (and (pair? trace) (apply section "Diagnosis" (diagnosis-blocks chain)))
-          (section "Configuration"
-                   (let ((rows (chain-setting-rows chain)))
-                     (if (pair? rows)
-                         (facts rows)
-                         (block "text" '("text" . "Every setting is the default of anneal.")))))
+(define (run-sections run)
+  (let ((config (run-config run)) (metrics (run-metrics run)) (directory (run-directory run)))
+    (list (section "Outcome"
+                   (and (run-error run) (block "notes" '("good" . #f) `("items" . ,(vector (run-error run)))))
+                   (facts (pair-rows (run-outcome run))))
+          (apply section "Pictures" (image-blocks run))
+          (and (pair? (table-rows metrics))
+               (section "Metrics" (metric-charts `(("" . ,metrics)))
+                        (table-block "Rows as they were recorded" metrics)))
+          (section "Configuration" (facts (pair-rows (assq-ref config 'settings))))
           (section "How to run it again"
-                   (if command
-                       (block "command" `("text" . ,command))
-                       (block "text" '("text" . "The target is the script's; anneal it with the \
-settings above. The same seed gives the same bits.")))))))
+                   (command-block "tempera" "rerun" directory)
+                   (let ((command (assq-ref config 'command)))
+                     (and (pair? command) (every string? command)
+                          (facts `(("It was run by" ,(string-join (map shell-word command))))))))
+          (section "Log" (log-block (run-log run)))
+          (section "Made with" (facts (environment-rows config)))
+          (section "Script" (script-block directory)))))
 
-;;; --- The page ---------------------------------------------------------------
+;;; --- Sweeps -------------------------------------------------------------------
 
-(define scripts
-  ;; In their order.
-  '("elements.js" "images.js" "chart.js" "table.js" "pictures.js" "page.js"))
+(define most-lines 24)                  ; of metrics in a chart
 
-(define (page-file name)
-  (let ((path (search-path %load-path (string-append "tempera/report/" name))))
-    (check-that path 'write-report "the file tempera/report/~a of Tempera itself is missing: \
-install it again" name)
-    (call-with-input-file path get-string-all #:encoding "UTF-8")))
+(define (different values) (length (delete-duplicates values)))
 
-(define (escaped text)
-  ;; TEXT between tags.
-  (string-concatenate
-   (map (lambda (c)
-          (case c ((#\<) "&lt;") ((#\>) "&gt;") ((#\&) "&amp;") ((#\") "&quot;") (else (string c))))
-        (string->list text))))
+(define (sweep-parameters sweep)
+  ;; Those that are not the same at all points.
+  (let ((points (sweep-points sweep)))
+    (filter (lambda (name) (> (different (map (lambda (p) (assq-ref p name)) points)) 1))
+            (delete-duplicates (append-map (lambda (p) (map car p)) points)))))
 
-(define (inert json)
-  ;; JSON that ends no script: a < stands in strings only.
-  (string-join (string-split json #\<) "\\u003c"))
+(define (point-name point parameters)
+  (string-join (map (lambda (name) (format #f "~a ~a" name (words (assq-ref point name)))) parameters)
+               ", "))
 
-(define (colour-hex name)
-  (string-concatenate
-   (map (lambda (word) (string-pad (number->string (logand word #xffffff) 16) 6 #\0))
-        (vector->list (colour-words name)))))
+(define (point-metrics sweep parameters)
+  ;; (name . metrics) of each point of SWEEP that has some, if they are not too many to be told apart.
+  (let ((metrics (sweep-metrics sweep)) (points (sweep-points sweep)))
+    (if (or (> (length points) most-lines) (null? (table-rows metrics)))
+        '()
+        (let ((others (remove (lambda (c) (or (eq? c 'point) (assq c (first points))))
+                              (table-columns metrics))))
+          (map (lambda (point number)
+                 (cons (point-name point parameters)
+                       (apply table-select
+                              (table-filter metrics (lambda (p) (eqv? p number)) 'point) others)))
+               points (iota (length points) 1))))))
 
-(define (page title summary sections)
-  ;; The text of the report, with what was embedded.
-  (let* ((json (json-text `(("colours" . ,(map (lambda (name)
-                                                 (cons (symbol->string name) (colour-hex name)))
-                                               (colour-map-names)))
-                            ("sections" . ,(list->vector (filter identity sections))))))
-         (parts `(("title" . ,(escaped title))
-                  ("summary" . ,(escaped summary))
-                  ("style" . ,(page-file "page.css"))
-                  ("script" . ,(string-join (map page-file scripts) "\n"))
-                  ("made" . ,(escaped (format #f "Made by Tempera ~a with Guile ~a, ~a instructions."
-                                              tempera-version (version) (instruction-set))))
-                  ("report" . ,(inert json))
-                  ("arrays" . ,(string-concatenate
-                                (map (lambda (text number)
-                                       (format #f "<script type=\"text/plain\" id=\"~a\">~a</script>~%"
-                                               (array-name number) text))
-                                     (reverse (embedded)) (iota (length (embedded)) 1)))))))
-    (regexp-substitute/global #f "@([a-z]+)@" (page-file "page.html")
-                              'pre (lambda (m) (assoc-ref parts (match:substring m 1))) 'post)))
+(define (sweep-sections sweep)
+  (let* ((results (sweep-results sweep)) (config (sweep-config sweep))
+         (parameters (sweep-parameters sweep))
+         (numbers (filter (lambda (c) (and (not (memq c (cons 'point parameters))) (numeric? results c)))
+                          (table-columns results)))
+         (metrics (point-metrics sweep parameters)))
+    (list (section "Results"
+                   (and (pair? numbers) (pair? parameters)
+                        (append
+                         (block "sweep"
+                                `("parameters" . ,(list->vector (names->strings parameters)))
+                                `("results" . ,(list->vector (names->strings numbers))))
+                         (remove (lambda (field) (equal? (car field) "type"))
+                                 (table-block "" results))))
+                   (table-block "A row for each point" results))
+          (and (pair? metrics) (section "Metrics" (metric-charts metrics)))
+          (section "Configuration"
+                   (facts `(("experiment" ,(assq-ref config 'experiment))
+                            ("script" ,(assq-ref config 'script))
+                            ("points" ,(length (sweep-points sweep)))
+                            ("halving" ,(assq-ref config 'halving))
+                            ("version" ,(assq-ref config 'version))
+                            ,@(pair-rows (or (assq-ref config 'settings) '())))))
+          (section "How to go on with it"
+                   (command-block "tempera" "sweep"
+                                  (string-append "--continue=" (sweep-directory sweep))))
+          (section "Script" (script-block (sweep-directory sweep))))))
+
+(define (sweep-summary sweep)
+  (let* ((states (map job-outcome (sweep-jobs sweep)))
+         (some (lambda (state name)
+                 (let ((n (count (lambda (s) (eq? s state)) states)))
+                   (and (> n 0) (format #f "~a ~a" n name))))))
+    (format #f "~a points over ~a; runs: ~a" (length (sweep-points sweep))
+            (string-join (names->strings (sweep-parameters sweep)) ", ")
+            (string-join (filter-map some '(finished failed running waiting)
+                                     '("finished" "failed" "running" "left"))
+                         ", "))))
+
+;;; --- The report -----------------------------------------------------------------
 
 (define (report-path path)
   ;; PATH itself if it names a page, else report.html in that folder.
@@ -407,33 +216,37 @@ install it again" name)
       (begin (make-directories path)
              (string-append path "/report.html"))))
 
-(define (check-truth truth samples)
-  (check-that (or (not truth)
-                  (and (tensor? truth) (equal? (tensor-shape truth) (cdr (tensor-shape samples)))
-                       (= 2 (length (tensor-shape truth)))))
-              'write-report "truth: expected an image of shape ~a, got ~s"
-              (cdr (tensor-shape samples)) truth))
-
 (define* (write-report object path #:key (title #f) (truth #f) (command #f))
-  "Write a report of OBJECT, a chain, to the HTML file PATH, or to report.html in the folder PATH
-when that does not end in .html; returns the file's name.  The one file needs no network and no
-other: pictures with sliders through samples and temperatures, the mean and the standard
-deviation with the histogram of the pixel under the pointer, traces, schedules, the diagnosis,
-the settings.  TITLE stands over it; TRUTH, an image, adds error and PSNR; COMMAND is the shell
-command that makes OBJECT again.
+  "Write a report of OBJECT, a chain, a run or a sweep, to the HTML file PATH, or to report.html in
+the folder PATH when that does not end in .html; returns the file's name.  The one file needs
+no network and no other: of a chain, pictures with sliders through samples and temperatures,
+mean and standard deviation with the histogram of the pixel under the pointer, traces,
+schedules, the diagnosis, the settings; of a run, what it came to, its pictures, metrics, log,
+script; of a sweep, its table, with charts over its parameters.  TITLE stands over it.  Of a
+chain, TRUTH, an image, adds error and PSNR, and COMMAND is what is run to make it again.
 Example: (write-report chain \"chain.html\" #:truth scan)"
-  (check-that (chain? object) 'write-report "object: expected a chain, a run or a sweep, got ~s"
-              object)
+  (check-that (or (chain? object) (run? object) (sweep? object)) 'write-report
+              "object: expected a chain, a run or a sweep, got ~s" object)
   (check-that (and (string? path) (not (string-null? path))) 'write-report
               "path: expected a string, got ~s" path)
   (for-each (lambda (name text)
               (check-that (or (not text) (string? text)) 'write-report
                           "~a: expected a string or #f, got ~s" name text))
             '("title" "command") (list title command))
-  (check-truth truth (chain-samples object))
-  (let ((file (report-path path)))
-    (parameterize ((embedded '()))
-      (save-text file (page (or title (format #f "~a" (target-name (chain-target object))))
-                            (chain-summary object)
-                            (chain-sections object truth command))))
-    file))
+  (check-that (or (chain? object) (not (or truth command))) 'write-report
+              "~a: expected with a chain only" (if truth "truth" "command"))
+  (call-with-values
+      (lambda ()
+        (cond ((chain? object)
+               (values (format #f "~a" (target-name (chain-target object))) (chain-summary object)
+                       (lambda () (chain-sections object truth command))))
+              ((run? object)
+               (values (format #f "~a" (assq-ref (run-config object) 'experiment))
+                       (run-summary object) (lambda () (run-sections object))))
+              (else
+               (values (format #f "~a, a sweep" (assq-ref (sweep-config object) 'experiment))
+                       (sweep-summary object) (lambda () (sweep-sections object))))))
+    (lambda (name summary sections)
+      (let ((text (report-text (or title name) summary sections)) (file (report-path path)))
+        (save-text file text)
+        file))))
