@@ -3,7 +3,8 @@
 ;;; test-report-page.scm looks at the same in a browser.
 
 (use-modules (harness)
-             (srfi srfi-1) (ice-9 match) (ice-9 regex) (ice-9 textual-ports)
+             (srfi srfi-1) (ice-9 binary-ports) (ice-9 match) (ice-9 popen) (ice-9 regex)
+             (ice-9 textual-ports)
              (rnrs bytevectors)
              (json parser)
              (tempera))
@@ -184,6 +185,120 @@
                     #:chains 2 #:temperatures '(1))))
   (test-equal "what is no picture is said so" "text"
     (field (section-of (report-data (report-of cube)) "Pictures") "blocks" 0 "type")))
+
+;;; --- Runs and sweeps ----------------------------------------------------------------
+
+(define script "(use-modules (tempera))
+(define-experiment toy
+  ((size 0.5 positive?) (way 'plain symbol?) (fail #f boolean?) (seed 1 exact-integer?))
+  (save-png (run-path \"a/noise.png\") (random-normal '(4 6) seed) #:low -3 #:high 3)
+  (for-each (lambda (k) (record-metrics! `((step . ,k) (loss . ,(/ size (+ 1 k))) (word . \"<b>\"))))
+            '(0 1 2))
+  (format #t \"said </script><b>~%\")
+  (when fail (error \"on purpose </script>\"))
+  `((psnr . ,(+ 20 size)) (note . \"<img>\")))\n")
+
+(define (blocks data title) (vector->list (field (section-of data title) "blocks")))
+(define (facts-of data title)
+  (append-map (lambda (b) (if (equal? "facts" (field b "type"))
+                              (map vector->list (vector->list (field b "rows")))
+                              '()))
+              (blocks data title)))
+(define (quietly thunk) (with-output-to-string thunk))
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (define (in name) (string-append folder "/" name))
+   (save-text (in "toy.scm") script)
+   (let* ((toy (load-script (in "toy.scm"))))
+     (quietly (lambda () (run-experiment toy '((size . 2)) #:directory (in "run"))))
+     (let* ((run (open-run (in "run")))
+            (file (write-report run (in "run")))
+            (text (text-of file)) (data (report-data text)))
+       (test-equal "a run's report is in its directory" (in "run/report.html") file)
+       (test-equal '("Outcome" "Pictures" "Metrics" "Configuration" "How to run it again" "Log"
+                     "Made with" "Script")
+         (map (lambda (s) (field s "title")) (vector->list (field data "sections"))))
+       (test-equal "what it came to" '(("psnr" "22") ("note" "<img>")) (facts-of data "Outcome"))
+       (test-equal "its settings" '("size" "2") (first (facts-of data "Configuration")))
+       (test-equal "its log" "said </script><b>\n" (field (first (blocks data "Log")) "text"))
+       (test-equal "its script" script (field (first (blocks data "Script")) "text"))
+       (test-equal "loss over step" '#(#(0 2) #(1 1) #(2 0.6666666666666666))
+         (field (first (blocks data "Metrics")) "charts" 0 "series" 0 "points"))
+       (test-equal "metrics as a table" '#("step" "loss" "word")
+         (field (second (blocks data "Metrics")) "columns"))
+       (let ((picture (field (first (blocks data "Pictures")) "images" 0)))
+         (test-equal "its picture by name and type" '("a/noise.png" "image/png")
+           (list (field picture "name") (field picture "type")))
+         (test-equal "byte for byte"
+           (bytevector->u8-list (call-with-input-file (in "run/a/noise.png") get-bytevector-all #:binary #t))
+           (base64->bytes (between text (format #f "id=\"~a\">" (field picture "data")) "</script>"))))
+       (test-equal "how to run it again" (shell-text (list "tempera" "rerun" (in "run")))
+         (field (first (blocks data "How to run it again")) "text"))
+       (test-equal "again, the same bytes" text
+         (text-of (write-report (open-run (in "run")) (in "again.html"))))
+       (test-equal "a report is no result of its run" '("a/noise.png") (run-own-files run)))
+     (quietly (lambda () (false-if-exception (run-experiment toy '((fail . #t)) #:directory (in "failed")))))
+     (let ((data (report-data (text-of (write-report (open-run (in "failed")) (in "failed.html"))))))
+       (test-assert "a run that failed says why"
+         (string-contains (field (first (blocks data "Outcome")) "items" 0) "on purpose </script>")))
+     (let ((sweep (make-sweep toy (grid #:size '(1 2) #:way '(plain odd)) #:settings '((seed . 5))
+                              #:directory (in "sweep"))))
+       (quietly (lambda () (for-each (lambda (name) (run-job sweep name)) '("0001" "0002" "0003"))))
+       (let* ((data (report-data (text-of (write-report sweep (in "sweep")))))
+              (results (first (blocks data "Results"))))
+         (test-equal "a sweep's parameters and results"
+           '(#("size" "way") #("psnr" "seconds"))
+           (list (field results "parameters") (field results "results")))
+         (test-equal "a row a point, what is missing null"
+           '(("finished" 21) ("finished" 21) ("finished" 22) ("waiting" null))
+           (let ((column (lambda (row name)
+                           (vector-ref row (list-index (lambda (c) (equal? c name))
+                                                       (vector->list (field results "columns")))))))
+             (map (lambda (row) (list (column row "state") (column row "psnr")))
+                  (vector->list (field results "rows")))))
+         (test-equal "metrics of the points that have some" '("size 1, way plain" "size 1, way odd" "size 2, way plain")
+           (map (lambda (s) (field s "name"))
+                (vector->list (field (first (blocks data "Metrics")) "charts" 0 "series"))))
+         (test-equal "how to go on" (shell-text (list "tempera" "sweep" (string-append "--continue=" (in "sweep"))))
+           (field (first (blocks data "How to go on with it")) "text")))
+       (test-error-matching "a truth is a chain's" "truth: expected with a chain only"
+         (write-report sweep (in "x.html") #:truth scan))))))
+
+(test-equal "a command's words" "tempera run 'a b.scm' 'it'\\''s' ''"
+  (shell-text '("tempera" "run" "a b.scm" "it's" "")))
+
+;;; --- The command --------------------------------------------------------------
+
+(define (tempera . arguments)
+  ;; Its exit status and what it said.
+  (let* ((pipe (open-input-pipe (string-append (shell-text (cons "tempera" arguments)) " 2>&1")))
+         (said (string-trim-right (get-string-all pipe))))
+    (list (status:exit-val (close-pipe pipe)) said)))
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (define (in name) (string-append folder "/" name))
+   (save-chain (in "c.safetensors") chain)
+   (save-npy (in "scan.npy") scan)
+   (test-equal "a chain in a file" (list 0 (in "c.html"))
+     (tempera "report" (in "c.safetensors") (string-append "--truth=" (in "scan.npy"))))
+   (let ((made (report-data (text-of (in "c.html")))))
+     (test-equal "has the pictures of the chain but for the measurement"
+       (map (lambda (key) (field pictures key)) '("rows" "complex" "samples" "mean" "sd" "truth"))
+       (map (lambda (key) (field made "sections" 0 "blocks" 0 key))
+            '("rows" "complex" "samples" "mean" "sd" "truth"))))
+   (for-each (match-lambda
+               ((name (arguments ...) part)
+                (let ((answer (apply tempera "report" arguments)))
+                  (test-equal name (list 1 part)
+                    (list (first answer)
+                          (if (string-contains (second answer) part) part (second answer)))))))
+             `(("nothing" () "expected a directory or a chain's file, got none")
+               ("no file" (,(in "none")) "no such file or directory")
+               ("no run" (,folder) "is no run's directory")
+               ("no chain" (,(in "scan.npy")) "expected a directory or a name that ends in .safetensors")
+               ("two, and one name" ("--out=x.html" ,folder ,folder) "--out: expected one")))))
 
 ;;; --- As large as they come ----------------------------------------------------
 

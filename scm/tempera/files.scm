@@ -19,7 +19,7 @@
   #:export (save-png load-nifti load-dicom load-image load-volume
             load-safetensors save-safetensors
             load-json save-json json-text load-datum save-datum datum?
-            make-directories call-with-temporary-folder run-program program-exists?))
+            make-directories call-with-temporary-folder run-program program-exists? shell-text))
 
 ;;; --- Folders, programs and text ---------------------------------------------
 
@@ -69,6 +69,19 @@ symbol) that names the program if that is missing or fails."
                        (lambda () (apply system* program arguments)))))))
     (close-port nowhere)
     (check-that (zero? status) who "~a failed on ~a" program (last arguments))))
+
+(define plain-characters
+  (char-set-union (char-set-intersection char-set:ascii char-set:letter+digit)
+                  (string->char-set "-_./=,:+@%")))
+
+(define (shell-text words)
+  "WORDS, a program and its arguments, as one types them at a shell.
+Example: (shell-text '(\"tempera\" \"run\" \"two moons.scm\")) => tempera run 'two moons.scm'"
+  (string-join (map (lambda (word)
+                      (if (and (not (string-null? word)) (string-every plain-characters word))
+                          word
+                          (string-append "'" (string-join (string-split word #\') "'\\''") "'")))
+                    words)))
 
 (define* (json-text value #:key (pretty #f))
   "VALUE as JSON: alists with string keys are objects, vectors are lists; numbers may be exact,

@@ -96,15 +96,8 @@
   (let ((path (string-append directory "/script.scm")))
     (and (file-exists? path) (log-block (file-text path)))))
 
-(define (shell-word text)
-  ;; TEXT as the shell takes it for one word.
-  (if (string-every (lambda (c) (or (char-alphabetic? c) (char-numeric? c) (string-index "-_./=,:+" c)))
-                    text)
-      text
-      (string-append "'" (string-join (string-split text #\') "'\\''") "'")))
-
 (define (command-block . words)
-  (block "command" `("text" . ,(string-join (map shell-word words)))))
+  (block "command" `("text" . ,(shell-text words))))
 
 (define (environment-rows config)
   `(,@(filter-map (lambda (key) (let ((value (assq-ref config key)))
@@ -134,7 +127,7 @@
                    (command-block "tempera" "rerun" directory)
                    (let ((command (assq-ref config 'command)))
                      (and (pair? command) (every string? command)
-                          (facts `(("It was run by" ,(string-join (map shell-word command))))))))
+                          (facts `(("It was run by" ,(shell-text command)))))))
           (section "Log" (log-block (run-log run)))
           (section "Made with" (facts (environment-rows config)))
           (section "Script" (script-block directory)))))

@@ -16,7 +16,7 @@ function linearTicks(low, high, most) {
 function logTicks(low, high, most) {
   const from = Math.floor(Math.log10(low)), to = Math.ceil(Math.log10(high));
   const every = Math.max(1, Math.ceil((to - from) / most));
-  const parts = to - from <= 1 ? [1, 2, 3, 5] : to - from <= 2 ? [1, 2, 5] : [1];
+  const decades = Math.log10(high / low), parts = decades < 1.2 ? [1, 2, 3, 5] : decades < 2.2 ? [1, 2, 5] : [1];
   const ticks = [];
   for (let k = from; k <= to; k += every) for (const p of parts) ticks.push(p * 10 ** k);
   return ticks.map(t => Number(t.toPrecision(6))).filter(t => t >= low * 0.999 && t <= high * 1.001);
@@ -53,6 +53,8 @@ function chart(spec) {
 
   const coloured = () => spec.series.filter(s => s.style !== "band");
   const hue = k => `var(--series-${Math.max(0, coloured().indexOf(spec.series[k])) % 6})`;
+  // After six colours come dashes.
+  const look = k => `stroke:${hue(k)};stroke-dasharray:${["none", "7 3", "2 3"][Math.floor(k / 6) % 3]}`;
   const named = () => spec.series.filter(s => s.name).length > 1;
 
   function drawLegend() {
@@ -103,7 +105,7 @@ function chart(spec) {
           width: Math.max(1, x(p[0] + p[2] / 2) - x(p[0] - p[2] / 2) - 1), y: y(p[1]), height: y(0) - y(p[1]) })));
       else {
         const places = points.map(p => [x(p[0]), y(p[1])]);
-        if (s.style === "line") parts.push(drawing("path", { class: "line", style: stroke, d: joined(places) }));
+        if (s.style === "line") parts.push(drawing("path", { class: "line", style: look(k), d: joined(places) }));
         if (s.style !== "line" || points.length < 40)
           parts.push(drawing("path", { class: points.length > 400 ? "dots many" : "dots", style: stroke,
             d: places.map(([a, b]) => `M${a.toFixed(1)} ${b.toFixed(1)}h0`).join("") }));
@@ -176,26 +178,27 @@ function heatMap(spec, table) {
   function draw() {
     width = picture.clientWidth || 480;
     const left = 70, right = width - 12, cell = (right - left) / spec.columns.length;
-    const tall = clamped(cell, 22, 60), bottom = 8 + tall * spec.rows.length, parts = [];
+    const tall = clamped(cell, 22, 60), top = 20, bottom = top + tall * spec.rows.length, parts = [];
     const text = (x, y, anchor, words, attributes = {}) =>
       drawing("text", { x, y, "text-anchor": anchor, ...attributes }, String(words));
     spec.rows.forEach((row, r) => {
-      parts.push(text(left - 7, 8 + tall * (r + 0.5) + 4, "end", label(row)));
+      parts.push(text(left - 7, top + tall * (r + 0.5) + 4, "end", label(row)));
       spec.columns.forEach((column, c) => {
         const value = spec.values[r][c];
         if (value === null) return;
         const level = high > low ? Math.round(255 * (value - low) / (high - low)) : 128;
         const word = table[level], colour = [word & 255, word >> 8 & 255, word >> 16 & 255];
         const words = `${spec.x} ${label(column)}, ${spec.y} ${label(row)}: ${numberText(value)}`;
-        parts.push(drawing("rect", { x: left + cell * c + 1, y: 8 + tall * r + 1, width: cell - 2, height: tall - 2,
+        parts.push(drawing("rect", { x: left + cell * c + 1, y: top + tall * r + 1, width: cell - 2, height: tall - 2,
             rx: 3, fill: `rgb(${colour})`, tabindex: "0", role: "img", "aria-label": words,
             pointerenter: () => { readout.textContent = words; }, focus: () => { readout.textContent = words; } }));
-        if (cell > 44) parts.push(text(left + cell * (c + 0.5), 8 + tall * (r + 0.5) + 4, "middle", numberText(value),
+        if (cell > 44) parts.push(text(left + cell * (c + 0.5), top + tall * (r + 0.5) + 4, "middle", numberText(value),
           { style: `fill:${colour[0] * 0.3 + colour[1] * 0.6 + colour[2] * 0.1 > 130 ? "#000" : "#fff"};pointer-events:none` }));
       });
     });
     spec.columns.forEach((column, c) => parts.push(text(left + cell * (c + 0.5), bottom + 17, "middle", label(column))));
-    parts.push(text((left + right) / 2, bottom + 35, "middle", spec.x), text(4, 4 + 4, "start", ""));
+    parts.push(text((left + right) / 2, bottom + 35, "middle", spec.x),
+               text(left - 7, 12, "end", spec.y));
     picture.setAttribute("height", bottom + 40);
     picture.setAttribute("viewBox", `0 0 ${width} ${bottom + 40}`);
     picture.replaceChildren(...parts);

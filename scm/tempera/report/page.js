@@ -17,7 +17,8 @@ const builders = {
   command: commandBlock,
   images: block => element("div", { class: "images" }, ...block.images.map(i =>
     element("figure", {}, element("figcaption", {}, element("h3", {}, i.name)),
-            element("img", { alt: i.name, src: `data:${i.type};base64,${document.getElementById(i.data).textContent}` })))),
+            element("img", { alt: i.name, src: `data:${i.type};base64,${document.getElementById(i.data).textContent}`,
+                             load: e => e.target.classList.toggle("small", e.target.naturalWidth < 256) })))),
 };
 
 function commandBlock(block) {
