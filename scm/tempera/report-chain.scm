@@ -9,6 +9,7 @@
   #:use-module (tempera images)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
+  #:use-module (tempera progress)
   #:use-module (tempera report-page)
   #:use-module (tempera sampling)
   #:use-module (tempera targets)
@@ -48,23 +49,34 @@
          (shown (max 1 (min total (quotient most-sample-bytes (* pixels (if complex? 4 2))))))
          (states (evenly (max 2 (min most-states (quotient most-state-bytes pixels))) states))
          (traced (max 1 (min shown (quotient most-state-bytes (* pixels (length states)))))))
-    (block "pictures"
-           `("rows" . ,(second shape)) `("columns" . ,(third shape)) `("complex" . ,complex?)
-           `("total" . ,total) `("traced" . ,traced)
-           `("samples" . ,(image-data (first-samples samples shown) #:count shown))
-           `("mean" . ,(image-data (tensor-mean samples 0)))
-           `("sd" . ,(and (> total 1)
-                          (call-with-values (lambda () (magnitude-statistics samples))
-                            (lambda (mean sd) (image-data sd)))))
-           `("truth" . ,(and truth (image-data (like samples truth))))
-           `("zeroFilled" . ,(and zero-filled (image-data zero-filled)))
-           `("states" . ,(list->vector
-                          (map (match-lambda
-                                 ((sigma . batch)
-                                  `(("sigma" . ,sigma)
-                                    ("image" . ,(image-data (image-magnitude (first-samples batch traced))
-                                                       #:bits 8)))))
-                               states))))))
+    (define progress (make-progress "report" (+ 5 (length states))))
+    (define done 0)
+    (define (image . arguments)
+      (let ((data (apply image-data arguments)))
+        (set! done (1+ done))
+        (progress-update! progress done)
+        data))
+    (let ((data
+           (block "pictures"
+                  `("rows" . ,(second shape)) `("columns" . ,(third shape)) `("complex" . ,complex?)
+                  `("total" . ,total) `("traced" . ,traced)
+                  `("samples" . ,(image (first-samples samples shown) #:count shown))
+                  `("mean" . ,(image (tensor-mean samples 0)))
+                  `("sd" . ,(and (> total 1)
+                                 (call-with-values (lambda () (magnitude-statistics samples))
+                                   (lambda (mean sd) (image sd)))))
+                  `("truth" . ,(and truth (image (like samples truth))))
+                  `("zeroFilled" . ,(and zero-filled (image zero-filled)))
+                  `("states" . ,(list->vector
+                                 (map (match-lambda
+                                        ((sigma . batch)
+                                         `(("sigma" . ,sigma)
+                                           ("image" . ,(image (image-magnitude
+                                                               (first-samples batch traced))
+                                                              #:bits 8)))))
+                                      states))))))
+      (progress-finish! progress)
+      data)))
 
 (define most-points 4000)
 
