@@ -4,7 +4,7 @@
 ;;; change when something is touched is read from the page.
 
 (use-modules (harness) (browser)
-             (srfi srfi-1)
+             (srfi srfi-1) (ice-9 regex)
              (tempera))
 
 (start-tests "report-page")
@@ -93,6 +93,8 @@ return Math.round(bars.reduce((s, b) => s + Number(b.getAttribute('height')), 0)
       (keys 'right 'right 'down)
       (test-equal "arrow keys move the pixel" "Row 17, column 18" (text ".pixel h3"))
       (test-assert "in every picture" (not (string=? before (pixels "Truth"))))
+      (test-assert "and are told to who cannot see"
+        (string-match "^Standard deviation [0-9.e-]+, row 17, column 18$" (text ".spoken")))
       (keys #\+ #\+)
       (test-equal "+ zooms" "× 3" (text ".tools label:last-child output"))
       (keys #\0))

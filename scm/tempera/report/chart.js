@@ -83,7 +83,7 @@ function chart(spec) {
     const parts = [];
     for (const t of y.ticks(5)) parts.push(line("grid", left, y(t), right, y(t)),
       drawing("text", { x: left - 7, y: y(t) + 4, "text-anchor": "end" }, numberText(t)));
-    for (const t of x.ticks(clamped(Math.floor(width / 80), 3, 8)))
+    for (const t of x.ticks(clamped(Math.floor(width / 70), 3, 9)))
       parts.push(line("axis", x(t), bottom, x(t), bottom + 4),
         drawing("text", { x: x(t), y: bottom + 17, "text-anchor": "middle" }, numberText(t)));
     parts.push(line("axis", left, bottom, right, bottom));

@@ -43,17 +43,15 @@ function limits(numbers, fromZero) {
   return Number.isFinite(high) && high > low ? { low, high } : { low: low || 0, high: (low || 0) + 1 };
 }
 
-// Mean, standard deviation and 90 % interval; angles are unrolled about their mean direction.
+// Mean, standard deviation and 90 % interval; ANGLES are unrolled about their mean direction, by
+// what the result has as unrolled.
 function described(values, angles) {
-  let numbers = finite(values);
-  if (angles) {
-    const about = Math.atan2(numbers.reduce((s, x) => s + Math.sin(x), 0),
-                             numbers.reduce((s, x) => s + Math.cos(x), 0));
-    numbers = numbers.map(x => about + Math.atan2(Math.sin(x - about), Math.cos(x - about)));
-  }
-  const n = numbers.length, mean = numbers.reduce((s, x) => s + x, 0) / n;
-  const sorted = ascending(numbers);
-  return { numbers, n, mean, low: quantile(sorted, 0.05), high: quantile(sorted, 0.95),
+  const raw = finite(values);
+  const about = Math.atan2(raw.reduce((s, x) => s + Math.sin(x), 0), raw.reduce((s, x) => s + Math.cos(x), 0));
+  const unrolled = x => angles ? about + Math.atan2(Math.sin(x - about), Math.cos(x - about)) : x;
+  const numbers = raw.map(unrolled), n = numbers.length;
+  const mean = numbers.reduce((s, x) => s + x, 0) / n, sorted = ascending(numbers);
+  return { numbers, unrolled, n, mean, low: quantile(sorted, 0.05), high: quantile(sorted, 0.95),
            sd: n > 1 ? Math.sqrt(numbers.reduce((s, x) => s + (x - mean) ** 2, 0) / (n - 1)) : NaN };
 }
 

@@ -103,8 +103,6 @@ function remembered(theme) {
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
   themeButton.setAttribute("aria-pressed", String(theme === "dark"));
-  themeButton.textContent = theme === "dark" ? "Light" : "Dark";
-  themeButton.setAttribute("aria-label", "Dark colours");
 }
 setTheme(remembered() || (dark.matches ? "dark" : "light"));
 dark.addEventListener("change", () => { if (!remembered()) setTheme(dark.matches ? "dark" : "light"); });

@@ -46,7 +46,7 @@ function pictureSection(block, colours) {
   Object.assign(look, reference);
 
   function pictureCard(name, numbers, kind) {
-    const image = element("canvas", { width: columns, height: rows }), value = element("output");
+    const image = element("canvas", { width: columns, height: rows }), value = element("span", { class: "value" });
     const canvas = element("canvas", { tabindex: "0", role: "img", style: `aspect-ratio:${columns}/${rows}`,
       "data-name": name, "aria-label": `${name}, ${rows} by ${columns} pixels; arrow keys move the marked pixel, + and - zoom`,
       pointermove: e => { if (!look.pinned) point(canvas, e); },
@@ -112,11 +112,12 @@ function pictureSection(block, colours) {
   // --- The pixel
 
   const heading = element("h3"), values = element("tbody");
+  const spoken = element("p", { class: "spoken", "aria-live": "polite" });
   const histogram = chart({ title: "Over samples", x: {}, y: { whole: true }, series: [], height: 190 });
   const statistics = element("tbody"), note = element("p");
   const pixel = element("aside", { class: "pixel", "aria-label": "The marked pixel" },
     element("figure", {}, element("figcaption", {}, heading), element("table", {}, values), histogram.node,
-            element("table", {}, statistics), note));
+            element("table", {}, statistics), note, spoken));
   histogram.node.style = "border:0;padding:0";
   const line = (name, text) => element("tr", {}, element("th", { scope: "row" }, name), element("td", { class: "number" }, text));
 
@@ -130,21 +131,22 @@ function pictureSection(block, colours) {
       complex ? viewed(samples.subarray(2 * (k * count + at), 2 * (k * count + at) + 2), true, look.view, 0, 1)[0]
               : samples[k * count + at]);
     const d = described(raw, look.view === "phase");
-    const truth = named("Truth") ? named("Truth").shown[at] : NaN;
+    const truth = named("Truth") ? d.unrolled(named("Truth").shown[at]) : NaN;
     if (d.n) histogram.update({ series: [{ style: "bars", points: bins(d.numbers, truth) }],
       marks: [{ from: d.low, to: d.high }, { x: d.mean, kind: "mean" }, { x: truth, kind: "truth" }] });
     statistics.replaceChildren(
       line("mean over samples", numberText(d.mean)),
       ...(d.n > 1 ? [line("standard deviation", numberText(d.sd)),
                      line("90 % interval", `${numberText(d.low)} to ${numberText(d.high)}`)] : []));
-    note.textContent = (look.view === "value" ? "" : `Of the ${look.view}; `)
+    note.textContent = { value: "", magnitude: "Of the magnitude; ",
+                         phase: "Of the phase; deviation, error and the state on its way stay those of the magnitude; " }[look.view]
       + (named("Truth") ? "the dashed line is the truth, the shade the 90 % interval. " : "the shade is the 90 % interval. ")
       + (look.pinned ? "The pixel is held: click a picture to let it go." : "Click a picture to hold the pixel.");
   }
 
   // About as many bars as tell something, over the samples' range and the truth.
   function bins(numbers, truth) {
-    const ends = Number.isFinite(truth) && look.view !== "phase" ? [...numbers, truth] : numbers;
+    const ends = finite([...numbers, truth]);
     let from = Math.min(...ends), to = Math.max(...ends);
     if (!(to > from)) { const room = Math.abs(from) / 100 || 1; from -= room; to += room; }
     const n = clamped(Math.round(2 * Math.sqrt(numbers.length)) + 2, 5, 30), wide = (to - from) / n;
@@ -172,8 +174,11 @@ function pictureSection(block, colours) {
     const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     const by = event.shiftKey ? 10 : 1;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (move) mark(look.row + by * move[0], look.column + by * move[1]);
-    else if (event.key === "+" || event.key === "=") zoom.set(look.zoom + 1);
+    if (move) {
+      mark(look.row + by * move[0], look.column + by * move[1]);
+      const here = parts.find(p => p.canvas === event.target);
+      spoken.textContent = `${here.name} ${here.value.textContent}, row ${look.row}, column ${look.column}`;
+    } else if (event.key === "+" || event.key === "=") zoom.set(look.zoom + 1);
     else if (event.key === "-") zoom.set(look.zoom - 1);
     else if (event.key === "0") zoom.set(1);
     else return;
