@@ -7,7 +7,7 @@
 
 function linearTicks(low, high, most) {
   const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find(m => m * power >= rough * 0.999);
+  const step = power * [1, 2, 5, 10].find(m => m * power >= rough * 0.7);
   const ticks = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) ticks.push(k * step);
   return ticks.map(t => Number(t.toPrecision(12)));
