@@ -36,6 +36,7 @@
      profile
      progress
      reconstruction
+     report
      reruns
      runs
      samplers

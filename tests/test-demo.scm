@@ -50,7 +50,8 @@
      (test-equal '(2 256 256) (tensor-shape (load-npy (string-append slice "/samples.npy"))))
      (test-equal '(256 256) (tensor-shape (load-npy (string-append slice "/mean.npy"))))
      (test-equal '(256 256) (tensor-shape (load-npy (string-append slice "/std.npy"))))
-     (test-assert "a figure" (> (stat:size (stat (string-append slice "/figure.png"))) 10000)))))
+     (test-assert "a figure" (> (stat:size (stat (string-append slice "/figure.png"))) 10000))
+     (test-assert "a report" (> (stat:size (stat (string-append slice "/report.html"))) 1000000)))))
 
 ;;; The prior takes images of 64 to 320 pixels, at every temperature.
 

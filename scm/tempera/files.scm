@@ -18,8 +18,8 @@
   #:re-export (load-npy save-npy load-png save-text)
   #:export (save-png load-nifti load-dicom load-image load-volume
             load-safetensors save-safetensors
-            load-json save-json load-datum save-datum datum?
-            make-directories call-with-temporary-folder run-program program-exists?))
+            load-json save-json json-text load-datum save-datum datum?
+            make-directories call-with-temporary-folder run-program program-exists? shell-text))
 
 ;;; --- Folders, programs and text ---------------------------------------------
 
@@ -70,10 +70,36 @@ symbol) that names the program if that is missing or fails."
     (close-port nowhere)
     (check-that (zero? status) who "~a failed on ~a" program (last arguments))))
 
+(define plain-characters
+  (char-set-union (char-set-intersection char-set:ascii char-set:letter+digit)
+                  (string->char-set "-_./=,:+@%")))
+
+(define (shell-text words)
+  "WORDS, a program and its arguments, as one types them at a shell.
+Example: (shell-text '(\"tempera\" \"run\" \"two moons.scm\")) => tempera run 'two moons.scm'"
+  (string-join (map (lambda (word)
+                      (if (and (not (string-null? word)) (string-every plain-characters word))
+                          word
+                          (string-append "'" (string-join (string-split word #\') "'\\''") "'")))
+                    words)))
+
+(define* (json-text value #:key (pretty #f))
+  "VALUE as JSON: alists with string keys are objects, vectors are lists; numbers may be exact,
+and infinite ones become null.
+Example: (json-text '((\"a\" . 1/2))) => {\"a\":0.5}"
+  (call-with-output-string
+    (lambda (port)
+      (string-for-each
+       (lambda (c)
+         ;; guile-json leaves these as they are, and what reads JSON does not take them.
+         (if (and (char<? c #\space) (not (char=? c #\newline)))
+             (format port "\\u00~a" (string-pad (number->string (char->integer c) 16) 2 #\0))
+             (display c port)))
+       (scm->json-string (plain value) #:pretty pretty)))))
+
 (define (save-json path value)
-  "Write VALUE to the file PATH as JSON: alists with string keys are objects,
-vectors are lists; numbers may be exact, and infinite ones become null."
-  (save-text path (string-append (scm->json-string (plain value) #:pretty #t) "\n")))
+  "Write VALUE to the file PATH as `json-text' has it, in lines."
+  (save-text path (string-append (json-text value #:pretty #t) "\n")))
 
 (define (plain value)
   ;; VALUE as guile-json writes it: no fractions, no infinities.

@@ -4,11 +4,22 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
-  #:export (image-magnitude image-part image-window half-size psnr ssim montage))
+  #:export (image-magnitude magnitude-statistics image-part image-window half-size psnr ssim
+            montage))
 
 (define (image-magnitude image)
   "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32."
   (if (eq? (tensor-dtype image) 'c64) (tensor-abs image) image))
+
+(define (magnitude-statistics samples)
+  "The mean and the standard deviation over SAMPLES, (C ...), of their magnitudes (of f32 ones as
+they are): two values, f32 (...).
+Example: (call-with-values (lambda () (magnitude-statistics (chain-samples chain))) list)"
+  (let* ((magnitudes (image-magnitude samples))
+         (count (first (tensor-shape samples)))
+         (mean (tensor-mean magnitudes 0))
+         (squares (tensor-sum-squares (tensor- magnitudes mean) 0)))
+    (values mean (tensor-sqrt (tensor/ squares (max 1 (1- count)))))))
 
 ;; From name to what makes f32 of c64; reals have no other part than themselves.
 (define parts

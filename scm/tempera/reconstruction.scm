@@ -14,6 +14,7 @@
   #:use-module (tempera images)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
+  #:use-module (tempera report)
   #:use-module (tempera sampling)
   #:use-module (tempera targets)
   #:export (simulated-scan reconstruct-to summary-table))
@@ -45,14 +46,6 @@ Example: (simulated-scan (load-image \"brain_013.png\") #:seed 1)"
   (let ((image (pad-to-multiple (intensity-scale image) 8)))
     (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
 
-(define (magnitude-statistics samples)
-  ;; Mean and standard deviation of the magnitudes of SAMPLES (C rows columns).
-  (let* ((magnitudes (tensor-abs samples))
-         (count (first (tensor-shape samples)))
-         (mean (tensor-mean magnitudes 0))
-         (squares (tensor-sum-squares (tensor- magnitudes mean) 0)))
-    (values mean (tensor-sqrt (tensor/ squares (max 1 (1- count)))))))
-
 (define (quality measure truth zero-filled mean complex-mean denoised samples)
   `(("zero_filled" . ,(measure zero-filled truth))
     ("sample_mean" . ,(measure mean truth))
@@ -64,16 +57,17 @@ Example: (simulated-scan (load-image \"brain_013.png\") #:seed 1)"
   (/ (- (get-internal-real-time) start) (exact->inexact internal-time-units-per-second)))
 
 (define* (reconstruct-to out prior op y #:key (noise 0.1) (chains 8) (seed 42) (truth #f)
-                         (about '()) (settings '()))
+                         (about '()) (settings '()) (command #f))
   "Sample the posterior of PRIOR (a score network or other prior) and the measurement Y,
 c64, by OP with noise of standard deviation NOISE, and write into the folder OUT:
   samples.npy   the CHAINS samples, c64 (C H W)
   mean.npy      the mean of their magnitudes, f32 (H W)
   std.npy       the standard deviation of their magnitudes, f32 (H W)
   figure.png    TRUTH if known, zero-filled, mean, standard deviation, samples
+  report.html   all that `write-report' has of the chain
   summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance and settings
 Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
-alist that goes first into the summary.
+alist that goes first into the summary; COMMAND is what the report says is run to make it again.
 Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
   (make-directories out)
   (let* ((start (get-internal-real-time))
@@ -111,6 +105,8 @@ prior was not trained for this")
           (save-figure (in-out "figure.png")
                        (posterior-panels #:truth truth #:zero-filled zero-filled #:mean mean
                                          #:std std #:samples samples))
+          (write-report chain (in-out "report.html") #:truth truth #:command command
+                        #:title (assoc-ref about "name"))
           summary)))))
 
 (define (decibels x)

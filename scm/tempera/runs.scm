@@ -296,7 +296,7 @@ Example: (run-pictures run)"
                      (in-run (run-directory run) name)))
               (files-below (run-directory run))))
 
-(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock"))
+(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "report.html"))
 
 (define (run-own-files run)
   "The names, inside its directory, of the files that RUN's experiment wrote, sorted.

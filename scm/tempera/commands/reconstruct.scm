@@ -38,7 +38,8 @@
                 (parse-options "reconstruct" options arguments #:operands "INPUT" #:count 1
                                #:summary "INPUT is measured k-space with --mask (c64 .npy, centred, 0 where not measured)
 or a whole image with --simulate (.npy, .png, .nii, .nii.gz, .dcm or a folder of
-DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, summary.json.")))
+DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, report.html,
+summary.json.")))
     (let* ((ref (lambda (name) (assq-ref options name)))
            (input (first operands))
            (given (load-image input)))
@@ -55,6 +56,7 @@ DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, summary.json.
         (let ((results
                (reconstruct-to (ref 'out) prior op y #:noise (ref 'noise)
                                #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
+                               #:command (shell-text (cons* "tempera" "reconstruct" arguments))
                                #:settings (list #:temperatures
                                                 (geometric 100 #:ratio (ref 'ratio)
                                                            #:until (ref 'until)))
@@ -67,7 +69,7 @@ DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, summary.json.
                                          ("scale" . ,scale)))))
           (when truth
             (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
-          (format #t "~a: mean.npy std.npy samples.npy figure.png summary.json~%"
+          (format #t "~a: mean.npy std.npy samples.npy figure.png report.html summary.json~%"
                   (ref 'out)))))))
 
 (define (one-image input given slice)

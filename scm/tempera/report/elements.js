@@ -1,0 +1,51 @@
+// elements.js -- making elements, and numbers to be read.
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value !== null && value !== undefined && value !== false)
+      node.setAttribute(name, value === true ? "" : value);
+  }
+  node.append(...children);     // strings become text: nothing in the data is ever markup
+  return node;
+}
+
+function element(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+function drawing(name, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+// Four digits or so.
+function numberText(x) {
+  if (typeof x !== "number" || Number.isNaN(x)) return "not finite";
+  const size = Math.abs(x);
+  if (size === 0) return "0";
+  if (size >= 1e6 || size < 1e-4) return x.toExponential(2);
+  return String(Number(x.toPrecision(4)));
+}
+
+const clamped = (x, low, high) => Math.min(high, Math.max(low, x));
+
+// A slider with its label and value; CHANGED gets the number.
+function slider(label, attributes, text, changed) {
+  const value = element("output");
+  const input = element("input", { type: "range", ...attributes, input: () => show(true) });
+  function show(tell) {
+    value.textContent = text(Number(input.value));
+    input.setAttribute("aria-valuetext", value.textContent);
+    if (tell) changed(Number(input.value));
+  }
+  show(false);
+  return { input, show,
+           node: element("label", { class: "tool" }, element("span", {}, label, value), input),
+           set(x) { input.value = x; show(true); } };
+}
+
+function choice(label, options, changed) {
+  const select = element("select", { change: () => changed(select.value) },
+                         ...options.map(o => element("option", { value: o }, o)));
+  return { select, node: element("label", { class: "tool" }, element("span", {}, label), select) };
+}
