@@ -16,10 +16,12 @@
      compressed-sensing
      data
      diagnostics
+     documentation
      errors
      experiments
      figures
      files
+     help
      images
      layers
      masses
