@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:export (series series? chart chart? save-charts))
@@ -174,7 +175,7 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
   "Draw CHARTS, a list of `chart', in rows of COLUMNS, each WIDTH x HEIGHT pixels, and write the
 picture to the file PATH, PNG, SVG or PDF by its ending, whole or not at all.  gnuplot is
 needed.
-Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line curve)))))"
+Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line '((0 0) (1 1)))))))"
   (check-that (and (pair? charts) (every chart? charts)) 'save-charts
               "charts: expected a list of charts, got ~s" charts)
   (for-each (lambda (name n)
@@ -206,3 +207,11 @@ set multiplot layout ~a,~a~%" rows columns)
              (call-with-input-file temporary fsync)
              (rename-file temporary path))
            (lambda () (when (file-exists? temporary) (delete-file temporary)))))))))
+
+(document
+ (chart?
+  "True when OBJECT is a chart.
+Example: (chart? 3) => #f")
+ (series?
+  "True when OBJECT is a series of a chart.
+Example: (series? (series 'line '((0 0) (1 1)))) => #t"))

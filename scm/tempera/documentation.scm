@@ -30,12 +30,13 @@
 
 (define (documented-names)
   "All that (tempera) exports, symbols in alphabetical order.
-Example: (memq 'anneal (documented-names)) is not #f."
+Example: (pair? (memq 'anneal (documented-names))) => #t"
   (sort (module-map (lambda (name variable) name) (face))
         (lambda (a b) (string<? (symbol->string a) (symbol->string b)))))
 
 (define (name-documentation name)
-  "The text that documents NAME, a symbol that (tempera) exports; #f where there is none."
+  "The text that documents NAME, a symbol that (tempera) exports; #f where there is none.
+Example: (string? (name-documentation 'anneal)) => #t"
   (let ((variable (module-variable (face) name)))
     (and variable
          (or (object-property variable 'documentation)
@@ -44,13 +45,14 @@ Example: (memq 'anneal (documented-names)) is not #f."
 
 (define (documentation-parts text)
   "Three values of a docstring TEXT: what it says, the source of its example, and what that
-gives as printed; each of the last two #f where there is none.  An example ends the docstring:
-  Example: EXPRESSION [=> PRINTED]
-Example: (documentation-parts \"The sum.\\nExample: (+ 1 2) => 3\")"
-  (let ((at (and text (string-contains text "Example:"))))
+gives as printed; each of the last two #f where there is none.  An example is the end of a
+docstring: the word Example and a colon, an expression, and where what it gives is worth
+saying, => and that.
+Example: (documentation-parts \"The sum.\") => \"The sum.\" #f #f"
+  (let ((at (and text (string-contains text "\nExample:"))))
     (if (not at)
         (values (and text (string-trim-right text)) #f #f)
-        (let* ((rest (substring text (+ at (string-length "Example:"))))
+        (let* ((rest (substring text (+ at (string-length "\nExample:"))))
                (end (call-with-input-string rest
                       (lambda (port) (read port) (ftell port))))
                (tail (string-trim-both (substring rest end))))
@@ -114,7 +116,7 @@ Example: (name-module 'anneal) => (tempera sampling)"
 (define (record-signature name form)
   ;; Where NAME is of the record type or class that FORM defines.
   (match form
-    (('define-class type supers . slots)
+    (('define-class type _ . slots)
      (and (any (lambda (slot) (and (pair? slot) (memq name (cdr slot)))) slots)
           `(,name ,(type-symbol type))))
     ((or ('define-record-type type constructor predicate fields ...)
@@ -129,9 +131,8 @@ Example: (name-module 'anneal) => (tempera sampling)"
 
 (define (form-signature name form)
   (match form
-    ((or ('define ((? (lambda (n) (eq? n name))) . arguments) . _)
-         ('define* ((? (lambda (n) (eq? n name))) . arguments) . _))
-     (cons name arguments))
+    (((or 'define 'define*) (defined . arguments) . _)
+     (and (eq? defined name) (cons name arguments)))
     (_ (record-signature name form))))
 
 (define (primitive-signature name value)
@@ -166,3 +167,10 @@ Example: (name-kind 'anneal) => procedure"
           ;; Fields of records are macros for speed, and may be used as procedures.
           ((name-signature name) 'procedure)
           (else 'syntax))))
+
+(document
+ (document
+  "(document (NAME TEXT) ...)
+Document each NAME, which this module defines and which has no docstring of its own: a
+value, a record's field, a macro.
+Example: (begin (define answer 42) (document (answer \"Of everything.\")))"))

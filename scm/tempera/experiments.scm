@@ -8,6 +8,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera parameters)
   #:export (define-experiment make-experiment experiment?
@@ -35,7 +36,8 @@
 (define (make-experiment name documentation parameters procedure)
   "An experiment called NAME (a symbol) that runs PROCEDURE on the values of
 PARAMETERS, a list of `make-parameter-spec'.  `define-experiment' is the usual
-way to one."
+way to one.
+Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
   (for-each (lambda (p) (parameter-check name p (parameter-default p))) parameters)
   (let ((experiment (%make-experiment name documentation parameters procedure)))
     (last-experiment experiment)
@@ -82,7 +84,9 @@ Example:
 parameter's name and its value, which may be text to be read by the type of the
 parameter's default; the others keep their defaults.  An unknown name, or a
 value that does not fit, is an error before anything runs.
-Example: (run-experiment two-moons '((samples . 500) (out . \"out/few\")))"
+Example: (let ()
+           (define-experiment toy ((n 3 positive? \"points\")) (* 2 n))
+           (run-experiment toy '((n . 5)))) => 10"
   (check-that (experiment? experiment) 'run-experiment
               "expected an experiment, got ~s" experiment)
   (let* ((who (experiment-name experiment))
@@ -105,7 +109,8 @@ Example: (run-experiment two-moons '((samples . 500) (out . \"out/few\")))"
 
 (define (settings-from-arguments who arguments)
   "The settings that ARGUMENTS, strings \"key=value\", spell, for
-`run-experiment'; an error from WHO for one that is not of that form."
+`run-experiment'; an error from WHO for one that is not of that form.
+Example: (settings-from-arguments 'run '(\"chains=8\" \"out=here\")) => ((chains . \"8\") (out . \"here\"))"
   (map (lambda (argument)
          (let ((at (string-index argument #\=)))
            (check-that (and at (> at 0)) who "expected key=value, got ~s" argument)
@@ -123,7 +128,8 @@ Example: (run-experiment two-moons '((samples . 500) (out . \"out/few\")))"
                   (else value)))))
 
 (define (experiment-usage experiment)
-  "What EXPERIMENT does and its parameters, as text."
+  "What EXPERIMENT does and its parameters, as text.
+Example: (let () (define-experiment toy ((n 3)) n) (display (experiment-usage toy)))"
   (call-with-output-string
     (lambda (port)
       (format port "~a~a~%" (experiment-name experiment)
@@ -135,3 +141,20 @@ Example: (run-experiment two-moons '((samples . 500) (out . \"out/few\")))"
                     (format port "  ~a  ~a~%" (string-pad-right setting width)
                             (parameter-documentation parameter)))
                   (experiment-parameters experiment) settings)))))
+
+(document
+ (experiment?
+  "True when OBJECT is an experiment.
+Example: (experiment? 3) => #f")
+ (experiment-name
+  "The name of EXPERIMENT, a symbol.
+Example: (experiment-name (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => toy")
+ (experiment-documentation
+  "What EXPERIMENT says of itself, a string.
+Example: (experiment-documentation (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => \"A toy.\"")
+ (experiment-parameters
+  "The parameters of EXPERIMENT, a list.
+Example: (experiment-parameters (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => ()")
+ (last-experiment
+  "The experiment defined last, which is the one that a script offers; a parameter object.
+Example: (last-experiment)"))

@@ -11,6 +11,7 @@
   #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-4)
   #:use-module (tempera colours)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera images)
   #:use-module (tempera primitives)
@@ -155,7 +156,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
 (define* (save-figure path panels #:key (columns (min 4 (length panels))))
   "Draw PANELS, a list of `panel', in rows of COLUMNS, and write the picture to the PNG
 file PATH, whole or not at all.
-Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\" mean)))"
+Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\" (chain-mean chain))))"
   (check-that (and (pair? panels) (every panel? panels)) 'save-figure
               "panels: expected a list of panels, got ~s" panels)
   (check-that (and (exact-integer? columns) (> columns 0)) 'save-figure
@@ -202,7 +203,9 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
 (define* (posterior-panels #:key (truth #f) zero-filled mean std samples (shown 4))
   "The panels of a reconstruction: TRUTH where it is known, the ZERO-FILLED image, the
 posterior MEAN and standard deviation STD, and the first SHOWN of SAMPLES (n rows
-columns); with PSNRs where TRUTH is known."
+columns); with PSNRs where TRUTH is known.
+Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs image)
+                           #:std (tensor-abs image) #:samples (tensor-abs (random-normal '(4 8 8) 1)))"
   (let* ((reference (image-magnitude (or truth zero-filled)))
          (white (tensor->number (tensor-quantile (tensor-reshape reference '(-1)) 0.999 0)))
          (with-quality (lambda (title image)
@@ -221,3 +224,8 @@ columns); with PSNRs where TRUTH is known."
                    (rated (format #f "sample ~a" (1+ k))
                           (tensor-reshape (tensor-slice samples 0 k (1+ k)) shape)))
                  (iota (min shown (first (tensor-shape samples))))))))
+
+(document
+ (panel?
+  "True when OBJECT is a panel of a figure.
+Example: (panel? (panel \"scan\" (tensor-abs scan))) => #t"))

@@ -7,6 +7,7 @@
 (define-module (tempera networks)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera layers)
@@ -330,7 +331,8 @@ among ~a, got ~s" (map car bodies) description)
                   (string-trim-right (error-text key arguments)))))))
 
 (define (network-metadata network)
-  "What a file needs besides weights to make NETWORK again, from string to string."
+  "What a file needs besides weights to make NETWORK again, from string to string.
+Example: (network-metadata net)"
   `(("format" . "tempera-score-network-1")
     ("body" . ,(object->string (network-description network)))
     ("parametrisation" . ,(symbol->string (network-parametrisation network)))
@@ -379,3 +381,22 @@ Example: (load-network \"priors/brain.safetensors\")"
          (tensor-assign! (cdr entry) loaded)))
      (append (layer-parameters network) (layer-buffers network)))
     network))
+
+(document
+ (network-body
+  "The layer inside of NETWORK, which its parametrisation makes a score of.
+Example: (layer-kind (network-body net))")
+ (network-description
+  "The datum that describes the body of NETWORK, as `score-network' took it.
+Example: (network-description net) => (paper-unet #:channels (4 8) #:blocks 1)")
+ (network-parametrisation
+  "How NETWORK makes a score of its body: paper or preconditioned.
+Example: (network-parametrisation net) => preconditioned")
+ (network-precision
+  "The precision of NETWORK's convolutions: float32 or bf16.
+Example: (network-precision net) => float32")
+ (network-sigma-data
+  "The standard deviation of the data that NETWORK is scaled for.
+Example: (network-sigma-data net)")
+ (<score-network>
+  "The class of score networks, for methods of your own."))

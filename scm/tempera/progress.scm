@@ -33,9 +33,8 @@
 (define* (make-progress title total #:key (port (current-error-port)))
   "The progress of TOTAL steps of what TITLE names, shown on PORT if that is a
 terminal.
-Example: (let ((p (make-progress \"training\" 1000)))
-           (do ((i 1 (1+ i))) ((> i 1000) (progress-finish! p))
-             (train-step i)
+Example: (let ((p (make-progress \"training\" 10)))
+           (do ((i 1 (1+ i))) ((> i 10) (progress-finish! p))
              (progress-update! p i #:text \"loss 0.12\")))"
   (check-that (and (exact-integer? total) (>= total 0)) 'make-progress
               "total: expected an integer, 0 or more, got ~s" total)
@@ -44,7 +43,8 @@ Example: (let ((p (make-progress \"training\" 1000)))
                   (now) #f 0))
 
 (define (duration-text seconds)
-  "SECONDS as \"0:41\", \"1:02:03\"."
+  "SECONDS as \"0:41\", \"1:02:03\".
+Example: (duration-text 3723) => \"1:02:03\""
   (let* ((s (inexact->exact (round seconds)))
          (pad (lambda (n) (string-pad (number->string n) 2 #\0))))
     (if (< s 3600)
@@ -90,7 +90,8 @@ Example: (let ((p (make-progress \"training\" 1000)))
 
 (define* (progress-update! progress done #:key (text ""))
   "Say that DONE steps of PROGRESS are done, and TEXT after it; redrawn when the
-last time is a fifth of a second ago."
+last time is a fifth of a second ago.
+Example: (progress-update! (make-progress \"training\" 10) 1 #:text \"loss 0.12\")"
   (when (progress-port progress)
     (let ((time (now)) (drawn (progress-drawn progress)))
       (when (or (not drawn) (>= (- time drawn) redraw-seconds))
@@ -99,7 +100,8 @@ last time is a fifth of a second ago."
                                        text))))))
 
 (define (progress-finish! progress)
-  "Take the line of PROGRESS away: what comes next begins on a clear line."
+  "Take the line of PROGRESS away: what comes next begins on a clear line.
+Example: (progress-finish! (make-progress \"training\" 10))"
   (when (and (progress-port progress) (progress-drawn progress))
     (draw! progress "")
     (display "\r" (progress-port progress))

@@ -12,6 +12,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera interrupts)
@@ -543,3 +544,17 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
                            (lambda () (with-input-from-string (field "losses") read))
                            (lambda _ (bad "losses: unreadable"))))
     trainer))
+
+(document
+ (trainer?
+  "True when OBJECT is a trainer.
+Example: (trainer? trainer) => #t")
+ (trainer-network
+  "The network that TRAINER trains.
+Example: (trainer-network trainer)")
+ (trainer-step
+  "How many steps TRAINER has made.
+Example: (trainer-step trainer)")
+ (trainer-losses
+  "The losses of TRAINER's steps, newest first.
+Example: (trainer-losses trainer)"))
