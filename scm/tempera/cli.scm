@@ -12,7 +12,7 @@
   #:use-module (ice-9 ftw)
   #:use-module (tempera errors)
   #:use-module (tempera parameters)
-  #:export (main parse-options user-module tempera-version))
+  #:export (main parse-options user-module tempera-version command-names command-summary))
 
 (define tempera-version "0.1.0")
 
@@ -140,6 +140,10 @@ Example:
 (define (command-value name variable)
   (module-ref (resolve-interface `(tempera commands ,(string->symbol name))) variable))
 
+(define (command-summary name)
+  "What the command NAME does, one line."
+  (command-value name 'summary))
+
 (define (show-help)
   (display "Usage: tempera [--debug] [COMMAND [ARGUMENT...]]
 Bayesian imaging with learned score priors.  Without a command: a prompt.
@@ -147,7 +151,7 @@ Bayesian imaging with learned score priors.  Without a command: a prompt.
 ")
   (for-each (lambda (name)
               (format #t "  ~a  ~a~%" (string-pad-right name 12)
-                      (command-value name 'summary)))
+                      (command-summary name)))
             (command-names))
   (display "
   --help       say this and end; `tempera COMMAND --help' says more

@@ -130,10 +130,9 @@ Example: (name-module 'anneal) => (tempera sampling)"
     (_ #f)))
 
 (define (form-signature name form)
-  (match form
-    (((or 'define 'define*) (defined . arguments) . _)
-     (and (eq? defined name) (cons name arguments)))
-    (_ (record-signature name form))))
+  (if (and (pair? form) (memq (car form) '(define define*)) (pair? (cdr form)) (pair? (cadr form)))
+      (and (eq? name (caadr form)) (cadr form))
+      (record-signature name form)))
 
 (define (primitive-signature name value)
   (let ((arguments (procedure-arguments value)))

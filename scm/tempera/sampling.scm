@@ -28,6 +28,7 @@
   #:use-module (tempera samplers)
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
+  #:use-module (tempera suggestions)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain accepted-steps trajectory-time
@@ -676,8 +677,10 @@ Example: (preview (start-chain target #:step-size 1))"
   (catch 'keyword-argument-error
     (lambda () (apply settings-for target arguments))
     (lambda (key where message irritants culprit)
-      (complain procedure "~a: ~a" (string-downcase message)
-                (string-join (map (lambda (k) (format #f "~s" k)) (if (list? culprit) culprit '())))))))
+      (complain procedure "~a"
+                (unknown-keyword-text (car culprit)
+                                      (cons* #:chains #:start #:hook
+                                             (procedure-keywords settings-for)))))))
 
 (define (fork chain . settings)
   "A new chain that stands where CHAIN does, with other SETTINGS (those of `anneal' but
