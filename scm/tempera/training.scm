@@ -437,7 +437,9 @@ Example: (trainer-kept-steps trainer)"
 (define (trainer-rewind! trainer step)
   "Put TRAINER back into the last state it kept at STEP or before, and return it; `train!'
 goes the same way again, and after `trainer-fork' another.
-Example: (trainer-rewind! (train! trainer #:keep 500) 1000)"
+Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                              #:batch 2 #:steps 2)))
+           (trainer-rewind! (train! trainer #:keep 1) 1))"
   (check-that (trainer? trainer) 'trainer-rewind! "trainer: expected one, got ~s" trainer)
   (check-that (real? step) 'trainer-rewind! "step: expected a number, got ~s" step)
   (let ((kept (drop-while (lambda (k) (> (first k) step)) (trainer-kept trainer))))
