@@ -77,31 +77,6 @@
           (lambda values (set! given values)))))
     (string-join (map object->string given) " ")))
 
-;;; --- Comparing -------------------------------------------------------------------
-
-(define (tokens text)
-  (string-tokenize text (char-set-complement (string->char-set " \t\n()\"#<>,'"))))
-
-(define (printed-precision text)
-  ;; A unit and a half of the last digit of TEXT, a decimal number.
-  (let* ((mantissa (car (string-split text #\e)))
-         (point (string-index mantissa #\.))
-         (digits (if point (- (string-length mantissa) point 1) 0))
-         (exponent (let ((parts (string-split text #\e)))
-                     (if (pair? (cdr parts)) (string->number (cadr parts)) 0))))
-    (* 1.5 (expt 10. (- exponent digits)))))
-
-(define (same-token? wanted got)
-  (let ((a (string->number wanted)) (b (string->number got)))
-    (if (and a b (real? a) (real? b) (not (and (exact? a) (exact? b))))
-        (or (and (nan? a) (nan? b)) (= a b)
-            (< (abs (- a b)) (max (printed-precision wanted) (* 1e-5 (abs a)))))
-        (string=? wanted got))))
-
-(define (same-text? wanted got)
-  (let ((a (tokens wanted)) (b (tokens got)))
-    (and (= (length a) (length b)) (every same-token? a b))))
-
 (test-assert "numbers within the digits printed" (same-text? "(1.25 3)" "(1.2501 3)"))
 (test-assert "other numbers" (not (same-text? "(1.25 3)" "(1.27 3)")))
 (test-assert "other words" (not (same-text? "(a 3)" "(b 3)")))

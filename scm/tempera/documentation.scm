@@ -10,6 +10,7 @@
   #:use-module (ice-9 match)
   #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:export (document documented-names name-module name-documentation name-kind name-signature
+            argument-texts
             documentation-parts))
 
 ;;; --- Texts --------------------------------------------------------------------
@@ -156,6 +157,23 @@ Example: (name-signature 'power-law) => (power-law size #:key (exponent 1.5) (re
          (or (any (lambda (form) (form-signature name form))
                   (if (equal? module '(tempera primitives)) '() (source-forms module)))
              (and (procedure? value) (primitive-signature name value))))))
+
+(define (datum-text datum)
+  ;; As one writes it: 'x for (quote x).
+  (cond ((and (pair? datum) (eq? 'quote (car datum)) (pair? (cdr datum)) (null? (cddr datum)))
+         (string-append "'" (datum-text (cadr datum))))
+        ((list? datum) (format #f "(~a)" (string-join (map datum-text datum) " ")))
+        ((pair? datum) (format #f "(~a . ~a)" (datum-text (car datum)) (datum-text (cdr datum))))
+        (else (object->string datum))))
+
+(define (argument-texts name)
+  "The arguments of NAME, which (tempera) exports, as a list of strings; a rest argument is the
+last after \".\".
+Example: (argument-texts 'power-law) => (\"size\" \"#:key\" \"(exponent 1.5)\" \"(reference 100)\")"
+  (let loop ((rest (cdr (or (name-signature name) (list name)))))
+    (cond ((null? rest) '())
+          ((pair? rest) (cons (datum-text (car rest)) (loop (cdr rest))))
+          (else (list "." (datum-text rest))))))
 
 (define (name-kind name)
   "What NAME, which (tempera) exports, is: procedure, syntax or value.

@@ -58,7 +58,7 @@
 (define same-things
   ;; Words that a question has for what a docstring calls by another.
   (map (lambda (line) (map stem (string-tokenize line)))
-       '("lower reduce decrease cool colder fall anneal geometric"
+       '("lower reduce decrease cool colder fall down anneal geometric adaptive"
          "temperature sigma anneal schedule"
          "uncertainty std standard deviation variance spread interval"
          "picture image figure plot show chart draw panel montage"
@@ -87,11 +87,12 @@
 ;;; --- Topics ---------------------------------------------------------------------
 
 (define-record-type <topic>
-  (make-topic title summary counts show)
+  (make-topic title summary counts total show)
   topic?
   (title topic-title)                   ; a string
   (summary topic-summary)
   (counts topic-counts)                 ; stem -> how often, weighted
+  (total topic-total)                   ; of those
   (show topic-show))                    ; a procedure that displays all of it
 
 (define (first-sentence text)
@@ -108,7 +109,7 @@
     (count! title 4)
     (count! summary 1)
     (count! (or text "") 1)
-    (make-topic title summary counts show)))
+    (make-topic title summary counts (hash-fold (lambda (word n sum) (+ n sum)) 0 counts) show)))
 
 (define more-topics '())                ; of the prompt
 
@@ -168,7 +169,12 @@ Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
                 (let ((lines (string-split (cdr section) #\newline)))
                   (string-join (if (> (length lines) 2) (cddr lines) lines) "\n"))
                 (lambda () (format #t "~a~%" (cdr section)))))
-       (remove (lambda (section) (member (car section) '("Top" "Index"))) (manual-sections))))
+       ;; What is made from docstrings is found by those.
+       (remove (lambda (section)
+                 (or (member (car section) '("Top" "Index"))
+                     (string-prefix? "Module " (car section))
+                     (string-prefix? "tempera " (car section))))
+               (manual-sections))))
 
 (define (manual-section title)
   "The text of the section TITLE of the manual, a string; #f where there is none.
@@ -190,11 +196,14 @@ Example: (manual-section \"No such section\") => #f"
                            (map (lambda (other) (list other (* 0.5 (min weight (rarity other)))))
                                 (related word)))))
                  query))
+         (usual (/ (apply + (map topic-total topics)) (max 1. total)))
          (score (lambda (topic)
-                  (fold (lambda (term sum)
-                          (let ((n (hash-ref (topic-counts topic) (first term) 0)))
-                            (+ sum (* (second term) (/ n (+ n 2.))))))
-                        0 terms))))
+                  ;; In a long text a word counts for less (Robertson, Walker 1994: BM25).
+                  (let ((half (max 2 (+ 1 (/ (topic-total topic) usual)))))
+                    (fold (lambda (term sum)
+                            (let ((n (hash-ref (topic-counts topic) (first term) 0)))
+                              (+ sum (* (second term) (/ n (+ n half))))))
+                          0 terms)))))
     (map cdr
          (stable-sort (filter (lambda (scored) (> (car scored) 0))
                               (map (lambda (topic) (cons (score topic) topic)) topics))
@@ -208,24 +217,36 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
 
 ;;; --- Showing --------------------------------------------------------------------
 
-(define shown 10)                       ; of what is found
-
 (define (show-topics found)
-  (let* ((found (take found (min shown (length found))))
-         (width (min 34 (apply max (map (lambda (t) (string-length (topic-title t))) found)))))
+  ;; The best, and of the manual's sections the best.
+  (let*-values (((sections others)
+                 (partition (lambda (t) (string-prefix? "manual: " (topic-title t))) found))
+                ((found) (append (take others (min 10 (length others)))
+                                 (take sections (min 3 (length sections)))))
+                ((width) (apply max (map (lambda (t) (string-length (topic-title t))) found))))
     (for-each (lambda (topic)
-                (let* ((line (format #f "  ~a  ~a" (string-pad-right (topic-title topic)
-                                                                     (max width (string-length (topic-title topic))))
-                                     (topic-summary topic))))
+                (let ((line (format #f "  ~a  ~a" (string-pad-right (topic-title topic) width)
+                                    (topic-summary topic))))
                   (format #t "~a~%" (if (> (string-length line) 99)
                                         (string-append (substring line 0 96) "...")
                                         line))))
               found)))
 
+(define (show-call name)
+  ;; NAME with its arguments, in lines that fit.
+  (let loop ((words (argument-texts name)) (line (format #f "(~a" name)))
+    (cond ((null? words)
+           (format #t "~a)~%" (if (name-signature name) line (substring line 1))))
+          ((> (+ (string-length line) (string-length (car words))) 90)
+           (format #t "~a~%" line)
+           (loop words "   "))
+          (else (loop (cdr words) (string-append line " " (car words)))))))
+
 (define (show-name name)
   (let-values (((text example result) (documentation-parts (name-documentation name))))
-    (format #t "~s~%    ~a of ~s~%~%~a~%" (or (name-signature name) name) (name-kind name)
-            (name-module name) (or text "It has no documentation."))
+    (show-call name)
+    (format #t "    ~a of ~s~%~%~a~%" (name-kind name) (name-module name)
+            (or text "It has no documentation."))
     (when example
       (format #t "~%Example: ~a~a~%" example (if result (string-append " => " result) "")))))
 

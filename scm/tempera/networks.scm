@@ -16,7 +16,7 @@
   #:export (<score-network> score-network? score-network scaled-score
             network-body network-parametrisation network-sigma-data network-precision
             network-description
-            paper-unet code-unet moons-mlp
+            paper-unet code-unet moons-mlp add-body!
             save-network load-network network-metadata))
 
 ;;; --- Noise as channels ----------------------------------------------------------
@@ -316,6 +316,21 @@ Example: (scaled-score net (tensor-zeros '(1 32 32 2)) (list->tensor '(0.5)))"
 
 (define bodies
   `((paper-unet . ,paper-unet) (code-unet . ,code-unet) (moons-mlp . ,moons-mlp)))
+
+(define (add-body! name procedure)
+  "Let a description (NAME #:key value ...) mean the body that PROCEDURE makes of the keywords
+and values, in `score-network' and `load-network': a layer of images (N H W C) and a number
+of noise for each, (N), that gives images.
+Example: (begin
+           (add-body! 'plain (lambda* (#:key (channels 8))
+                               (let ((in (convolution-layer 2 channels #:activation 'relu))
+                                     (out (convolution-layer channels 2)))
+                                 (make-layer \"plain\" (lambda (images noise) (out (in images)))
+                                             #:parts `((\"in\" . ,in) (\"out\" . ,out))))))
+           (parameter-count (score-network '(plain #:channels 4)))) => 150"
+  (check-that (symbol? name) 'add-body! "name: expected a symbol, got ~s" name)
+  (check-that (procedure? procedure) 'add-body! "procedure: expected one, got ~s" procedure)
+  (set! bodies (acons name procedure (alist-delete name bodies eq?))))
 
 (define (build description)
   "The body that DESCRIPTION, (name #:key value ...), names.  It is data: values are

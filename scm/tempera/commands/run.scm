@@ -38,7 +38,8 @@ Run the experiment that SCRIPT defines last, with the parameters given.
 
 (define (main arguments)
   (let-values (((options operands)
-                (parse-options "run" '() (delete "--help" arguments))))
+                (parse-options "run" '() (delete "--help" arguments)
+                               #:operands "SCRIPT [KEY=VALUE...]")))
     (cond ((member "--help" arguments)
            (show-usage (and (pair? operands) (car operands))))
           ((null? operands)
