@@ -5,6 +5,8 @@
 ;;; came from.
 
 (define-module (tempera repl)
+  #:use-module (system base compile)
+  #:use-module (system base language)
   #:use-module (system repl repl)
   #:use-module (system repl command)
   #:use-module (system repl common)
@@ -75,6 +77,39 @@ List the prompt's commands; or say what a COMMAND is for; or search everything f
                       (car words)
                       (string-join (map object->string words))))))
 
+;;; --- Evaluation -----------------------------------------------------------------
+
+;; Guile keeps the code of every expression that it compiled, and ends at some two thousand
+;; (its collector's "Too many root sets").  So what has no loop, which a prompt sees most, is
+;; interpreted, and after a while everything.
+(define most-compiled 1000)
+(define compiled 0)
+
+(define (loops? datum)
+  (and (pair? datum)
+       (or (memq (car datum) '(lambda lambda* case-lambda case-lambda* define* do while))
+           (and (memq (car datum) '(define let)) (pair? (cdr datum))
+                (eq? (eq? 'define (car datum)) (pair? (cadr datum)))
+                (not (null? (cadr datum))))
+           (let any-loops? ((rest datum))
+             (and (pair? rest) (or (loops? (car rest)) (any-loops? (cdr rest))))))))
+
+(define (evaluate form module)
+  (if (and (< compiled most-compiled) (loops? (syntax->datum form)))
+      (begin
+        (set! compiled (1+ compiled))
+        (compile form #:env module #:from 'scheme))
+      (primitive-eval form)))
+
+(define prompt-language
+  ;; Scheme but for `evaluate'.
+  (let ((scheme (lookup-language 'scheme)))
+    (make-language #:name 'tempera #:title "Tempera" #:evaluator evaluate
+                   #:reader (language-reader scheme) #:printer (language-printer scheme)
+                   #:compilers (language-compilers scheme)
+                   #:decompilers (language-decompilers scheme)
+                   #:make-default-environment (language-make-default-environment scheme))))
+
 (define (prompt-text repl)
   ;; The stack ends with the one that `start-prompt' put there.
   (let ((level (- (length (fluid-ref *repl-stack*)) 2)))
@@ -88,9 +123,10 @@ List the prompt's commands; or say what a COMMAND is for; or search everything f
   (set-current-module (user-module))
   (module-use! (current-module) (resolve-interface '(ice-9 session) #:select '(apropos)))
   (repl-default-option-set! 'prompt prompt-text)
+  (repl-default-option-set! 'interp #t) ; by the language's evaluator
   (format #t "Tempera ~a on Guile ~a.  (help) says how to begin; ,help lists the prompt's commands.~%"
           tempera-version (version))
   ;; A prompt inside another does not greet: Guile's greeting has no option.
-  (with-fluids ((*repl-stack* (list (make-repl (current-language)))))
-    (start-repl))
+  (with-fluids ((*repl-stack* (list (make-repl prompt-language))))
+    (start-repl prompt-language))
   (run-hook exit-hook))
