@@ -210,8 +210,7 @@ square: the peer's, and both in bf16."
 (define-experiment bench
     ((runs 9 positive? "timed runs of each row, the median of which counts")
      (only "" string? "the rows to run, separated by commas (all)")
-     (growth #t boolean? "whether to show growth with pixels, chains and channels too")
-     (out "out/bench.json"))
+     (growth #t boolean? "whether to show growth with pixels, chains and channels too"))
   "Time paper-unet and print the ratios to PyTorch."
   (define asked (and (not (string-null? only)) (string-split only #\,)))
   (for-each (lambda (name)
@@ -237,7 +236,6 @@ square: the peer's, and both in bf16."
               (results (append timed memory start
                                (if (and growth (not asked))
                                    `(("growth" . ,(growth-table))) '()))))
-         (make-directories (dirname out))
-         (save-json out results)
+         (save-json (run-path "bench.json") results)
          (when peer (close-pipe peer))
-         (format #t "wrote ~a~%" out))))))
+         results)))))

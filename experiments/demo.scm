@@ -13,6 +13,7 @@
              (tempera operators)
              (tempera primitives)
              (tempera reconstruction)
+             (tempera runs)
              (tempera schedules)
              ((tempera cli) #:select (tempera-version)))
 
@@ -30,8 +31,7 @@
    (seed 42 (lambda (n) (>= n 0)) "of phase, mask, noise and chains")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
    (until 0.046 positive? "the last temperature is the first below this")
-   (prior (string-append here "/../priors/brain.safetensors") string? "the score network")
-   (out "out/demo" string? "where results go"))
+   (prior (string-append here "/../priors/brain.safetensors") string? "the score network"))
   "Sample the posterior of head slices from undersampled k-space."
   (let* ((network (load-network prior))
          (summaries
@@ -43,7 +43,7 @@
                     (op (mri-operator
                          #:mask (random-mask (second (tensor-shape scan))
                                              #:acceleration acceleration #:seed seed))))
-               (reconstruct-to (string-append out "/" name) network op
+               (reconstruct-to (run-path name) network op
                                (measure op scan #:noise noise #:seed seed)
                                #:noise noise #:chains chains #:seed seed #:truth scan
                                #:settings (list #:temperatures
@@ -53,6 +53,7 @@
                                          ("prior" . ,(basename prior))
                                          ("version" . ,tempera-version)))))
            (take names slices))))
-    (save-json (string-append out "/summary.json") `(("slices" . ,(list->vector summaries))))
+    (save-json (run-path "summary.json") `(("slices" . ,(list->vector summaries))))
     (for-each (lambda (line) (format #t "~a~%" line)) (summary-table summaries))
-    (format #t "~a: figure.png and the numbers of each slice; summary.json~%" out)))
+    (format #t "figure.png and the numbers of each slice in a folder of its own; summary.json~%")
+    summaries))

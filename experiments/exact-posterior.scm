@@ -67,8 +67,7 @@ Monte Carlo errors (all 1 when right), and the cost."
    (until 0 (lambda (s) (>= s 0)) "the last temperature (the paper's: 0.05); 0: a tenth of the least
 standard deviation of noise and prior, so that it adds 1 % of variance")
    (paper #t boolean? "the paper's schedule too: it takes some 25 times as long")
-   (seed 42 (lambda (s) (>= s 0)) "of scan, mask, noise and chains")
-   (out "out/exact-posterior" string? "the folder to write to"))
+   (seed 42 (lambda (s) (>= s 0)) "of scan, mask, noise and chains"))
   "Compare annealed HMC with an exact Gaussian posterior."
   (let* ((shape (list size size))
          (spectrum (power-spectrum shape #:amplitude 100 #:exponent 3 #:corner 3))
@@ -96,7 +95,5 @@ standard deviation of noise and prior, so that it adds 1 % of variance")
          (summary `(,@results
                     ("size" . ,size) ("acceleration" . ,acceleration) ("noise" . ,noise)
                     ("chains" . ,chains) ("seed" . ,seed))))
-    (make-directories out)
-    (save-json (string-append out "/summary.json") summary)
-    (format #t "~a/summary.json~%" out)
+    (save-json (run-path "summary.json") summary)
     summary))

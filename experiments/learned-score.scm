@@ -63,8 +63,7 @@ the line, and by PRIOR, an exact prior, or #f; lists with a number for each chai
    (steps 1500 (lambda (n) (>= n 0)) "of training")
    (count 16 (lambda (n) (> n 1)) "images looked at")
    (sigmas '(0.05 0.1 0.2 0.5 1 2 5 10 20 50) pair? "temperatures")
-   (seed 1 (lambda (s) (>= s 0)) "of everything")
-   (out "out/learned-score" string? "the folder to write to"))
+   (seed 1 (lambda (s) (>= s 0)) "of everything"))
   "Look at a learned score where it can be told whether it is right."
   (let* ((shape (list size size))
          (spectrum (power-spectrum shape #:amplitude 2000 #:exponent 3 #:corner 2))
@@ -114,8 +113,7 @@ the line, and by PRIOR, an exact prior, or #f; lists with a number for each chai
                                  (sqrt (/ (tensor->number (tensor-sum-squares error))
                                           (* 2 (tensor->number (tensor-sum variance))))))))))
                  (map cons '("exact" "learned") (map compare (list field network)))))))
-    (make-directories out)
-    (save-json (string-append out "/summary.json")
+    (save-json (run-path "summary.json")
                `(("by_sigma" . ,(list->vector rows))
                  ,@(if posterior-row
                        (map (lambda (entry)
@@ -129,7 +127,7 @@ the line, and by PRIOR, an exact prior, or #f; lists with a number for each chai
                   (format #t "posterior by the ~a score: variance ~,3f of the exact one, mean off by ~
 ~,2f standard deviations~%" (first entry) (second entry) (third entry)))
                 posterior-row))
-    (save-charts (string-append out "/learned-score.png")
+    (save-charts (run-path "learned-score.png")
                 (list (chart "the score" (filter-map (lambda (key title)
                                                       (and (assoc-ref (first rows) key)
                                                            (curve rows key title)))

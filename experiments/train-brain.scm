@@ -4,7 +4,8 @@
 ;;;
 ;;; Trains on the volumes that `tempera data' prepares (T1-weighted heads of three
 ;;; persons), on slices in all three orientations, moved, scaled, and given other
-;;; contrasts and phases at random.  Run again, it goes on from its checkpoint.
+;;; contrasts and phases at random.  Interrupted, it goes on from its checkpoint: tempera run
+;;; --run=DIRECTORY.
 
 (use-modules (srfi srfi-1) (tempera))
 
@@ -26,25 +27,23 @@
      (high 150.0 positive? "largest sigma")
      (sigma-data 30.0 positive? "standard deviation of the data, each of two parts")
      (seed 1)
-     (every 100 positive? "steps between checkpoints")
-     (out "out/train-brain"))
+     (every 100 positive? "steps between checkpoints"))
   "Train a score network for heads by denoising score matching."
   (let* ((dataset (load-dataset))
          (net (score-network '(paper-unet #:channels (32 64 128 128) #:blocks 1
                                           #:convolutions 2 #:normalisation #f)
                              #:sigma-data sigma-data))
-         (checkpoint (string-append out "/checkpoint.safetensors"))
+         (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer net (slices dataset seed) #:batch batch
                                 #:sigma (sigma-log-uniform low high)
                                 #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.999 #:clip 1.0)))
-    (make-directories out)
     (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
     (format #t "~a~%data: ~a~%" trainer dataset)
     (train! trainer #:checkpoint checkpoint #:every every
             #:hook (lambda (trainer)
-                     (save-text (string-append out "/losses.csv") (losses->csv trainer))))
-    (let ((path (string-append out "/brain.safetensors")))
+                     (save-text (run-path "losses.csv") (losses->csv trainer))))
+    (let ((path (run-path "brain.safetensors")))
       (save-network path (trainer-averaged trainer)
                     #:metadata `(("data" . ,(object->string dataset))
                                  ("experiment" . "experiments/train-brain.scm")

@@ -67,8 +67,7 @@ around the moons: an image."
    (norms '(0 0.01 0.1 1 10) pair? "bounds on spectral norms, 0: none; a network for each")
    (chains 2000 (lambda (n) (> n 1)) "how many")
    (sigma 0.02 positive? "the last temperature")
-   (seed 1 (lambda (s) (>= s 0)) "of everything")
-   (out "out/two-moons" string? "the folder to write to"))
+   (seed 1 (lambda (s) (>= s 0)) "of everything"))
   "Learn the score of two moons and sample with it, beside the exact score."
   (let* ((prior (two-moons-prior))
          (chain-of (lambda (prior sampler)
@@ -91,7 +90,6 @@ around the moons: an image."
          (picture-of (lambda (title chain)
                        (panel title (density-picture (chain-samples chain) 256) #:high 4)))
          (panels (list (picture-of "exact score" exact))))
-    (make-directories out)
     (format #t "exact score: mean log density ~,2f, accepted ~,2f; decisions by the line ~,2f % and ~
 along the trajectory ~,2f % as by the density~%" (height exact) (chain-acceptance exact)
             (* 100 (in-common 'path-integral)) (* 100 (in-common 'trajectory)))
@@ -105,9 +103,9 @@ along the trajectory ~,2f % as by the density~%" (height exact) (chain-acceptanc
                                      "learned"
                                      (format #f "spectral norm ~a" norm))))
                      (set! panels (append panels (list (picture-of title chain))))
-                     (save-figure (string-append out "/figure.png") panels #:columns 3)
+                     (save-figure (run-path "figure.png") panels #:columns 3)
                      (when (zero? norm)
-                       (save-npy (string-append out "/samples.npy") (chain-samples chain)))
+                       (save-npy (run-path "samples.npy") (chain-samples chain)))
                      (format #t "spectral norm ~6a  mean log density ~8,2f  accepted ~,2f  score error at ~
 sigma 0.02, 0.1, 0.5, 2: ~{~,3f ~}~%" (if (zero? norm) "free" norm) (height chain)
                              (chain-acceptance chain) errors)
@@ -124,5 +122,5 @@ sigma 0.02, 0.1, 0.5, 2: ~{~,3f ~}~%" (if (zero? norm) "free" norm) (height chai
                       ("decisions_in_common_trajectory" . ,(in-common 'trajectory))
                       ("learned" . ,(list->vector rows))
                       ("seed" . ,seed))))
-      (save-json (string-append out "/summary.json") summary)
+      (save-json (run-path "summary.json") summary)
       summary)))

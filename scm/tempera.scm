@@ -9,7 +9,8 @@
      ;; finds it too.
      (module-for-each (lambda (name variable) (module-add! face name variable))
                       (resolve-interface `(tempera ,name))))
-   '(calibration
+   '(animations
+     calibration
      calibration-report
      charts
      colours
@@ -28,16 +29,27 @@
      networks
      numbers
      operators
+     plots
      plug-and-play
+     points
      preview
      primitives
      priors
      profile
      progress
      reconstruction
+     reruns
+     runs
      samplers
      sampling
      schedules
+     show
+     sweeps
+     table-charts
+     tables
      targets
      tensors
-     training)))
+     training
+     updnet
+     watch
+     workers)))

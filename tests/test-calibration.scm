@@ -347,7 +347,7 @@
              '("a.png" "a.svg" "a.PDF") (list "\x89PNG" "<?xml" "%PDF"))
    (save-charts (file "size.png") (make-list 4 diagonal) #:columns 3 #:width 200 #:height 100)
    (test-equal "rows of columns" '(200 600) (take (tensor-shape (load-png (file "size.png"))) 2))
-   (test-error-matching "another ending" "expected a name that ends in .png, .svg or .pdf"
+   (test-error-matching "another ending" "expected a name that ends in .png, .svg, .pdf or .txt"
      (save-charts (file "a.jpeg") (list diagonal)))
    (test-error-matching "no folder" "cannot be written"
      (save-charts (file "none/a.png") (list diagonal)))

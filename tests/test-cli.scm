@@ -39,6 +39,7 @@
  (lambda (directory)
    (define (file name) (string-append directory "/" name))
    (setenv "XDG_STATE_HOME" (file "state"))
+   (chdir directory)                    ; where runs/ goes
 
    ;; Help and version.
    (apply check-run "help" "tempera --help" 0 "Usage: tempera" commands)
@@ -71,7 +72,7 @@
      (check-run "refused value" (string-append run " chains=0") 1 "positive?")
      (check-run "no value" (string-append run " chains") 1 "run: expected key=value"))
    (check-run "no script" "tempera run" 1 "run: expected a script")
-   (check-run "missing script" "tempera run no-such.scm" 1 "run: no such file: no-such.scm")
+   (check-run "missing script" "tempera run no-such.scm" 1 "load-script: no such file: no-such.scm")
    (check-run "a folder for a script" (string-append "tempera run " directory) 1 "tempera: ")
    (write-file (file "empty.scm"))
    (check-run "empty script" (string-append "tempera run " (file "empty.scm")) 1
@@ -110,7 +111,7 @@
               0 "Wrong type" "Entering a new prompt" "= 9" "= 4")
    (check-run "everything is loaded"
               (string-append "tempera < "
-                             (prompt-lines "(define-experiment e ((n 7)) n)" "(run-experiment e)"))
+                             (prompt-lines "(define-experiment e ((n 7)) n)" "(run-result (run-experiment e))"))
               0 "= 7")
    ;; (A chroot may have no pseudo-terminals.)
    (when (zero? (system "script -qec true /dev/null >/dev/null 2>&1"))
@@ -130,6 +131,7 @@
                    "    (display \"done\\n\")))")
        (check-run "progress on a terminal"
                   (terminal (string-append "tempera run " (file "slow.scm")))
-                  0 "working" "50 %  2/4" "loss 0.5" " left" "done")))))
+                  0 "working" "50 %  2/4" "loss 0.5" " left" "done")))
+   (chdir "/")))
 
 (finish-tests)

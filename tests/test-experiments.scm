@@ -10,57 +10,62 @@
 
 (define-experiment toy ((chains 8 positive? "chains in the batch")
                         (noise 0.1 (lambda (x) (>= x 0)))
-                        (out "out/toy")
+                        (name "toy")
                         (fast #f)
                         (mass 'fourier)
                         (sizes '(64 128)))
   "Give the parameters back."
-  (list chains noise out fast mass sizes))
+  (list chains noise name fast mass sizes))
 
-(define defaults '(8 0.1 "out/toy" #f fourier (64 128)))
+(define (settings-of settings)
+  (map cdr (experiment-settings toy settings)))
+
+(define defaults '(8 0.1 "toy" #f fourier (64 128)))
 
 (test-assert "an experiment" (experiment? toy))
 (test-eq "the last one" toy (last-experiment))
 (test-equal "its name" 'toy (experiment-name toy))
 (test-equal "its documentation" "Give the parameters back." (experiment-documentation toy))
-(test-equal "defaults" defaults (run-experiment toy))
+(test-equal "defaults" defaults (settings-of '()))
 (test-equal "text is read by the type of the default"
   '(3 2 "a=b" #t identity (1 2.5 1e-3))
-  (run-experiment toy '((chains . "3") (noise . "2") (out . "a=b") (fast . "yes")
+  (settings-of '((chains . "3") (noise . "2") (name . "a=b") (fast . "yes")
                         (mass . "identity") (sizes . "1,2.5,1e-3"))))
 (test-equal "values as they are"
   '(2 0 "x" #t identity ())
-  (run-experiment toy '((chains . 2) (noise . 0) (out . "x") (fast . #t)
+  (settings-of '((chains . 2) (noise . 0) (name . "x") (fast . #t)
                         (mass . identity) (sizes . ()))))
 (test-equal "the last setting of a name counts"
-  5 (first (run-experiment toy '((chains . "3") (chains . "5")))))
+  5 (first (settings-of '((chains . "3") (chains . "5")))))
 (test-equal "booleans" '(#t #t #t #f #f #f)
-  (map (lambda (text) (fourth (run-experiment toy `((fast . ,text)))))
+  (map (lambda (text) (fourth (settings-of `((fast . ,text)))))
        '("yes" "true" "1" "no" "false" "0")))
 (test-equal "a whole number for an integer" 8
-  (first (run-experiment toy '((chains . "8.0")))))
+  (first (settings-of '((chains . "8.0")))))
 
 (test-error-matching "an unknown name, and the nearest"
   "toy: unknown parameter chians; did you mean chains?"
-  (run-experiment toy '((chians . "3"))))
+  (settings-of '((chians . "3"))))
 (test-error-matching "an unknown name, and all there are"
-  "known: chains noise out fast mass sizes"
-  (run-experiment toy '((temperature . "3"))))
+  "known: chains noise name fast mass sizes"
+  (settings-of '((temperature . "3"))))
 (for-each
  (lambda (setting text)
    (test-error-matching (format #f "~s" setting) text
-                        (run-experiment toy (list setting))))
+                        (settings-of (list setting))))
  '((chains . "x") (chains . "2.5") (chains . "-1") (chains . 2.5) (noise . "nan")
    (noise . "+inf.0") (noise . "-0.1") (noise . "") (fast . "maybe") (fast . 1)
-   (sizes . "1,x") (mass . "") (out . 3))
+   (sizes . "1,x") (mass . "") (name . 3))
  '("toy: chains: expected an integer, got \"x\"" "chains: expected an integer, got \"2.5\""
    "chains: expected an integer for which `positive?' holds, got -1"
    "chains: expected an integer, got 2.5" "noise: expected a number, got \"nan\""
    "noise: expected a number, got \"+inf.0\"" "noise: expected a number" "noise: expected a number, got \"\""
    "fast: expected yes or no, got \"maybe\"" "fast: expected yes or no, got 1"
-   "sizes: expected numbers separated by commas" "mass: expected a name" "out: expected text, got 3"))
-(test-error-matching "not an experiment" "run-experiment: expected an experiment, got 3"
+   "sizes: expected numbers separated by commas" "mass: expected a name" "name: expected text, got 3"))
+(test-error-matching "not an experiment" "experiment: expected one"
                      (run-experiment 3))
+(test-error-matching "settings that are none" "settings: expected a list of pairs"
+                     (settings-of '(chains)))
 (test-error-matching "a default that its predicate refuses" "bad: n: expected an integer for which"
   (let () (define-experiment bad ((n -1 positive?)) n) bad))
 (test-error-matching "a default of no type" "n: expected a number, text"
@@ -77,7 +82,7 @@
               (string-contains (experiment-usage toy) text)))
           '("toy: Give" "chains=8" "chains in the batch" "fast=no" "sizes=64,128"))
 (test-equal "an experiment prints"
-  "#<experiment toy chains=8 noise=0.1 out=out/toy fast=no mass=fourier sizes=64,128>"
+  "#<experiment toy chains=8 noise=0.1 name=toy fast=no mass=fourier sizes=64,128>"
   (format #f "~a" toy))
 
 ;;; --- The nearest name ------------------------------------------------------
@@ -110,7 +115,7 @@
      (primitive-load (test-file (format #f "../experiments/~a.scm" name)))
      (let ((out (file name)))
        (with-output-to-port (%make-void-port "w")
-         (lambda () (run-experiment (last-experiment) `((out . ,out) ,@settings))))
+         (lambda () (run-experiment (last-experiment) settings #:directory out)))
        (for-each (lambda (result)
                    (test-assert (string-append name " writes " result)
                      (file-exists? (string-append out "/" result))))
@@ -148,8 +153,24 @@
                            (evaluations . (40 60)) (chains . 4))
                          '("samplers.png"))))
      (test-equal "five samplers, twice" 10 (vector-length (assoc-ref summary "rows"))))
+   (define (sweep-check name settings table rows picture)
+     (primitive-load (test-file (format #f "../experiments/~a.scm" name)))
+     (with-output-to-port (%make-void-port "w")
+       (lambda () (run-experiment (last-experiment) settings #:directory (file name))))
+     (test-equal (string-append name ": rows") rows
+       (table-size (load-table (string-append (file name) "/" table))))
+     (test-assert (string-append name " draws") (file-exists? (string-append (file name) "/" picture))))
+   (sweep-check "sweep-spectral-norm" '((norms . (0 1 2)) (seeds . (1)) (steps . 2) (chains . 20)
+                                        (workers . 2))
+                "by-norm.csv" 3 "spectral-norm.png")
+   (sweep-check "sweep-step-size" '((at-100 . (3 10)) (exponents . (1 1.5)) (size . 8) (ratio . 0.5)
+                                    (chains . 2) (workers . 2))
+                "results.csv" 4 "step-size.png")
    (test-error-matching "too few images" "images: expected 3 or more .png files"
-     (run-experiment learned-posterior `((prior . ,(file "net.safetensors")) (slices . 3)
-                                         (images . ,(file "images")) (out . ,(file "none")))))))
+     (with-output-to-port (%make-void-port "w")
+       (lambda ()
+         (run-experiment learned-posterior `((prior . ,(file "net.safetensors")) (slices . 3)
+                                             (images . ,(file "images")))
+                         #:directory (file "none")))))))
 
 (finish-tests)

@@ -222,5 +222,28 @@ test_bad_input (void)
   tp_tensor_free (real), tp_tensor_free (line), tp_tensor_free (x), tp_tensor_free (wrong);
 }
 
-CHECK_MAIN (test_direct, test_adjoint, test_multiply, test_threads, test_mri, test_masks,
+/* On the tape: <c, A x> has the gradient A c, for A is its own adjoint. */
+static void
+test_tape (void)
+{
+  tp_tensor *z = noise (3, SHAPE (2, 6, 8), 1), *c = noise (3, SHAPE (2, 6, 8), 2);
+  tp_tensor *table = tp_tensor_create (TP_F32, 3, SHAPE (2, 6, 8));
+  tp_fill_normal (table, 7, 3);
+  tp_tensor *x = tp_view_real (z), *seed = tp_view_real (c);
+  x->requires_grad = true;
+  tp_tape *tape = tp_tape_create ();
+  tp_tape_enter (tape);
+  tp_tensor *y = tp_diff_fourier_multiply (x, table);
+  tp_tape_enter (NULL);
+  tp_tensor *direct = tp_fourier_multiply (z, table), *view = tp_view_complex (y);
+  CHECK (distance (direct, view) == 0);
+  CHECK (tp_tape_backward (tape, y, seed) == TP_OK);
+  tp_tensor *expected = tp_fourier_multiply (c, table), *gradient = x->grad ? tp_view_complex (x->grad) : NULL;
+  CHECK (gradient && distance (expected, gradient) < 1e-6);
+  tp_tape_free (tape);
+  tp_tensor_free (z), tp_tensor_free (c), tp_tensor_free (table), tp_tensor_free (x), tp_tensor_free (seed);
+  tp_tensor_free (y), tp_tensor_free (direct), tp_tensor_free (view), tp_tensor_free (expected), tp_tensor_free (gradient);
+}
+
+CHECK_MAIN (test_tape, test_direct, test_adjoint, test_multiply, test_threads, test_mri, test_masks,
             test_bad_input)

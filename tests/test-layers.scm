@@ -249,6 +249,14 @@
 
 ;;; Files: a network read back gives the same bits.
 
+(for-each (lambda (object text)
+            (test-equal (string-append "write " text) text (format #f "~s" object))
+            (test-equal (string-append "display " text) text (format #f "~a" object))
+            (test-equal (string-append "in a list " text) (format #f "(~a)" text)
+              (format #f "~a" (list object))))
+          (list (list->tensor '(1 2)) (dense-layer 2 3))
+          '("#<tensor f32 (2) (1.0 2.0)>" "#<dense 2 -> 3, 9 parameters>"))
+
 (call-with-temporary-directory
  (lambda (folder)
    (let* ((path (string-append folder "/net.safetensors"))
@@ -258,7 +266,7 @@
      (test-assert "network read back" (tensor-identical? (net x 2) ((load-network path) x 2)))
      (test-equal 'bf16 (network-precision (load-network path #:precision 'bf16)))
      (save-safetensors path '() #:metadata '(("a" . "b")))
-     (test-error-matching "no network" "not a score network of Tempera" (load-network path))
+     (test-error-matching "no network" "not a network of Tempera" (load-network path))
      (save-network path net #:metadata '())
      (truncate-file path (quotient (stat:size (stat path)) 2))
      (test-error-matching "truncated" "load-safetensors: " (load-network path))

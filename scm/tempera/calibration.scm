@@ -62,7 +62,7 @@ Example: ((annealed-sampler prior op #:noise 0.1) y 31 42)"
                         (if (memq #:temperatures settings)
                             settings
                             (cons* #:temperatures
-                                   (geometric 100 #:ratio 0.93 #:until (/ noise 20))
+                                   (geometric 100 #:ratio 0.95 #:until (/ noise 20))
                                    settings)))))
       (check-that (chain-finished? chain) 'annealed-sampler "paused before the end")
       (chain-samples chain))))

@@ -1,7 +1,7 @@
-;;; charts.scm -- curves, points, bars and bands, drawn by gnuplot.
+;;; charts.scm -- curves, points, bars, bands and heat maps, drawn by gnuplot.
 ;;;
 ;;; A chart is data and words; `save-charts' lays several out in one picture, PNG, SVG or
-;;; PDF by the file's name.  Axes and text are gnuplot's work, which is another program:
+;;; PDF by the file's name, or in characters.  Axes and text are gnuplot's work, which is another program:
 ;;; it is given a script and data in a folder of their own.
 
 (define-module (tempera charts)
@@ -9,10 +9,11 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
-  #:use-module (tempera documentation)
+  #:use-module (tempera colours)
   #:use-module (tempera errors)
   #:use-module (tempera files)
-  #:export (series series? chart chart? save-charts))
+  #:use-module (tempera numbers)
+  #:export (series series? chart heat-chart chart? save-charts))
 
 (define-record-type <series>
   (make-series style points title)
@@ -22,7 +23,8 @@
   (title series-title))
 
 (define-record-type <chart>
-  (make-chart title series x-label y-label x-range y-range logarithmic key)
+  (make-chart title series x-label y-label x-range y-range logarithmic key x-names y-names
+              value-label colours)
   chart?
   (title chart-title)
   (series chart-series)
@@ -31,7 +33,12 @@
   (x-range chart-x-range)
   (y-range chart-y-range)
   (logarithmic chart-logarithmic)
-  (key chart-key))
+  (key chart-key)
+  ;; Of heat maps: what is written at 0, 1, ... of an axis, or #f; beside the colour bar.
+  (x-names chart-x-names)
+  (y-names chart-y-names)
+  (value-label chart-value-label)
+  (colours chart-colours))
 
 (set-record-type-printer! <series>
   (lambda (s port)
@@ -45,21 +52,36 @@
 ;; (Okabe, Ito 2008).
 (define colours '("#1f5fa8" "#d55e00" "#009e73" "#cc79a7" "#e69f00" "#56b4e9"))
 
+(define (line-colours count)
+  ;; More lines than there are colours for have those of a map, from first to last; not its
+  ;; pale end.
+  (if (<= count (length colours))
+      colours
+      (map (lambda (k) (hex-colour (vector-ref (colour-words 'heat)
+                                               (+ 40 (quotient (* 170 k) (1- count))))))
+           (iota count))))
+
+(define (hex-colour word)
+  (string-append "#" (string-pad (number->string (logand word #xffffff) 16) 6 #\0)))
+
 ;; From style to the numbers of a point and how gnuplot draws them; ~a is a colour.
 (define styles
   '((line 2 "with linespoints pointtype 7 pointsize 0.5 linewidth 2 linecolor rgb '~a'")
+    (curve 2 "with lines linewidth 2 linecolor rgb '~a'")
     (points 2 "with points pointtype 7 pointsize 0.7 linecolor rgb '~a'")
     (errors 3 "with yerrorbars pointtype 7 pointsize 0.7 linewidth 1.5 linecolor rgb '~a'")
     (bars 3 "with boxes fill solid 0.85 border rgb '#ffffff' linecolor rgb '#6f9fd0'")
     (reference 2 "with lines linewidth 1.5 dashtype 2 linecolor rgb '#555555'")
-    (band 3 "with filledcurves linecolor rgb '#dddddd'")))
+    (band 3 "with filledcurves linecolor rgb '#dddddd'")
+    (heat 3 "with image pixels")))
 
 (define* (series style points #:key (title ""))
   "Data of a chart.  STYLE and the numbers of each of POINTS, a list of lists:
-  line, points, reference (a dashed line)  (x y)
+  line (its points marked), curve, points, reference (a dashed line)  (x y)
   errors     (x y standard-error)
   bars       (x height width)
   band       (x low high), the area between, to be given before what is drawn on it
+  heat       (x y value), what `heat-chart' makes
 TITLE names them in the chart's key; those without are not in it.
 Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
   (let ((entry (assq style styles)))
@@ -67,7 +89,7 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
     (check-that (and (list? points) (pair? points)
                      (every (lambda (p)
                               (and (list? p) (= (length p) (second entry)) (every real? p)
-                                   (every finite? p)))
+                                   (or (eq? style 'heat) (every finite? p))))
                             points))
                 'series "points: expected a list of lists of ~a finite numbers, got ~s"
                 (second entry) points)
@@ -79,11 +101,12 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
       (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
 
 (define* (chart title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
-               (logarithmic '()) (key 'top-left))
+               (logarithmic '()) (key 'top-left) (x-names #f))
   "A chart called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
 are lists of two limits, or #f: gnuplot's choice.  LOGARITHMIC lists the axes that are, x or
 y, whose numbers must be above 0.  KEY is the corner for what is named:
-top-left, top-right, bottom-left or bottom-right.
+top-left, top-right, bottom-left or bottom-right.  X-NAMES, a list of strings, are written at
+0, 1, ... of the x axis in place of numbers.
 Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
   (check-that (and (pair? data) (every series? data)) 'chart
               "data: expected a list of series, got ~s" data)
@@ -93,6 +116,8 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
   (for-each (lambda (name range)
               (check-that (range? range) 'chart "~a: expected (low high) or #f, got ~s" name range))
             '("x-range" "y-range") (list x-range y-range))
+  (check-that (or (not x-names) (and (list? x-names) (every string? x-names))) 'chart
+              "x-names: expected a list of strings, got ~s" x-names)
   (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'chart
               "key: expected a corner such as top-left, got ~s" key)
   (check-that (and (list? logarithmic) (every (lambda (axis) (memq axis '(x y))) logarithmic))
@@ -104,7 +129,53 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
                                       'chart "data: a logarithmic ~a needs numbers above 0" axis))
                         '(x y) (list first second)))
             data)
-  (make-chart title data x-label y-label x-range y-range logarithmic key))
+  (make-chart title data x-label y-label x-range y-range logarithmic key x-names #f "" 'heat))
+
+(define* (heat-chart title values #:key (x-label "") (y-label "") (x-names #f) (y-names #f)
+                     (value-label "") (colours 'heat))
+  "A chart of VALUES, a list of rows, the first the lowest, each a list of as many numbers, #f
+where there is none: a square each in COLOURS (see `colour-map-names') with a colour bar.
+X-NAMES and Y-NAMES, lists of numbers or strings, are written along the axes: the values of two
+parameters, say.
+Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(0.1 0.2)
+                     #:y-label \"norm\" #:y-names '(1 2))"
+  (check-that (and (list? values) (pair? values) (every list? values) (pair? (first values))
+                   (apply = (map length values))
+                   (every (lambda (row) (every (lambda (v) (or (not v) (real? v))) row)) values))
+              'heat-chart "values: expected a list of rows of as many numbers or #f, got ~s" values)
+  (check-that (any (lambda (row) (any (lambda (v) (and v (finite? v))) row)) values) 'heat-chart
+              "values: expected a finite number at least")
+  (for-each (lambda (name names count)
+              (check-that (or (not names)
+                              (and (list? names) (= (length names) count)
+                                   (every (lambda (n) (or (real? n) (string? n))) names)))
+                          'heat-chart "~a: expected ~a numbers or strings, got ~s" name count names))
+            '("x-names" "y-names") (list x-names y-names)
+            (list (length (first values)) (length values)))
+  (check-that (string? value-label) 'heat-chart "value-label: expected a string, got ~s" value-label)
+  (check-colours 'heat-chart colours)
+  (let ((texts (lambda (names count)
+                 (map (lambda (n) (if (string? n) n (number-text n))) (or names (iota count)))))
+        (plain (chart title
+                      (list (series 'heat
+                                    (append-map
+                                     (lambda (row y)
+                                       (map (lambda (v x) (list x y (if (and v (finite? v)) v +nan.0)))
+                                            row (iota (length row))))
+                                     values (iota (length values)))))
+                      #:x-label x-label #:y-label y-label
+                      #:x-range (list -1/2 (- (length (first values)) 1/2))
+                      #:y-range (list -1/2 (- (length values) 1/2)))))
+    (make-chart title (chart-series plain) x-label y-label (chart-x-range plain)
+                (chart-y-range plain) '() 'top-left
+                (texts x-names (length (first values))) (texts y-names (length values))
+                value-label colours)))
+
+(define (number-text x)
+  (let ((x (significant x 3)))
+    (if (and (integer? x) (< (abs x) 1e6))
+        (number->string (inexact->exact x))
+        (number->string x))))
 
 ;;; --- What gnuplot reads -------------------------------------------------------
 
@@ -116,74 +187,146 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
   (if range (format #f "[~,6f:~,6f]" (first range) (second range)) "[*:*]"))
 
 (define (write-data file points)
+  ;; POINTS, lists of numbers and strings.
   (call-with-output-file file
     (lambda (port)
       (for-each (lambda (point)
-                  (format port "~a~%" (string-join (map (lambda (x)
-                                                          (number->string (exact->inexact x)))
-                                                        point)
-                                                   " ")))
+                  (format port "~a~%"
+                          (string-join (map (lambda (x)
+                                              (cond ((string? x) x)
+                                                    ((nan? x) "NaN")
+                                                    (else (number->string (exact->inexact x)))))
+                                            point)
+                                       " ")))
                 points))))
 
-(define (terminal-of path width height)
-  ;; Of the size of WIDTH x HEIGHT pixels; PDF in inches of 100.
+(define (terminal-of path width height scale colours)
+  ;; gnuplot's, of WIDTH x HEIGHT pixels, or characters; PDF in inches of 100.
   (let ((ending (string-downcase (or (and=> (string-rindex path #\.)
                                             (lambda (dot) (substring path (1+ dot))))
                                      ""))))
     (cond ((string=? ending "png")
-           (format #f "pngcairo noenhanced font 'sans,10' size ~a,~a" width height))
+           (format #f "pngcairo noenhanced font 'sans,10' fontscale ~,2f size ~a,~a" scale width
+                   height))
           ((string=? ending "svg")
            (format #f "svg noenhanced font 'sans,12' size ~a,~a background rgb 'white'" width height))
           ((string=? ending "pdf")
            (format #f "pdfcairo noenhanced font 'sans,10' size ~ain,~ain"
                    (/ width 100.) (/ height 100.)))
-          (else (complain 'save-charts "path: expected a name that ends in .png, .svg or .pdf, got ~a"
-                          path)))))
+          ((string=? ending "txt")
+           (format #f "dumb noenhanced ~a size ~a,~a"
+                   (cond ((> colours 256) "ansirgb") ((= colours 256) "ansi256") (else "mono"))
+                   width height))
+          (else (complain 'save-charts "path: expected a name that ends in .png, .svg, .pdf or .txt, \
+got ~a" path)))))
+
+(define coloured '(line curve points errors))
 
 (define (drawn-as style index all)
   ;; How gnuplot draws number INDEX of the series ALL.
-  (let ((text (third (assq style styles))))
+  (let ((text (third (assq style styles)))
+        (number (lambda (list) (count (lambda (s) (memq (series-style s) coloured)) list))))
     (if (string-contains text "~a")
-        (let ((before (count (lambda (s) (memq (series-style s) '(line points errors)))
-                             (list-head all index))))
-          (format #f text (list-ref colours (modulo before (length colours)))))
+        (let ((colours (line-colours (number all))))
+          (format #f text (list-ref colours (modulo (number (list-head all index))
+                                                    (length colours)))))
         text)))
 
-(define (write-chart port chart folder number)
-  (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%"
-          (quoted (chart-title chart)) (quoted (chart-x-label chart)) (quoted (chart-y-label chart)))
+(define (write-names port axis names)
+  (if names
+      (format port "set ~atics (~a)~%" axis
+              (string-join (map (lambda (name k) (format #f "~a ~a" (quoted name) k))
+                                names (iota (length names)))
+                           ", "))
+      (format port "set ~atics auto~%" axis)))
+
+(define most-written 100)               ; squares of a heat map with their numbers in them
+
+(define (numbers-in-squares chart file text?)
+  ;; What gnuplot adds to a heat map of few squares: its numbers, light on dark and dark on
+  ;; light; in characters they stand for themselves.
+  (let* ((points (filter (lambda (p) (finite? (third p)))
+                         (series-points (first (chart-series chart)))))
+         (values (map third points))
+         (words (colour-words (chart-colours chart)))
+         (low (apply min values))
+         (dark? (lambda (p)
+                  (let* ((span (- (apply max values) low))
+                         (place (if (zero? span) 1/2 (/ (- (third p) low) span)))
+                         (word (vector-ref words (inexact->exact (round (* 255 place))))))
+                    (< (+ (* 0.3 (logand (ash word -16) 255)) (* 0.6 (logand (ash word -8) 255))
+                          (* 0.1 (logand word 255)))
+                       130)))))
+    (if (> (length points) most-written)
+        '()
+        (filter-map
+         (lambda (name colour points)
+           (let ((file (string-append file name)))
+             (write-data file (map (lambda (p) (list (first p) (second p) (number-text (third p))))
+                                   points))
+             (and (pair? points)
+                  (format #f "~a using 1:2:3 with labels ~a notitle" (quoted file)
+                          (if text? "" (format #f "textcolor rgb '~a'" colour))))))
+         '("-light" "-dark") '("#ffffff" "#000000")
+         (call-with-values (lambda () (partition dark? points)) list)))))
+
+(define (write-palette port name)
+  (format port "set palette defined (~a)~%"
+          (string-join (map (lambda (k)
+                              (format #f "~a '~a'" k (hex-colour (vector-ref (colour-words name)
+                                                                             (* 15 k)))))
+                            (iota 18))
+                       ", ")))
+
+(define (write-chart port chart folder number text?)
+  (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%set cblabel ~a~%"
+          (quoted (chart-title chart)) (quoted (chart-x-label chart)) (quoted (chart-y-label chart))
+          (quoted (chart-value-label chart)))
   (format port "set xrange ~a~%set yrange ~a~%"
           (range-text (chart-x-range chart)) (range-text (chart-y-range chart)))
   (format port "unset logscale~%")
   (for-each (lambda (axis) (format port "set logscale ~a~%" axis)) (chart-logarithmic chart))
+  (write-names port "x" (chart-x-names chart))
+  (write-names port "y" (chart-y-names chart))
+  (write-palette port (chart-colours chart))
   (format port "set key ~a reverse Left samplen 2~%"
           (string-join (string-split (symbol->string (chart-key chart)) #\-) " "))
   (format port "plot ~a~%"
           (string-join
-           (map (lambda (series k)
-                  (let ((file (format #f "~a/~a-~a" folder number k)))
-                    (write-data file (series-points series))
-                    (format #f "~a ~a ~a" (quoted file)
-                            (drawn-as (series-style series) k (chart-series chart))
-                            (if (string-null? (series-title series))
-                                "notitle"
-                                (string-append "title " (quoted (series-title series)))))))
-                (chart-series chart) (iota (length (chart-series chart))))
+           (append-map
+            (lambda (series k)
+              (let ((file (format #f "~a/~a-~a" folder number k)))
+                (write-data file (series-points series))
+                (cons (format #f "~a ~a ~a" (quoted file)
+                              (drawn-as (series-style series) k (chart-series chart))
+                              (if (string-null? (series-title series))
+                                  "notitle"
+                                  (string-append "title " (quoted (series-title series)))))
+                      (if (eq? (series-style series) 'heat)
+                          (numbers-in-squares chart file text?)
+                          '()))))
+            (chart-series chart) (iota (length (chart-series chart))))
            ", ")))
 
-(define* (save-charts path charts #:key (columns (min 3 (length charts))) (width 400) (height 340))
+(define (text-path? path) (string-suffix-ci? ".txt" path))
+
+(define* (save-charts path charts #:key (columns (min 3 (length charts)))
+                      (width (if (text-path? path) 80 400)) (height (if (text-path? path) 24 340))
+                      (scale 1) (colours 2))
   "Draw CHARTS, a list of `chart', in rows of COLUMNS, each WIDTH x HEIGHT pixels, and write the
-picture to the file PATH, PNG, SVG or PDF by its ending, whole or not at all.  gnuplot is
-needed.
-Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line '((0 0) (1 1)))))))"
-  (check-that (and (pair? charts) (every chart? charts)) 'save-charts
+picture to the file PATH, PNG, SVG or PDF by its ending, whole or not at all; .txt is drawn in
+WIDTH x HEIGHT characters, with the escapes of a terminal that has COLOURS, 2, 256 or 2^24.  In
+PNG text is SCALE times as large.  gnuplot is needed.
+Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line curve)))))"
+  (check-that (string? path) 'save-charts "path: expected a string, got ~s" path)
+  (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'save-charts
               "charts: expected a list of charts, got ~s" charts)
   (for-each (lambda (name n)
               (check-that (and (exact-integer? n) (< 0 n 10000)) 'save-charts
                           "~a: expected a positive integer, got ~s" name n))
             '("columns" "width" "height") (list columns width height))
   (let* ((rows (quotient (+ (length charts) columns -1) columns))
-         (terminal (terminal-of path (* columns width) (* rows height)))
+         (terminal (terminal-of path (* columns width) (* rows height) scale colours))
          (temporary (format #f "~a.~a.tmp" path (getpid))))
     (check-that (program-exists? "gnuplot") 'save-charts
                 "the program gnuplot is needed: install gnuplot-nox")
@@ -195,9 +338,11 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
            (lambda (port)
              (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
                      (quoted temporary))
-             (format port "set border 3 linecolor rgb '#444444'~%set tics nomirror~%~
-set multiplot layout ~a,~a~%" rows columns)
-             (for-each (lambda (chart number) (write-chart port chart folder number))
+             (format port "set border 3~a~%set tics nomirror~%set multiplot layout ~a,~a~%"
+                     (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
+                     rows columns)
+             (for-each (lambda (chart number)
+                         (write-chart port chart folder number (text-path? path)))
                        charts (iota (length charts)))
              (format port "unset multiplot~%")))
          (dynamic-wind

@@ -2,26 +2,33 @@
 ;;;
 ;;; An experiment is a procedure with named parameters that have a default, a
 ;;; predicate and a line of explanation; `tempera run SCRIPT key=value ...'
-;;; overrides them.  The last experiment that a script defines is the one run.
+;;; overrides them.  The last experiment that a script defines is the one run; what a run
+;;; leaves is the matter of runs.scm.
 
 (define-module (tempera experiments)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
-  #:use-module (tempera documentation)
+  #:use-module (ice-9 textual-ports)
+  #:use-module (system base compile)
+  #:use-module (tempera cli)
   #:use-module (tempera errors)
   #:use-module (tempera parameters)
   #:export (define-experiment make-experiment experiment?
             experiment-name experiment-parameters experiment-documentation
-            run-experiment experiment-usage last-experiment settings-from-arguments))
+            experiment-procedure experiment-script experiment-text
+            experiment-settings experiment-usage last-experiment
+            load-script settings-from-arguments))
 
 (define-record-type <experiment>
-  (%make-experiment name documentation parameters procedure)
+  (%make-experiment name documentation parameters procedure script text)
   experiment?
   (name experiment-name)
   (documentation experiment-documentation)
   (parameters experiment-parameters)
-  (procedure experiment-procedure))
+  (procedure experiment-procedure)
+  (script experiment-script)            ; the file that defines it, or #f,
+  (text experiment-text))               ; and what that had in it then
 
 (set-record-type-printer! <experiment>
   (lambda (experiment port)
@@ -33,15 +40,30 @@
   ;; The experiment defined last, which is the one that a script offers.
   (make-parameter #f))
 
-(define (make-experiment name documentation parameters procedure)
+(define defined
+  ;; All experiments of the script that is loaded, the last first.
+  (make-parameter '()))
+
+(define loading
+  ;; The name and the text of the script that `load-script' reads.
+  (make-parameter '(#f . #f)))
+
+(define* (make-experiment name documentation parameters procedure #:key (script #f))
   "An experiment called NAME (a symbol) that runs PROCEDURE on the values of
-PARAMETERS, a list of `make-parameter-spec'.  `define-experiment' is the usual
-way to one.
-Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
+PARAMETERS, a list of `make-parameter-spec'.  SCRIPT is the file that defines it, or
+#f.  `define-experiment' is the usual way to one."
   (for-each (lambda (p) (parameter-check name p (parameter-default p))) parameters)
-  (let ((experiment (%make-experiment name documentation parameters procedure)))
+  (let* ((text (cond ((not script) #f)
+                     ((equal? script (car (loading))) (cdr (loading)))
+                     (else (false-if-exception (file-text script)))))
+         (experiment (%make-experiment name documentation parameters procedure
+                                       (and text (absolute script)) text)))
     (last-experiment experiment)
+    (defined (cons experiment (defined)))
     experiment))
+
+(define (absolute file)
+  (or (false-if-exception (canonicalize-path file)) file))
 
 (define-syntax define-experiment
   (lambda (form)
@@ -52,20 +74,21 @@ PREDICATE and DOCUMENTATION may be left out.  Of a default that is an integer,
 number, string, symbol, boolean or list of numbers, text on the command line
 takes the type.
 Example:
-  (define-experiment two-moons ((samples 1000 positive? \"points to draw\")
-                                (out \"out/two-moons\"))
+  (define-experiment two-moons ((samples 1000 positive? \"points to draw\"))
     \"Sample the two moons.\"
-    (save-npy out (moons samples)))"
+    (save-npy (run-path \"samples.npy\") (prior-draw (two-moons-prior) samples)))"
     (syntax-case form ()
       ((_ name (parameter ...) documentation body body* ...)
        (string? (syntax->datum #'documentation))
        (with-syntax (((variable ...)
                       (map (lambda (p) (syntax-case p () ((v . _) #'v)))
-                           #'(parameter ...))))
+                           #'(parameter ...)))
+                     (file (assq-ref (or (syntax-source form) '()) 'filename)))
          #'(define name
              (make-experiment 'name documentation
                               (list (parameter-of parameter) ...)
-                              (lambda (variable ...) body body* ...)))))
+                              (lambda (variable ...) body body* ...)
+                              #:script file))))
       ((_ name (parameter ...) body body* ...)
        #'(define-experiment name (parameter ...) "" body body* ...)))))
 
@@ -79,38 +102,75 @@ Example:
      (make-parameter-spec 'name #:default default #:predicate predicate
                           #:documentation documentation))))
 
-(define* (run-experiment experiment #:optional (settings '()))
-  "Run EXPERIMENT and return what it returns.  SETTINGS is a list of pairs of a
-parameter's name and its value, which may be text to be read by the type of the
-parameter's default; the others keep their defaults.  An unknown name, or a
-value that does not fit, is an error before anything runs.
-Example: (let ()
-           (define-experiment toy ((n 3 positive? \"points\")) (* 2 n))
-           (run-experiment toy '((n . 5)))) => 10"
-  (check-that (experiment? experiment) 'run-experiment
-              "expected an experiment, got ~s" experiment)
+(define* (experiment-settings experiment #:optional (settings '()))
+  "The value of every parameter of EXPERIMENT, an association list in their order.  SETTINGS is a
+list of pairs of a parameter's name and its value, which may be text to be read by the type of the
+parameter's default; the others have their defaults.  An unknown name, or a value that
+does not fit, is an error.
+Example: (experiment-settings two-moons '((samples . \"500\"))) => ((samples . 500))"
+  (check-that (experiment? experiment) 'experiment-settings
+              "experiment: expected one, such as `define-experiment' makes, got ~s" experiment)
   (let* ((who (experiment-name experiment))
          (parameters (experiment-parameters experiment))
          (names (map parameter-name parameters)))
+    (check-that (and (list? settings)
+                     (every (lambda (s) (and (pair? s) (symbol? (car s)))) settings))
+                who "settings: expected a list of pairs (name . value), got ~s" settings)
     (for-each (lambda (setting)
                 (check-that (memq (car setting) names) who "~a"
                             (unknown-name-text "parameter" (symbol->string (car setting))
                                                (map symbol->string names))))
               settings)
-    (apply (experiment-procedure experiment)
-           (map (lambda (parameter)
-                  (let ((setting (find (lambda (s) (eq? (car s) (parameter-name parameter)))
-                                       (reverse settings))))
-                    (cond ((not setting) (parameter-default parameter))
-                          ((string? (cdr setting))
-                           (parameter-parse who parameter (cdr setting)))
-                          (else (parameter-check who parameter (cdr setting))))))
-                parameters))))
+    (map (lambda (parameter)
+           (let ((setting (find (lambda (s) (eq? (car s) (parameter-name parameter)))
+                                (reverse settings))))
+             (cons (parameter-name parameter)
+                   (cond ((not setting) (parameter-default parameter))
+                         ((string? (cdr setting))
+                          (parameter-parse who parameter (cdr setting)))
+                         (else (parameter-check who parameter (cdr setting)))))))
+         parameters)))
+
+;;; --- Scripts ------------------------------------------------------------------
+
+(define (file-text file)
+  (call-with-input-file file get-string-all #:encoding "UTF-8"))
+
+(define* (load-script file #:key (text #f) (name #f))
+  "The experiment that the script FILE defines last, or the one called NAME.  TEXT, if given, is
+read in place of what the file holds now.
+Example: (load-script \"experiments/two-moons.scm\")"
+  ;; Compile form by form, in memory: fast loops, and no cache that outlives
+  ;; the version of Tempera whose macros it expanded.
+  (check-that (or text (file-exists? file)) 'load-script "no such file: ~a" file)
+  (check-that (or text (not (file-is-directory? file))) 'load-script
+              "expected a script, got the folder ~a" file)
+  (let ((text (or text (file-text file))))
+    (parameterize ((last-experiment #f)
+                   (defined '())
+                   (loading (cons file text)))
+      (save-module-excursion
+       (lambda ()
+         (set-current-module (user-module))
+         (call-with-input-string text
+           (lambda (port)
+             (set-port-filename! port file)
+             (let loop ((form (read-syntax port)))
+               (unless (eof-object? form)
+                 (compile form #:env (current-module))
+                 (loop (read-syntax port))))))))
+      (or (if name
+              (find (lambda (e) (eq? (experiment-name e) name)) (defined))
+              (last-experiment))
+          (complain 'load-script "~a defines no experiment~a; see define-experiment" file
+                    (if name (format #f " ~a" name) ""))))))
+
+;;; --- Settings as text -----------------------------------------------------------
 
 (define (settings-from-arguments who arguments)
   "The settings that ARGUMENTS, strings \"key=value\", spell, for
 `run-experiment'; an error from WHO for one that is not of that form.
-Example: (settings-from-arguments 'run '(\"chains=8\" \"out=here\")) => ((chains . \"8\") (out . \"here\"))"
+Example: (settings-from-arguments 'run '(\"steps=500\")) => ((steps . \"500\"))"
   (map (lambda (argument)
          (let ((at (string-index argument #\=)))
            (check-that (and at (> at 0)) who "expected key=value, got ~s" argument)

@@ -1,8 +1,9 @@
 ;;; figures.scm -- pictures with labels: panels in rows, colour maps, colour bars.
 ;;;
 ;;; Drawn with cairo through guile-cairo, since good text is a library's work.  A
-;;; panel is an image with a title, limits and colours; `save-figure' lays panels
-;;; out, and `posterior-panels' is the figure of a reconstruction.
+;;; panel is an image with a title, limits and colours; `draw-figure' lays panels out
+;;; and makes a picture of them, for a file, a frame of an animation or the terminal,
+;;; and `posterior-panels' is the figure of a reconstruction.
 
 (define-module (tempera figures)
   #:use-module (srfi srfi-1)
@@ -15,14 +16,16 @@
   #:use-module (tempera errors)
   #:use-module (tempera images)
   #:use-module (tempera primitives)
-  #:autoload (cairo) (cairo-image-surface-create cairo-image-surface-create-for-data
+  #:autoload (cairo) (cairo-image-surface-create-for-data
                       cairo-create cairo-set-source-rgb cairo-paint cairo-rectangle cairo-fill
-                      cairo-set-source-surface cairo-pattern-set-filter cairo-get-source
+                      cairo-set-source-surface cairo-pattern-set-filter cairo-pattern-set-extend
+                      cairo-get-source
                       cairo-select-font-face cairo-set-font-size cairo-move-to cairo-show-text
                       cairo-text-extents
                       cairo-translate cairo-scale cairo-save cairo-restore
                       cairo-surface-flush cairo-surface-write-to-png)
-  #:export (panel panel? save-figure posterior-panels))
+  #:export (panel panel? save-figure posterior-panels
+            draw-figure picture? picture-height picture-width picture-pixels picture-labels))
 
 ;;; --- Panels -----------------------------------------------------------------
 
@@ -30,7 +33,7 @@
   (make-panel title image low high colours bar?)
   panel?
   (title panel-title)
-  (image panel-image)
+  (image panel-image)                   ; (rows columns), or with 3 colours
   (low panel-low)
   (high panel-high)
   (colours panel-colours)
@@ -40,54 +43,148 @@
   (lambda (panel port)
     (format port "#<panel ~s ~a>" (panel-title panel) (tensor-shape (panel-image panel)))))
 
-(define* (panel title image #:key (low 0) (high #f) (colours 'grey) (bar? #f))
-  "A picture for `save-figure': IMAGE, (rows columns), c64 by its magnitude, under the
-text TITLE.  LOW gets the first of COLOURS (grey, heat or wheel), HIGH the last; HIGH is
-IMAGE's greatest value unless given.  With BAR?, a colour bar with the limits.
+(define (panel-rows panel) (first (tensor-shape (panel-image panel))))
+(define (panel-columns panel) (second (tensor-shape (panel-image panel))))
+
+(define pi 3.141592653589793)
+
+(define* (panel title image #:key (part 'magnitude) (low #f) (high #f)
+                (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f))
+  "A picture for `save-figure' and `show': IMAGE, (rows columns), under the text TITLE; of c64
+the PART magnitude, phase, real or imaginary.  Or f32 (rows columns 3), red, green and blue.
+LOW gets the first of COLOURS (grey, heat or wheel), HIGH the last.  LOW is 0 and HIGH the
+greatest value unless given; of a real or imaginary part the greatest magnitude, negative and
+positive; of a phase -pi and pi.  With BAR?, a colour bar with the limits.
 Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? #t)"
   (check-that (string? title) 'panel "title: expected a string, got ~s" title)
-  (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))
-                   (every positive? (tensor-shape image)))
-              'panel "image: expected a tensor (rows columns), got ~s" image)
+  (check-that (and (tensor? image)
+                   (let ((shape (tensor-shape image)))
+                     (and (every positive? shape)
+                          (or (= 2 (length shape))
+                              (and (= 3 (length shape)) (= 3 (third shape))
+                                   (eq? (tensor-dtype image) 'f32))))))
+              'panel "image: expected a tensor (rows columns) or f32 (rows columns 3), got ~s" image)
   (check-colours 'panel colours)
-  (let* ((image (image-magnitude image))
-         (greatest (tensor->number (tensor-max image)))
-         (high (or high (if (> greatest low) greatest (1+ low)))))
-    (check-that (and (real? low) (real? high) (finite? high) (< low high)) 'panel
+  (let* ((complex? (eq? (tensor-dtype image) 'c64))
+         (image (image-part image part))
+         (signed? (and complex? (memq part '(real imaginary))))
+         (greatest (tensor->number (tensor-max (if signed? (tensor-abs image) image))))
+         (low (or low (cond ((eq? part 'phase) (- pi))
+                            (signed? (- (if high (abs high) greatest)))
+                            (else 0))))
+         (high (or high (cond ((eq? part 'phase) pi)
+                              ((and (real? low) (> greatest low)) greatest)
+                              (else (and (real? low) (1+ low)))))))
+    (check-that (and (real? low) (real? high) (finite? low) (finite? high) (< low high)) 'panel
                 "high: expected a finite number above low, ~s, got ~s" low high)
     (make-panel title image low high colours bar?)))
 
-(define (pixels panel)
-  ;; The panel's image as cairo's 32-bit pixels.
-  (let* ((table (colour-words (panel-colours panel)))
-         (low (panel-low panel))
-         (scale (/ 255. (- (panel-high panel) low)))
-         (numbers (tensor->list (panel-image panel)))
-         (words (make-bytevector (* 4 (length numbers)))))
-    (let loop ((numbers numbers) (at 0))
-      (unless (null? numbers)
-        (let ((level (* scale (- (car numbers) low))))
-          (bytevector-u32-native-set!
-           words at
-           (vector-ref table (cond ((not (> level 0)) 0) ; NaN too
-                                   ((>= level 255) 255)
-                                   (else (inexact->exact (round level))))))
-          (loop (cdr numbers) (+ at 4)))))
-    words))
+;;; --- Pictures -----------------------------------------------------------------
+
+(define-record-type <picture>
+  (make-picture height width pixels labels)
+  picture?
+  (height picture-height)
+  (width picture-width)
+  (pixels picture-pixels)               ; bytevector of words #xAArrggbb, by alpha
+  (labels picture-labels set-picture-labels!)) ; (row column text) in cells of a terminal
+
+(set-record-type-printer! <picture>
+  (lambda (picture port)
+    (format port "#<picture ~a x ~a>" (picture-height picture) (picture-width picture))))
+
+(define (picture-surface picture)
+  (cairo-image-surface-create-for-data (picture-pixels picture) 'argb32 (picture-width picture)
+                                       (picture-height picture) (* 4 (picture-width picture))))
 
 ;;; --- Layout -----------------------------------------------------------------
 
-(define margin 8)
-(define title-height 20)
-(define bar-width 12)
-(define bar-room 58)                    ; for the bar and its numbers
+;; What is around the images, in pixels; drawn text is of FONT-SIZE.  Where a terminal's own
+;; text names the panels, all is whole cells.
+(define-record-type <measures>
+  (make-measures margin gap title-height bar-width bar-room unit-height unit-width)
+  measures?
+  (margin measures-margin)              ; between columns, and at the edges
+  (gap measures-gap)                    ; between rows, and above them
+  (title-height measures-title-height)
+  (bar-width measures-bar-width)
+  (bar-room measures-bar-room)          ; for the bar and its numbers
+  (unit-height measures-unit-height)
+  (unit-width measures-unit-width))
+
+(define drawn (make-measures 8 8 20 12 58 1 1))
 (define font-size 13)
 
-(define (zoom-for panels)
+(define label-cell '(16 8))             ; height and width of a cell, near any font's shape
+(define labelled (make-measures 8 0 16 16 64 16 8))
+
+(define (bare? panels)
+  ;; An image that stands for itself needs no margin.
+  (and (null? (cdr panels)) (not (panel-bar? (car panels)))
+       (string-null? (panel-title (car panels)))))
+
+(define bare-drawn (make-measures 0 0 0 0 0 1 1))
+(define bare-labelled (make-measures 0 0 0 0 0 16 8))
+
+(define (up length unit) (* unit (inexact->exact (ceiling (/ length unit)))))
+(define (down length unit) (* unit (inexact->exact (floor (/ length unit)))))
+
+(define (tallest panels) (apply max (map panel-rows panels)))
+(define (widest panels) (apply max (map panel-columns panels)))
+
+(define (natural-zoom panels)
   ;; Small images are drawn with whole-number zoom, so that a panel is about 200
   ;; pixels across.
-  (let ((widest (fold max 1 (append-map (lambda (p) (tensor-shape (panel-image p))) panels))))
-    (max 1 (quotient 256 widest))))
+  (max 1 (quotient 256 (max (tallest panels) (widest panels)))))
+
+(define (rows-of panels columns)
+  (quotient (+ (length panels) columns -1) columns))
+
+(define (bar-in-column? panels columns k)
+  (any (lambda (p i) (and (panel-bar? p) (= k (modulo i columns))))
+       panels (iota (length panels))))
+
+(define (fitting-zoom panels columns room m)
+  ;; The zoom with which PANELS in COLUMNS fill ROOM, (height width), either of them #f where
+  ;; there is no end.
+  (define (share room around count unit)
+    (max 1 (down (/ (- room around) count) unit)))
+  (let* ((rows (rows-of panels columns))
+         (across (and (second room)
+                      (/ (share (second room)
+                                (+ (* (1+ columns) (measures-margin m))
+                                   (* (count (lambda (k) (bar-in-column? panels columns k))
+                                             (iota columns))
+                                      (measures-bar-room m)))
+                                columns (measures-unit-width m))
+                         (widest panels))))
+         (along (and (first room)
+                     (/ (share (first room)
+                               (+ (measures-gap m)
+                                  (* rows (+ (measures-title-height m) (measures-gap m))))
+                               rows (measures-unit-height m))
+                        (tallest panels)))))
+    (cond ((and across along) (min across along))
+          (else (or across along (natural-zoom panels))))))
+
+(define (best-columns panels room m)
+  ;; With which panels are largest.
+  (reduce (lambda (a b)
+            (if (>= (fitting-zoom panels b room m) (fitting-zoom panels a room m)) b a))
+          1 (reverse (iota (length panels) 1))))
+
+(define (column-lefts panels columns width m)
+  ;; Where each of COLUMNS begins, and where the last ends; one in which a panel has a
+  ;; colour bar is wider.
+  (let loop ((k 0) (left (measures-margin m)) (lefts '()))
+    (if (= k columns)
+        (reverse (cons left lefts))
+        (loop (1+ k)
+              (+ left width (measures-margin m)
+                 (if (bar-in-column? panels columns k) (measures-bar-room m) 0))
+              (cons left lefts)))))
+
+;;; --- Drawing ------------------------------------------------------------------
 
 (define (number-text x)
   ;; Three digits or so.
@@ -96,11 +193,6 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
         (else (let ((scale (expt 10 (- 2 (inexact->exact (floor (log10 (abs x))))))))
                 (number->string (exact->inexact (/ (round (* x scale)) scale)))))))
 
-(define (draw-text context x y text)
-  (cairo-set-source-rgb context 0 0 0)
-  (cairo-move-to context x y)
-  (cairo-show-text context text))
-
 (define (fit-text context text width)
   ;; TEXT, cut if it is longer than WIDTH.
   (if (or (string-null? text)
@@ -108,84 +200,126 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
       text
       (fit-text context (string-drop-right text 1) width)))
 
+(define (text-drawer context)
+  ;; A procedure that draws a text of at most WIDTH pixels into the line whose top left is
+  ;; X, Y.
+  (lambda (x y width text)
+    (cairo-set-source-rgb context 0 0 0)
+    (cairo-move-to context x (+ y font-size))
+    (cairo-show-text context (fit-text context text width))))
+
+(define (text-labeller picture)
+  ;; The same for labels in cells.
+  (lambda (x y width text)
+    (let ((cells (quotient width (second label-cell))))
+      (set-picture-labels! picture
+                           (cons (list (quotient y (first label-cell)) (quotient x (second label-cell))
+                                       (string-take text (min cells (string-length text))))
+                                 (picture-labels picture))))))
+
 (define (draw-pixels context words rows columns x y x-zoom y-zoom)
   (cairo-save context)
   (cairo-translate context x y)
   (cairo-scale context x-zoom y-zoom)
   (cairo-set-source-surface
    context (cairo-image-surface-create-for-data words 'argb32 columns rows (* 4 columns)) 0 0)
-  (cairo-pattern-set-filter (cairo-get-source context) 'nearest)
+  ;; A pixel made larger stays a square.
+  (cairo-pattern-set-filter (cairo-get-source context) (if (>= (min x-zoom y-zoom) 1) 'nearest 'good))
+  (cairo-pattern-set-extend (cairo-get-source context) 'pad) ; no fading at the edges
   (cairo-rectangle context 0 0 columns rows)
   (cairo-fill context)
   (cairo-restore context))
 
-(define (draw-bar context panel x y height)
+(define (draw-bar context write panel x y height m)
   (let ((ramp (make-bytevector (* 4 256)))
         (table (colour-words (panel-colours panel))))
     (do ((i 0 (1+ i))) ((= i 256))
       (bytevector-u32-native-set! ramp (* 4 i) (vector-ref table (- 255 i))))
-    (draw-pixels context ramp 256 1 x y bar-width (/ height 256.))
-    (let ((left (+ x bar-width 4)))
-      (draw-text context left (+ y font-size) (number-text (panel-high panel)))
-      (draw-text context left (+ y height) (number-text (panel-low panel))))))
+    (draw-pixels context ramp 256 1 x y (measures-bar-width m) (/ height 256.))
+    (let* ((gap (if (= (measures-unit-width m) 1) 4 0))
+           (left (+ x (measures-bar-width m) gap))
+           (room (- (measures-bar-room m) (measures-bar-width m) gap))
+           (line (max (measures-unit-height m) (1+ font-size))))
+      (write left y room (number-text (panel-high panel)))
+      (when (>= height (* 2 line))
+        (write left (+ y (- (down height (measures-unit-height m)) line)) room
+               (number-text (panel-low panel)))))))
 
-(define (draw-panel context panel x y zoom)
-  (let* ((shape (tensor-shape (panel-image panel)))
-         (rows (first shape)) (columns (second shape))
-         (top (+ y title-height)))
-    (draw-text context x (+ y font-size)
-               (fit-text context (panel-title panel) (* zoom columns)))
-    (draw-pixels context (pixels panel) rows columns x top zoom zoom)
+(define (draw-panel context write panel x y zoom m)
+  (let* ((rows (panel-rows panel)) (columns (panel-columns panel))
+         (top (+ y (measures-title-height m)))
+         (width (up (* zoom columns) (measures-unit-width m))))
+    (unless (string-null? (panel-title panel))
+      (write x y width (panel-title panel)))
+    (draw-pixels context
+                 (image-pixels (panel-image panel) (panel-low panel) (panel-high panel)
+                               (colour-words (panel-colours panel)))
+                 rows columns x top zoom zoom)
     (when (panel-bar? panel)
-      (draw-bar context panel (+ x (* zoom columns) 6) top (* zoom rows)))))
+      (draw-bar context write panel (+ x width (if (= (measures-unit-width m) 1) 6 0)) top
+                (* zoom rows) m))))
 
-(define (column-lefts panels columns width)
-  ;; Where each of COLUMNS begins, and where the last ends; one in which a panel has a
-  ;; colour bar is wider.
-  (let loop ((k 0) (left margin) (lefts '()))
-    (if (= k columns)
-        (reverse (cons left lefts))
-        (loop (1+ k)
-              (+ left width
-                 (if (any (lambda (p i) (and (panel-bar? p) (= k (modulo i columns))))
-                          panels (iota (length panels)))
-                     bar-room
-                     0))
-              (cons left lefts)))))
+(define most-pixels (* 16384 16384))
 
-(define* (save-figure path panels #:key (columns (min 4 (length panels))))
+(define* (draw-figure panels #:key (columns #f) (room #f) (cell '(1 1)) (labels? #f) (scale 1))
+  "The picture of PANELS, a list of `panel', in rows of COLUMNS.  ROOM, (height width) in pixels,
+is what it fits into as large as it can, either of them #f where there is no end; without both
+an image is about 256 pixels.  COLUMNS unless given are those that make images largest, or 4
+where height has no end.  Height and width are multiples of
+those of CELL; text and margins are SCALE times as large.  With LABELS? no text is drawn, and
+`picture-labels' has it, a list of (row column text) in cells of 16 x 8 pixels.  See
+`picture-pixels', `picture-height', `picture-width'.
+Example: (picture-width (draw-figure (list (panel \"truth\" scan)) #:room '(400 600)))"
+  (check-that (and (list? panels) (pair? panels) (every panel? panels)) 'draw-figure
+              "panels: expected a list of panels, got ~s" panels)
+  (check-that (or (not columns) (and (exact-integer? columns) (> columns 0))) 'draw-figure
+              "columns: expected a positive integer, got ~s" columns)
+  (check-that (resolve-module '(cairo) #:ensure #f) 'draw-figure
+              "the Guile module (cairo) is needed: install guile-cairo")
+  (let* ((m (if (bare? panels)
+                (if labels? bare-labelled bare-drawn)
+                (if labels? labelled drawn)))
+         (room (map (lambda (length) (and length (/ length scale))) (or room '(#f #f))))
+         (columns (min (length panels)
+                       (cond (columns columns)
+                             ((first room) (best-columns panels room m))
+                             (else 4))))
+         (zoom (fitting-zoom panels columns room m))
+         (zoom (if (>= zoom 3) (floor zoom) zoom)) ; squares of one size
+         (lefts (column-lefts panels columns (up (* zoom (widest panels)) (measures-unit-width m)) m))
+         (row-height (+ (up (* zoom (tallest panels)) (measures-unit-height m))
+                        (measures-title-height m) (measures-gap m)))
+         (height (up (* scale (+ (measures-gap m) (* (rows-of panels columns) row-height)))
+                     (first cell)))
+         (width (up (* scale (last lefts)) (second cell))))
+    (check-that (<= (* width height) most-pixels) 'draw-figure
+                "panels: they would be a picture of ~a x ~a pixels" height width)
+    (let* ((picture (make-picture height width (make-bytevector (* 4 height width) 0) '()))
+           (surface (picture-surface picture))
+           (context (cairo-create surface))
+           (write (if labels? (text-labeller picture) (text-drawer context))))
+      (unless labels?                   ; where the terminal has a ground of its own
+        (cairo-set-source-rgb context 1 1 1)
+        (cairo-paint context))
+      (cairo-scale context scale scale)
+      (cairo-select-font-face context "sans-serif" 'normal 'normal)
+      (cairo-set-font-size context font-size)
+      (for-each (lambda (panel k)
+                  (draw-panel context write panel
+                              (list-ref lefts (modulo k columns))
+                              (+ (measures-gap m) (* row-height (quotient k columns)))
+                              zoom m))
+                panels (iota (length panels)))
+      (cairo-surface-flush surface)
+      picture)))
+
+(define* (save-figure path panels #:key (columns 4))
   "Draw PANELS, a list of `panel', in rows of COLUMNS, and write the picture to the PNG
 file PATH, whole or not at all.
-Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\" (chain-mean chain))))"
-  (check-that (and (pair? panels) (every panel? panels)) 'save-figure
+Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\" mean)))"
+  (check-that (and (list? panels) (pair? panels) (every panel? panels)) 'save-figure
               "panels: expected a list of panels, got ~s" panels)
-  (check-that (and (exact-integer? columns) (> columns 0)) 'save-figure
-              "columns: expected a positive integer, got ~s" columns)
-  (check-that (resolve-module '(cairo) #:ensure #f) 'save-figure
-              "the Guile module (cairo) is needed: install guile-cairo")
-  (let* ((zoom (zoom-for panels))
-         (extent (lambda (axis)
-                   (* zoom (fold max 1 (map (lambda (p) (axis (tensor-shape (panel-image p))))
-                                            panels)))))
-         (columns (min columns (length panels)))
-         (lefts (column-lefts panels columns (+ (extent second) margin)))
-         (cell-height (+ (extent first) title-height margin))
-         (rows (quotient (+ (length panels) columns -1) columns))
-         (surface (cairo-image-surface-create 'argb32 (last lefts)
-                                              (+ margin (* rows cell-height))))
-         (context (cairo-create surface)))
-    (cairo-set-source-rgb context 1 1 1)
-    (cairo-paint context)
-    (cairo-select-font-face context "sans-serif" 'normal 'normal)
-    (cairo-set-font-size context font-size)
-    (for-each (lambda (panel k)
-                (draw-panel context panel
-                            (list-ref lefts (modulo k columns))
-                            (+ margin (* cell-height (quotient k columns)))
-                            zoom))
-              panels (iota (length panels)))
-    (cairo-surface-flush surface)
-    (write-surface surface path)))
+  (write-surface (picture-surface (draw-figure panels #:columns columns)) path))
 
 (define (write-surface surface path)
   (let ((temporary (format #f "~a.~a.tmp" path (getpid))))
@@ -200,26 +334,26 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
 
 ;;; --- The figure of a reconstruction -----------------------------------------
 
-(define* (posterior-panels #:key (truth #f) zero-filled mean std samples (shown 4))
-  "The panels of a reconstruction: TRUTH where it is known, the ZERO-FILLED image, the
+(define* (posterior-panels #:key (truth #f) (zero-filled #f) mean (std #f) samples (shown 4))
+  "The panels of a reconstruction: TRUTH and the ZERO-FILLED image where they are known, the
 posterior MEAN and standard deviation STD, and the first SHOWN of SAMPLES (n rows
 columns); with PSNRs where TRUTH is known.
-Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs image)
-                           #:std (tensor-abs image) #:samples (tensor-abs (random-normal '(4 8 8) 1)))"
-  (let* ((reference (image-magnitude (or truth zero-filled)))
-         (white (tensor->number (tensor-quantile (tensor-reshape reference '(-1)) 0.999 0)))
+Example: (show (posterior-panels #:mean (chain-mean chain) #:std (chain-std chain)
+                                 #:samples (chain-samples chain)))"
+  (let* ((window (image-window (image-magnitude (or truth zero-filled mean))))
          (with-quality (lambda (title image)
                          (if truth
                              (format #f "~a  ~a dB" title
                                      (number-text (/ (round (* 10 (psnr image truth))) 10)))
                              title)))
-         (grey (lambda (title image) (panel title image #:high white)))
+         (grey (lambda (title image)
+                 (panel title image #:low (first window) #:high (second window))))
          (rated (lambda (title image) (grey (with-quality title image) image)))
          (shape (tensor-shape mean)))
     (append (if truth (list (grey "truth" truth)) '())
-            (list (rated "zero-filled" zero-filled)
-                  (rated "mean" mean)
-                  (panel "standard deviation" std #:colours 'heat #:bar? #t))
+            (if zero-filled (list (rated "zero-filled" zero-filled)) '())
+            (list (rated "mean" mean))
+            (if std (list (panel "standard deviation" std #:colours 'heat #:bar? #t)) '())
             (map (lambda (k)
                    (rated (format #f "sample ~a" (1+ k))
                           (tensor-reshape (tensor-slice samples 0 k (1+ k)) shape)))

@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 match)
+  #:use-module (ice-9 pretty-print)
   #:use-module (ice-9 textual-ports)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
@@ -17,7 +18,7 @@
   #:re-export (load-npy save-npy load-png save-text)
   #:export (save-png load-nifti load-dicom load-image load-volume
             load-safetensors save-safetensors
-            load-json save-json
+            load-json save-json load-datum save-datum datum?
             make-directories call-with-temporary-folder run-program program-exists?))
 
 ;;; --- Folders, programs and text ---------------------------------------------
@@ -95,6 +96,50 @@ Example: (save-json \"summary.json\" '((\"gamma\" . 0.9) (\"sizes\" . #(64 64)))
 Example: (begin (save-json \"a.json\" '((\"gamma\" . 0.9))) (load-json \"a.json\")) => ((\"gamma\" . 0.9))"
   (check-that (file-exists? path) 'load-json "~a: no such file" path)
   (parse-json 'load-json path (call-with-input-file path get-string-all #:encoding "UTF-8")))
+
+;;; --- Scheme data --------------------------------------------------------------
+
+(define (datum? value)
+  "Whether VALUE is data that `save-datum' writes and `load-datum' reads as it was: numbers,
+text, symbols, booleans, and lists, pairs and vectors of such.
+Example: (datum? '((psnr . 28.1))) => #t"
+  (cond ((pair? value) (and (datum? (car value)) (datum? (cdr value))))
+        ((vector? value) (every datum? (vector->list value)))
+        (else (or (number? value) (string? value) (symbol? value) (boolean? value)
+                  (null? value)))))
+
+(define (save-datum path value)
+  "Write VALUE, data as `datum?' says, to the file PATH for `load-datum', whole or not at all.
+Example: (save-datum \"config.scm\" '((steps . 500) (rate . 1e-3)))"
+  (check-that (datum? value) 'save-datum
+              "value: expected numbers, text, symbols, booleans and lists of them, got ~s" value)
+  (save-text path (call-with-output-string (lambda (port) (pretty-print value port)))))
+
+(define largest-datum (* 16 1024 1024)) ; in bytes; more is no config
+
+(define (load-datum path)
+  "The one datum in the file PATH.  It is read and never evaluated.
+Example: (load-datum \"runs/demo/config.scm\")"
+  (define (refuse . text) (apply complain 'load-datum "~a: ~a" path text))
+  (check-that (and (file-exists? path) (not (file-is-directory? path))) 'load-datum
+              "~a: no such file" path)
+  (let ((size (stat:size (stat path))))
+    (check-that (<= size largest-datum) 'load-datum "~a: ~a bytes are more than the ~a of a datum"
+                path size largest-datum))
+  (let ((text (catch #t
+                (lambda () (call-with-input-file path get-string-all #:encoding "UTF-8"))
+                (lambda _ (refuse "cannot be read as text")))))
+    (check-that (<= (nesting text) 64) 'load-datum "~a: nested deeper than 64" path)
+    (let ((value+rest
+           (catch #t
+             (lambda ()
+               (with-fluids ((read-eval? #f))
+                 (call-with-input-string text
+                   (lambda (port) (let ((value (read port))) (cons value (read port)))))))
+             (lambda _ (refuse "its text is not understood as Scheme data")))))
+      (check-that (and (datum? (car value+rest)) (eof-object? (cdr value+rest))) 'load-datum
+                  "~a: expected one datum of numbers, text, symbols, booleans and lists" path)
+      (car value+rest))))
 
 ;;; --- Pictures ---------------------------------------------------------------
 
@@ -203,22 +248,27 @@ of DICOM slices" path)))))
 
 ;;; --- safetensors ------------------------------------------------------------
 
-(define (json-depth text)
-  ;; How deep TEXT nests, without the recursion that a hostile one would cost.
-  (let loop ((i 0) (depth 0) (deepest 0) (quoted? #f))
+(define (nesting text)
+  ;; How deep the brackets of TEXT nest, or the quotes of Scheme, without the recursion that
+  ;; reading a hostile one would cost.
+  (let loop ((i 0) (depth 0) (deepest 0) (quotes 0) (in-string? #f))
     (if (= i (string-length text))
         deepest
         (let ((c (string-ref text i)))
-          (cond ((and quoted? (char=? c #\\))
-                 (loop (min (+ i 2) (string-length text)) depth deepest #t))
-                ((char=? c #\") (loop (1+ i) depth deepest (not quoted?)))
-                (quoted? (loop (1+ i) depth deepest #t))
-                ((memv c '(#\[ #\{)) (loop (1+ i) (1+ depth) (max deepest (1+ depth)) #f))
-                ((memv c '(#\] #\})) (loop (1+ i) (1- depth) deepest #f))
-                (else (loop (1+ i) depth deepest #f)))))))
+          (cond ((and in-string? (char=? c #\\))
+                 (loop (min (+ i 2) (string-length text)) depth deepest 0 #t))
+                ((char=? c #\") (loop (1+ i) depth deepest 0 (not in-string?)))
+                (in-string? (loop (1+ i) depth deepest 0 #t))
+                ((memv c '(#\[ #\{ #\())
+                 (loop (1+ i) (1+ depth) (max deepest (1+ depth)) 0 #f))
+                ((memv c '(#\] #\} #\))) (loop (1+ i) (1- depth) deepest 0 #f))
+                ((memv c '(#\' #\` #\, #\@ #\;))
+                 (loop (1+ i) depth (max deepest (1+ quotes)) (1+ quotes) #f))
+                ((or (char-whitespace? c) (char=? c #\#)) (loop (1+ i) depth deepest quotes #f))
+                (else (loop (1+ i) depth deepest 0 #f)))))))
 
 (define (parse-json who path text)
-  (check-that (<= (json-depth text) 32) who "~a: JSON nested deeper than 32" path)
+  (check-that (<= (nesting text) 32) who "~a: JSON nested deeper than 32" path)
   (catch #t
     (lambda () (json-string->scm text))
     (lambda _ (complain who "~a: its JSON is not understood" path))))

@@ -4,12 +4,43 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
-  #:export (image-magnitude half-size psnr ssim montage))
+  #:export (image-magnitude image-part image-window half-size psnr ssim montage))
 
 (define (image-magnitude image)
   "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32.
 Example: (tensor-dtype (image-magnitude image)) => f32"
   (if (eq? (tensor-dtype image) 'c64) (tensor-abs image) image))
+
+;; From name to what makes f32 of c64; reals have no other part than themselves.
+(define parts
+  `((magnitude . ,tensor-abs) (phase . ,tensor-angle) (real . ,tensor-real)
+    (imaginary . ,tensor-imag)))
+
+(define (image-part image part)
+  "The PART of IMAGE, c64, as f32: magnitude, phase (radians, from -pi to pi), real or
+imaginary.  An f32 image is its own magnitude and real part.
+Example: (image-part image 'phase)"
+  (check-that (tensor? image) 'image-part "image: expected a tensor, got ~s" image)
+  (check-that (assq part parts) 'image-part "part: expected one of ~a, got ~s" (map car parts) part)
+  (cond ((eq? (tensor-dtype image) 'c64) ((assq-ref parts part) image))
+        ((memq part '(magnitude real)) image)
+        (else (complain 'image-part "part: an f32 image has no ~a; it is real" part))))
+
+(define (image-window image)
+  "Limits to show IMAGE, f32, with, (low high): all but the thousandth that is brightest, from 0,
+or, when there is less than 0, from the thousandth that is darkest.
+Example: (image-window (tensor-abs (chain-mean chain)))"
+  (check-that (and (tensor? image) (eq? (tensor-dtype image) 'f32)) 'image-window
+              "image: expected an f32 tensor, got ~s" image)
+  (check-that (every positive? (tensor-shape image)) 'image-window
+              "image: expected one with pixels, got ~s" image)
+  (let* ((flat (tensor-reshape image '(-1)))
+         (quantile (lambda (q)
+                     (let ((x (tensor->number (tensor-quantile flat q 0))))
+                       (if (finite? x) x 0))))
+         (low (if (< (tensor->number (tensor-min flat)) 0) (quantile 0.001) 0))
+         (high (quantile 0.999)))
+    (list low (if (> high low) high (1+ low)))))
 
 (define (half-size image)
   "IMAGE, f32 (rows columns), both even, with half as many of each: squares of four pixels by

@@ -7,9 +7,10 @@
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 exceptions)
   #:use-module (system repl common)
-  #:export (call-with-pause))
+  #:export (interrupt? call-with-pause call-without-pauses))
 
 (define (interrupt? exception)
+  "Whether EXCEPTION is what Ctrl-C raises."
   (let ((arguments (exception-args exception)))
     (case (exception-kind exception)
       ((user-interrupt) #t)
@@ -30,3 +31,14 @@ on."
           (unless pause? (raise-exception exception))))
     thunk
     #:unwind? #t))
+
+(define (call-without-pauses thunk paused)
+  "What THUNK returns, inside of which nothing pauses: as in a script, Ctrl-C ends it whole.
+Then, at a prompt, return PAUSED; elsewhere the exception goes on."
+  (if (at-prompt?)
+      (let ((value paused))
+        (call-with-pause (lambda ()
+                           (set! value (with-fluids ((*repl-stack* '())) (thunk))))
+                         (const #t))
+        value)
+      (thunk)))

@@ -62,11 +62,14 @@ Example: (layer-buffers (batch-norm-layer 8))"
 Example: (parameter-count (dense-layer 2 3)) => 9"
   (apply + (map (lambda (p) (tensor-count (cdr p))) (layer-parameters layer))))
 
-(define-method (write (layer <layer>) port)
+(define (print-layer layer port)
   (format port "#<~a, ~a parameters>" (layer-kind layer) (parameter-count layer)))
 
+(define-method (write (layer <layer>) port)
+  (print-layer layer port))
+
 (define-method (display (layer <layer>) port)
-  (write layer port))
+  (print-layer layer port))
 
 (define training?
   ;; Batch norm uses and updates the statistics of the batch where this is true.

@@ -13,11 +13,34 @@
   #:use-module (tempera layers)
   #:use-module (tempera primitives)
   #:use-module (tempera tensors)
-  #:export (<score-network> score-network? score-network scaled-score
+  #:export (<network> network? register-network! network-like
+            <score-network> score-network? score-network scaled-score
             network-body network-parametrisation network-sigma-data network-precision
             network-description
             paper-unet code-unet moons-mlp add-body!
             save-network load-network network-metadata))
+
+;;; --- Networks with files ----------------------------------------------------------
+
+(define-class <network> (<layer>)
+  ;; A layer that can be written to a file: FORMAT names its kind, SETTINGS, from string to
+  ;; string, are what that kind needs besides weights.
+  (format #:init-keyword #:format #:getter network-format)
+  (settings #:init-keyword #:settings #:getter network-settings)
+  #:metaclass <applicable-struct-class>)
+
+(define (network? object)
+  "Whether OBJECT is a network that `save-network' can write.
+Example: (network? (dense-layer 2 2)) => #f"
+  (is-a? object <network>))
+
+(define makers '())                     ; from format to procedure of `field' and `bad'
+
+(define (register-network! format make)
+  "Networks of FORMAT, a string, are made again by MAKE: a procedure of two procedures, from a
+setting's name to its text, and one of a format string and arguments that complains.
+Example: none that is useful; `updnet' is registered so."
+  (set! makers (acons format make makers)))
 
 ;;; --- Noise as channels ----------------------------------------------------------
 
@@ -200,7 +223,7 @@ Example: (moons-mlp #:seed 1)"
 
 ;;; --- Parametrisations -----------------------------------------------------------
 
-(define-class <score-network> (<layer>)
+(define-class <score-network> (<network>)
   (parametrisation #:init-keyword #:parametrisation #:getter network-parametrisation)
   (sigma-data #:init-keyword #:sigma-data #:getter network-sigma-data)
   (precision #:init-keyword #:precision #:getter network-precision)
@@ -274,7 +297,12 @@ residual, got ~s" parametrisation))))
          (scaled (lambda (x sigma)
                    (parameterize ((convolution-precision precision))
                      (score-of-body x sigma)))))
-    (make <score-network> #:kind (format #f "score network, ~a, ~a" parametrisation
+    (make <score-network> #:format score-format
+          #:settings `(("body" . ,(object->string description))
+                       ("parametrisation" . ,(symbol->string parametrisation))
+                       ("precision" . ,(symbol->string precision))
+                       ("sigma-data" . ,(number->string sigma-data)))
+          #:kind (format #f "score network, ~a, ~a" parametrisation
                                          (layer-kind body))
           #:procedure (lambda (x sigma) (score-of scaled x sigma))
           #:parametrisation parametrisation #:sigma-data sigma-data #:precision precision
@@ -345,46 +373,65 @@ among ~a, got ~s" (map car bodies) description)
         (complain 'score-network "description: ~s: ~a" description
                   (string-trim-right (error-text key arguments)))))))
 
+(define score-format "tempera-score-network-1")
+
 (define (network-metadata network)
-  "What a file needs besides weights to make NETWORK again, from string to string.
-Example: (network-metadata net)"
-  `(("format" . "tempera-score-network-1")
-    ("body" . ,(object->string (network-description network)))
-    ("parametrisation" . ,(symbol->string (network-parametrisation network)))
-    ("precision" . ,(symbol->string (network-precision network)))
-    ("sigma-data" . ,(number->string (network-sigma-data network)))))
+  "What a file needs besides weights to make NETWORK again, from string to string."
+  (acons "format" (network-format network) (network-settings network)))
+
+(define (network-from-metadata metadata bad)
+  ;; A network as METADATA says, its weights not yet those of a file.  BAD complains.
+  (define (field name)
+    (or (assoc-ref metadata name)
+        (bad "not a network of Tempera: its metadata has no ~s" name)))
+  ((or (assoc-ref makers (field "format"))
+       (bad "expected a format among ~a, got ~s" (map car makers) (field "format")))
+   field bad))
+
+(register-network!
+ score-format
+ (lambda (field bad)
+   (let ((description (catch #t
+                        (lambda () (with-input-from-string (field "body") read))
+                        (lambda _ (bad "body: unreadable"))))
+         (sigma-data (string->number (field "sigma-data"))))
+     (score-network description
+                    #:parametrisation (string->symbol (field "parametrisation"))
+                    #:precision (string->symbol (field "precision"))
+                    #:sigma-data (or (and (real? sigma-data) sigma-data)
+                                     (bad "sigma-data: expected a number"))))))
+
+(define (network-like network tensors)
+  "A new network of NETWORK's kind with copies of TENSORS, a list, for its parameters and
+buffers, in their order.
+Example: (network-like net (map cdr (append (layer-parameters net) (layer-buffers net))))"
+  (let ((copy (network-from-metadata (network-metadata network)
+                                     (lambda (text . arguments)
+                                       (apply complain 'network-like text arguments)))))
+    (for-each (lambda (to from) (tensor-assign! (cdr to) from))
+              (append (layer-parameters copy) (layer-buffers copy)) tensors)
+    copy))
 
 (define* (save-network path network #:key (metadata '()))
   "Write NETWORK to the safetensors file PATH: its parameters, buffers, and how it is
 built.  METADATA, from string to string, goes with them: how it was trained.
 Example: (save-network \"brain.safetensors\" net #:metadata '((\"data\" . \"T1 heads\")))"
+  (check-that (network? network) 'save-network "network: expected one, got ~s" network)
   (save-safetensors path (append (layer-parameters network) (layer-buffers network))
                     #:metadata (append (network-metadata network) metadata)))
 
 (define* (load-network path #:key precision)
-  "The score network in the safetensors file PATH, in PRECISION (float32 or bf16), or by
-default in that in which it was saved.
+  "The network in the safetensors file PATH; a score network in PRECISION (float32 or bf16), or
+by default in that in which it was saved.
 Example: (load-network \"priors/brain.safetensors\")"
   (define (bad text . arguments)
     (complain 'load-network "~a: ~a" path (apply format #f text arguments)))
   (define-values (tensors metadata) (load-safetensors path))
-  (define (field name)
-    (or (assoc-ref metadata name)
-        (bad "not a score network of Tempera: its metadata has no ~s" name)))
-  (unless (equal? (field "format") "tempera-score-network-1")
-    (bad "expected format tempera-score-network-1, got ~s" (field "format")))
-  (let* ((description (catch #t
-                        (lambda () (with-input-from-string (field "body") read))
-                        (lambda _ (bad "body: unreadable"))))
-         (sigma-data (string->number (field "sigma-data")))
-         (network (score-network description
-                                 #:parametrisation (string->symbol (field "parametrisation"))
-                                 #:precision
-                                 (or precision
-                                     (string->symbol
-                                      (or (assoc-ref metadata "precision") "float32")))
-                                 #:sigma-data (or (and (real? sigma-data) sigma-data)
-                                                  (bad "sigma-data: expected a number")))))
+  (let ((network (network-from-metadata
+                  (append (if precision `(("precision" . ,(symbol->string precision))) '())
+                          metadata
+                          '(("precision" . "float32"))) ; of files before there was a choice
+                  bad)))
     (for-each
      (lambda (entry)
        (let ((loaded (assoc-ref tensors (car entry))))

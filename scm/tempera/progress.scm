@@ -9,14 +9,14 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera errors)
-  #:export (make-progress progress-update! progress-finish! duration-text))
+  #:export (make-progress progress-update! progress-finish! progress-port duration-text))
 
 (define-record-type <progress>
   (%make-progress title total port started drawn width)
   progress?
   (title progress-title)
   (total progress-total)
-  (port progress-port)                  ; #f: say nothing
+  (port port-of)                        ; #f: say nothing
   (started progress-started)
   (drawn progress-drawn set-progress-drawn!)   ; when last, or #f
   (width progress-width set-progress-width!))  ; of what stands there now
@@ -30,7 +30,11 @@
 (define (now)
   (/ (get-internal-real-time) (exact->inexact internal-time-units-per-second)))
 
-(define* (make-progress title total #:key (port (current-error-port)))
+(define progress-port
+  ;; Where progress is shown, when it is not the error port: that may go to a log.
+  (make-parameter #f))
+
+(define* (make-progress title total #:key (port (or (progress-port) (current-error-port))))
   "The progress of TOTAL steps of what TITLE names, shown on PORT if that is a
 terminal.
 Example: (let ((p (make-progress \"training\" 10)))
@@ -79,7 +83,7 @@ Example: (duration-text 3723) => \"1:02:03\""
 
 (define (draw! progress line)
   ;; Over what stands there, cut to the terminal so that \r finds its beginning.
-  (let* ((port (progress-port progress))
+  (let* ((port (port-of progress))
          (line (if (< (string-length line) (terminal-columns))
                    line
                    (string-take line (1- (terminal-columns))))))
@@ -90,9 +94,8 @@ Example: (duration-text 3723) => \"1:02:03\""
 
 (define* (progress-update! progress done #:key (text ""))
   "Say that DONE steps of PROGRESS are done, and TEXT after it; redrawn when the
-last time is a fifth of a second ago.
-Example: (progress-update! (make-progress \"training\" 10) 1 #:text \"loss 0.12\")"
-  (when (progress-port progress)
+last time is a fifth of a second ago."
+  (when (port-of progress)
     (let ((time (now)) (drawn (progress-drawn progress)))
       (when (or (not drawn) (>= (- time drawn) redraw-seconds))
         (set-progress-drawn! progress time)
@@ -100,10 +103,9 @@ Example: (progress-update! (make-progress \"training\" 10) 1 #:text \"loss 0.12\
                                        text))))))
 
 (define (progress-finish! progress)
-  "Take the line of PROGRESS away: what comes next begins on a clear line.
-Example: (progress-finish! (make-progress \"training\" 10))"
-  (when (and (progress-port progress) (progress-drawn progress))
+  "Take the line of PROGRESS away: what comes next begins on a clear line."
+  (when (and (port-of progress) (progress-drawn progress))
     (draw! progress "")
-    (display "\r" (progress-port progress))
-    (force-output (progress-port progress))
+    (display "\r" (port-of progress))
+    (force-output (port-of progress))
     (set-progress-drawn! progress #f)))

@@ -160,7 +160,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                   sigmas))))))
 
 (define* (settings-for target #:key
-                       (temperatures (geometric 100 #:ratio 0.93 #:until 0.046))
+                       (temperatures (geometric 100 #:ratio 0.95 #:until 0.046))
                        (mass 'best)
                        (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
                                       (power-law 10)
@@ -542,7 +542,7 @@ Example: (let ((x (chain-samples chain)))
   "What CHAIN has ahead of it by its settings, if of the proposals at a sigma the part
 ACCEPTANCE, a procedure of sigma, is accepted: a list of (sigma steps ...) with the
 trajectories at each temperature.
-Example: (length (chain-ahead (start-chain target))) => 107"
+Example: (length (chain-ahead (start-chain target))) => 151"
   (check-that (chain? chain) 'chain-ahead "chain: expected one, got ~s" chain)
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
          (size (if (dual-averaging? rule)
@@ -619,7 +619,7 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
   "Anneal a batch of chains on TARGET from the first temperature to the last; returns
 a chain.  Settings, all optional:
   #:temperatures  a sequence of sigma, or (adaptive ...), which places them;
-                  (geometric 100 #:ratio 0.93 #:until 0.046)
+                  (geometric 100 #:ratio 0.95 #:until 0.046)
   #:step-size     alpha, a number, a rule over sigma, or (dual-averaging ...); 0.45, with
                   the identity mass (power-law 10)
   #:trajectory-length  steps a trajectory: a number, a rule, a list to cycle through, or

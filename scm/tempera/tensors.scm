@@ -38,7 +38,7 @@ Example: (tensor-count (tensor-zeros '(2 3))) => 6"
 Example: (tensor->number (number->tensor 2)) => 2.0"
   (list->tensor (list number) '()))
 
-(define-method (write (tensor <tensor>) port)
+(define (print-tensor tensor port)
   (format port "#<tensor ~a ~a" (tensor-dtype tensor) (tensor-shape tensor))
   (cond ((not (tensor-alive? tensor)) (display " released" port))
         ((<= (tensor-count tensor) 8)
@@ -48,8 +48,13 @@ Example: (tensor->number (number->tensor 2)) => 2.0"
                  (tensor->number (tensor-min tensor)) (tensor->number (tensor-max tensor)))))
   (display ">" port))
 
+;; Each by itself: one method that calls the other finds the object on its way already, and
+;; prints a reference to it.
+(define-method (write (tensor <tensor>) port)
+  (print-tensor tensor port))
+
 (define-method (display (tensor <tensor>) port)
-  (write tensor port))
+  (print-tensor tensor port))
 
 (define-method (write (tape <tape>) port)
   (format port "#<tape of ~a operations>" (tape-length tape)))

@@ -182,9 +182,10 @@ value) or (cap value), got ~s" spectral))))
 (define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
+                       (loss #f) (rectified? #f)
                        (beta1 0.9) (beta2 0.999) (epsilon 1e-8)
                        #:rest arguments)
-  "A trainer of NETWORK, a score network, by equation 3 with Adam.
+  "A trainer of NETWORK, a score network, by equation 3 with Adam, or of any `network?' by LOSS.
 DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
 f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
 procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
@@ -193,10 +194,14 @@ the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
 (Yoshida, Miyato 2017); (projection VALUE), the authors' code; (cap VALUE), which
 only scales down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
 added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
-made for that.
+made for that.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that gives the
+losses, f32 (N), on the tape; then SIGMA and GAUSSIAN are not used.  RECTIFIED?: by rectified
+Adam (Liu et al. 2020).
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
-  (check-that (score-network? network) 'make-trainer "network: expected a score network, got ~s"
-              network)
+  (check-that (if loss (network? network) (score-network? network)) 'make-trainer
+              "network: expected a ~anetwork, got ~s" (if loss "" "score ") network)
+  (check-that (or (not loss) (procedure? loss)) 'make-trainer
+              "loss: expected #f or a procedure, got ~s" loss)
   (check-that (procedure? data) 'make-trainer "data: expected a procedure, got ~s" data)
   (check-that (and (exact-integer? batch) (> batch 0)) 'make-trainer
               "batch: expected a positive integer, got ~s" batch)
@@ -225,11 +230,22 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                      (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
                      (spectral . ,(spectral-rule spectral))
                      (gaussian . ,(and gaussian (gaussian-prior gaussian)))
+                     (loss . ,loss) (rectified? . ,rectified?)
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
                    0 '() '())))
 
 (define (step-losses trainer)
-  "The losses of this step's images, (BATCH), from equation 3; and their sigmas."
+  "The losses of this step's images, (N), and their sigmas, or #f."
+  (let ((loss (setting trainer 'loss)) (step (trainer-step trainer)))
+    (if loss
+        (values (loss (trainer-network trainer)
+                      (no-tape (lambda () ((setting trainer 'data) (setting trainer 'batch) step)))
+                      step)
+                #f)
+        (score-matching-losses trainer))))
+
+(define (score-matching-losses trainer)
+  "The losses of equation 3, and their sigmas."
   (let* ((step (trainer-step trainer))
          (seed (setting trainer 'seed))
          (x (no-tape (lambda ()
@@ -294,7 +310,7 @@ norm's running statistics; then the update, which is not."
                               (call-with-values (lambda () (step-losses trainer))
                                 (lambda (loss sigma)
                                   (set! losses (tensor->list loss))
-                                  (set! sigmas (tensor->list sigma))
+                                  (set! sigmas (if sigma (tensor->list sigma) (map (const #f) losses)))
                                   (tensor-mean loss)))))
                           parameters))
            (lambda (loss gradients)
@@ -326,7 +342,8 @@ norm's running statistics; then the update, which is not."
          (clip (setting trainer 'clip))
          (scale (if (and clip (> norm clip)) (/ clip norm) 1))
          (rate ((setting trainer 'rate) (trainer-step trainer) (setting trainer 'steps)))
-         (options (cons rate (map (lambda (s) (setting trainer s)) '(beta1 beta2 epsilon))))
+         (options (cons rate (map (lambda (s) (setting trainer s))
+                                  '(beta1 beta2 epsilon rectified?))))
          (averaging (setting trainer 'averaging)))
     (for-each (lambda (w g moments)
                 (when g
@@ -347,7 +364,7 @@ norm's running statistics; then the update, which is not."
 
 (define (losses-by-band pairs)
   (filter-map (lambda (b)
-                (let ((here (filter (lambda (p) (= (band (car p)) b)) pairs)))
+                (let ((here (filter (lambda (p) (and (car p) (= (band (car p)) b))) pairs)))
                   (and (pair? here) (cons b (mean (map cdr here))))))
               (append sigma-bands '(+inf.0))))
 
@@ -400,16 +417,6 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
                      (else "")))))
     (progress-finish! progress)
     trainer))
-
-(define (network-like network tensors)
-  ;; A new network of NETWORK's kind, with TENSORS for its parameters and buffers.
-  (let ((copy (score-network (network-description network)
-                             #:parametrisation (network-parametrisation network)
-                             #:precision (network-precision network)
-                             #:sigma-data (network-sigma-data network))))
-    (for-each (lambda (to from) (tensor-assign! (cdr to) from))
-              (append (layer-parameters copy) (layer-buffers copy)) tensors)
-    copy))
 
 (define (trainer-averaged trainer)
   "A network like the trainer's with the running average of its weights: what to sample

@@ -296,3 +296,36 @@ tp_fourier_multiply (const tp_tensor *x, const tp_tensor *table)
     return NULL;
   return map_images (multiply_images, x, FFTW_FORWARD, table);
 }
+
+/* On a real view, without the tape. */
+static tp_tensor *
+multiply_real (const tp_tensor *x, const tp_tensor *table)
+{
+  tp_tensor *z = tp_view_complex (x);
+  tp_tensor *y = z ? tp_fourier_multiply (z, table) : NULL;
+  tp_tensor *result = y ? tp_view_real (y) : NULL;
+  tp_tensor_free (z);
+  tp_tensor_free (y);
+  return result;
+}
+
+/* A real table's operator is its own adjoint. */
+static tp_status
+multiply_backward (const tp_record *r)
+{
+  return tp_accumulate_grad (r->inputs[0], multiply_real (r->output->grad, r->saved[0]));
+}
+
+tp_tensor *
+tp_diff_fourier_multiply (tp_tensor *x, tp_tensor *table)
+{
+  tp_tensor *result = multiply_real (x, table);
+  tp_record r = { .output = result, .inputs = { x }, .input_count = 1, .saved = { table },
+                  .unneeded = 1 | TP_OUTPUT_UNNEEDED };
+  if (result && tp_tape_record (&r, multiply_backward) != TP_OK)
+    {
+      tp_tensor_free (result);
+      return NULL;
+    }
+  return result;
+}

@@ -1,5 +1,11 @@
-/* core.c -- the profile and the machine's peak in Scheme. */
+/* core.c -- the profile, the machine's peak and the libraries in Scheme. */
 #include <stdlib.h>
+
+#include <cblas.h>
+#include <fftw3.h>
+#include <gsl/gsl_version.h>
+#include <png.h>
+#include <zlib.h>
 
 #include "core/profile.h"
 #include "guile/binding.h"
@@ -69,9 +75,27 @@ peak_flops (SCM precision)
   return scm_from_double (tp_peak_flops (bf16) / 1e9);
 }
 
+static SCM
+library (const char *name, const char *version)
+{
+  return scm_cons (scm_from_utf8_string (name), scm_from_utf8_string (version));
+}
+
+static SCM
+library_versions (void)
+{
+  return scm_list_5 (library ("openblas", openblas_get_config ()),
+                     library ("fftw", fftwf_version), library ("gsl", gsl_version),
+                     library ("png", png_get_libpng_ver (NULL)),
+                     library ("zlib", zlibVersion ()));
+}
+
 void
 tp_init_core (void)
 {
+  tp_define ("library-versions", 0, 0, library_versions, "",
+             "The libraries that Tempera runs with and their versions, a list of pairs of text.\n"
+             "Example: (assoc-ref (library-versions) \"fftw\")");
   tp_define ("profile-start!", 0, 0, profile_start, "",
              "Measure operations from now on, into an empty table.  Use profile.\n"
              "Example: (profile-start!)");

@@ -35,6 +35,14 @@ apply_table (const char *name, const char *left, SCM x, const char *right, SCM t
 static SCM
 fourier_multiply (SCM x, SCM table)
 {
+  static const char name[] = "fourier-multiply";
+  tp_tensor *images = tp_to_tensor (name, "x", x);
+  if (images->dtype == TP_F32)
+    {
+      SCM result = tp_from_tensor (name, tp_diff_fourier_multiply (images, tp_to_tensor (name, "table", table)));
+      scm_remember_upto_here_2 (x, table);
+      return result;
+    }
   return apply_table ("fourier-multiply", "x", x, "table", table, tp_fourier_multiply);
 }
 
@@ -84,8 +92,8 @@ tp_init_fourier (void)
              "Example: (ifft2 (fft2 image))");
   tp_define ("fourier-multiply", 2, 0, fourier_multiply, "x table",
              "F^H diag(TABLE) F X for X c64 (... H W).  TABLE is f32 over centred k-space: (W),\n"
-             "(H W), or of X's shape with a table for every image.\n"
-             "Example: (fourier-multiply image (tensor-zeros '(8 8)))");
+             "(H W), or of X's shape with a table for every image.  X may be given as its real view, f32\n"
+             "(... H W 2), which comes back as one and is on the tape.");
   tp_define ("mri-forward", 2, 0, mri_forward, "x mask",
              "M F X (equation 5): the k-space of X, c64 (... H W), where MASK, f32 (W) or (H W), is not 0.\n"
              "Example: (mri-forward image (random-mask 8 #:acceleration 2))");

@@ -2,6 +2,7 @@
 #include "guile/binding.h"
 
 #include "image/modulate.h"
+#include "image/pixels.h"
 #include "image/quality.h"
 #include "image/reorient.h"
 #include "image/resample.h"
@@ -102,6 +103,25 @@ wavelet_transform (SCM x, SCM taps, SCM inverse)
   return result;
 }
 
+static SCM
+image_pixels (SCM image, SCM low, SCM high, SCM colours)
+{
+  static const char name[] = "image-pixels";
+  const tp_tensor *t = tp_to_tensor (name, "image", image);
+  double l = tp_to_double (name, "low", low), h = tp_to_double (name, "high", high);
+  if (!scm_is_vector (colours) || scm_c_vector_length (colours) != 256)
+    tp_raise_argument (name, "colours: expected a vector of 256 colours");
+  uint32_t table[256];
+  for (size_t i = 0; i < 256; i++)
+    table[i] = (uint32_t) tp_to_int (name, "colours", scm_c_vector_ref (colours, i), 0, UINT32_MAX);
+  if (t->rank < 2)
+    tp_raise_argument (name, "image: expected (rows columns) or (rows columns 3)");
+  SCM pixels = scm_c_make_bytevector (4 * (size_t) t->shape[0] * (size_t) t->shape[1]);
+  tp_require (name, tp_pixels (t, l, h, table, (uint32_t *) SCM_BYTEVECTOR_CONTENTS (pixels)));
+  scm_remember_upto_here_2 (image, pixels);
+  return pixels;
+}
+
 void
 tp_init_image (void)
 {
@@ -121,8 +141,12 @@ tp_init_image (void)
              "Example: (image-tone (random-uniform '(2 8 8) 1) (list->tensor '(0 1/2 1 0 1/4 1) '(2 3)) 1)");
   tp_define ("image-modulate", 2, 0, image_modulate, "images coefficients",
              "IMAGES m, f32 (n rows columns), as c64 m exp(sum_pq c(p,q) cos(pi p y) cos(pi q x)), with\n"
-             "x and y from 0 to 1 and COEFFICIENTS c, c64 (n P Q): log gain and phase in radians.\n"
-             "Example: (image-modulate (tensor-abs (random-normal '(2 8 8) 1)) (random-normal '(2 3 3) 2 0 'c64))");
+             "x and y from 0 to 1 and COEFFICIENTS c, c64 (n P Q): log gain and phase in radians.");
+  tp_define ("image-pixels", 4, 0, image_pixels, "image low high colours",
+             "IMAGE, f32 (rows columns), as a bytevector of words #xFFrrggbb, with LOW the first of the\n"
+             "vector COLOURS and HIGH the last (see `colour-words'), or f32 (rows columns 3), red, green\n"
+             "and blue from LOW to HIGH.\n"
+             "Example: (image-pixels image 0 1 (colour-words 'heat))");
   tp_define ("image-psnr", 2, 0, image_psnr, "image truth",
              "Peak signal to noise in dB of IMAGE, f32 (rows columns), with the data range (greatest\n"
              "less least value) of TRUTH.  `psnr' also takes complex images and batches.\n"

@@ -1,13 +1,16 @@
-/* io.c -- file formats for Scheme. */
+/* io.c -- file formats and terminals for Scheme. */
 #include "guile/binding.h"
 
 #include <string.h>
 
 #include "io/file.h"
+#include "io/gif.h"
 #include "io/nifti.h"
 #include "io/npy.h"
 #include "io/png.h"
 #include "io/safetensors.h"
+#include "io/terminal.h"
+#include "io/webp.h"
 
 /* PATH as C has it, freed when the current dynamic wind ends. */
 static const char *
@@ -144,6 +147,176 @@ save_text (SCM path, SCM text)
   return SCM_UNSPECIFIED;
 }
 
+/* --- Terminals ------------------------------------------------------------ */
+
+static const char *const kind_names[] = { "kitty", "iterm", "sixel", "symbols", "ascii" };
+
+static SCM
+terminal_detect (SCM environment)
+{
+  static const char name[] = "terminal-detect";
+  long count = scm_ilength (environment);
+  if (count < 0)
+    tp_raise_argument (name, "environment: expected a list of strings NAME=value");
+  scm_dynwind_begin (0);
+  char **variables = scm_malloc (((size_t) count + 1) * sizeof *variables);
+  scm_dynwind_free (variables);
+  for (long i = 0; i < count; i++, environment = scm_cdr (environment))
+    scm_dynwind_free (variables[i] = tp_to_string (name, "environment", scm_car (environment)));
+  variables[count] = NULL;
+  tp_terminal t = tp_terminal_detect (variables);
+  scm_dynwind_end ();
+  return scm_cons (scm_from_utf8_symbol (kind_names[t.kind]), scm_from_int (t.colours));
+}
+
+static SCM
+terminal_measure (SCM descriptor)
+{
+  static const char name[] = "terminal-measure";
+  tp_terminal_size s;
+  tp_require (name, tp_terminal_measure ((int) tp_to_int (name, "descriptor", descriptor, 0,
+                                                          INT32_MAX), &s));
+  return scm_list_4 (scm_from_int (s.rows), scm_from_int (s.columns), scm_from_int (s.height),
+                     scm_from_int (s.width));
+}
+
+static SCM
+terminal_ask (SCM question, SCM last, SCM milliseconds)
+{
+  static const char name[] = "terminal-ask";
+  char answer[256];
+  if (!SCM_CHARP (last) || SCM_CHAR (last) > 127)
+    tp_raise_argument (name, "last: expected an ASCII character");
+  int wait = (int) tp_to_int (name, "milliseconds", milliseconds, 0, 10000);
+  scm_dynwind_begin (0);
+  char *text = tp_to_string (name, "question", question);
+  scm_dynwind_free (text);
+  tp_require (name, tp_terminal_ask (text, (char) SCM_CHAR (last), wait, answer, sizeof answer));
+  scm_dynwind_end ();
+  return scm_from_latin1_string (answer);
+}
+
+/* The HEIGHT x WIDTH words of the bytevector PIXELS. */
+static const uint32_t *
+words_argument (const char *procedure, SCM pixels, int height, int width)
+{
+  if (!scm_is_bytevector (pixels)
+      || SCM_BYTEVECTOR_LENGTH (pixels) != 4 * (size_t) height * (size_t) width)
+    tp_raise_argument (procedure, "pixels: expected a bytevector of 4 x %d x %d bytes", height,
+                       width);
+  return (const uint32_t *) SCM_BYTEVECTOR_CONTENTS (pixels);
+}
+
+static tp_picture_kind
+kind_argument (const char *procedure, SCM kind)
+{
+  for (int i = 0; i < 5; i++)
+    if (scm_is_eq (kind, scm_from_utf8_symbol (kind_names[i])))
+      return (tp_picture_kind) i;
+  tp_raise_argument (procedure, "kind: expected kitty, iterm, sixel, symbols or ascii");
+}
+
+static SCM
+terminal_text (SCM pixels, SCM height, SCM width, SCM kind, SCM colours, SCM rows, SCM columns,
+               SCM cell_height, SCM cell_width, SCM labels)
+{
+  static const char name[] = "terminal-text";
+  int h = (int) tp_to_int (name, "height", height, 1, 65535);
+  int w = (int) tp_to_int (name, "width", width, 1, 65535);
+  const uint32_t *words = words_argument (name, pixels, h, w);
+  tp_terminal terminal = { kind_argument (name, kind),
+                           (int) tp_to_int (name, "colours", colours, 2, 1 << 24) };
+  int r = (int) tp_to_int (name, "rows", rows, 1, 65535);
+  int c = (int) tp_to_int (name, "columns", columns, 1, 65535);
+  int ch = (int) tp_to_int (name, "cell-height", cell_height, 1, 65535);
+  int cw = (int) tp_to_int (name, "cell-width", cell_width, 1, 65535);
+  long count = scm_ilength (labels);
+  if (count < 0)
+    tp_raise_argument (name, "labels: expected a list of (row column text)");
+  scm_dynwind_begin (0);
+  tp_label *list = scm_malloc (((size_t) count + 1) * sizeof *list);
+  scm_dynwind_free (list);
+  for (long i = 0; i < count; i++, labels = scm_cdr (labels))
+    {
+      SCM label = scm_car (labels);
+      if (scm_ilength (label) != 3)
+        tp_raise_argument (name, "labels: expected lists (row column text)");
+      char *text = tp_to_string (name, "text", scm_caddr (label));
+      scm_dynwind_free (text);
+      list[i] = (tp_label) { (int) tp_to_int (name, "row", scm_car (label), 0, 65535),
+                             (int) tp_to_int (name, "column", scm_cadr (label), 0, 65535), text };
+    }
+  char *text = tp_terminal_picture (words, w, h, terminal, r, c, ch, cw, list, (int) count);
+  if (!text)
+    tp_raise (name);
+  scm_dynwind_free (text);
+  SCM result = scm_from_utf8_string (text);
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (pixels);
+  return result;
+}
+
+/* --- Animations ----------------------------------------------------------- */
+
+/* One of the two is there. */
+typedef struct {
+  tp_webp *webp;
+  tp_gif *gif;
+} animation;
+
+static tp_status
+animation_close (animation *a, tp_status status)
+{
+  animation open = *a;
+  *a = (animation) { 0 };
+  return open.webp ? tp_webp_close (open.webp, status)
+         : open.gif ? tp_gif_close (open.gif, status) : status;
+}
+
+/* NEXT has raised an error: no file. */
+static void
+animation_abandon (void *a)
+{
+  animation_close (a, TP_IO);
+}
+
+static SCM
+write_animation (SCM path, SCM format, SCM next, SCM height, SCM width, SCM milliseconds, SCM loops,
+                 SCM quality)
+{
+  static const char name[] = "save-animation";
+  bool webp = scm_is_eq (format, scm_from_utf8_symbol ("webp"));
+  if (!webp && !scm_is_eq (format, scm_from_utf8_symbol ("gif")))
+    tp_raise_argument (name, "format: expected webp or gif");
+  if (!scm_is_true (scm_procedure_p (next)))
+    tp_raise_argument (name, "next: expected a procedure");
+  int h = (int) tp_to_int (name, "height", height, 1, 65535);
+  int w = (int) tp_to_int (name, "width", width, 1, 65535);
+  int ms = (int) tp_to_int (name, "milliseconds", milliseconds, 1, 600000);
+  int times = (int) tp_to_int (name, "loops", loops, 0, 65535);
+  double q = scm_is_false (quality) ? -1 : tp_to_double (name, "quality", quality);
+  animation a = { 0 };
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  if (webp)
+    a.webp = tp_webp_open (file, h, w, times, q);
+  else
+    a.gif = tp_gif_open (file, h, w, times);
+  if (!a.webp && !a.gif)
+    tp_raise (name);
+  scm_dynwind_unwind_handler (animation_abandon, &a, 0);
+  tp_status status = TP_OK;
+  for (SCM pixels; status == TP_OK && scm_is_true (pixels = scm_call_0 (next)); )
+    {
+      const uint32_t *words = words_argument (name, pixels, h, w);
+      status = a.webp ? tp_webp_add (a.webp, words, ms) : tp_gif_add (a.gif, words, ms);
+      scm_remember_upto_here_1 (pixels);
+    }
+  tp_require (name, animation_close (&a, status));
+  scm_dynwind_end ();
+  return SCM_UNSPECIFIED;
+}
+
 void
 tp_init_io (void)
 {
@@ -180,6 +353,24 @@ tp_init_io (void)
              "           (save-safetensors \"t.safetensors\" `((\"t\" . ,t)))\n"
              "           (tensor->list (safetensors-read \"t.safetensors\" 0 '(2 2)))) => (1.0 2.0 3.0 4.0)");
   tp_define ("safetensors-write", 3, 0, safetensors_write, "path header tensors",
-             "Write the JSON text HEADER and the bytes of the list TENSORS to PATH, whole or not at all.\n"
-             "Example: (safetensors-write \"w.safetensors\" \"{}\" '())");
+             "Write the JSON text HEADER and the bytes of the list TENSORS to PATH, whole or not at all.");
+  tp_define ("terminal-detect", 1, 0, terminal_detect, "environment",
+             "How pictures go to a terminal by the variables of ENVIRONMENT, strings NAME=value: kitty,\n"
+             "iterm, sixel or symbols, paired with its number of colours.\n"
+             "Example: (terminal-detect '(\"TERM=xterm-256color\")) => (symbols . 256)");
+  tp_define ("terminal-measure", 1, 0, terminal_measure, "descriptor",
+             "Rows, columns, and height and width in pixels, or 0, of the terminal open as DESCRIPTOR.\n"
+             "Example: (terminal-measure 1) => (24 80 0 0)");
+  tp_define ("terminal-ask", 3, 0, terminal_ask, "question last milliseconds",
+             "The terminal's answer to the string QUESTION up to the character LAST, waited for at most\n"
+             "MILLISECONDS; empty where none came, or keys wait to be read.\n"
+             "Example: (terminal-ask \"\\x1b[c\" #\\c 500)");
+  tp_define ("terminal-text", 10, 0, terminal_text,
+             "pixels height width kind colours rows columns cell-height cell-width labels",
+             "The bytevector PIXELS, words #xAArrggbb (HEIGHT WIDTH), as text for a terminal of a KIND\n"
+             "with COLOURS, ROWS x COLUMNS cells large; `show' is its convenient form.");
+  tp_define ("write-animation", 8, 0, write_animation,
+             "path format next height width milliseconds loops quality",
+             "Write the frames that NEXT gives, bytevectors of words #xFFrrggbb and #f after the last, to\n"
+             "PATH; `save-animation' is its convenient form.");
 }

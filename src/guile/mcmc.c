@@ -17,6 +17,7 @@
 #include "mcmc/metropolis.h"
 #include "mcmc/mixture.h"
 #include "mcmc/path_integral.h"
+#include "mcmc/sobol.h"
 
 /* --- A score in Scheme -------------------------------------------------- */
 
@@ -452,6 +453,15 @@ binomial_cdf (SCM count, SCM p, SCM trials)
   return scm_from_double (tp_binomial_cdf (tp_to_int (name, "count", count, -1, n), probability, n));
 }
 
+static SCM
+sobol_sequence (SCM count, SCM dimensions)
+{
+  const char *me = "sobol-sequence";
+  int64_t n = tp_to_int (me, "count", count, 0, 1 << 24);
+  return tp_from_tensor (me, tp_sobol (n, tp_to_int (me, "dimensions", dimensions, 1,
+                                                     TP_SOBOL_DIMENSIONS)));
+}
+
 void
 tp_init_mcmc (void)
 {
@@ -537,7 +547,11 @@ tp_init_mcmc (void)
              "Two groups that agree in all have R-hat^2 = 1 + (F - 1) / n with F Fisher's of (1, 2 n - 2)\n"
              "degrees of freedom, so small groups differ by chance: for n = 16, 11 % of quantities are above\n"
              "1.05 by the bulk alone, for n = 48 2 %.\n"
-             "Example: (r-hat-between (list (tensor-slice draws 0 0 20) (tensor-slice draws 0 20 40)))");
+             "Example: (r-hat-between (list (chain-samples one) (chain-samples other)))");
+  tp_define ("sobol-sequence", 2, 0, sobol_sequence, "count dimensions",
+             "The first COUNT points of the Sobol sequence, f32 (COUNT DIMENSIONS), which fill the\n"
+             "unit cube evenly, whatever COUNT; at most 40 dimensions.\n"
+             "Example: (tensor->list (sobol-sequence 2 1)) => (0.5 0.75)");
   tp_define ("chi-square-tail", 2, 0, chi_square_tail, "chi-square freedom",
              "The probability that a chi-square of FREEDOM degrees of freedom is above CHI-SQUARE: the p\n"
              "of Pearson's test.\n"

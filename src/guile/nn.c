@@ -172,20 +172,30 @@ dsm_loss (SCM q, SCM u, SCM sigma)
 }
 
 static SCM
+ms_ssim (SCM images, SCM truths, SCM range)
+{
+  const char *me = "ms-ssim";
+  return tp_from_tensor (me, tp_ms_ssim (tp_to_tensor (me, "images", images),
+                                         tp_to_tensor (me, "truths", truths),
+                                         tp_to_tensor (me, "range", range)));
+}
+
+static SCM
 adam_step (SCM w, SCM g, SCM m, SCM v, SCM step, SCM options)
 {
   const char *me = "adam-step!";
-  if (scm_ilength (options) != 4)
-    tp_raise_argument (me, "options: expected (rate beta1 beta2 epsilon)");
+  if (scm_ilength (options) != 4 && scm_ilength (options) != 5)
+    tp_raise_argument (me, "options: expected (rate beta1 beta2 epsilon [rectified?])");
   double o[4];
   static const char *const names[] = { "rate", "beta1", "beta2", "epsilon" };
   for (int i = 0; i < 4; i++, options = scm_cdr (options))
     o[i] = tp_to_double (me, names[i], scm_car (options));
+  bool rectified = scm_is_pair (options) && scm_is_true (scm_car (options));
   tp_require (me, tp_adam_step (tp_to_tensor (me, "parameter", w), tp_to_tensor (me, "gradient", g),
                                 tp_to_tensor (me, "first moment", m),
                                 tp_to_tensor (me, "second moment", v),
                                 tp_to_int (me, "step", step, 1, INT64_MAX),
-                                (tp_adam_options) { o[0], o[1], o[2], o[3] }));
+                                (tp_adam_options) { o[0], o[1], o[2], o[3], rectified }));
   return w;
 }
 
@@ -286,13 +296,18 @@ tp_init_nn (void)
              "Equation 3 of the paper for each image: the mean of (u + sigma r)^2, given\n"
              "SCALED-SCORE |sigma| r (N ...), finite also at sigma = 0, NOISE u of its shape and\n"
              "SIGMA (N), which may be negative.  Returns (N).  On the tape.\n"
-             "Example: (let ((u (random-normal '(2 4 4 2) 1)) (sigma (list->tensor '(1 10))))\n"
-             "           (tensor-mean (dsm-loss (tensor-zeros '(2 4 4 2)) u sigma)))");
+             "Example: (tensor-mean (dsm-loss (scaled-score net x sigma) u sigma))");
+  tp_define ("ms-ssim", 3, 0, ms_ssim, "images truths range",
+             "The multi-scale structural similarity of IMAGES and TRUTHS, f32 (N H W), whose values\n"
+             "have the RANGE (N), of each image: (N), 1 where they are equal.  Windows of 11 x 11\n"
+             "pixels, up to five scales, as many as are large enough.  On the tape.\n"
+             "Source: Wang, Simoncelli, Bovik 2003.\n"
+             "Example: (ms-ssim (random-normal '(2 32 32) 1) (random-normal '(2 32 32) 2) (list->tensor '(4 4)))");
   tp_define ("adam-step!", 6, 0, adam_step, "parameter gradient m v step options",
              "One Adam update (Kingma, Ba 2015) of PARAMETER and its moments M and V in place;\n"
-             "STEP counts from 1; OPTIONS: (rate beta1 beta2 epsilon).  Returns PARAMETER.\n"
-             "Example: (let ((w (tensor-copy t)) (g (tensor* 2 t)) (m (tensor-zeros '(2 2))) (v (tensor-zeros '(2 2))))\n"
-             "           (adam-step! w g m v 1 '(1e-4 0.9 0.999 1e-8)))");
+             "STEP counts from 1; OPTIONS: (rate beta1 beta2 epsilon), and #t for the rectified one\n"
+             "(Liu et al. 2020).  Returns PARAMETER.\n"
+             "Example: (adam-step! w g m v 1 '(1e-4 0.9 0.999 1e-8))");
   tp_define ("spectral-norm!", 2, 1, spectral_norm, "weights vector iterations",
              "The largest singular value of WEIGHTS as a matrix (all axes but the last) x last, by\n"
              "ITERATIONS (1) of power iteration from VECTOR (O), which is updated to go on from.\n"

@@ -32,7 +32,7 @@
                    #f ,positive?)
     (simulations integer "how many truths; with --images, all of them" 200 ,positive?)
     (draws integer "of the posterior of each" 31 ,positive?)
-    (ratio number "of one temperature to the one before" 0.93 ,(lambda (r) (< 0 r 1)))
+    (ratio number "of one temperature to the one before" 0.95 ,(lambda (r) (< 0 r 1)))
     (until number "the last temperature; else noise / 20, for a network 0.046" #f ,positive?)
     (seed integer "of truths, masks, noise and draws" 1 ,(lambda (n) (>= n 0)))
     (out string "the folder for the results" "out/calibration")))

@@ -1,49 +1,53 @@
 ;;; run.scm -- `tempera run SCRIPT key=value ...': run a script's experiment.
 
 (define-module (tempera commands run)
+  #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
-  #:use-module (system base compile)
   #:use-module (tempera cli)
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
+  #:use-module (tempera progress)
+  #:use-module (tempera runs)
   #:export (main summary))
 
 (define summary "run the experiment that a script defines")
 
-(define (load-script file)
-  ;; Compile form by form, in memory: fast loops, and no cache that outlives
-  ;; the version of Tempera whose macros it expanded.
-  (check-that (file-exists? file) 'run "no such file: ~a" file)
-  (parameterize ((last-experiment #f))
-    (save-module-excursion
-     (lambda ()
-       (set-current-module (user-module))
-       (call-with-input-file file
-         (lambda (port)
-           (let loop ((form (read-syntax port)))
-             (unless (eof-object? form)
-               (compile form #:env (current-module))
-               (loop (read-syntax port))))))))
-    (or (last-experiment)
-        (complain 'run "~a defines no experiment; see define-experiment" file))))
+(define options
+  '((run string "directory for what the run leaves; runs/NAME-DATE-TIME")))
 
 (define (show-usage script)
-  (display "Usage: tempera run SCRIPT [KEY=VALUE...]
+  (display "Usage: tempera run [--run=DIR] SCRIPT [KEY=VALUE...]
+       tempera run --run=DIR
 Run the experiment that SCRIPT defines last, with the parameters given.
 `tempera run SCRIPT --help' lists them.
+
+  --run=DIR  directory for what the run leaves: config, log, metrics, results;
+             runs/NAME-DATE-TIME.  A run that was interrupted or failed is gone on with,
+             by its own copy of the script if none is given; a finished one is kept.
 ")
   (when script
     (newline)
     (display (experiment-usage (load-script script)))))
 
+(define (run-script script arguments directory)
+  (let* ((experiment (load-script script))
+         ;; Checked before a directory is made.
+         (settings (experiment-settings experiment (settings-from-arguments 'run arguments))))
+    (run-experiment experiment settings
+                    #:directory (or directory (fresh-directory (experiment-name experiment))))))
+
 (define (main arguments)
   (let-values (((options operands)
-                (parse-options "run" '() (delete "--help" arguments)
-                               #:operands "SCRIPT [KEY=VALUE...]")))
-    (cond ((member "--help" arguments)
-           (show-usage (and (pair? operands) (car operands))))
-          ((null? operands)
-           (complain 'run "expected a script, got none"))
-          (else
-           (let ((settings (settings-from-arguments 'run (cdr operands))))
-             (run-experiment (load-script (car operands)) settings))))))
+                (parse-options "run" options (delete "--help" arguments))))
+    (let ((directory (assq-ref options 'run)))
+      (cond ((member "--help" arguments)
+             (show-usage (and (pair? operands) (car operands))))
+            ((pair? operands)
+             (say-end (run-script (car operands) (cdr operands) directory)))
+            (directory
+             (say-end (resume-run directory)))
+            (else
+             (complain 'run "expected a script, got none"))))))
+
+(define (say-end run)
+  (format #t "~a: ~a in ~a~%" (run-directory run) (run-state run) (duration-text (run-seconds run))))

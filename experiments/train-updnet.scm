@@ -1,0 +1,65 @@
+;;; train-updnet.scm -- UPDNet for heads, priors/updnet.safetensors.
+;;;
+;;;   tempera run experiments/train-updnet.scm
+;;;
+;;; Learns from the data that train-brain.scm has, and the same changes of them, for random masks
+;;; of one acceleration, drawn anew for every image, and noise of one size: what it was not
+;;; trained for, it cannot know.  Interrupted, it goes on from its
+;;; checkpoint: tempera run --run=DIRECTORY.
+
+(use-modules (srfi srfi-1) (tempera))
+
+(define sizes '(128 160 192 128))
+
+(define (measured-slices dataset acceleration noise seed)
+  ;; Batches of about the same number of pixels: zero-filled, true, and masks.
+  (lambda (count step)
+    (let* ((size (list-ref sizes (modulo step (length sizes))))
+           (images (max 1 (round (/ (* count 128 128) (* size size)))))
+           (truth (random-slices dataset images size #:seed seed #:stream step))
+           (mask (lambda (k)
+                   (tensor-broadcast (random-mask size #:acceleration acceleration
+                                                  #:seed (+ k (* 1000 step) (* 1000000000 seed)))
+                                     (list 1 size size))))
+           (masks (tensor-concatenate (map mask (iota images)) 0))
+           (k-space (tensor* masks
+                             (tensor+ (fft2 truth)
+                                      (tensor* noise (random-normal (tensor-shape truth) seed step
+                                                                    'c64))))))
+      (list (real-view (ifft2 k-space)) (real-view truth) masks))))
+
+(define-experiment train-updnet
+    ((steps 4000 positive? "optimiser steps")
+     (batch 8 positive? "images of 128 x 128 a step; fewer when larger")
+     (rate 1e-3 positive? "rectified Adam's rate while it is steady")
+     (decay 0.3 positive? "share of the run over which the rate falls")
+     (acceleration 4 (lambda (r) (>= r 1)) "of the masks")
+     (noise 0.1 positive? "standard deviation of the measurements'")
+     (seed 1)
+     (every 100 positive? "steps between checkpoints"))
+  "Train UPDNet for heads, with the truth known."
+  (let* ((dataset (load-dataset))
+         (checkpoint (run-path "checkpoint.safetensors"))
+         (trainer (make-trainer (updnet) (measured-slices dataset acceleration noise seed)
+                                #:batch batch #:rate (warmup-stable-decay rate #:decay decay)
+                                #:steps steps #:seed seed #:averaging 0.998 #:clip 1.0
+                                #:loss updnet-loss #:rectified? #t)))
+    (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
+    (format #t "~a~%data: ~a~%" trainer dataset)
+    (train! trainer #:checkpoint checkpoint #:every every
+            #:hook (lambda (trainer)
+                     (save-text (run-path "losses.csv")
+                                (string-append
+                                 "step,loss\n"
+                                 (string-concatenate
+                                  (map (lambda (row) (format #f "~a,~a\n" (first row) (second row)))
+                                       (reverse (trainer-losses trainer))))))))
+    (let ((path (run-path "updnet.safetensors")))
+      (save-network path (trainer-averaged trainer)
+                    #:metadata `(("data" . ,(object->string dataset))
+                                 ("experiment" . "experiments/train-updnet.scm")
+                                 ("acceleration" . ,(number->string acceleration))
+                                 ("noise" . ,(number->string noise))
+                                 ("steps" . ,(number->string (trainer-step trainer)))
+                                 ("seed" . ,(number->string seed))))
+      (format #t "wrote ~a~%" path))))
