@@ -17,10 +17,12 @@
      compressed-sensing
      data
      diagnostics
+     documentation
      errors
      experiments
      figures
      files
+     help
      images
      layers
      masses

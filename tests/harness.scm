@@ -19,7 +19,7 @@
   #:re-export (test-assert test-equal test-eqv test-eq test-approximate test-error
                test-group test-skip test-begin test-end)
   #:export (start-tests finish-tests test-error-matching test-file
-            call-with-temporary-directory error-message-of))
+            call-with-temporary-directory error-message-of same-text?))
 
 (define passed 0)
 (define failed 0)
@@ -92,3 +92,30 @@
       (const #t)
       (lambda () (procedure directory))
       (lambda () (system* "rm" "-rf" directory)))))
+
+;;; --- Printed values ----------------------------------------------------------
+
+(define (tokens text)
+  (string-tokenize text (char-set-complement (string->char-set " \t\n()\"#<>,'"))))
+
+(define (printed-precision text)
+  ;; A unit and a half of the last digit of TEXT, a decimal number.
+  (let* ((mantissa (car (string-split text #\e)))
+         (point (string-index mantissa #\.))
+         (digits (if point (- (string-length mantissa) point 1) 0))
+         (exponent (let ((parts (string-split text #\e)))
+                     (if (pair? (cdr parts)) (string->number (cadr parts)) 0))))
+    (* 1.5 (expt 10. (- exponent digits)))))
+
+(define (same-token? wanted got)
+  (let ((a (string->number wanted)) (b (string->number got)))
+    (if (and a b (real? a) (real? b) (not (and (exact? a) (exact? b))))
+        (or (and (nan? a) (nan? b)) (= a b)
+            (< (abs (- a b)) (max (printed-precision wanted) (* 1e-5 (abs a)))))
+        (string=? wanted got))))
+
+(define (same-text? wanted got)
+  "Whether GOT is what the documentation prints, WANTED: the same words, and numbers within the
+digits that WANTED has."
+  (let ((a (tokens wanted)) (b (tokens got)))
+    (and (= (length a) (length b)) (every same-token? a b))))

@@ -108,7 +108,7 @@
    (check-run "the prompt" (string-append "tempera < "
                                           (prompt-lines "(define x 3)" "(car x)" "(* x x)"
                                                         ",quit" "(+ x 1)"))
-              0 "Wrong type argument" "Entering a new prompt" "= 9" "= 4")
+              0 "Wrong type" "Entering a new prompt" "= 9" "= 4")
    (check-run "everything is loaded"
               (string-append "tempera < "
                              (prompt-lines "(define-experiment e ((n 7)) n)" "(run-result (run-experiment e))"))

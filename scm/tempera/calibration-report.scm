@@ -135,7 +135,7 @@ Example: (save-charts \"reliability.svg\" (list (reliability-chart (reliability 
   reliability.png  error against predicted standard deviation
 Returns the summary, an alist; ABOUT is an alist that goes first into it; PART as for
 `coverage'.  TARP takes two simulations, reliability four draws.
-Example: (calibrate-to \"out/calibration\" (simulate (make-model prior op) 200))"
+Example: (calibrate-to \"out/calibration\" simulations)"
   (check-that (simulations? simulations) 'calibrate-to
               "simulations: expected what `simulate' returns, got ~s" simulations)
   (make-directories out)

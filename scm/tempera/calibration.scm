@@ -11,6 +11,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera operators)
   #:use-module (tempera numbers)
@@ -104,7 +105,7 @@ Example: (make-model prior op #:noise 0.1
   "COUNT simulations of MODEL: a truth from its prior, a measurement of it, and DRAWS draws of
 that one's posterior.  TRUTHS, a batch (COUNT ...), takes the place of draws from the prior:
 held-out images for a learned one, which is then judged with them.
-Example: (sbc (simulate (make-model prior op) 200 #:draws 31 #:seed 1))"
+Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
   (check-that (model? model) 'simulate "model: expected one, got ~s" model)
   (for-each (lambda (name n)
               (check-that (and (exact-integer? n) (> n 0)) 'simulate
@@ -533,3 +534,83 @@ Example: (reliability-ratio (reliability simulations))"
                               (correlation-of
                                (tensor-sqrt (flat (pixel-variances simulations 0 l)))
                                (tensor-sqrt errors)))))))))
+
+(document
+ (model?
+  "True when OBJECT is a model, as `make-model' makes.
+Example: (model? 3) => #f")
+ (model-prior
+  "The prior that truths of MODEL are drawn from.
+Example: (model-prior (simulations-model simulations))")
+ (model-operator
+  "The operator that measures the truths of MODEL.
+Example: (model-operator (simulations-model simulations))")
+ (model-noise
+  "The standard deviation of the noise of MODEL's measurements.
+Example: (model-noise (simulations-model simulations)) => 0.1")
+ (simulations?
+  "True when OBJECT is what `simulate' returns.
+Example: (simulations? simulations) => #t")
+ (simulations-model
+  "The model that SIMULATIONS are of.
+Example: (simulations-model simulations)")
+ (simulations-truths
+  "The N truths of SIMULATIONS, (N ...).
+Example: (tensor-shape (simulations-truths simulations)) => (20 16 16)")
+ (simulations-measurements
+  "The measurements of SIMULATIONS, a list of N.
+Example: (length (simulations-measurements simulations)) => 20")
+ (simulations-draws
+  "The L draws of the posterior of each of SIMULATIONS, (N L ...).
+Example: (tensor-shape (simulations-draws simulations)) => (20 7 16 16)")
+ (rank-test?
+  "True when OBJECT is a test of ranks, as `sbc' returns.
+Example: (map rank-test? (sbc simulations))")
+ (rank-test-name
+  "What the ranks of RANK-TEST are of, a string.
+Example: (map rank-test-name (sbc simulations))")
+ (rank-test-ranks
+  "The ranks of RANK-TEST, one for each simulation, from 0 to `rank-test-greatest'.
+Example: (map rank-test-ranks (sbc simulations))")
+ (rank-test-greatest
+  "The greatest rank of RANK-TEST: the number of draws.
+Example: (rank-test-greatest (car (sbc simulations))) => 7")
+ (rank-test-bins
+  "The histogram of RANK-TEST, a list of (first last count expected).
+Example: (rank-test-bins (car (sbc simulations)))")
+ (rank-test-chi-square
+  "The chi-square of the histogram of RANK-TEST against even ranks.
+Example: (map rank-test-chi-square (sbc simulations))")
+ (rank-test-p
+  "The probability of a chi-square as large as that of RANK-TEST where ranks are even.
+Example: (map rank-test-p (sbc simulations))")
+ (tarp?
+  "True when OBJECT is what `tarp' returns.
+Example: (tarp? 3) => #f")
+ (tarp-curve
+  "The expected coverage of TARP by level, a list of (level coverage).
+Example: (tarp-curve (tarp simulations))")
+ (tarp-area
+  "The area between the curve of TARP and the diagonal, above 0 where regions are too wide.
+Example: (tarp-area (tarp simulations))")
+ (tarp-test
+  "The test of ranks of TARP.
+Example: (rank-test-p (tarp-test (tarp simulations)))")
+ (reliability?
+  "True when OBJECT is what `reliability' returns.
+Example: (reliability? 3) => #f")
+ (reliability-bins
+  "What RELIABILITY compares, a list of (predicted error), root mean squares.
+Example: (reliability-bins (reliability simulations))")
+ (reliability-ratio
+  "Error over predicted standard deviation of RELIABILITY, in all; 1 when right.
+Example: (reliability-ratio (reliability simulations))")
+ (reliability-slope
+  "The slope of error on predicted standard deviation over the bins of RELIABILITY.
+Example: (reliability-slope (reliability simulations))")
+ (reliability-intercept
+  "The intercept of error on predicted standard deviation over the bins of RELIABILITY.
+Example: (reliability-intercept (reliability simulations))")
+ (reliability-correlation
+  "The correlation of error and predicted standard deviation over the bins of RELIABILITY.
+Example: (reliability-correlation (reliability simulations))"))

@@ -352,3 +352,11 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
              (call-with-input-file temporary fsync)
              (rename-file temporary path))
            (lambda () (when (file-exists? temporary) (delete-file temporary)))))))))
+
+(document
+ (chart?
+  "True when OBJECT is a chart.
+Example: (chart? 3) => #f")
+ (series?
+  "True when OBJECT is a series of a chart.
+Example: (series? (series 'line '((0 0) (1 1)))) => #t"))

@@ -8,11 +8,13 @@
 
 (define-module (tempera cli)
   #:use-module (srfi srfi-1)
+  #:use-module (ice-9 control)
   #:use-module (ice-9 getopt-long)
   #:use-module (ice-9 ftw)
   #:use-module (tempera errors)
   #:use-module (tempera parameters)
-  #:export (main parse-options user-module tempera-version))
+  #:export (main parse-options user-module tempera-version
+            command-names command-summary command-usage))
 
 (define tempera-version "0.1.0")
 
@@ -50,6 +52,10 @@
                             ""
                             (format #f " (~a)" (parameter-default p)))))
               parameters)))
+
+(define usage-wanted
+  ;; Called with what a command tells `parse-options', instead of parsing.
+  (make-parameter #f))
 
 (define (check-option-names command arguments names)
   ;; getopt-long knows no nearest name: look before it does.
@@ -101,6 +107,7 @@ Example:
   (let* ((parameters (map option-parameter options))
          (known (append parameters (list (option-parameter help-option))))
          (names (map (lambda (p) (symbol->string (parameter-name p))) known)))
+    (when (usage-wanted) ((usage-wanted) operands summary known))
     (check-option-names command arguments names)
     (when (member "--help" (take-while (lambda (a) (not (string=? a "--"))) arguments))
       (show-usage command operands summary known)
@@ -140,6 +147,18 @@ Example:
 (define (command-value name variable)
   (module-ref (resolve-interface `(tempera commands ,(string->symbol name))) variable))
 
+(define (command-summary name)
+  "What the command NAME does, one line."
+  (command-value name 'summary))
+
+(define (command-usage name)
+  "Three values of the command NAME: its operands and what it says of itself, strings, and its
+options, a list of `make-parameter-spec'.  For the manual, the man page and completion."
+  (call/ec
+   (lambda (return)
+     (parameterize ((usage-wanted return))
+       ((command-value name 'main) '())))))
+
 (define (show-help)
   (display "Usage: tempera [--debug] [COMMAND [ARGUMENT...]]
 Bayesian imaging with learned score priors.  Without a command: a prompt.
@@ -147,7 +166,7 @@ Bayesian imaging with learned score priors.  Without a command: a prompt.
 ")
   (for-each (lambda (name)
               (format #t "  ~a  ~a~%" (string-pad-right name 12)
-                      (command-value name 'summary)))
+                      (command-summary name)))
             (command-names))
   (display "
   --help       say this and end; `tempera COMMAND --help' says more

@@ -21,7 +21,8 @@ Example: (colour-map-names) => (grey heat wheel)"
   (map car colour-maps))
 
 (define (check-colours procedure name)
-  "Complain from PROCEDURE unless NAME is that of a colour map."
+  "Complain from PROCEDURE unless NAME is that of a colour map.
+Example: (check-colours 'panel 'heat)"
   (check-that (assq name colour-maps) procedure
               "colours: expected one of ~a, got ~s" (colour-map-names) name))
 

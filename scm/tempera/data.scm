@@ -20,6 +20,7 @@
   #:use-module (ice-9 match)
   #:use-module (ice-9 popen)
   #:use-module (rnrs bytevectors)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera primitives)
@@ -38,7 +39,8 @@
 ;;; --- The cache --------------------------------------------------------------
 
 (define (data-folder)
-  "Where prepared volumes are: $XDG_CACHE_HOME/tempera/data, or the same in ~/.cache."
+  "Where prepared volumes are: $XDG_CACHE_HOME/tempera/data, or the same in ~/.cache.
+Example: (string-suffix? \"tempera/data\" (data-folder)) => #t"
   (let ((cache (getenv "XDG_CACHE_HOME")))
     (string-append (if (and cache (absolute-file-name? cache))
                        cache
@@ -51,7 +53,8 @@
 
 (define (intensity-scale image)
   "IMAGE, f32 or c64 of any shape, multiplied so that the 99.9th percentile of its
-magnitude is 150: the scale on which priors are trained and noise is given."
+magnitude is 150: the scale on which priors are trained and noise is given.
+Example: (intensity-scale (load-image \"brain.png\"))"
   (let ((top (peak image)))
     (check-that (and (finite? top) (> top 0)) 'intensity-scale
                 "image: expected finite values with a positive 99.9th percentile, got ~a" top)
@@ -101,7 +104,7 @@ magnitude is 150: the scale on which priors are trained and noise is given."
 the PERSON whose head it is.  ORIENTATION, three letters, says in which directions
 the file's axes rise, slowest first, when the file itself does not; see
 `load-volume'.
-Example: (data-add! \"t1.nii.gz\" #:person \"ann\" #:contrast \"T1\" #:orientation \"LPS\")"
+Example: (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") => \"volume.npy\""
   (check-that (and (string? person) (not (string-null? person))) 'data-add!
               "person: expected a name, got ~s; data are split by person" person)
   (let-values (((volume spacing) (load-volume path #:orientation orientation)))
@@ -238,7 +241,8 @@ scans prepared; one that cannot be had is logged and skipped."
   (volume scan-volume))
 
 (define (scan-shape scan)
-  "The lengths of SCAN's volume: slices, rows, columns."
+  "The lengths of SCAN's volume: slices, rows, columns.
+Example: (map scan-shape (dataset-scans (load-dataset))) => ((12 32 32))"
   (tensor-shape (scan-volume scan)))
 
 (set-record-type-printer! <scan>
@@ -257,7 +261,8 @@ scans prepared; one that cannot be had is logged and skipped."
             (length (dataset-persons dataset)))))
 
 (define (dataset-persons dataset)
-  "The names of the persons in DATASET."
+  "The names of the persons in DATASET.
+Example: (dataset-persons (load-dataset)) => (\"ann\")"
   (delete-duplicates (map scan-person (dataset-scans dataset))))
 
 (define (load-scan base)
@@ -275,7 +280,7 @@ scans prepared; one that cannot be had is logged and skipped."
 
 (define* (load-dataset #:key (folder (data-folder)))
   "All prepared volumes in FOLDER, in memory; see `data-fetch!' and `data-add!'.
-Example: (dataset-split (load-dataset) \"colin27\")"
+Example: (load-dataset)"
   (let ((names (or (scandir folder (lambda (name) (string-suffix? ".json" name))) '())))
     (check-that (pair? names) 'load-dataset
                 "~a: no prepared volumes; `tempera data' fetches some" folder)
@@ -285,7 +290,7 @@ Example: (dataset-split (load-dataset) \"colin27\")"
 
 (define (dataset-split dataset . persons)
   "Two values: DATASET without PERSONS, and only them.
-Example: (dataset-split (load-dataset) \"colin27\")"
+Example: (dataset-split (load-dataset) \"ann\")"
   (for-each (lambda (person)
               (check-that (member person (dataset-persons dataset)) 'dataset-split
                           "persons: expected some of ~a, got ~s" (dataset-persons dataset) person))
@@ -405,7 +410,7 @@ where there is hardly any tissue).  FIT is the share of images whose field of vi
 holds the whole slice; in the others a pixel is 0.7 to 1.3 of the slice's.  Persons
 are drawn evenly.  The same SEED and STREAM (a training step's number, say) give the
 same bits.
-Example: (random-slices (load-dataset) 16 128 #:seed 1 #:stream step)"
+Example: (random-slices (load-dataset) 4 16 #:seed 1 #:stream 0)"
   (check-that (dataset? dataset) 'random-slices "dataset: expected a dataset, got ~s" dataset)
   (check-that (and (exact-integer? count) (> count 0)) 'random-slices
               "count: expected a positive integer, got ~s" count)
@@ -460,3 +465,38 @@ Example: (smooth-phase (intensity-scale (load-image \"brain.png\")) #:seed 1)"
                                        (coefficients->tensor (list phase-only)))
                        (list rows columns))))
     (shape (complain 'smooth-phase "image: expected (rows columns), got shape ~a" shape))))
+
+(document
+ (top-intensity
+  "The intensity that `intensity-scale' gives to the 99.9th percentile.
+Example: top-intensity => 150")
+ (scan?
+  "True when OBJECT is a prepared volume.
+Example: (scan? 3) => #f")
+ (scan-name
+  "The name of SCAN, a string.
+Example: (map scan-name (dataset-scans (load-dataset))) => (\"volume.npy\")")
+ (scan-person
+  "Whose scan SCAN is, a string.
+Example: (map scan-person (dataset-scans (load-dataset))) => (\"ann\")")
+ (scan-contrast
+  "The contrast of SCAN, such as \"T1\".
+Example: (map scan-contrast (dataset-scans (load-dataset))) => (\"T1\")")
+ (scan-licence
+  "The licence of SCAN, a string.
+Example: (map scan-licence (dataset-scans (load-dataset)))")
+ (scan-source
+  "Where SCAN came from, a string.
+Example: (map scan-source (dataset-scans (load-dataset)))")
+ (scan-spacing
+  "The millimetres between SCAN's voxels along slices, rows and columns.
+Example: (map scan-spacing (dataset-scans (load-dataset)))")
+ (scan-volume
+  "The voxels of SCAN, f32 (slices rows columns).
+Example: (map scan-volume (dataset-scans (load-dataset)))")
+ (dataset?
+  "True when OBJECT is a dataset, as `load-dataset' makes.
+Example: (dataset? (load-dataset)) => #t")
+ (dataset-scans
+  "The scans of DATASET, a list.
+Example: (length (dataset-scans (load-dataset))) => 1"))

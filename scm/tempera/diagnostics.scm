@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
@@ -296,3 +297,38 @@ Example: (diagnose (anneal target #:step-size 1))"
                                     (no-correction-warning bands)
                                     (lag-warning bands (chain-dimensions chain))
                                     (stuck-warning chain)))))))
+
+(document
+ (diagnosis?
+  "True when OBJECT is what `diagnose' returns.
+Example: (diagnosis? (diagnose chain)) => #t")
+ (diagnosis-bands
+  "The bands of temperatures of DIAGNOSIS, a list from hot to cold.
+Example: (length (diagnosis-bands (diagnose chain)))")
+ (diagnosis-warnings
+  "What is wrong by DIAGNOSIS and what to change, a list of strings.
+Example: (diagnosis-warnings (diagnose chain))")
+ (band?
+  "True when OBJECT is a band of a diagnosis.
+Example: (band? 3) => #f")
+ (band-from
+  "The sigma of the first transition of BAND.
+Example: (map band-from (diagnosis-bands (diagnose chain)))")
+ (band-to
+  "The sigma of the last transition of BAND.
+Example: (map band-to (diagnosis-bands (diagnose chain)))")
+ (band-proposals
+  "How many proposals BAND has, of all chains.
+Example: (map band-proposals (diagnosis-bands (diagnose chain)))")
+ (band-acceptance
+  "The part of the proposals of BAND that was accepted.
+Example: (map band-acceptance (diagnosis-bands (diagnose chain)))")
+ (band-energy-error-mean
+  "The mean energy error of BAND, of those that are finite; #f where there are none.
+Example: (map band-energy-error-mean (diagnosis-bands (diagnose chain)))")
+ (band-energy-error-sd
+  "The standard deviation of the energy errors of BAND, or #f.
+Example: (map band-energy-error-sd (diagnosis-bands (diagnose chain)))")
+ (band-diverged
+  "How many proposals of BAND have an energy error that is not finite.
+Example: (map band-diverged (diagnosis-bands (diagnose chain)))"))

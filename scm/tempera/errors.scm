@@ -5,12 +5,14 @@
 ;;; expected, and the status that the core gives (bad-argument, bad-shape, ...).
 
 (define-module (tempera errors)
+  #:use-module (tempera documentation)
   #:export (complain check-that error-text))
 
 (define (complain procedure message . arguments)
   "Raise a `tempera-error' from PROCEDURE (a symbol or string) whose text is
 MESSAGE, a format string for ARGUMENTS.
-Example: (complain 'anneal \"chains: expected 1 or more, got ~a\" n)"
+Example: (catch 'tempera-error (lambda () (complain 'anneal \"chains: expected 1 or more, got ~a\" 0))
+           (lambda (key . arguments) (error-text key arguments)))"
   (scm-error 'tempera-error
              (if (symbol? procedure) (symbol->string procedure) procedure)
              "~A" (list (apply format #f message arguments))
@@ -21,7 +23,8 @@ Example: (complain 'anneal \"chains: expected 1 or more, got ~a\" n)"
 
 (define (error-text key arguments)
   "The one line that a user reads for an exception KEY with ARGUMENTS, as caught
-by `catch'."
+by `catch'.
+Example: (error-text 'tempera-error '(\"f\" \"~A\" (\"x: expected 1\") (bad-argument)))"
   (call-with-output-string
     (lambda (port) (print-exception port #f key arguments))))
 
@@ -32,3 +35,9 @@ by `catch'."
          arguments))
 
 (set-exception-printer! 'tempera-error print-tempera-error)
+
+(document
+ (check-that
+  "(check-that CONDITION PROCEDURE MESSAGE ARGUMENT ...)
+`complain' from PROCEDURE unless CONDITION holds.
+Example: (check-that (> 3 0) 'anneal \"chains: expected 1 or more, got ~a\" 3)"))

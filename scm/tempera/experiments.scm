@@ -188,7 +188,8 @@ Example: (settings-from-arguments 'run '(\"steps=500\")) => ((steps . \"500\"))"
                   (else value)))))
 
 (define (experiment-usage experiment)
-  "What EXPERIMENT does and its parameters, as text."
+  "What EXPERIMENT does and its parameters, as text.
+Example: (let () (define-experiment toy ((n 3)) n) (display (experiment-usage toy)))"
   (call-with-output-string
     (lambda (port)
       (format port "~a~a~%" (experiment-name experiment)
@@ -200,3 +201,20 @@ Example: (settings-from-arguments 'run '(\"steps=500\")) => ((steps . \"500\"))"
                     (format port "  ~a  ~a~%" (string-pad-right setting width)
                             (parameter-documentation parameter)))
                   (experiment-parameters experiment) settings)))))
+
+(document
+ (experiment?
+  "True when OBJECT is an experiment.
+Example: (experiment? 3) => #f")
+ (experiment-name
+  "The name of EXPERIMENT, a symbol.
+Example: (experiment-name (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => toy")
+ (experiment-documentation
+  "What EXPERIMENT says of itself, a string.
+Example: (experiment-documentation (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => \"A toy.\"")
+ (experiment-parameters
+  "The parameters of EXPERIMENT, a list.
+Example: (experiment-parameters (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => ()")
+ (last-experiment
+  "The experiment defined last, which is the one that a script offers; a parameter object.
+Example: (last-experiment)"))

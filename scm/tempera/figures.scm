@@ -12,6 +12,7 @@
   #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-4)
   #:use-module (tempera colours)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera images)
   #:use-module (tempera primitives)
@@ -357,3 +358,8 @@ Example: (show (posterior-panels #:mean (chain-mean chain) #:std (chain-std chai
                    (rated (format #f "sample ~a" (1+ k))
                           (tensor-reshape (tensor-slice samples 0 k (1+ k)) shape)))
                  (iota (min shown (first (tensor-shape samples))))))))
+
+(document
+ (panel?
+  "True when OBJECT is a panel of a figure.
+Example: (panel? (panel \"scan\" (tensor-abs scan))) => #t"))

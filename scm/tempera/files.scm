@@ -46,7 +46,8 @@ Example: (make-directories \"out/demo/slice-1\")"
 
 (define (call-with-temporary-folder procedure)
   "Call PROCEDURE with the name of a fresh folder, which is removed with all it
-holds when PROCEDURE returns or raises."
+holds when PROCEDURE returns or raises.
+Example: (call-with-temporary-folder file-is-directory?) => #t"
   (let ((folder (mkdtemp (string-append (or (getenv "TMPDIR") "/tmp") "/tempera-XXXXXX"))))
     (dynamic-wind
       (const #t)
@@ -54,12 +55,14 @@ holds when PROCEDURE returns or raises."
       (lambda () (when (file-exists? folder) (remove-tree folder))))))
 
 (define (program-exists? name)
-  "True if a program NAME can be run."
+  "True if a program NAME can be run.
+Example: (program-exists? \"no-such-program\") => #f"
   (and (search-path (parse-path (or (getenv "PATH") "")) name) #t))
 
 (define (run-program who program . arguments)
   "Run PROGRAM with ARGUMENTS, its output to nowhere.  It is an error of WHO (a
-symbol) that names the program if that is missing or fails."
+symbol) that names the program if that is missing or fails.
+Example: (run-program 'f \"true\")"
   (check-that (program-exists? program) who
               "the program ~a is needed and is not installed" program)
   (let* ((nowhere (open-output-file "/dev/null"))
@@ -98,8 +101,10 @@ Example: (json-text '((\"a\" . 1/2))) => {\"a\":0.5}"
        (scm->json-string (plain value) #:pretty pretty)))))
 
 (define (save-json path value)
-  "Write VALUE to the file PATH as `json-text' has it, in lines."
-  (save-text path (string-append (json-text value #:pretty #t) "\n")))
+  "Write VALUE to the file PATH as `json-text' has it, in lines.
+Example: (save-json \"summary.json\" '((\"gamma\" . 0.9) (\"sizes\" . #(64 64))))"
+  (save-text path (string-append (json-text value #:pretty #t) "
+")))
 
 (define (plain value)
   ;; VALUE as guile-json writes it: no fractions, no infinities.
@@ -114,7 +119,8 @@ Example: (json-text '((\"a\" . 1/2))) => {\"a\":0.5}"
   (list->vector (map-in-order procedure (vector->list vector))))
 
 (define (load-json path)
-  "What the JSON file PATH holds: alists with string keys, vectors, numbers."
+  "What the JSON file PATH holds: alists with string keys, vectors, numbers.
+Example: (begin (save-json \"a.json\" '((\"gamma\" . 0.9))) (load-json \"a.json\")) => ((\"gamma\" . 0.9))"
   (check-that (file-exists? path) 'load-json "~a: no such file" path)
   (parse-json 'load-json path (call-with-input-file path get-string-all #:encoding "UTF-8")))
 
@@ -183,12 +189,14 @@ Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
 first, with the file's slope and intercept applied.  Two values follow it: the
 millimetres between voxels along each axis, and three letters for the directions
 in which the last three axes rise, such as \"SAR\" (superior, anterior, right),
-or \"???\" where the file does not say."
+or \"???\" where the file does not say.
+Example: (catch 'tempera-error (lambda () (load-nifti \"missing.nii\")) (const 'missing)) => missing"
   (apply values (read-nifti path)))
 
 (define (load-dicom path)
   "The DICOM file PATH, or the series in the folder PATH, by the program dcm2niix,
-with the values of `load-nifti'.  A single slice has one voxel on its first axis."
+with the values of `load-nifti'.  A single slice has one voxel on its first axis.
+Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const 'missing)) => missing"
   (check-that (file-exists? path) 'load-dicom "~a: no such file" path)
   (call-with-temporary-folder
    (lambda (folder)
@@ -230,7 +238,8 @@ columns), turned so that slices go from head to feet, rows from front to back,
 columns from the patient's right to left.  The second value is the millimetres
 between voxels.  ORIENTATION, three letters, overrides what the file says of the
 directions in which its axes rise, slowest first; npy files say nothing and are
-taken as they are without it."
+taken as they are without it.
+Example: (load-volume \"volume.npy\")"
   (define (finish volume spacing from-file)
     (check-that (= 3 (length (tensor-shape volume))) 'load-volume
                 "~a: expected a volume of three axes, got shape ~a" path (tensor-shape volume))
@@ -250,7 +259,7 @@ taken as they are without it."
   "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .nii,
 .nii.gz, .dcm, or a folder of DICOM slices.  A single slice of a volume comes as
 (rows columns); the numbers are the file's own.
-Example: (load-image \"brain_010.dcm\")"
+Example: (tensor-shape (load-image \"brain.png\")) => (256 256)"
   (check-that (string? path) 'load-image "path: expected a string, got ~s" path)
   (check-that (file-exists? path) 'load-image "~a: no such file" path)
   (let ((kind (extension path)))
@@ -352,8 +361,7 @@ Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weigh
 (define* (save-safetensors path tensors #:key (metadata '()))
   "Write TENSORS, a list of (name . tensor) of f32, and METADATA, a list of
 (key . text), to the safetensors file PATH.
-Example: (save-safetensors \"w.safetensors\" `((\"weights\" . ,w))
-                           #:metadata '((\"experiment\" . \"train-brain\")))"
+Example: (save-safetensors \"t.safetensors\" `((\"t\" . ,t)) #:metadata '((\"experiment\" . \"train-brain\")))"
   (define (text-key? entry) (and (pair? entry) (string? (car entry))))
   (check-that (and (list? tensors) (every text-key? tensors)) 'save-safetensors
               "tensors: expected a list of (name . tensor), got ~s" tensors)

@@ -8,7 +8,8 @@
             montage))
 
 (define (image-magnitude image)
-  "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32."
+  "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32.
+Example: (tensor-dtype (image-magnitude image)) => f32"
   (if (eq? (tensor-dtype image) 'c64) (tensor-abs image) image))
 
 (define (magnitude-statistics samples)
@@ -55,7 +56,7 @@ Example: (image-window (tensor-abs (chain-mean chain)))"
 (define (half-size image)
   "IMAGE, f32 (rows columns), both even, with half as many of each: squares of four pixels by
 their mean.
-Example: (half-size (load-image \"brain_013.png\"))"
+Example: (tensor-shape (half-size (load-image \"brain.png\"))) => (128 128)"
   (check-that (and (tensor? image) (eq? (tensor-dtype image) 'f32)
                    (= 2 (length (tensor-shape image))) (every even? (tensor-shape image)))
               'half-size "image: expected f32 (rows columns), both even, got ~s" image)

@@ -8,6 +8,7 @@
 (define-module (tempera layers)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
   #:use-module (tempera tensors)
@@ -210,3 +211,19 @@ Example: (layer-sequence (dense-layer 2 8) relu (dense-layer 8 2))"
               (lambda (x) (fold (lambda (layer x) (layer x)) x layers))
               #:parts (map (lambda (i layer) (cons (number->string i) layer))
                            (iota (length layers)) layers)))
+
+(document
+ (layer-kind
+  "What LAYER is, a string such as \"convolution\".
+Example: (layer-kind (dense-layer 2 3))")
+ (layer-parts
+  "The layers that LAYER is made of, a list of (name . layer).
+Example: (map car (layer-parts (layer-sequence (dense-layer 2 8) (dense-layer 8 2))))")
+ (training?
+  "Whether layers behave as in training; a parameter object.
+Example: (training?) => #f")
+ (convolution-precision
+  "The precision of convolutions' products, float32 or bf16; a parameter object.
+Example: (convolution-precision) => float32")
+ (<layer>
+  "The class of layers, for methods of your own."))

@@ -7,6 +7,7 @@
 (define-module (tempera networks)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera layers)
@@ -16,7 +17,7 @@
             <score-network> score-network? score-network scaled-score
             network-body network-parametrisation network-sigma-data network-precision
             network-description
-            paper-unet code-unet moons-mlp
+            paper-unet code-unet moons-mlp add-body!
             save-network load-network network-metadata))
 
 ;;; --- Networks with files ----------------------------------------------------------
@@ -344,6 +345,21 @@ Example: (scaled-score net (tensor-zeros '(1 32 32 2)) (list->tensor '(0.5)))"
 (define bodies
   `((paper-unet . ,paper-unet) (code-unet . ,code-unet) (moons-mlp . ,moons-mlp)))
 
+(define (add-body! name procedure)
+  "Let a description (NAME #:key value ...) mean the body that PROCEDURE makes of the keywords
+and values, in `score-network' and `load-network': a layer of images (N H W C) and a number
+of noise for each, (N), that gives images.
+Example: (begin
+           (add-body! 'plain (lambda* (#:key (channels 8))
+                               (let ((in (convolution-layer 2 channels #:activation 'relu))
+                                     (out (convolution-layer channels 2)))
+                                 (make-layer \"plain\" (lambda (images noise) (out (in images)))
+                                             #:parts `((\"in\" . ,in) (\"out\" . ,out))))))
+           (parameter-count (score-network '(plain #:channels 4)))) => 150"
+  (check-that (symbol? name) 'add-body! "name: expected a symbol, got ~s" name)
+  (check-that (procedure? procedure) 'add-body! "procedure: expected one, got ~s" procedure)
+  (set! bodies (acons name procedure (alist-delete name bodies eq?))))
+
 (define (build description)
   "The body that DESCRIPTION, (name #:key value ...), names.  It is data: values are
 taken as they are and nothing is evaluated."
@@ -427,3 +443,22 @@ Example: (load-network \"priors/brain.safetensors\")"
          (tensor-assign! (cdr entry) loaded)))
      (append (layer-parameters network) (layer-buffers network)))
     network))
+
+(document
+ (network-body
+  "The layer inside of NETWORK, which its parametrisation makes a score of.
+Example: (layer-kind (network-body net))")
+ (network-description
+  "The datum that describes the body of NETWORK, as `score-network' took it.
+Example: (network-description net) => (paper-unet #:channels (4 8) #:blocks 1)")
+ (network-parametrisation
+  "How NETWORK makes a score of its body: paper or preconditioned.
+Example: (network-parametrisation net) => preconditioned")
+ (network-precision
+  "The precision of NETWORK's convolutions: float32 or bf16.
+Example: (network-precision net) => float32")
+ (network-sigma-data
+  "The standard deviation of the data that NETWORK is scaled for.
+Example: (network-sigma-data net)")
+ (<score-network>
+  "The class of score networks, for methods of your own."))

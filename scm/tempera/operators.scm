@@ -8,6 +8,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
   #:use-module (tempera streams)
@@ -132,17 +133,20 @@ Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
                 argument (shape-text shape) op got)))
 
 (define (apply-forward op x)
-  "A X: what the operator OP measures of the image or batch X, without noise."
+  "A X: what the operator OP measures of the image or batch X, without noise.
+Example: (tensor-shape (apply-forward op scan)) => (16 16)"
   (check-operand 'apply-forward "x" op (and (operator? op) (operator-domain op)) x)
   ((operator-forward op) x))
 
 (define (apply-adjoint op y)
-  "A^H Y; for MRI, the zero-filled image of the measurements Y."
+  "A^H Y; for MRI, the zero-filled image of the measurements Y.
+Example: (tensor-shape (apply-adjoint op y)) => (16 16)"
   (check-operand 'apply-adjoint "y" op (and (operator? op) (operator-range op)) y)
   ((operator-adjoint op) y))
 
 (define (apply-normal op x)
-  "A^H A X."
+  "A^H A X.
+Example: (apply-normal op scan)"
   (check-operand 'apply-normal "x" op (and (operator? op) (operator-domain op)) x)
   ((operator-normal op) x))
 
@@ -184,7 +188,7 @@ Example: (measure op scan #:noise 0.1 #:seed 2)"
 (define* (adjoint-defect op shape #:key (dtype 'c64) (seed 0))
   "|<A x, y> - <x, A^H y>| / (|A x| |y|) for random x of SHAPE and y: rounding, about
 1e-7, when OP's adjoint is right.
-Example: (adjoint-defect op '(64 64))"
+Example: (< (adjoint-defect op '(16 16)) 1e-4) => #t"
   (let* ((x (random-normal shape seed (random-stream 'check 0) dtype))
          (ax (apply-forward op x))
          (y (random-normal (tensor-shape ax) seed (random-stream 'check 1) (tensor-dtype ax)))
@@ -193,3 +197,23 @@ Example: (adjoint-defect op '(64 64))"
                                         (tensor-reshape b (cons 1 (tensor-shape b)))) 0))))
     (/ (abs (- (dot ax y) (dot x (apply-adjoint op y))))
        (sqrt (* (dot ax ax) (dot y y))))))
+
+(document
+ (operator?
+  "True when OBJECT is an operator.
+Example: (operator? op) => #t")
+ (operator-name
+  "The name of OP, a string.
+Example: (operator-name op) => \"MRI, 4 of 16 columns measured\"")
+ (operator-domain
+  "The shape of what OP measures; * is any length, and #f any shape.
+Example: (operator-domain op)")
+ (operator-range
+  "The shape of OP's measurements; * is any length, and #f any shape.
+Example: (operator-range op)")
+ (operator-normal-diagonal
+  "A^H A of OP where it is diagonal in k-space: a table f32 (H W) or (W); else #f.
+Example: (tensor-shape (operator-normal-diagonal op)) => (16)")
+ (operator-restrict
+  "The procedure of OP that sets to 0 what it does not measure; #f where it measures all.
+Example: (operator-restrict op)"))

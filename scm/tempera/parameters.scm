@@ -121,14 +121,14 @@ Example: (make-parameter-spec 'chains #:default 8 #:predicate positive?)"
                      row
                      (cdr row)))))))
 
-(define (nearest-name name names)
+(define* (nearest-name name names #:key (beginnings? #t))
   "The string of NAMES that NAME was most likely meant to be, or #f if none is
-near: at most two letters or a third of them changed, or one begins with the
-other."
+near: at most two letters or a third of them changed, or with BEGINNINGS? one
+begins with the other."
   (let ((near (filter-map
                (lambda (candidate)
                  (let ((distance (edit-distance name candidate)))
-                   (cond ((and (>= (string-length name) 2)
+                   (cond ((and beginnings? (>= (string-length name) 2)
                                (or (string-prefix? name candidate)
                                    (string-prefix? candidate name)))
                           (cons 1 candidate))

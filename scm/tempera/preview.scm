@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (srfi srfi-11)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera masses)
   #:use-module (tempera numbers)
@@ -222,3 +223,21 @@ Example: (preview (start-chain target #:chains 8) #:step-size 1)"
     (progress-finish! progress)
     (make-preview planned rows (length ahead) evaluations
                   (* evaluations (evaluation-seconds chain)))))
+
+(document
+ (preview?
+  "True when OBJECT is a preview.
+Example: (preview? 3) => #f")
+ (preview-rows
+  "The rows of PREVIEW from hot to cold: association lists of sigma, step-size, steps, limit,
+acceptance, evaluations.
+Example: (length (preview-rows (preview chain))) => 6")
+ (preview-temperatures
+  "How many temperatures are ahead by PREVIEW.
+Example: (preview-temperatures (preview chain)) => 107")
+ (preview-evaluations
+  "How many evaluations of the batch's score are ahead by PREVIEW.
+Example: (preview-evaluations (preview chain))")
+ (preview-seconds
+  "How many seconds these take by PREVIEW, on this machine.
+Example: (preview-seconds (preview chain))"))

@@ -3,7 +3,14 @@
 ;;; The extension registers every primitive with its argument names and its
 ;;; documentation, and exports it from here.
 
-(define-module (tempera primitives))
+(define-module (tempera primitives)
+  #:use-module (tempera documentation))
 
 (eval-when (expand load eval)
   (load-extension "libtempera" "tempera_init"))
+
+(document
+ (<tensor>
+  "The class of tensors, for methods of your own.")
+ (<tape>
+  "The class of tapes, for methods of your own."))

@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
@@ -35,7 +36,8 @@
 (define* (make-prior name #:key shape score log-density draw)
   "A prior called NAME over x of SHAPE: SCORE is the procedure x sigma -> score,
 LOG-DENSITY x sigma -> a vector with a number for each chain (or #f), DRAW count
-seed -> a batch of draws (or #f)."
+seed -> a batch of draws (or #f).
+Example: (make-prior \"flat\" #:shape '(2) #:score (lambda (x sigma) (tensor* 0 x)))"
   (check-that (procedure? score) 'make-prior "score: expected a procedure, got ~s" score)
   (%make-prior name shape score log-density draw))
 
@@ -48,17 +50,20 @@ Example: (score (two-moons-prior) x 0.5)"
         (else (complain 'score "prior: expected a prior, a network or a procedure, got ~s" prior))))
 
 (define (has-log-density? prior)
-  "True when `log-density' knows PRIOR."
+  "True when `log-density' knows PRIOR.
+Example: (has-log-density? (two-moons-prior)) => #t"
   (and (prior? prior) (prior-log-density prior) #t))
 
 (define (log-density prior x sigma)
-  "log p_sigma of each chain of X, (C ...), as a vector; for priors that have one."
+  "log p_sigma of each chain of X, (C ...), as a vector; for priors that have one.
+Example: (log-density (two-moons-prior) x 0.1)"
   (check-that (has-log-density? prior) 'log-density
               "prior: expected one with a log density, got ~s" prior)
   ((prior-log-density prior) x sigma))
 
 (define* (prior-draw prior count #:key (seed 0))
-  "COUNT independent draws from an exact PRIOR: a batch (COUNT ...)."
+  "COUNT independent draws from an exact PRIOR: a batch (COUNT ...).
+Example: (tensor-shape (prior-draw prior 3 #:seed 1)) => (3 16 16)"
   (check-that (and (prior? prior) (prior-drawer prior)) 'prior-draw
               "prior: expected one that can be drawn from, got ~s" prior)
   (check-that (and (exact-integer? count) (> count 0)) 'prior-draw
@@ -99,7 +104,7 @@ Example: (power-spectrum '(64 64) #:amplitude 100 #:exponent 3)"
 |F x|^2 / 2, the variance of the real and of the imaginary part if these are alike and have no
 mean.  No P(k) is below FLOOR times the greatest.  f32 (H W), as `gaussian-prior' takes it; of
 few images, a rough estimate.
-Example: (gaussian-prior (power-spectrum-of (random-slices (load-dataset) 64 128)))"
+Example: (gaussian-prior (power-spectrum-of (random-slices (load-dataset) 8 16)))"
   (check-that (and (tensor? images) (eq? (tensor-dtype images) 'c64)
                    (= 3 (length (tensor-shape images))) (tensor-finite? images))
               'power-spectrum-of "images: expected finite c64 (images rows columns), got ~s" images)
@@ -155,7 +160,8 @@ Example: (gaussian-prior (power-spectrum '(64 64) #:amplitude 100))"
   "The posterior that `gaussian-prior' of SPECTRUM and the measurement Y, (H W), of OP
 have exactly, at the temperature SIGMA: two values, the mean, c64 (H W), and the
 variance of real and imaginary part in k-space, f32 (H W):
-1 / (D / (NOISE^2 + SIGMA^2) + 1 / (P + SIGMA^2)) with D the diagonal of A^H A."
+1 / (D / (NOISE^2 + SIGMA^2) + 1 / (P + SIGMA^2)) with D the diagonal of A^H A.
+Example: (gaussian-posterior (power-spectrum '(16 16) #:amplitude 100) op y)"
   (let ((diagonal (operator-normal-diagonal op)))
     (check-that diagonal 'gaussian-posterior
                 "operator: expected one whose normal is diagonal in Fourier space, got ~s" op)
@@ -175,7 +181,7 @@ and the network learns only what is not Gaussian, as `make-trainer' with #:gauss
 The network sees x and sigma alone; papers that give it the Gaussian score as a further input
 spare it a linear filter of x, at the price of a body of its own.
 Source: Remy et al., arXiv:2011.08271, section 3.
-Example: (posterior (hybrid-prior spectrum (load-network \"residual.safetensors\")) op y)"
+Example: (hybrid-prior (power-spectrum '(16 16) #:amplitude 100) net)"
   (check-that (procedure? residual) 'hybrid-prior
               "residual: expected a network or a procedure, got ~s" residual)
   (let ((gaussian (gaussian-prior spectrum)))
@@ -261,3 +267,14 @@ Example: (score (funnel-prior #:dimension 2) (list->tensor '(-4 0.1) '(1 2)) 0.1
                           (list v (tensor* (tensor-exp (tensor* 1/2 v))
                                            (tensor-slice z 1 1 dimension)))
                           1)))))
+
+(document
+ (prior?
+  "True when OBJECT is an exact prior.
+Example: (prior? prior) => #t")
+ (prior-name
+  "The name of PRIOR, a string.
+Example: (prior-name (two-moons-prior))")
+ (prior-shape
+  "The shape of one x of PRIOR.
+Example: (prior-shape prior) => (16 16)"))

@@ -12,6 +12,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (ice-9 format)
   #:use-module (ice-9 rdelim)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera layers)
@@ -80,7 +81,7 @@
 a table; its numbers are those of one call, the mean of all.  The layers of NETWORK, a
 layer, are told apart if it is given.  What the first call prepares counts too: call
 THUNK once before to have it out of the way.
-Example: (profile (lambda () (net x 1.0)) #:repeat 5 #:network net)"
+Example: (profile (lambda () (tensor* t t)) #:repeat 2)"
   (check-that (procedure? thunk) 'profile "thunk: expected a procedure, got ~s" thunk)
   (check-that (and (exact-integer? repeat) (> repeat 0)) 'profile
               "repeat: expected a positive integer, got ~s" repeat)
@@ -304,3 +305,11 @@ Example: (assq-ref (process-memory) 'peak)"
                                           '(resident peak) '("VmRSS:" "VmHWM:"))
                               found))))))
       '()))
+
+(document
+ (profile?
+  "True when OBJECT is a profile.
+Example: (profile? p) => #t")
+ (profile-seconds
+  "The seconds of one run by the clock, of PROFILE.
+Example: (profile-seconds p)"))

@@ -37,9 +37,8 @@
 (define* (make-progress title total #:key (port (or (progress-port) (current-error-port))))
   "The progress of TOTAL steps of what TITLE names, shown on PORT if that is a
 terminal.
-Example: (let ((p (make-progress \"training\" 1000)))
-           (do ((i 1 (1+ i))) ((> i 1000) (progress-finish! p))
-             (train-step i)
+Example: (let ((p (make-progress \"training\" 10)))
+           (do ((i 1 (1+ i))) ((> i 10) (progress-finish! p))
              (progress-update! p i #:text \"loss 0.12\")))"
   (check-that (and (exact-integer? total) (>= total 0)) 'make-progress
               "total: expected an integer, 0 or more, got ~s" total)
@@ -48,7 +47,8 @@ Example: (let ((p (make-progress \"training\" 1000)))
                   (now) #f 0))
 
 (define (duration-text seconds)
-  "SECONDS as \"0:41\", \"1:02:03\"."
+  "SECONDS as \"0:41\", \"1:02:03\".
+Example: (duration-text 3723) => \"1:02:03\""
   (let* ((s (inexact->exact (round seconds)))
          (pad (lambda (n) (string-pad (number->string n) 2 #\0))))
     (if (< s 3600)

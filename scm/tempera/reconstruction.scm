@@ -37,7 +37,7 @@
   "IMAGE, (rows columns), as the scan of a simulated experiment: c64 on the paper's
 intensity scale (99.9th percentile of magnitude at 150), with a smooth random phase by
 SEED when IMAGE is f32, and padded with zeros to lengths that 8 divides.
-Example: (simulated-scan (load-image \"brain_013.png\") #:seed 1)"
+Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
   (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))) 'simulated-scan
               "image: expected a tensor (rows columns), got ~s" image)
   (check-that (every (lambda (n) (>= n 16)) (tensor-shape image)) 'simulated-scan
@@ -114,7 +114,8 @@ prior was not trained for this")
 
 (define (summary-table summaries)
   "The PSNRs of SUMMARIES, a list of what `reconstruct-to' returned with the truth known,
-as the lines of a table."
+as the lines of a table.
+Example: (display (summary-table (list (reconstruct-to \"out/one\" prior op y #:truth scan #:chains 2))))"
   (define (row name zero mean samples denoised)
     (string-append (string-pad-right name 14) (string-pad zero 12) (string-pad mean 12)
                    (string-pad samples 20) (string-pad denoised 12)))

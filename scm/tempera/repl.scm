@@ -1,13 +1,18 @@
 ;;; repl.scm -- the prompt: Guile's own, with everything of Tempera at hand.
 ;;;
-;;; Line editing, completion of every name, a history that lasts, and Guile's
-;;; nested prompt after an error: the session stays usable, and `,bt' shows
-;;; where it came from.
+;;; Line editing, completion, a history that lasts, commands of its own after a comma, and
+;;; Guile's nested prompt after an error: the session stays usable, and `,bt' shows where it
+;;; came from.
 
 (define-module (tempera repl)
+  #:use-module (system base compile)
+  #:use-module (system base language)
   #:use-module (system repl repl)
+  #:use-module (system repl command)
   #:use-module (system repl common)
   #:use-module (tempera cli)
+  #:use-module (tempera completion)
+  #:use-module (tempera help)
   #:export (start-prompt))
 
 (define (state-directory)
@@ -28,7 +33,82 @@
       (setenv "GUILE_HISTORY" (string-append directory "/history"))))
   (let ((readline (false-if-exception (resolve-interface '(ice-9 readline)))))
     (when readline
-      ((module-ref readline 'activate-readline)))))
+      ((module-ref readline 'activate-readline))
+      (complete-line-editing (map symbol->string prompt-commands)))))
+
+;;; --- Commands -------------------------------------------------------------------
+
+(define prompt-commands '())            ; names, symbols
+
+(define-syntax-rule (define-prompt-command (name group repl . arguments) text body ...)
+  ;; ,NAME at the prompt, listed in GROUP; #f for what takes the place of Guile's.  The first
+  ;; line of TEXT is how to call it.
+  (begin
+    (define-meta-command ((name group) repl . arguments) text body ...)
+    (set! prompt-commands (cons 'name prompt-commands))
+    (let ((end (string-index text #\newline)))
+      (add-help-topic! (string-append "," (substring text 0 end)) (substring text (1+ end))))))
+
+(define guile-command
+  ;; That of Guile's own with this name.
+  (let ((lookup (@@ (system repl command) lookup-command))
+        (procedure (@@ (system repl command) command-procedure)))
+    (lambda (name) (procedure (lookup name)))))
+
+(define guile-help (guile-command 'help))
+
+(define-prompt-command (describe #f repl (what))
+  "describe NAME
+Say what NAME is: its arguments, what it does, an example."
+  (help-about (let ((datum (syntax->datum what))) ; the reader keeps where it was
+                (if (or (symbol? datum) (string? datum))
+                    datum
+                    (repl-eval repl what)))))
+
+(define-prompt-command (help #f repl . words)
+  "help [GROUP | COMMAND | WORDS]
+List the prompt's commands; or say what a COMMAND is for; or search everything for WORDS."
+  (if (or (null? words)
+          (memq (car words) '(all -c))
+          (assq (car words) (@@ (system repl command) *command-table*))
+          ((@@ (system repl command) lookup-command) (car words)))
+      (apply guile-help repl words)
+      (help-about (if (null? (cdr words))
+                      (car words)
+                      (string-join (map object->string words))))))
+
+;;; --- Evaluation -----------------------------------------------------------------
+
+;; Guile keeps the code of every expression that it compiled, and ends at some two thousand
+;; (its collector's "Too many root sets").  So what has no loop, which a prompt sees most, is
+;; interpreted, and after a while everything.
+(define most-compiled 1000)
+(define compiled 0)
+
+(define (loops? datum)
+  (and (pair? datum)
+       (or (memq (car datum) '(lambda lambda* case-lambda case-lambda* define* do while))
+           (and (memq (car datum) '(define let)) (pair? (cdr datum))
+                (eq? (eq? 'define (car datum)) (pair? (cadr datum)))
+                (not (null? (cadr datum))))
+           (let any-loops? ((rest datum))
+             (and (pair? rest) (or (loops? (car rest)) (any-loops? (cdr rest))))))))
+
+(define (evaluate form module)
+  (if (and (< compiled most-compiled) (loops? (syntax->datum form)))
+      (begin
+        (set! compiled (1+ compiled))
+        (compile form #:env module #:from 'scheme))
+      (primitive-eval form)))
+
+(define prompt-language
+  ;; Scheme but for `evaluate'.
+  (let ((scheme (lookup-language 'scheme)))
+    (make-language #:name 'tempera #:title "Tempera" #:evaluator evaluate
+                   #:reader (language-reader scheme) #:printer (language-printer scheme)
+                   #:compilers (language-compilers scheme)
+                   #:decompilers (language-decompilers scheme)
+                   #:make-default-environment (language-make-default-environment scheme))))
 
 (define (prompt-text repl)
   ;; The stack ends with the one that `start-prompt' put there.
@@ -41,11 +121,12 @@
   "Read, evaluate and print expressions until `,quit' or the end of input."
   (when (isatty? (current-input-port)) (start-line-editing))
   (set-current-module (user-module))
-  (module-use! (current-module) (resolve-interface '(ice-9 session)))
+  (module-use! (current-module) (resolve-interface '(ice-9 session) #:select '(apropos)))
   (repl-default-option-set! 'prompt prompt-text)
-  (format #t "Tempera ~a on Guile ~a.  ,describe NAME explains; ,help lists the prompt's commands.~%"
+  (repl-default-option-set! 'interp #t) ; by the language's evaluator
+  (format #t "Tempera ~a on Guile ~a.  (help) says how to begin; ,help lists the prompt's commands.~%"
           tempera-version (version))
   ;; A prompt inside another does not greet: Guile's greeting has no option.
-  (with-fluids ((*repl-stack* (list (make-repl (current-language)))))
-    (start-repl))
+  (with-fluids ((*repl-stack* (list (make-repl prompt-language))))
+    (start-repl prompt-language))
   (run-hook exit-hook))

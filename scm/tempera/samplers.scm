@@ -15,6 +15,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module ((rnrs base) #:select (vector-map))
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera masses)
   #:use-module (tempera primitives)
@@ -48,13 +49,21 @@
 
 (define* (move-score move x #:optional (sigma (move-sigma move)))
   "The score of MOVE's target at X and SIGMA, counted as an evaluation.
-Example: (move-score move (move-x move))"
+Example: (anneal target #:mass 'identity #:step-size 0.1
+                 #:sampler (lambda (move)
+                             (values (tensor+ (move-x move)
+                                              (tensor* 1e-4 (move-score move (move-x move))))
+                                     #f #f)))"
   ((%move-score move) x sigma))
 
 (define* (move-normal move #:optional (index 0))
   "Standard normal numbers of the shape of MOVE's x: the same for the same seed, move and
 INDEX, from 0 to 63.
-Example: (tensor+ (move-x move) (tensor* 0.1 (move-normal move)))"
+Example: (anneal target #:mass 'identity #:step-size 0.1
+                 #:sampler (lambda (move)
+                             (values (tensor+ (move-x move) (tensor* (move-step-size move)
+                                                                     (move-normal move)))
+                                     #f #f)))"
   (let ((x (move-x move)))
     (random-normal (tensor-shape x) (move-seed move)
                    (random-stream 'sampler (+ index (* 64 (move-number move))))
@@ -218,3 +227,40 @@ Example: (anneal target #:sampler (predictor-corrector))"
             (values (tensor+ x (tensor+ (tensor* drop g)
                                         (tensor* (sqrt drop) (move-normal move corrections))))
                     #f #f))))))))
+
+(document
+ (make-move
+  "A move of a sampler, with everything that it may need; `anneal' makes them, and a sampler
+of your own reads them by `move-x' and the like.
+Example: (let ((x (chain-samples chain)) (score (lambda (x sigma) (target-score target x sigma))))
+  (make-move target x (score x 0.1) score 0.1 #f 0.5 4 #f 42 0))")
+ (move-target
+  "The target of MOVE.
+Example: (move-target move)")
+ (move-x
+  "Where the chains of MOVE are, (C ...); not to be written into.
+Example: (tensor-shape (move-x move)) => (8 16 16)")
+ (move-gradient
+  "The score at `move-x' of MOVE.
+Example: (move-gradient move)")
+ (move-sigma
+  "The temperature of MOVE.
+Example: (move-sigma move) => 0.1")
+ (move-next-sigma
+  "The temperature after that of MOVE; #f at the last.
+Example: (move-next-sigma move) => #f")
+ (move-step-size
+  "The step size of MOVE.
+Example: (move-step-size move) => 0.5")
+ (move-steps
+  "The steps of the trajectory of MOVE.
+Example: (move-steps move) => 4")
+ (move-mass
+  "The mass of MOVE; #f is the identity.
+Example: (move-mass move) => #f")
+ (move-seed
+  "The seed of MOVE.
+Example: (move-seed move) => 42")
+ (move-number
+  "The number of MOVE, on which its random numbers depend.
+Example: (move-number move) => 0"))

@@ -16,6 +16,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 match)
   #:use-module ((rnrs base) #:select (vector-map))
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera interrupts)
   #:use-module (tempera files)
@@ -27,6 +28,7 @@
   #:use-module (tempera samplers)
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
+  #:use-module (tempera suggestions)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain accepted-steps trajectory-time
@@ -312,11 +314,13 @@ Example: (chain-evaluations chain)"
   (settings-temperatures (chain-rules chain)))
 
 (define (chain-finished? chain)
-  "True when CHAIN has been at its last temperature."
+  "True when CHAIN has been at its last temperature.
+Example: (chain-finished? (start-chain target)) => #f"
   (not (state-sigma (chain-state chain))))
 
 (define (chain-sigma chain)
-  "The temperature that CHAIN is at; of a finished one, its last."
+  "The temperature that CHAIN is at; of a finished one, its last.
+Example: (chain-sigma chain) => 0.046"
   (or (state-sigma (chain-state chain)) (last-sigma (chain-temperatures chain))))
 
 (define (next-sigma chain)
@@ -335,7 +339,8 @@ Example: (sampler-integrator (chain-sampler chain)) => leapfrog"
   (settings-sampler (chain-rules chain)))
 
 (define (chain-samples chain)
-  "The states of CHAIN, one for each of its C chains: a new tensor (C ...)."
+  "The states of CHAIN, one for each of its C chains: a new tensor (C ...).
+Example: (tensor-shape (chain-samples chain)) => (8 16 16)"
   (tensor-copy (chain-x chain)))
 
 (define (chain-states chain)
@@ -352,12 +357,14 @@ Example: (map car (chain-states chain))"
                  (cons (cons (sigma-reached chain) (chain-samples chain)) kept)))))
 
 (define (chain-mean chain)
-  "The mean over CHAIN's samples, of the samples' shape; complex for complex images."
+  "The mean over CHAIN's samples, of the samples' shape; complex for complex images.
+Example: (tensor-shape (chain-mean chain)) => (16 16)"
   (tensor-mean (chain-x chain) 0))
 
 (define (chain-std chain)
   "The standard deviation over CHAIN's C samples, f32: the root of
-sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
+sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts.
+Example: (tensor-dtype (chain-std chain)) => f32"
   (let* ((x (chain-x chain)) (count (first (tensor-shape x))))
     (check-that (> count 1) 'chain-std "chain: one sample has no standard deviation")
     (let ((d (tensor- x (tensor-mean x 0 #t))))
@@ -366,11 +373,13 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 (define (chain-trace chain)
   "What CHAIN went through, a list of transitions from first to last; see
 `transition-sigma', `-step-size', `-steps', `-accepted', `-energy-error', `-evaluations',
-`-ratio'."
+`-ratio'.
+Example: (transition-sigma (car (chain-trace chain))) => 100.0"
   (reverse (chain-reversed-trace chain)))
 
 (define (chain-acceptance chain)
-  "The part of CHAIN's proposals that was accepted."
+  "The part of CHAIN's proposals that was accepted.
+Example: (> (chain-acceptance chain) 0.5) => #t"
   (let ((trace (chain-reversed-trace chain)))
     (if (null? trace)
         0.
@@ -430,7 +439,9 @@ sum_c |x_c - mean|^2 / (C - 1), which for complex images counts both parts."
 (define (propose chain x g sigma next)
   "The next move of CHAIN's settings from X, (C ...), with the score G there at SIGMA, where NEXT
 is the sigma after it or #f: the move, how many evaluations of the score it took, and the
-sampler's three values.  CHAIN stays as it is."
+sampler's three values.  CHAIN stays as it is.
+Example: (let ((x (chain-samples chain)))
+           (propose chain x (target-score target x 0.05) 0.05 #f))"
   (let* ((rules (chain-rules chain)) (counter (chain-counter chain))
          (evaluations 0)
          (score (lambda (x sigma)
@@ -666,8 +677,10 @@ Example: (preview (start-chain target #:step-size 1))"
   (catch 'keyword-argument-error
     (lambda () (apply settings-for target arguments))
     (lambda (key where message irritants culprit)
-      (complain procedure "~a: ~a" (string-downcase message)
-                (string-join (map (lambda (k) (format #f "~s" k)) (if (list? culprit) culprit '())))))))
+      (complain procedure "~a"
+                (unknown-keyword-text (car culprit)
+                                      (cons* #:chains #:start #:hook
+                                             (procedure-keywords settings-for)))))))
 
 (define (fork chain . settings)
   "A new chain that stands where CHAIN does, with other SETTINGS (those of `anneal' but
@@ -811,7 +824,9 @@ Example: (save-chain \"chain.safetensors\" chain)"
   "The chain that `save-chain' wrote to PATH, on TARGET and with SETTINGS as `anneal' had
 them; `resume!' goes on to the bits of a chain that never was in a file.  For other
 settings, `fork' it.
-Example: (resume! (load-chain \"chain.safetensors\" target #:seed 42))"
+Example: (let ((file \"loaded.safetensors\"))
+           (save-chain file chain)
+           (load-chain file target #:seed 42))"
   (check-that (target? target) 'load-chain "target: expected one, got ~s" target)
   (let*-values (((tensors metadata) (load-safetensors path))
                 ((rules) (checked-settings 'load-chain target settings)))
@@ -868,3 +883,42 @@ Example: (denoise chain)"
     (check-that (tensor? x) 'denoise "x: expected a batch of images, got ~s" x)
     (check-that (positive-number? sigma) 'denoise "sigma: expected a positive number, got ~s" sigma)
     (tensor+ x (tensor* (* sigma sigma) (score prior x sigma)))))
+
+(document
+ (paper-schedule
+  "The settings of the paper, for (apply anneal target paper-schedule).
+Example: (apply start-chain target paper-schedule)")
+ (langevin-schedule
+  "The settings of annealed Langevin dynamics (Song, Ermon 2019), for (apply anneal target
+langevin-schedule).
+Example: (apply start-chain target langevin-schedule)")
+ (chain?
+  "True when OBJECT is a chain.
+Example: (chain? chain) => #t")
+ (chain-target
+  "The target of CHAIN.
+Example: (chain-target chain)")
+ (chain-settings
+  "The settings of CHAIN as `anneal' got them, keywords and values.
+Example: (chain-settings chain) => (#:seed 42)")
+ (transition-sigma
+  "The temperature of TRANSITION.
+Example: (map transition-sigma (chain-trace chain))")
+ (transition-step-size
+  "The step size of TRANSITION, jitter included.
+Example: (map transition-step-size (chain-trace chain))")
+ (transition-steps
+  "The steps of the trajectory of TRANSITION.
+Example: (map transition-steps (chain-trace chain))")
+ (transition-accepted
+  "Which chains accepted TRANSITION, a vector of booleans.
+Example: (map transition-accepted (chain-trace chain))")
+ (transition-energy-error
+  "The energy error of each chain in TRANSITION, a vector; #f where nothing was to be accepted.
+Example: (map transition-energy-error (chain-trace chain))")
+ (transition-evaluations
+  "The evaluations of the score up to TRANSITION.
+Example: (map transition-evaluations (chain-trace chain))")
+ (transition-ratio
+  "The ratio to the temperature after TRANSITION where temperatures are adaptive; else #f.
+Example: (map transition-ratio (chain-trace chain))"))

@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera numbers)
   #:export (schedule? schedule-length schedule-ref schedule->list schedule-at
@@ -39,7 +40,8 @@
   (significant number 4))
 
 (define (positive-number? x)
-  "True when X is a finite real number above 0."
+  "True when X is a finite real number above 0.
+Example: (positive-number? 0) => #f"
   (and (real? x) (finite? x) (> x 0)))
 
 (define-syntax-rule (check-positive procedure (name value) ...)
@@ -50,13 +52,13 @@
 
 (define (schedule-length schedule)
   "The number of values of a sequence SCHEDULE; #f for a rule.
-Example: (schedule-length (geometric 100 #:ratio 0.5 #:until 1)) is 8."
+Example: (schedule-length (geometric 100 #:ratio 0.5 #:until 1)) => 8"
   (check-that (schedule? schedule) 'schedule-length "expected a schedule, got ~s" schedule)
   (%schedule-length schedule))
 
 (define (schedule-ref schedule index)
   "Value number INDEX, from 0, of a sequence SCHEDULE.
-Example: (schedule-ref (geometric 100 #:ratio 0.5 #:until 1) 1) is 50."
+Example: (schedule-ref (geometric 100 #:ratio 0.5 #:until 1) 1) => 50.0"
   (let ((length (schedule-length schedule)))
     (check-that length 'schedule-ref "~a has no values by number: it is a rule" schedule)
     (check-that (and (exact-integer? index) (< -1 index length)) 'schedule-ref
@@ -64,12 +66,13 @@ Example: (schedule-ref (geometric 100 #:ratio 0.5 #:until 1) 1) is 50."
     ((schedule-procedure schedule) index)))
 
 (define (schedule->list schedule)
-  "The values of a sequence SCHEDULE, in order."
+  "The values of a sequence SCHEDULE, in order.
+Example: (schedule->list (geometric 4 #:ratio 0.5 #:until 1)) => (4.0 2.0 1.0)"
   (map (lambda (i) (schedule-ref schedule i)) (iota (or (schedule-length schedule) 0))))
 
 (define (schedule-at schedule sigma)
   "The value of a rule SCHEDULE at the temperature SIGMA.
-Example: (schedule-at (power-law 10 #:exponent 1.5) 25) is 1.25."
+Example: (schedule-at (power-law 10 #:exponent 1.5) 25) => 1.25"
   (check-that (and (schedule? schedule) (not (%schedule-length schedule))) 'schedule-at
               "expected a rule, got ~s" schedule)
   (check-positive 'schedule-at ("sigma" sigma))
@@ -328,7 +331,8 @@ Example: (tune (dual-averaging #:target 0.8) initial-tuning 0.8) => (0.0 . 1)"
 
 (define (sequence->vector procedure argument object)
   "The positive numbers of OBJECT, a sequence, list or vector, as a vector; errors
-name PROCEDURE and ARGUMENT."
+name PROCEDURE and ARGUMENT.
+Example: (sequence->vector 'f \"temperatures\" '(4 2 1)) => #(4.0 2.0 1.0)"
   (let ((values (cond ((and (schedule? object) (schedule-length object)) (schedule->list object))
                       ((vector? object) (vector->list object))
                       (else object))))
@@ -339,7 +343,8 @@ name PROCEDURE and ARGUMENT."
 
 (define (rule->procedure procedure argument object valid? expected)
   "OBJECT (a number, rule or procedure) as a procedure of sigma whose every value
-must be VALID?, EXPECTED in words; errors name PROCEDURE and ARGUMENT."
+must be VALID?, EXPECTED in words; errors name PROCEDURE and ARGUMENT.
+Example: ((rule->procedure 'f \"step-size\" (power-law 10) positive-number? \"a positive number\") 100) => 10.0"
   (define (check value sigma)
     (check-that (valid? value) procedure "~a: expected ~a, got ~s at sigma ~a" argument expected
                 value (short sigma))
@@ -351,3 +356,26 @@ must be VALID?, EXPECTED in words; errors name PROCEDURE and ARGUMENT."
          (check-that (valid? object) procedure "~a: expected ~a, or a rule over sigma, got ~s"
                      argument expected object)
          (const object))))
+
+(document
+ (schedule?
+  "True when OBJECT is a schedule, a sequence or a rule.
+Example: (schedule? (constant 1)) => #t")
+ (adaptive?
+  "True when OBJECT is what `adaptive' makes.
+Example: (adaptive? 3) => #f")
+ (adaptive-from
+  "The first temperature of ADAPTIVE.
+Example: (adaptive-from (adaptive 100 #:until 0.05)) => 100.0")
+ (adaptive-until
+  "The last temperature of ADAPTIVE.
+Example: (adaptive-until (adaptive 100 #:until 0.05)) => 0.05")
+ (adaptive-ratio
+  "The first ratio of ADAPTIVE.
+Example: (adaptive-ratio (adaptive 100 #:until 0.05)) => 0.9")
+ (dual-averaging?
+  "True when OBJECT is what `dual-averaging' makes.
+Example: (dual-averaging? (dual-averaging)) => #t")
+ (initial-tuning
+  "The state of `tuned-step-size' before any move.
+Example: initial-tuning => (0.0 . 0)"))

@@ -8,6 +8,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module ((rnrs base) #:select (vector-map))
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera masses)
   #:use-module (tempera operators)
@@ -36,11 +37,13 @@
             (if (%target-log-density t) ", with log density" ""))))
 
 (define (target-score target x sigma)
-  "The score of TARGET at the batch X, (C ...), and temperature SIGMA."
+  "The score of TARGET at the batch X, (C ...), and temperature SIGMA.
+Example: (tensor-shape (target-score target (chain-samples chain) 0.1)) => (8 16 16)"
   ((%target-score target) x sigma))
 
 (define (target-log-density target x sigma)
-  "log p_sigma of each chain of X up to a constant, a vector; for targets that know it."
+  "log p_sigma of each chain of X up to a constant, a vector; for targets that know it.
+Example: (target-log-density (prior-target (two-moons-prior)) x 0.5)"
   (check-that (%target-log-density target) 'target-log-density
               "target: ~a has no log density" target)
   ((%target-log-density target) x sigma))
@@ -128,3 +131,26 @@ Example: (anneal (prior-target (two-moons-prior)) #:mass 'identity
                #:score (lambda (x sigma) (score prior x sigma))
                #:log-density (and (has-log-density? prior)
                                   (lambda (x sigma) (log-density prior x sigma)))))
+
+(document
+ (target?
+  "True when OBJECT is a target.
+Example: (target? target) => #t")
+ (target-name
+  "The name of TARGET, a string.
+Example: (target-name target)")
+ (target-shape
+  "The shape of one x of TARGET.
+Example: (target-shape target) => (16 16)")
+ (target-dtype
+  "The type of TARGET's x, f32 or c64.
+Example: (target-dtype target) => c64")
+ (target-masses
+  "The masses that TARGET knows, a list of (name . procedure of sigma), the best first.
+Example: (map car (target-masses target)) => (fourier normal)")
+ (target-prior
+  "The prior of TARGET, or #f.
+Example: (target-prior target)")
+ (target-start
+  "The image that chains on TARGET start from but for noise, or #f.
+Example: (target-start target)"))

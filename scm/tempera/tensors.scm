@@ -86,7 +86,7 @@ Example: (with-scope (lambda () (tensor-sum (tensor* x x))))"
 
 (define (with-tape tape thunk)
   "Call THUNK with its operations recorded on TAPE (#f: on none).
-Example: (with-tape (make-tape) (lambda () (tensor-sum w)))"
+Example: (with-tape (make-tape) (lambda () (tensor-sum t)))"
   (let ((before #f))
     (dynamic-wind
       (lambda () (set! before (tape-enter! tape)))
@@ -94,14 +94,15 @@ Example: (with-tape (make-tape) (lambda () (tensor-sum w)))"
       (lambda () (tape-enter! before)))))
 
 (define (no-tape thunk)
-  "Call THUNK with nothing recorded."
+  "Call THUNK with nothing recorded.
+Example: (no-tape (lambda () (net (tensor-zeros '(1 16 16 2)) 1.0)))"
   (with-tape #f thunk))
 
 (define (gradients thunk parameters)
   "Call THUNK, which returns a tensor of one element made from PARAMETERS (a list of
 tensors); return that element and the list of its gradients.  A parameter that
 it does not depend on gets #f.
-Example: (gradients (lambda () (tensor-sum (tensor* w w))) (list w))"
+Example: (gradients (lambda () (tensor-sum (tensor* t t))) (list t))"
   (for-each (lambda (p) (require-gradient! p) (clear-gradient! p)) parameters)
   (let* ((tape (make-tape))
          (loss (with-tape tape thunk)))

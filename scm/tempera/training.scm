@@ -12,6 +12,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera interrupts)
@@ -443,7 +444,9 @@ Example: (trainer-kept-steps trainer)"
 (define (trainer-rewind! trainer step)
   "Put TRAINER back into the last state it kept at STEP or before, and return it; `train!'
 goes the same way again, and after `trainer-fork' another.
-Example: (trainer-rewind! (train! trainer #:keep 500) 1000)"
+Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                              #:batch 2 #:steps 2)))
+           (trainer-rewind! (train! trainer #:keep 1) 1))"
   (check-that (trainer? trainer) 'trainer-rewind! "trainer: expected one, got ~s" trainer)
   (check-that (real? step) 'trainer-rewind! "step: expected a number, got ~s" step)
   (let ((kept (drop-while (lambda (k) (> (first k) step)) (trainer-kept trainer))))
@@ -550,3 +553,17 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
                            (lambda () (with-input-from-string (field "losses") read))
                            (lambda _ (bad "losses: unreadable"))))
     trainer))
+
+(document
+ (trainer?
+  "True when OBJECT is a trainer.
+Example: (trainer? trainer) => #t")
+ (trainer-network
+  "The network that TRAINER trains.
+Example: (trainer-network trainer)")
+ (trainer-step
+  "How many steps TRAINER has made.
+Example: (trainer-step trainer)")
+ (trainer-losses
+  "The losses of TRAINER's steps, newest first.
+Example: (trainer-losses trainer)"))

@@ -5,6 +5,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -331,4 +334,8 @@ tp_memory_trim (void)
         free (b);
       }
   pthread_mutex_unlock (&lock);
+#ifdef __GLIBC__
+  /* What lies between live blocks too: free alone gives back only the end of the heap. */
+  malloc_trim (0);
+#endif
 }

@@ -99,14 +99,18 @@ tp_init_autograd (void)
              "Propagate from LOSS, one element made under TAPE, to every tensor that requires a\n"
              "gradient, where it accumulates.  With SEED, of LOSS's shape, instead of 1: a\n"
              "vector-Jacobian product.  The tape is empty afterwards.\n"
-             "Example: (tape-backward! tape loss)");
+             "Example: (let ((tape (make-tape)) (w (require-gradient! (list->tensor '(1 2)))))\n"
+             "           (tape-backward! tape (with-tape tape (lambda () (tensor-sum (tensor* w w)))))\n"
+             "           (tensor->list (tensor-gradient w))) => (2.0 4.0)");
   tp_define ("tape-length", 1, 0, tape_length, "tape",
              "How many operations TAPE holds.\nExample: (tape-length (make-tape)) => 0");
   tp_define ("require-gradient!", 1, 0, require_gradient, "tensor",
              "Mark TENSOR, so that operations on it are recorded; returns TENSOR.\n"
              "Example: (require-gradient! (tensor-zeros '(3)))");
   tp_define ("tensor-gradient", 1, 0, gradient, "tensor",
-             "The gradient accumulated for TENSOR, or #f.\nExample: (tensor-gradient weights)");
+             "The gradient accumulated for TENSOR, or #f.\n"
+             "Example: (tensor-gradient (require-gradient! (tensor-zeros '(3)))) => #f");
   tp_define ("clear-gradient!", 1, 0, clear_gradient, "tensor",
-             "Forget TENSOR's gradient.\nExample: (clear-gradient! weights)");
+             "Forget TENSOR's gradient.\n"
+             "Example: (clear-gradient! (require-gradient! (tensor-zeros '(3))))");
 }

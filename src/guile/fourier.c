@@ -86,21 +86,26 @@ tp_init_fourier (void)
   tp_define ("fft2", 1, 0, fft2, "x",
              "The centred, orthonormal two-dimensional Fourier transform F of X, c64 (... H W),\n"
              "over its last two axes: the origins of image and k-space are in the middle.\n"
-             "Example: (fft2 (ifft2 k)) is k.");
+             "Example: (tensor-dtype (fft2 image)) => c64");
   tp_define ("ifft2", 1, 0, ifft2, "k",
-             "The inverse, and adjoint, F^H of `fft2': from centred k-space K, c64 (... H W), to images.");
+             "The inverse, and adjoint, F^H of `fft2': from centred k-space K, c64 (... H W), to images.\n"
+             "Example: (ifft2 (fft2 image))");
   tp_define ("fourier-multiply", 2, 0, fourier_multiply, "x table",
              "F^H diag(TABLE) F X for X c64 (... H W).  TABLE is f32 over centred k-space: (W),\n"
              "(H W), or of X's shape with a table for every image.  X may be given as its real view, f32\n"
              "(... H W 2), which comes back as one and is on the tape.");
   tp_define ("mri-forward", 2, 0, mri_forward, "x mask",
-             "M F X (equation 5): the k-space of X, c64 (... H W), where MASK, f32 (W) or (H W), is not 0.");
+             "M F X (equation 5): the k-space of X, c64 (... H W), where MASK, f32 (W) or (H W), is not 0.\n"
+             "Example: (mri-forward image (random-mask 8 #:acceleration 2))");
   tp_define ("mri-adjoint", 2, 0, mri_adjoint, "y mask",
-             "F^H M Y: the zero-filled image of the k-space Y, c64 (... H W).");
+             "F^H M Y: the zero-filled image of the k-space Y, c64 (... H W).\n"
+             "Example: (mri-adjoint image (random-mask 8 #:acceleration 2))");
   tp_define ("mri-normal", 2, 0, mri_normal, "x mask",
-             "F^H M M F X, the adjoint after the forward operator, for X c64 (... H W).");
+             "F^H M M F X, the adjoint after the forward operator, for X c64 (... H W).\n"
+             "Example: (mri-normal image (random-mask 8 #:acceleration 2))");
   tp_define ("column-mask", 6, 0, column_mask,
              "kind columns acceleration center-fraction seed stream",
              "A mask, f32 (COLUMNS) of 0 and 1, of KIND random or equispaced; `random-mask' and\n"
-             "`equispaced-mask' are its convenient forms.");
+             "`equispaced-mask' are its convenient forms.\n"
+             "Example: (tensor->list (column-mask 'equispaced 8 4 0.125 0 0))");
 }

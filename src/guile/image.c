@@ -130,14 +130,15 @@ tp_init_image (void)
              "(slices rows columns), at row m0 r + m1 c + m2 and column m3 r + m4 c + m5, with MAP the\n"
              "list (m0 ... m5), by cubic convolution; 0 outside.  SAMPLES x SAMPLES places a pixel are\n"
              "averaged where the map shrinks.\n"
-             "Example: (image-resample slab '(2 0 1/2 0 2 1/2) 128 128 2) halves 256 x 256.");
+             "Example: (image-resample (random-normal '(1 16 16) 1) '(2 0 1/2 0 2 1/2) 8 8 2)");
   tp_define ("image-reorient", 3, 0, image_reorient, "tensor permutation reverse",
              "A copy of TENSOR, f32, whose axis i is axis p_i of TENSOR, backwards where r_i is true,\n"
              "with the lists p of PERMUTATION and r of REVERSE.\n"
-             "Example: (image-reorient image '(0 1) '(#t #f)) turns an image upside down.");
+             "Example: (image-reorient (tensor-abs image) '(0 1) '(#t #f))");
   tp_define ("image-tone", 3, 0, image_tone, "images knots top",
              "IMAGES, f32 (n rows columns), each through a smooth curve given by its row of KNOTS, f32\n"
-             "(n k): the values at intensities 0 to TOP in k - 1 equal steps.  Results are at least 0.");
+             "(n k): the values at intensities 0 to TOP in k - 1 equal steps.  Results are at least 0.\n"
+             "Example: (image-tone (random-uniform '(2 8 8) 1) (list->tensor '(0 1/2 1 0 1/4 1) '(2 3)) 1)");
   tp_define ("image-modulate", 2, 0, image_modulate, "images coefficients",
              "IMAGES m, f32 (n rows columns), as c64 m exp(sum_pq c(p,q) cos(pi p y) cos(pi q x)), with\n"
              "x and y from 0 to 1 and COEFFICIENTS c, c64 (n P Q): log gain and phase in radians.");
@@ -148,9 +149,11 @@ tp_init_image (void)
              "Example: (image-pixels image 0 1 (colour-words 'heat))");
   tp_define ("image-psnr", 2, 0, image_psnr, "image truth",
              "Peak signal to noise in dB of IMAGE, f32 (rows columns), with the data range (greatest\n"
-             "less least value) of TRUTH.  `psnr' also takes complex images and batches.");
+             "less least value) of TRUTH.  `psnr' also takes complex images and batches.\n"
+             "Example: (image-psnr (tensor-abs image) (tensor-abs image)) => +inf.0");
   tp_define ("image-ssim", 2, 0, image_ssim, "image truth",
-             "Structural similarity of IMAGE and TRUTH, f32 (rows columns), as `ssim' describes it.");
+             "Structural similarity of IMAGE and TRUTH, f32 (rows columns), as `ssim' describes it.\n"
+             "Example: (let ((scan (tensor-abs scan))) (image-ssim scan scan)) => 1.0");
   tp_define ("wavelet-transform", 2, 1, wavelet_transform, "x taps inverse?",
              "The coefficients of the image X, f32 or c64 (n n), n a power of two, in Daubechies's\n"
              "orthonormal wavelets with TAPS coefficients, 4, 6, ..., 20; with INVERSE? the image of\n"

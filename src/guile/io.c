@@ -323,27 +323,35 @@ tp_init_io (void)
   tp_define ("load-npy", 1, 0, load_npy, "path",
              "The array in the NumPy file PATH: f32, or c64 when the file's numbers are complex.\n"
              "Integers, booleans and other floats become f32.  Big-endian, structured and damaged\n"
-             "files are errors.");
+             "files are errors.\n"
+             "Example: (tensor-shape (load-npy \"volume.npy\")) => (12 32 32)");
   tp_define ("save-npy", 2, 0, save_npy, "path tensor",
              "Write TENSOR to the NumPy file PATH, as <f4 or <c8 in C order.  PATH is replaced whole\n"
              "or left as it was.\n"
-             "Example: (save-npy \"mean.npy\" mean)");
+             "Example: (save-npy \"chain.npy\" (chain-mean chain))");
   tp_define ("save-text", 2, 0, save_text, "path text",
              "Write the string TEXT to the file PATH in UTF-8, whole or not at all.\n"
              "Example: (save-text \"notes.txt\" \"gamma 0.9\\n\")");
   tp_define ("load-png", 1, 0, load_png, "path",
              "The picture in the PNG file PATH as f32 (rows columns), or (rows columns 3) when it has\n"
-             "colours: the file's own numbers, 0 to 255, or to 65535 when they have 16 bits.");
+             "colours: the file's own numbers, 0 to 255, or to 65535 when they have 16 bits.\n"
+             "Example: (tensor-shape (load-png \"brain.png\")) => (256 256)");
   tp_define ("write-png", 5, 0, write_png, "path tensor low high bits",
-             "Write TENSOR as a PNG; `save-png' is its convenient form.");
+             "Write TENSOR as a PNG; `save-png' is its convenient form.\n"
+             "Example: (write-png \"picture.png\" (tensor-abs image) 0 3 8)");
   tp_define ("read-nifti", 1, 0, read_nifti, "path",
              "A list of the volume in the NIfTI file PATH, its spacing and its orientation;\n"
-             "`load-nifti' is its convenient form.");
+             "`load-nifti' is its convenient form.\n"
+             "Example: (catch 'tempera-error (lambda () (read-nifti \"missing.nii\")) (const 'missing)) => missing");
   tp_define ("safetensors-header", 1, 0, safetensors_header, "path",
              "The JSON text at the head of the safetensors file PATH, paired with the number of bytes\n"
-             "that follow it.");
+             "that follow it.\n"
+             "Example: (car (safetensors-header \"priors/brain.safetensors\"))");
   tp_define ("safetensors-read", 3, 0, safetensors_read, "path begin shape",
-             "The f32 tensor of SHAPE that begins BEGIN bytes after the header of PATH.");
+             "The f32 tensor of SHAPE that begins BEGIN bytes after the header of PATH.\n"
+             "Example: (begin\n"
+             "           (save-safetensors \"t.safetensors\" `((\"t\" . ,t)))\n"
+             "           (tensor->list (safetensors-read \"t.safetensors\" 0 '(2 2)))) => (1.0 2.0 3.0 4.0)");
   tp_define ("safetensors-write", 3, 0, safetensors_write, "path header tensors",
              "Write the JSON text HEADER and the bytes of the list TENSORS to PATH, whole or not at all.");
   tp_define ("terminal-detect", 1, 0, terminal_detect, "environment",

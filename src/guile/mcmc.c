@@ -472,33 +472,46 @@ tp_init_mcmc (void)
              "(SCORE x).  MASS is #f (identity), a table M(k), f32 (H W) or (W), for c64 states, or\n"
              "the procedure m -> M^-1 m.  Four values: x, m and the score at the new x, and for each\n"
              "chain the score's integral along the trajectory, log p(x) - log p(X), by Simpson's\n"
-             "rule on the scores that the steps take anyway.  The arguments stay as they are.");
+             "rule on the scores that the steps take anyway.  The arguments stay as they are.\n"
+             "Example: (trajectory 'leapfrog (lambda (x) (tensor* -1 x)) x (random-normal '(8 2) 2)\n"
+             "                     (tensor* -1 x) 0.1 10 #f)");
   tp_define ("conjugate-gradient", 4, 0, conjugate_gradient, "a b steps tolerance",
              "The x with A x = B for each chain of B, (C ...): A is a procedure x -> A x, symmetric and\n"
              "positive definite.  At most STEPS steps, until every |A x - B| <= TOLERANCE |B|\n"
              "(Hestenes, Stiefel 1952).\n"
-             "Example: (conjugate-gradient (lambda (x) (tensor* 2 x)) b 10 1e-6)");
+             "Example: (conjugate-gradient (lambda (x) (tensor* 2 x)) scan 10 1e-6)");
   tp_define ("path-integral", 6, 0, path_integral, "score x0 gradient0 x1 gradient1 intervals",
              "log p(X1) - log p(X0) for each chain, a vector, from the score alone (equation 7): Simpson's\n"
              "rule with INTERVALS (even) intervals on the straight line.  GRADIENT0 and GRADIENT1 are the\n"
-             "scores at the ends, so INTERVALS - 1 evaluations of SCORE are made.");
+             "scores at the ends, so INTERVALS - 1 evaluations of SCORE are made.\n"
+             "Example: (let ((score (lambda (x) (tensor* -1 x))) (zero (tensor-zeros '(2 2))))\n"
+             "           (path-integral score zero zero t (tensor* -1 t) 4)) => #(-2.5 -12.5)");
   tp_define ("momentum-draw", 4, 0, momentum_draw, "x mass seed stream",
-             "Momenta m ~ N(0, M) of X's shape, from the random numbers (SEED, STREAM).");
+             "Momenta m ~ N(0, M) of X's shape, from the random numbers (SEED, STREAM).\n"
+             "Example: (momentum-draw x #f 42 0)");
   tp_define ("kinetic-energy", 2, 0, kinetic_energy, "m mass",
-             "m^H M^-1 m / 2 for each chain, a vector.");
+             "m^H M^-1 m / 2 for each chain, a vector.\n"
+             "Example: (kinetic-energy t #f) => #(2.5 12.5)");
   tp_define ("metropolis", 3, 0, metropolis, "log-ratio seed stream",
              "Accept chain c with probability min(1, exp(LOG-RATIO_c)): a vector of booleans.  A ratio\n"
-             "that is NaN or infinite is never accepted.");
+             "that is NaN or infinite is never accepted.\n"
+             "Example: (metropolis #(+inf.0 0.0) 1 0) => #(#f #t)");
   tp_define ("chains-select!", 5, 0, chains_select, "accepted x x1 gradient gradient1",
              "Copy the chains that ACCEPTED (a vector) marks from X1 to X and from GRADIENT1 to GRADIENT,\n"
-             "all at once: what is interrupted has whole steps only.");
+             "all at once: what is interrupted has whole steps only.\n"
+             "Example: (let ((x (tensor-zeros '(2 2))) (g (tensor-zeros '(2 2))))\n"
+             "           (chains-select! #(#t #f) x t g t)\n"
+             "           (tensor->list x)) => (1.0 2.0 0.0 0.0)");
   tp_define ("chains-dot", 2, 0, chains_dot, "a b",
-             "The inner product Re <a, b> for each chain, a vector; axis 0 counts the chains.");
+             "The inner product Re <a, b> for each chain, a vector; axis 0 counts the chains.\n"
+             "Example: (chains-dot t t) => #(5.0 25.0)");
   tp_define ("mixture-score", 5, 0, mixture_score, "x means log-weights sd sigma",
              "The score at X (C ...) of the mixture sum_k w_k N(mu_k, (SD^2 + SIGMA^2) I).  MEANS is (K ...),\n"
-             "LOG-WEIGHTS f32 (K), SIGMA a number or f32 (C).");
+             "LOG-WEIGHTS f32 (K), SIGMA a number or f32 (C).\n"
+             "Example: (tensor->list (mixture-score t (tensor-zeros '(1 2)) (tensor-zeros '(1)) 1 1)) => (-0.5 -1.0 -1.5 -2.0)");
   tp_define ("mixture-log-density", 5, 0, mixture_log_density, "x means log-weights sd sigma",
-             "The log density of that mixture at each chain of X, a vector.");
+             "The log density of that mixture at each chain of X, a vector.\n"
+             "Example: (mixture-log-density x (tensor-zeros '(1 2)) (tensor-zeros '(1)) 1 0.1)");
   tp_define ("funnel-score", 3, 0, funnel_score, "x sd sigma",
              "The score at X, f32 (C 1 + n), v first, of Neal's funnel v ~ N(0, SD^2), x_i ~ N(0, e^v), with\n"
              "noise SIGMA, a number or f32 (C).\n"

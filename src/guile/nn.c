@@ -250,38 +250,48 @@ tp_init_nn (void)
              "four whose channels follow one another, and any of them (upsampled . x) for x whose\n"
              "pixels each stand for a square of four.  PRECISION: float32, or bf16 for products of\n"
              "8 bits where that is faster.  On the tape.\n"
-             "Example: (convolution x w b #f 1 1 0)");
+             "Example: (let ((w (random-normal '(3 3 2 8) 1)) (b (tensor-zeros '(8))))\n"
+             "           (tensor-shape (convolution (tensor-zeros '(1 16 16 2)) w b #f 1 1 0))) => (1 16 16 8)");
   tp_define ("normalised-convolution", 9, 1, normalised_convolution,
              "images weights norm residual padding training? decay epsilon slope precision",
              "Convolution of IMAGES with WEIGHTS at stride 1 after PADDING, batch normalisation by\n"
              "NORM (gamma beta running-mean running-variance), RESIDUAL (or #f) added, and a leaky\n"
              "ReLU of SLOPE.  Arguments as those of convolution and batch-normalisation.  With\n"
              "running statistics and off the tape all is one pass.\n"
-             "Example: (normalised-convolution x w norm #f 1 #f 0.9 1e-5 0)");
+             "Example: (let ((x (random-normal '(1 8 8 2) 1)) (w (random-normal '(3 3 2 4) 2))\n"
+             "               (one (tensor+ (tensor-zeros '(4)) 1)) (zero (tensor-zeros '(4))))\n"
+             "           (normalised-convolution x w (list one zero (tensor-copy zero) (tensor-copy one))\n"
+             "                                   #f 1 #f 0.9 1e-5 0))");
   tp_define ("convolution-adjoint", 5, 0, convolution_adjoint, "images weights shape stride padding",
              "The adjoint of the linear part of `convolution', from its result's shape to SHAPE,\n"
-             "that of its images.\nExample: (convolution-adjoint y w '(1 64 64 3) 1 1)");
+             "that of its images.\n"
+             "Example: (tensor-shape (convolution-adjoint (tensor-zeros '(1 16 16 8)) (random-normal '(3 3 2 8) 1)\n"
+             "                                           '(1 16 16 2) 1 1)) => (1 16 16 2)");
   tp_define ("batch-normalisation", 6, 0, batch_norm, "x parameters training? decay epsilon slope",
              "gamma (x - mean) / sqrt (var + EPSILON) + beta for each channel, the last axis, then\n"
              "a leaky ReLU of SLOPE (1: none).  PARAMETERS: (gamma beta running-mean\n"
              "running-variance), each (C).  TRAINING?: statistics of this batch, and running <-\n"
              "DECAY running + (1 - DECAY) batch; else the running ones.  On the tape.\n"
-             "Example: (batch-normalisation x (list g b m v) #t 0.9 1e-5 0)");
+             "Example: (let ((x (random-normal '(2 4 4 3) 1)) (scale (tensor+ (tensor-zeros '(3)) 1)) (zero (tensor-zeros '(3))))\n"
+             "           (batch-normalisation x (list scale zero (tensor-copy zero) (tensor-copy scale))\n"
+             "                                #t 0.9 1e-5 0))");
   tp_define ("leaky-relu", 1, 1, leaky_relu, "x slope",
-             "x where x > 0, else SLOPE (0.01) x.  On the tape.\nExample: (leaky-relu t 0.1)");
+             "x where x > 0, else SLOPE (0.01) x.  On the tape.\n"
+             "Example: (tensor->list (leaky-relu (list->tensor '(-1 2)) 0.1)) => (-0.1 2.0)");
   tp_define ("relu", 1, 0, relu, "x", "x where x > 0, else 0.  On the tape.\nExample: (relu t)");
   tp_define ("average-pool", 1, 1, average_pool, "images size",
              "The mean over squares of SIZE (2) by SIZE pixels of IMAGES (N H W C).  On the tape.\n"
-             "Example: (average-pool x)");
+             "Example: (tensor-shape (average-pool (tensor-zeros '(1 8 8 3)))) => (1 4 4 3)");
   tp_define ("max-pool", 1, 1, max_pool, "images size",
              "The largest in squares of SIZE (2) by SIZE pixels of IMAGES (N H W C).  On the tape.\n"
-             "Example: (max-pool x)");
+             "Example: (tensor-shape (max-pool (tensor-zeros '(1 8 8 3)))) => (1 4 4 3)");
   tp_define ("upsample", 1, 1, upsample, "images factor",
              "Each pixel of IMAGES (N H W C) repeated FACTOR (2) times each way.  On the tape.\n"
-             "Example: (upsample x)");
+             "Example: (tensor-shape (upsample (tensor-zeros '(1 4 4 3)))) => (1 8 8 3)");
   tp_define ("dense", 3, 1, dense, "x weights bias slope",
              "x W + b for X (N I), WEIGHTS (I O), BIAS (O) or #f, then a leaky ReLU of SLOPE (1:\n"
-             "none).  On the tape.\nExample: (dense x w b 0)");
+             "none).  On the tape.\n"
+             "Example: (dense (tensor-zeros '(5 2)) (random-normal '(2 3) 1) (tensor-zeros '(3)) 0)");
   tp_define ("dsm-loss", 3, 0, dsm_loss, "scaled-score noise sigma",
              "Equation 3 of the paper for each image: the mean of (u + sigma r)^2, given\n"
              "SCALED-SCORE |sigma| r (N ...), finite also at sigma = 0, NOISE u of its shape and\n"
@@ -301,14 +311,14 @@ tp_init_nn (void)
   tp_define ("spectral-norm!", 2, 1, spectral_norm, "weights vector iterations",
              "The largest singular value of WEIGHTS as a matrix (all axes but the last) x last, by\n"
              "ITERATIONS (1) of power iteration from VECTOR (O), which is updated to go on from.\n"
-             "Example: (spectral-norm! w u 20)");
+             "Example: (spectral-norm! (random-normal '(3 3 2 8) 1) (random-normal '(8) 2) 20)");
   tp_define ("spectral-penalty!", 3, 1, spectral_penalty, "weights vector weight target",
              "Add to the gradient of WEIGHTS that of (WEIGHT / 2) (sigma_1 - TARGET)^2 (Yoshida,\n"
              "Miyato 2017; TARGET 0); sigma_1 by one power iteration from VECTOR, and returned.\n"
-             "Example: (spectral-penalty! w u 0.01)");
+             "Example: (spectral-penalty! (require-gradient! (random-normal '(3 3 2 8) 1)) (random-normal '(8) 2) 0.01)");
   tp_define ("convolution-norm", 5, 2, convolution_norm,
              "weights rows columns stride padding iterations seed",
              "The norm of the convolution with WEIGHTS as an operator on ROWS x COLUMNS images, by\n"
              "ITERATIONS (50) of power iteration through it and its adjoint from noise of SEED (0).\n"
-             "Example: (convolution-norm w 64 64 1 1)");
+             "Example: (convolution-norm (random-normal '(3 3 2 8) 1) 16 16 1 1)");
 }

@@ -624,7 +624,7 @@ tp_init_tensor (void)
              "-1; a view when TENSOR is contiguous.\nExample: (tensor-reshape t '(4 -1))");
   tp_define ("tensor-slice", 3, 2, tensor_slice, "tensor axis begin end step",
              "A view of the elements BEGIN to END - 1 (#f: all the rest) by STEP (1) of AXIS.\n"
-             "Example: (tensor-slice t 0 2 4)");
+             "Example: (tensor->list (tensor-slice t 0 1 2)) => (3.0 4.0)");
   tp_define ("tensor-transpose", 2, 0, tensor_transpose, "tensor axes",
              "A view with the axes in the order of the list AXES.\n"
              "Example: (tensor-transpose t '(1 0))");
@@ -639,13 +639,13 @@ tp_init_tensor (void)
              "Example: (complex-view (tensor-zeros '(8 8 2)))");
   tp_define ("tensor-concatenate", 2, 0, tensor_concatenate, "parts axis",
              "The tensors of the list PARTS joined along AXIS.\n"
-             "Example: (tensor-concatenate (list a b) -1)");
+             "Example: (tensor-shape (tensor-concatenate (list t t) -1)) => (2 4)");
   tp_define ("tensor-assign!", 2, 0, tensor_assign, "target source",
              "Copy SOURCE (a tensor that broadcasts to TARGET's shape, or a number) into\n"
              "TARGET, which may be a view; returns TARGET.\nExample: (tensor-assign! t 0)");
   tp_define ("tensor-axpby!", 4, 0, tensor_axpby, "a x b y",
              "y <- a x + b y in place, for numbers A and B and tensors of one shape; returns Y.\n"
-             "Example: (tensor-axpby! -0.1 gradient 1 weights)");
+             "Example: (let ((w (tensor-copy t))) (tensor-axpby! -0.1 t 1 w) (tensor->list w)) => (0.9 1.8 2.7 3.6)");
   tp_define ("tensor+", 2, 0, tensor_add, "a b",
              "a + b by element, shapes broadcasting; a number counts as a tensor.  On the tape.\n"
              "Example: (tensor+ t 1)");
@@ -664,7 +664,8 @@ tp_init_tensor (void)
   tp_define ("tensor<", 2, 0, tensor_less, "a b",
              "1 where a < b, else 0, f32.\nExample: (tensor< t 0)");
   tp_define ("tensor-atan2", 2, 0, tensor_atan2, "a b",
-             "The angle of (b, a) by element, f32.\nExample: (tensor-atan2 y x)");
+             "The angle of (b, a) by element, f32.\n"
+             "Example: (tensor-atan2 (tensor-real image) (tensor-imag image))");
   tp_define ("tensor-negate", 1, 0, tensor_negate, "tensor", "-x by element.\nExample: (tensor-negate t)");
   tp_define ("tensor-abs", 1, 0, tensor_abs, "tensor",
              "The magnitude by element; f32 of a c64 tensor.\nExample: (tensor-abs image)");
@@ -695,10 +696,10 @@ tp_init_tensor (void)
              "The sum of |x|^2 over AXES, f32; see tensor-sum.\nExample: (tensor-sum-squares t)");
   tp_define ("tensor-quantile", 3, 0, tensor_quantile, "tensor q axis",
              "The Q-quantile, 0 to 1, along AXIS, which goes; f32, linear between neighbours.\n"
-             "Example: (tensor-quantile samples 0.05 0)");
+             "Example: (tensor->list (tensor-quantile (list->tensor '(1 2 3)) 0.5 0)) => (2.0)");
   tp_define ("matrix-product", 2, 2, matrix_product, "a b transpose-a? transpose-b?",
              "The product of two matrices, each transposed first where asked.  On the tape.\n"
-             "Example: (matrix-product a b #t)");
+             "Example: (tensor->list (matrix-product t t)) => (7.0 10.0 15.0 22.0)");
   tp_define ("scope-open!", 0, 0, scope_open, "",
              "Open a scope; returns its depth.  Use with-scope.\nExample: (scope-open!)");
   tp_define ("scope-close!", 2, 0, scope_close, "depth release?",

@@ -1,0 +1,310 @@
+;;; help.scm -- ask in your own words: search everything that Tempera has a name for.
+;;;
+;;; What is searched: the names that (tempera) exports with their docstrings, the prompt's
+;;; commands, the commands of the command line, and the sections of the manual.  Words are
+;;; compared by their stems; a small table has the field's words for the same thing.  A word
+;;; counts for more in a name than in a first sentence, there for more than further on, and
+;;; the more, the fewer things have it.
+
+(define-module (tempera help)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-11)
+  #:use-module (ice-9 documentation)
+  #:use-module (ice-9 rdelim)
+  #:use-module (tempera cli)
+  #:use-module (tempera documentation)
+  #:use-module (tempera errors)
+  #:use-module (tempera parameters)
+  #:export (help help-about help-search add-help-topic! manual-section))
+
+;;; --- Words ----------------------------------------------------------------------
+
+(define stop-words
+  '("a" "about" "an" "and" "are" "as" "at" "be" "by" "can" "do" "does" "for" "from" "get" "give"
+    "has" "have" "how" "i" "if" "in" "into" "is" "it" "its" "make" "me" "my" "of" "on" "one" "or"
+    "should" "some" "such" "that" "the" "their" "them" "there" "these" "they" "this" "to" "use"
+    "want" "was" "what" "when" "where" "which" "who" "why" "will" "with" "would" "you" "your"))
+
+(define endings
+  ;; With how many letters must be left.
+  '(("ations" . 4) ("ation" . 4) ("ances" . 4) ("ance" . 4) ("ings" . 3) ("ing" . 3) ("ions" . 4)
+    ("ion" . 4) ("ers" . 4) ("er" . 5) ("ies" . 3) ("ed" . 3) ("ly" . 4) ("es" . 3) ("s" . 3)
+    ("y" . 3) ("e" . 3)))
+
+(define (stem word)
+  (let* ((ending (find (lambda (e)
+                         (and (string-suffix? (car e) word)
+                              (not (string-suffix? "ss" word))
+                              (>= (- (string-length word) (string-length (car e))) (cdr e))))
+                       endings))
+         (rest (if ending (string-drop-right word (string-length (car ending))) word))
+         (length (string-length rest)))
+    (cond ((and ending (string-suffix? "s" (car ending)) (string-suffix? "e" rest) (> length 3))
+           (string-drop-right rest 1))
+          ;; "stepping" is of "step".
+          ((and ending (> length 3)
+                (char=? (string-ref rest (- length 1)) (string-ref rest (- length 2)))
+                (not (memv (string-ref rest (1- length)) '(#\l #\s))))
+           (string-drop-right rest 1))
+          (else rest))))
+
+(define (words text)
+  ;; The stems of TEXT's words, without the stop words.
+  (map stem
+       (remove (lambda (word) (member word stop-words))
+               (string-tokenize (string-downcase text) char-set:letter+digit))))
+
+(define same-things
+  ;; Words that a question has for what a docstring calls by another.
+  (map (lambda (line) (map stem (string-tokenize line)))
+       '("lower reduce decrease cool colder fall down anneal geometric adaptive"
+         "temperature sigma anneal schedule"
+         "uncertainty std standard deviation variance spread interval"
+         "picture image figure plot show chart draw panel montage"
+         "speed fast slow time performance profile benchmark"
+         "save write store export keep"
+         "load read open import"
+         "train learn fit trainer"
+         "network net model unet prior"
+         "undersampling acceleration mask k-space"
+         "pause stop interrupt"
+         "continue resume proceed"
+         "reconstruction posterior inverse"
+         "noise sigma"
+         "correct right calibrated calibrate coverage trust"
+         "converge convergence mixing r-hat ess diagnose"
+         "step stepsize step-size"
+         "weights parameters"
+         "size shape length dimension"
+         "sampler hmc langevin mala"
+         "denoise eds expected")))
+
+(define (related word)
+  (delete word (delete-duplicates (append-map (lambda (group) (if (member word group) group '()))
+                                              same-things))))
+
+;;; --- Topics ---------------------------------------------------------------------
+
+(define-record-type <topic>
+  (make-topic title summary counts total show)
+  topic?
+  (title topic-title)                   ; a string
+  (summary topic-summary)
+  (counts topic-counts)                 ; stem -> how often, weighted
+  (total topic-total)                   ; of those
+  (show topic-show))                    ; a procedure that displays all of it
+
+(define (first-sentence text)
+  (let ((text (string-join (string-tokenize (or text "")) " ")))
+    (let ((end (string-contains text ". ")))
+      (if end (substring text 0 end) (string-trim-right text #\.)))))
+
+(define (topic title text show)
+  (let ((counts (make-hash-table)) (summary (first-sentence text)))
+    (define (count! text weight)
+      (for-each (lambda (word)
+                  (hash-set! counts word (+ weight (hash-ref counts word 0))))
+                (words text)))
+    (count! title 4)
+    (count! summary 1)
+    (count! (or text "") 1)
+    (make-topic title summary counts (hash-fold (lambda (word n sum) (+ n sum)) 0 counts) show)))
+
+(define more-topics '())                ; of the prompt
+
+(define (add-help-topic! title text)
+  "Let `help' find TEXT, of which the first sentence is a summary, under TITLE, a string.
+Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
+  (set! more-topics
+        (cons (topic title text (lambda () (format #t "~a~%~%~a~%" title text)))
+              (remove (lambda (t) (string=? title (topic-title t))) more-topics)))
+  (set! all-topics #f))
+
+(define (name-topics)
+  (map (lambda (name)
+         (topic (symbol->string name) (name-documentation name) (lambda () (show-name name))))
+       (documented-names)))
+
+(define (command-topics)
+  (map (lambda (name)
+         (topic (string-append "tempera " name) (command-summary name)
+                (lambda () (format #t "tempera ~a: ~a.~%`tempera ~a --help' lists its options.~%"
+                                   name (command-summary name) name))))
+       (command-names)))
+
+(define all-topics #f)
+
+(define (topics)
+  (unless all-topics
+    (set! all-topics (append (name-topics) more-topics (command-topics) (manual-topics))))
+  all-topics)
+
+;;; --- The manual -----------------------------------------------------------------
+
+(define (manual-file)
+  (let ((file (or (getenv "TEMPERA_MANUAL") "")))
+    (and (file-exists? file) file)))
+
+(define (manual-sections)
+  ;; (title . text) of each section, as the manual's Info file has them.
+  (let ((file (manual-file)))
+    (if (not file)
+        '()
+        (filter-map
+         (lambda (part)
+           (let* ((part (string-trim part))
+                  (line (substring part 0 (or (string-index part #\newline) 0)))
+                  (at (string-contains line "Node: ")))
+             (and at (string-prefix? "File:" line)
+                  (let ((end (string-index line #\, at)))
+                    (cons (substring line (+ at 6) (or end (string-length line)))
+                          (string-trim (substring part (string-length line))))))))
+         (string-split (call-with-input-file file read-string #:encoding "UTF-8") #\x1f)))))
+
+(define (manual-topics)
+  (map (lambda (section)
+         (topic (string-append "manual: " (car section))
+                ;; Below the heading and its underline.
+                (let ((lines (string-split (cdr section) #\newline)))
+                  (string-join (if (> (length lines) 2) (cddr lines) lines) "\n"))
+                (lambda () (format #t "~a~%" (cdr section)))))
+       ;; What is made from docstrings is found by those.
+       (remove (lambda (section)
+                 (or (member (car section) '("Top" "Index"))
+                     (string-prefix? "Module " (car section))
+                     (string-prefix? "tempera " (car section))))
+               (manual-sections))))
+
+(define (manual-section title)
+  "The text of the section TITLE of the manual, a string; #f where there is none.
+Example: (manual-section \"No such section\") => #f"
+  (assoc-ref (manual-sections) title))
+
+;;; --- Searching ------------------------------------------------------------------
+
+(define (rank query topics)
+  ;; TOPICS that have something of QUERY, a list of stems, best first.
+  (let* ((total (length topics))
+         (rarity (lambda (word)
+                   (let ((having (count (lambda (t) (hash-ref (topic-counts t) word)) topics)))
+                     (log (/ (+ total 1.) (+ having 0.5))))))
+         (terms (append-map
+                 (lambda (word)
+                   (let ((weight (rarity word)))
+                     (cons (list word weight)
+                           (map (lambda (other) (list other (* 0.5 (min weight (rarity other)))))
+                                (related word)))))
+                 query))
+         (usual (/ (apply + (map topic-total topics)) (max 1. total)))
+         (score (lambda (topic)
+                  ;; In a long text a word counts for less (Robertson, Walker 1994: BM25).
+                  (let ((half (max 2 (+ 1 (/ (topic-total topic) usual)))))
+                    (fold (lambda (term sum)
+                            (let ((n (hash-ref (topic-counts topic) (first term) 0)))
+                              (+ sum (* (second term) (/ n (+ n half))))))
+                          0 terms)))))
+    (map cdr
+         (stable-sort (filter (lambda (scored) (> (car scored) 0))
+                              (map (lambda (topic) (cons (score topic) topic)) topics))
+                      (lambda (a b) (> (car a) (car b)))))))
+
+(define (help-search question)
+  "The titles, strings, of what there is about QUESTION, in words, best first.
+Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
+  (check-that (string? question) 'help-search "question: expected a string, got ~s" question)
+  (map topic-title (rank (words question) (topics))))
+
+;;; --- Showing --------------------------------------------------------------------
+
+(define (show-topics found)
+  ;; The best, and of the manual's sections the best.
+  (let*-values (((sections others)
+                 (partition (lambda (t) (string-prefix? "manual: " (topic-title t))) found))
+                ((found) (append (take others (min 10 (length others)))
+                                 (take sections (min 3 (length sections)))))
+                ((width) (apply max (map (lambda (t) (string-length (topic-title t))) found))))
+    (for-each (lambda (topic)
+                (let ((line (format #f "  ~a  ~a" (string-pad-right (topic-title topic) width)
+                                    (topic-summary topic))))
+                  (format #t "~a~%" (if (> (string-length line) 99)
+                                        (string-append (substring line 0 96) "...")
+                                        line))))
+              found)))
+
+(define (show-call name)
+  ;; NAME with its arguments, in lines that fit.
+  (let loop ((words (argument-texts name)) (line (format #f "(~a" name)))
+    (cond ((null? words)
+           (format #t "~a)~%" (if (name-signature name) line (substring line 1))))
+          ((> (+ (string-length line) (string-length (car words))) 90)
+           (format #t "~a~%" line)
+           (loop words "   "))
+          (else (loop (cdr words) (string-append line " " (car words)))))))
+
+(define (show-name name)
+  (let-values (((text example result) (documentation-parts (name-documentation name))))
+    (show-call name)
+    (format #t "    ~a of ~s~%~%~a~%" (name-kind name) (name-module name)
+            (or text "It has no documentation."))
+    (when example
+      (format #t "~%Example: ~a~a~%" example (if result (string-append " => " result) "")))))
+
+(add-help-topic!
+ "Help"
+ "(help \"in your own words\")  search everything
+(help NAME)                 what NAME is, its arguments, an example
+(help \"Tutorial\")           a section of the manual, by its title
+(apropos \"part\")            names that have this part
+
+Begin with: load-network  mri-operator  measure  posterior  anneal  show  diagnose
+Tab completes names, keywords, and files inside of quotes.  ,help lists the prompt's commands.")
+
+(define* (help-about #:optional (what "Help"))
+  "Show what there is on WHAT: a name (symbol), the title of something, or a question in
+words; of another thing its documentation; without it how to begin.  `(help anneal)' is
+`(help-about 'anneal)'.
+Example: (help-about \"undersampling\")"
+  (cond ((symbol? what) (show-symbol what))
+        ((not (string? what)) (show-value what))
+        ((find (lambda (topic)
+                 (let ((title (string-downcase (topic-title topic))) (asked (string-downcase what)))
+                   (or (string=? title asked)
+                       (string=? title (string-append "manual: " asked)))))
+               (topics))
+         => (lambda (topic) ((topic-show topic))))
+        (else
+         (let ((found (rank (words what) (topics))))
+           (if (null? found)
+               (format #t "Nothing is about ~s.  (help) says where to begin.~%" what)
+               (show-topics found))))))
+
+(define (show-value value)
+  (let ((name (find (lambda (name) (eq? value (module-ref (resolve-interface '(tempera)) name)))
+                    (documented-names))))
+    (if name
+        (show-name name)
+        (format #t "~a~%" (or (and (procedure? value) (object-documentation value))
+                              (format #f "~s has no documentation." value))))))
+
+(define (show-symbol name)
+  (let ((variable (module-variable (current-module) name)))
+    (cond ((memq name (documented-names)) (show-name name))
+          ((and variable (variable-bound? variable)) (show-value (variable-ref variable)))
+          (else
+           (let ((nearest (nearest-name (symbol->string name)
+                                        (map symbol->string (documented-names)))))
+             (format #t "There is no ~a~a~%" name
+                     (if nearest (format #f "; did you mean ~a?" nearest) ".")))))))
+
+(define-syntax help
+  (lambda (form)
+    "(help), (help NAME), (help \"in your own words\")
+Say what NAME is, its arguments, an example; or search all names, the prompt's commands and
+the manual for words; or alone, say how to begin.
+Example: (help \"undersampling\")"
+    (syntax-case form (quote)
+      ((_) #'(help-about))
+      ((_ (quote name)) #'(help-about 'name))
+      ((_ name) (identifier? #'name) #'(help-about 'name))
+      ((_ what) #'(help-about what)))))

@@ -1,0 +1,108 @@
+;;; test-examples.scm -- what (tempera) exports is documented, and every example runs.
+;;;
+;;; Examples are run in the order of their names, in an empty folder, each in a module where
+;;; the names that docstrings take for granted are defined.  What an example says that it
+;;; gives is compared as printed, numbers within the digits printed.
+
+(use-modules (harness)
+             (srfi srfi-1) (srfi srfi-11)
+             (tempera) (tempera documentation))
+
+(start-tests "examples")
+
+;; Names without an example, and why.
+(define without-example
+  '((data-fetch! . "it downloads")
+    (<layer> . "a class, for methods") (<score-network> . "a class, for methods")
+    (<tape> . "a class, for methods") (<tensor> . "a class, for methods")))
+
+;;; --- The folder ----------------------------------------------------------------
+
+(define folder (mkdtemp (string-append (or (getenv "TMPDIR") "/tmp") "/tempera-test-XXXXXX")))
+(define (source name) (canonicalize-path (test-file (string-append "../" name))))
+(define brain (source "experiments/pd-head/brain_013.png"))
+(define prior-file (source "priors/brain.safetensors"))
+(setenv "XDG_CACHE_HOME" (string-append folder "/cache"))
+(chdir folder)
+(mkdir "priors")
+(symlink prior-file "priors/brain.safetensors")
+(symlink brain "brain.png")
+
+;;; --- What docstrings take for granted ------------------------------------------
+
+(define standing
+  '((define prior (gaussian-prior (power-spectrum '(16 16) #:amplitude 100)))
+    (define scan (tensor-reshape (prior-draw prior 1 #:seed 7) '(16 16)))
+    (define op (mri-operator #:mask (random-mask 16 #:acceleration 4 #:seed 1)))
+    (define y (measure op scan #:noise 0.1 #:seed 2))
+    (define target (posterior prior op y #:noise 0.1))
+    (define chain (anneal target #:chains 8 #:seed 42))
+    (define net (score-network '(paper-unet #:channels (4 8) #:blocks 1)))
+    (define trainer
+      (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                    #:batch 2 #:steps 2))
+    (define simulations
+      (simulate (make-model prior op #:sample (annealed-sampler prior op #:settings
+                                                `(#:temperatures ,(geometric 100 #:ratio 0.7 #:until 0.1))))
+                20 #:draws 7))
+    (define draws (random-normal '(40 4 3) 1))
+    (define t (list->tensor '(1 2 3 4) '(2 2)))
+    (define move
+      (let ((score (lambda (x sigma) (target-score target x sigma))) (x (chain-samples chain)))
+        (make-move target x (score x 0.1) score 0.1 #f 0.5 4 #f 42 0)))
+    (define x (random-normal '(8 2) 1))
+    (define image (random-normal '(8 8) 3 0 'c64))
+    (define p (profile (lambda () (tensor* t t))))))
+
+(save-npy "volume.npy" (tensor-abs (random-normal '(12 32 32) 1)))
+(save-npy "mean.npy" (random-normal '(8 8) 1))
+
+(define (fresh-module)
+  (let ((module (make-fresh-user-module)))
+    (module-use! module (resolve-interface '(tempera)))
+    module))
+
+(define world (fresh-module))
+(for-each (lambda (form) (eval form world)) standing)
+
+(define (run-example text)
+  ;; What it gives, as printed, in a module of its own.
+  (let ((module (fresh-module)) (given '()))
+    (module-use! module world)
+    ;; A tensor that the example before may have written into.
+    (module-define! module 't (tensor-copy (module-ref world 't)))
+    (with-output-to-string
+      (lambda ()
+        (call-with-values (lambda () (eval (call-with-input-string text read) module))
+          (lambda values (set! given values)))))
+    (string-join (map object->string given) " ")))
+
+(test-assert "numbers within the digits printed" (same-text? "(1.25 3)" "(1.2501 3)"))
+(test-assert "other numbers" (not (same-text? "(1.25 3)" "(1.27 3)")))
+(test-assert "other words" (not (same-text? "(a 3)" "(b 3)")))
+
+;;; --- Every name --------------------------------------------------------------------
+
+(for-each
+ (lambda (name)
+   (let*-values (((text) (name-documentation name))
+                 ((says example result) (documentation-parts text)))
+     (test-assert (format #f "~a is documented" name) says)
+     (cond ((assq-ref without-example name)
+            (test-assert (format #f "~a has no example" name) (not example)))
+           ((not example)
+            (test-assert (format #f "~a has an example" name) #f))
+           (else
+            (test-assert (format #f "~a is in its example" name)
+              (string-contains example (symbol->string name)))
+            (let* ((got #f)
+                   (error (error-message-of (lambda () (set! got (run-example example))))))
+              (test-equal (format #f "~a: its example runs" name) #f error)
+              (when (and got result)
+                (test-equal (format #f "~a: its example gives" name) result
+                            (if (same-text? result got) result got))))))))
+ (documented-names))
+
+(chdir "/")
+(system* "rm" "-rf" folder)
+(finish-tests)

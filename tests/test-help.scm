@@ -1,0 +1,140 @@
+;;; test-help.scm -- help finds things by words, and errors about names suggest others.
+
+(use-modules (harness)
+             (srfi srfi-1)
+             (ice-9 popen) (ice-9 textual-ports)
+             (system base compile)
+             (tempera) (tempera cli) (tempera completion))
+
+(start-tests "help")
+
+;;; --- Search ---------------------------------------------------------------------
+
+(define (place title question)
+  ;; From 1, of what is found; 1000 when it is not.
+  (1+ (or (list-index (lambda (t) (string=? t title)) (help-search question)) 999)))
+
+(define (check-found question . expected)
+  (for-each (lambda (title)
+              (test-assert (format #f "~s finds ~a" question title) (<= (place title question) 10)))
+            expected))
+
+(check-found "how do I lower the temperature" "anneal" "geometric" "adaptive")
+(test-assert "those first" (<= (place "geometric" "how do I lower the temperature") 3))
+(check-found "Training a network?" "make-trainer" "tempera train")
+(check-found "masks for undersampling" "random-mask" "equispaced-mask" "mri-operator")
+(check-found "go on after an interrupt" "resume!")
+(check-found "is my sampler calibrated" "tempera calibrate" "calibrate-to")
+(check-found "acceptance of a chain" "chain-acceptance")
+(check-found "R-hat" "r-hat" "r-hat-between")
+(check-found "where is my time spent" "tempera profile" "profile")
+(test-equal "a name is first" "chain-std" (first (help-search "chain-std")))
+(test-equal "nothing" '() (help-search "xyzzy"))
+(test-equal "stop words alone" '() (help-search "how do I"))
+(test-error-matching "no question" "question: expected a string, got 3" (help-search 3))
+
+;;; --- What is shown ----------------------------------------------------------------
+
+(define-syntax-rule (output-of expression)
+  (with-output-to-string (lambda () expression)))
+
+(define-syntax-rule (check-shown name expression text ...)
+  (let ((output (output-of expression)))
+    (test-equal (string-append name ": shows") text (if (string-contains output text) text output))
+    ...))
+
+(check-shown "a name" (help power-law)
+             "(power-law size #:key (exponent 1.5) (reference 100))" "(sigma / REFERENCE)^EXPONENT"
+             "Example: (power-law 10")
+(check-shown "a quoted name" (help 'power-law) "(power-law size")
+(check-shown "a procedure" (help-about power-law) "(power-law size")
+(check-shown "a primitive" (help tensor-slice) "(tensor-slice tensor axis begin #:optional end step)")
+(check-shown "a field" (help chain-target) "(chain-target chain)")
+(check-shown "syntax" (help define-experiment) "syntax of (tempera experiments)")
+(check-shown "a value" (help paper-schedule) "value of (tempera sampling)")
+(check-shown "a name that is not" (help aneal) "There is no aneal; did you mean anneal?")
+(check-shown "words" (help "undersampling mask") "  random-mask  ")
+(check-shown "no match" (help "xyzzy") "Nothing is about \"xyzzy\"")
+(check-shown "alone" (help) "(help NAME)")
+(check-shown "a title" (help "tempera train") "tempera train --help")
+(check-shown "of a user's procedure"
+             (eval '(begin (define (twice x) "Two times X." (* 2 x)) (help twice))
+                   (current-module))
+             "Two times X.")
+(check-shown "of a number" (help-about 3) "3 has no documentation")
+(test-assert "lines fit" (every (lambda (line) (<= (string-length line) 99))
+                                (string-split (output-of (help "sigma")) #\newline)))
+
+;;; --- Suggestions ------------------------------------------------------------------
+
+(define (message-of expression)
+  (error-message-of (lambda () (eval expression (current-module)))))
+
+(test-equal "a variable" "unbound variable aneal; did you mean anneal?"
+            (message-of '(aneal 3)))
+(test-equal "a user's own" "unbound variable my-taget; did you mean my-target?"
+            (begin (eval '(define my-target 3) (current-module)) (message-of 'my-taget)))
+(test-equal "nothing near" "unbound variable qqqqqqqq" (message-of 'qqqqqqqq))
+(test-equal "a keyword" "unrecognized keyword #:ration; did you mean #:ratio?"
+            (message-of '(geometric 100 #:ration 0.5 #:until 1)))
+(test-equal "no value for a keyword" "keyword argument has no value: #:until"
+            (message-of '(geometric 100 #:ratio 0.5 #:until)))
+(test-error-matching "a setting" "anneal: unrecognized keyword #:step-sise; did you mean #:step-size?"
+                     (anneal (prior-target (two-moons-prior)) #:step-sise 1))
+(test-error-matching "one that is passed on"
+                     "unrecognized keyword #:tempratures; did you mean #:temperatures?"
+                     (start-chain (prior-target (two-moons-prior)) #:chains 1 #:tempratures '(2 1)))
+
+;;; --- Completion -------------------------------------------------------------------
+
+(define (complete text line)
+  (completions text line (current-module) '("runs")))
+
+(test-equal "names" '("geometric") (complete "geom" "(geom"))
+(test-equal "keywords of what is called" '("#:ratio" "#:until")
+            (complete "#:" "(anneal target #:temperatures (geometric 100 #:"))
+(test-equal "after an inner call" '("#:until")
+            (complete "#:u" "(geometric (+ 1 2) #:u"))
+(test-assert "what is passed on" (member "#:start" (complete "#:st" "(anneal target #:st")))
+(test-assert "settings of anneal" (member "#:step-size" (complete "#:st" "(fork chain #:st")))
+(test-equal "the prompt's commands" '(",runs") (complete ",ru" ",ru"))
+(call-with-temporary-directory
+ (lambda (directory)
+   (mkdir (string-append directory "/scans"))
+   (call-with-output-file (string-append directory "/scan.npy") (const #t))
+   (test-equal "files" (map (lambda (name) (string-append directory name)) '("/scan.npy" "/scans/"))
+               (complete (string-append directory "/sc")
+                         (string-append "(load-image \"" directory "/sc")))
+   (test-equal "no such folder" '()
+               (complete (string-append directory "/none/a")
+                         (string-append "(load-image \"" directory "/none/a")))
+   (test-equal "after a string names again" '("geometric") (complete "geom" "(f \"a\" (geom"))
+
+   ;;; --- The prompt -----------------------------------------------------------------
+
+   (setenv "XDG_STATE_HOME" directory)
+   (let ((session
+          (lambda (lines . texts)
+            (call-with-output-file (string-append directory "/input")
+              (lambda (port) (display lines port)))
+            (let* ((port (open-input-pipe (string-append "tempera < " directory "/input 2>&1")))
+                   (output (get-string-all port)))
+              (close-pipe port)
+              (for-each (lambda (text)
+                          (test-equal (string-append "the prompt: " text) text
+                                      (if (string-contains output text) text output)))
+                        texts)))))
+     (session ",describe power-law\n" "(power-law size #:key (exponent 1.5)")
+     (session ",d \"lower the temperature\"\n" "  geometric  ")
+     (session ",describe (power-law 10)\n" "has no documentation")
+     (session ",help\n" ",help [GROUP | COMMAND | WORDS]" "List debug commands")
+     (session ",help bt\n" "Usage: backtrace")
+     (session ",help how do I lower the temperature\n" "  geometric  ")
+     (session ",help anneal\n" "(anneal target")
+     ;; What is pasted after an error, in the nested prompt, goes on.
+     (session (string-append "(define x 3)\n(aneal x)\n(define (f y)\n  (* y\n     x))\n"
+                             "(f (car '()))\n(f 4)\n(define z (geometric 8 #:ratio 1/2\n"
+                             "  #:until 1))\n(schedule-length z)\n")
+              "unbound variable aneal; did you mean anneal?" "= 12" "= 4"))))
+
+(finish-tests)
