@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera colours)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera numbers)
@@ -317,7 +318,7 @@ got ~a" path)))))
 picture to the file PATH, PNG, SVG or PDF by its ending, whole or not at all; .txt is drawn in
 WIDTH x HEIGHT characters, with the escapes of a terminal that has COLOURS, 2, 256 or 2^24.  In
 PNG text is SCALE times as large.  gnuplot is needed.
-Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line curve)))))"
+Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line '((0 0) (1 1)))))))"
   (check-that (string? path) 'save-charts "path: expected a string, got ~s" path)
   (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'save-charts
               "charts: expected a list of charts, got ~s" charts)

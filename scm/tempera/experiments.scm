@@ -12,6 +12,7 @@
   #:use-module (ice-9 textual-ports)
   #:use-module (system base compile)
   #:use-module (tempera cli)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera parameters)
   #:export (define-experiment make-experiment experiment?
@@ -51,7 +52,8 @@
 (define* (make-experiment name documentation parameters procedure #:key (script #f))
   "An experiment called NAME (a symbol) that runs PROCEDURE on the values of
 PARAMETERS, a list of `make-parameter-spec'.  SCRIPT is the file that defines it, or
-#f.  `define-experiment' is the usual way to one."
+#f.  `define-experiment' is the usual way to one.
+Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
   (for-each (lambda (p) (parameter-check name p (parameter-default p))) parameters)
   (let* ((text (cond ((not script) #f)
                      ((equal? script (car (loading))) (cdr (loading)))
@@ -170,7 +172,7 @@ Example: (load-script \"experiments/two-moons.scm\")"
 (define (settings-from-arguments who arguments)
   "The settings that ARGUMENTS, strings \"key=value\", spell, for
 `run-experiment'; an error from WHO for one that is not of that form.
-Example: (settings-from-arguments 'run '(\"steps=500\")) => ((steps . \"500\"))"
+Example: (settings-from-arguments 'run '(\"chains=8\" \"out=here\")) => ((chains . \"8\") (out . \"here\"))"
   (map (lambda (argument)
          (let ((at (string-index argument #\=)))
            (check-that (and at (> at 0)) who "expected key=value, got ~s" argument)

@@ -316,7 +316,7 @@ Example: (picture-width (draw-figure (list (panel \"truth\" scan)) #:room '(400 
 (define* (save-figure path panels #:key (columns 4))
   "Draw PANELS, a list of `panel', in rows of COLUMNS, and write the picture to the PNG
 file PATH, whole or not at all.
-Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\" mean)))"
+Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\" (chain-mean chain))))"
   (check-that (and (list? panels) (pair? panels) (every panel? panels)) 'save-figure
               "panels: expected a list of panels, got ~s" panels)
   (write-surface (picture-surface (draw-figure panels #:columns columns)) path))
@@ -338,8 +338,8 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
   "The panels of a reconstruction: TRUTH and the ZERO-FILLED image where they are known, the
 posterior MEAN and standard deviation STD, and the first SHOWN of SAMPLES (n rows
 columns); with PSNRs where TRUTH is known.
-Example: (show (posterior-panels #:mean (chain-mean chain) #:std (chain-std chain)
-                                 #:samples (chain-samples chain)))"
+Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs image)
+                           #:std (tensor-abs image) #:samples (tensor-abs (random-normal '(4 8 8) 1)))"
   (let* ((window (image-window (image-magnitude (or truth zero-filled mean))))
          (with-quality (lambda (title image)
                          (if truth

@@ -376,7 +376,8 @@ among ~a, got ~s" (map car bodies) description)
 (define score-format "tempera-score-network-1")
 
 (define (network-metadata network)
-  "What a file needs besides weights to make NETWORK again, from string to string."
+  "What a file needs besides weights to make NETWORK again, from string to string.
+Example: (network-metadata net)"
   (acons "format" (network-format network) (network-settings network)))
 
 (define (network-from-metadata metadata bad)

@@ -94,7 +94,8 @@ Example: (duration-text 3723) => \"1:02:03\""
 
 (define* (progress-update! progress done #:key (text ""))
   "Say that DONE steps of PROGRESS are done, and TEXT after it; redrawn when the
-last time is a fifth of a second ago."
+last time is a fifth of a second ago.
+Example: (progress-update! (make-progress \"training\" 10) 1 #:text \"loss 0.12\")"
   (when (port-of progress)
     (let ((time (now)) (drawn (progress-drawn progress)))
       (when (or (not drawn) (>= (- time drawn) redraw-seconds))
@@ -103,7 +104,8 @@ last time is a fifth of a second ago."
                                        text))))))
 
 (define (progress-finish! progress)
-  "Take the line of PROGRESS away: what comes next begins on a clear line."
+  "Take the line of PROGRESS away: what comes next begins on a clear line.
+Example: (progress-finish! (make-progress \"training\" 10))"
   (when (and (port-of progress) (progress-drawn progress))
     (draw! progress "")
     (display "\r" (port-of progress))

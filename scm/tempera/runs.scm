@@ -599,7 +599,9 @@ SETTINGS are as of `experiment-settings'.  All that belongs to the run goes to D
 in the folder runs/ unless given; that of a run that was interrupted or failed is gone on with, if
 script and settings are the same, and that of a finished run is refused.  Ctrl-C at a prompt
 leaves the run interrupted, for `resume-run'.
-Example: (run-experiment two-moons '((samples . 500)) #:directory \"runs/few\")"
+Example: (let ()
+           (define-experiment toy ((n 3 positive? \"points\")) (* 2 n))
+           (run-experiment toy '((n . 5)) #:directory \"runs/toy\"))"
   (let* ((settings (experiment-settings experiment settings))
          (directory (or directory (fresh-directory (experiment-name experiment)))))
     (check-that (string? directory) 'run-experiment "directory: expected a string, got ~s" directory)

@@ -93,7 +93,8 @@ tp_init_fourier (void)
   tp_define ("fourier-multiply", 2, 0, fourier_multiply, "x table",
              "F^H diag(TABLE) F X for X c64 (... H W).  TABLE is f32 over centred k-space: (W),\n"
              "(H W), or of X's shape with a table for every image.  X may be given as its real view, f32\n"
-             "(... H W 2), which comes back as one and is on the tape.");
+             "(... H W 2), which comes back as one and is on the tape.\n"
+             "Example: (fourier-multiply image (tensor-zeros '(8 8)))");
   tp_define ("mri-forward", 2, 0, mri_forward, "x mask",
              "M F X (equation 5): the k-space of X, c64 (... H W), where MASK, f32 (W) or (H W), is not 0.\n"
              "Example: (mri-forward image (random-mask 8 #:acceleration 2))");

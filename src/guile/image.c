@@ -141,7 +141,8 @@ tp_init_image (void)
              "Example: (image-tone (random-uniform '(2 8 8) 1) (list->tensor '(0 1/2 1 0 1/4 1) '(2 3)) 1)");
   tp_define ("image-modulate", 2, 0, image_modulate, "images coefficients",
              "IMAGES m, f32 (n rows columns), as c64 m exp(sum_pq c(p,q) cos(pi p y) cos(pi q x)), with\n"
-             "x and y from 0 to 1 and COEFFICIENTS c, c64 (n P Q): log gain and phase in radians.");
+             "x and y from 0 to 1 and COEFFICIENTS c, c64 (n P Q): log gain and phase in radians.\n"
+             "Example: (image-modulate (tensor-abs (random-normal '(2 8 8) 1)) (random-normal '(2 3 3) 2 0 'c64))");
   tp_define ("image-pixels", 4, 0, image_pixels, "image low high colours",
              "IMAGE, f32 (rows columns), as a bytevector of words #xFFrrggbb, with LOW the first of the\n"
              "vector COLOURS and HIGH the last (see `colour-words'), or f32 (rows columns 3), red, green\n"

@@ -353,7 +353,8 @@ tp_init_io (void)
              "           (save-safetensors \"t.safetensors\" `((\"t\" . ,t)))\n"
              "           (tensor->list (safetensors-read \"t.safetensors\" 0 '(2 2)))) => (1.0 2.0 3.0 4.0)");
   tp_define ("safetensors-write", 3, 0, safetensors_write, "path header tensors",
-             "Write the JSON text HEADER and the bytes of the list TENSORS to PATH, whole or not at all.");
+             "Write the JSON text HEADER and the bytes of the list TENSORS to PATH, whole or not at all.\n"
+             "Example: (safetensors-write \"w.safetensors\" \"{}\" '())");
   tp_define ("terminal-detect", 1, 0, terminal_detect, "environment",
              "How pictures go to a terminal by the variables of ENVIRONMENT, strings NAME=value: kitty,\n"
              "iterm, sixel or symbols, paired with its number of colours.\n"

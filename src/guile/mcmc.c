@@ -547,7 +547,7 @@ tp_init_mcmc (void)
              "Two groups that agree in all have R-hat^2 = 1 + (F - 1) / n with F Fisher's of (1, 2 n - 2)\n"
              "degrees of freedom, so small groups differ by chance: for n = 16, 11 % of quantities are above\n"
              "1.05 by the bulk alone, for n = 48 2 %.\n"
-             "Example: (r-hat-between (list (chain-samples one) (chain-samples other)))");
+             "Example: (r-hat-between (list (tensor-slice draws 0 0 20) (tensor-slice draws 0 20 40)))");
   tp_define ("sobol-sequence", 2, 0, sobol_sequence, "count dimensions",
              "The first COUNT points of the Sobol sequence, f32 (COUNT DIMENSIONS), which fill the\n"
              "unit cube evenly, whatever COUNT; at most 40 dimensions.\n"

@@ -296,7 +296,8 @@ tp_init_nn (void)
              "Equation 3 of the paper for each image: the mean of (u + sigma r)^2, given\n"
              "SCALED-SCORE |sigma| r (N ...), finite also at sigma = 0, NOISE u of its shape and\n"
              "SIGMA (N), which may be negative.  Returns (N).  On the tape.\n"
-             "Example: (tensor-mean (dsm-loss (scaled-score net x sigma) u sigma))");
+             "Example: (let ((u (random-normal '(2 4 4 2) 1)) (sigma (list->tensor '(1 10))))\n"
+             "           (tensor-mean (dsm-loss (tensor-zeros '(2 4 4 2)) u sigma)))");
   tp_define ("ms-ssim", 3, 0, ms_ssim, "images truths range",
              "The multi-scale structural similarity of IMAGES and TRUTHS, f32 (N H W), whose values\n"
              "have the RANGE (N), of each image: (N), 1 where they are equal.  Windows of 11 x 11\n"
@@ -307,7 +308,8 @@ tp_init_nn (void)
              "One Adam update (Kingma, Ba 2015) of PARAMETER and its moments M and V in place;\n"
              "STEP counts from 1; OPTIONS: (rate beta1 beta2 epsilon), and #t for the rectified one\n"
              "(Liu et al. 2020).  Returns PARAMETER.\n"
-             "Example: (adam-step! w g m v 1 '(1e-4 0.9 0.999 1e-8))");
+             "Example: (let ((w (tensor-copy t)) (g (tensor* 2 t)) (m (tensor-zeros '(2 2))) (v (tensor-zeros '(2 2))))\n"
+             "           (adam-step! w g m v 1 '(1e-4 0.9 0.999 1e-8)))");
   tp_define ("spectral-norm!", 2, 1, spectral_norm, "weights vector iterations",
              "The largest singular value of WEIGHTS as a matrix (all axes but the last) x last, by\n"
              "ITERATIONS (1) of power iteration from VECTOR (O), which is updated to go on from.\n"
