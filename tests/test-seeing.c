@@ -134,7 +134,7 @@ static void
 test_labels (void)
 {
   /* Cut at the edge, without what would move the cursor; off the picture, nothing. */
-  const tp_label labels[] = { { 0, 2, "ab\033[2Jcd" }, { 1, -1, "xy" }, { 2, 0, "below" },
+  const tp_label labels[] = { { 0, 2, "\033ab\ncd" }, { 1, -1, "xy" }, { 2, 0, "below" },
                               { 1, 2, "\xff\xfe" } };
   char *text = drawn (TP_SYMBOLS, 2, labels, 4);
   CHECK (text && !strcmp (text, "██ab\n██  "));

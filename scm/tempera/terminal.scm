@@ -80,6 +80,8 @@
 (define (kind-for port promised)
   (cond ((equal? (getenv "TERM") "dumb") 'ascii)
         ((and (memq promised pixel-kinds) (not (inside-another?))) promised)
+        ;; Younger than libchafa 1.12, with the protocol of kitty.
+        ((equal? (getenv "TERM") "xterm-ghostty") 'kitty)
         ((answers-sixel?) 'sixel)
         ((string-ci=? (or (port-encoding port) "") "UTF-8") 'symbols)
         (else 'ascii)))
