@@ -50,6 +50,7 @@
 (define options
   ;; As root, and in a container, chromium has no sandbox and little shared memory.
   `(("browserName" . "chrome")
+    ("timeouts" . (("script" . 10000) ("pageLoad" . 20000)))
     ("goog:loggingPrefs" . (("browser" . "ALL")))
     ("goog:chromeOptions" .
      (("args" . #("--headless=new" "--no-sandbox" "--disable-gpu" "--disable-dev-shm-usage"

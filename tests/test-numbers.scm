@@ -14,4 +14,7 @@
 (test-equal "what is not finite" '(+inf.0 -inf.0) (map (lambda (x) (significant x 2)) '(+inf.0 -inf.0)))
 (test-assert "not a number" (nan? (significant +nan.0 2)))
 
+(test-equal "as text" '("12" "0.123" "-57000" "100" "0" "+inf.0" "+nan.0" "1.23e9")
+  (map number-text '(12.0 0.12345 -57024 99.96 0 +inf.0 +nan.0 1.234e9)))
+
 (finish-tests)

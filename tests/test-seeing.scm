@@ -81,7 +81,7 @@
   (test-equal "whole cells" '(0 0) (list (modulo (picture-height picture) 20)
                                          (modulo (picture-width picture) 9))))
 (let ((picture (draw-figure (list named) #:room '(160 400) #:cell '(16 8) #:labels? #t)))
-  (test-equal "labels in cells" '((0 1 "halves") (1 21 "1.0") (9 21 "0"))
+  (test-equal "labels in cells" '((0 1 "halves") (1 21 "1") (9 21 "0"))
     (sort (map (lambda (label) label) (picture-labels picture))
           (lambda (a b) (< (car a) (car b))))))
 (test-equal "panels are as large as they can be" '(2 1)
@@ -94,6 +94,9 @@
 (test-error-matching "no panels" "expected a list of panels" (draw-figure '()))
 (test-error-matching "colours of an image" "expected a tensor (rows columns)"
                      (panel "" (tensor-zeros '(2 2 4))))
+(test-assert "what has diverged can be looked at"
+  (every (lambda (x) (picture? (draw-figure (list (panel "" (list->tensor (list x 1) '(1 2)) #:bar? #t)))))
+         (list +inf.0 +nan.0 -inf.0)))
 (test-error-matching "an infinite window" "high: expected a finite number"
                      (panel "" halves #:high +inf.0))
 (let ((p (panel "" (list->tensor '(1 0 0  0 1 0) '(1 2 3)))))
@@ -111,7 +114,7 @@
 (test-assert "ascii" (string-every char-set:ascii (shown halves #:as 'ascii)))
 (test-assert "a title and a bar"
   (let ((text (shown halves #:as 'ascii #:title "halves" #:bar? #t)))
-    (and (string-contains text "halves") (string-contains text "1.0"))))
+    (and (string-contains text "halves") (string-contains text "@1"))))
 (test-assert "sixel" (string-prefix? "\x1bP" (shown halves #:as 'sixel)))
 (test-assert "kitty" (string-prefix? "\x1b_G" (shown halves #:as 'kitty)))
 (test-assert "iterm" (string-prefix? "\x1b]1337" (shown halves #:as 'iterm)))
@@ -266,6 +269,8 @@ TEMPERA_PICTURES=symbols draws it here\n"
 (test-assert "against the truth"
   (string-contains (shown chain #:truth (tensor-reshape (random-normal '(64) 3) '(8 8)) #:as 'ascii)
                    " dB"))
+(test-assert "against itself" (string-contains (shown chain #:truth (chain-mean chain) #:as 'ascii)
+                                               "+inf.0 dB"))
 (test-equal "of one chain, no deviation" 2
   (count panel? (view (start-chain target #:chains 1) #:samples 1)))
 (test-error-matching "a truth of another shape" "truth: expected" (shown chain #:truth halves))

@@ -172,12 +172,6 @@ Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(
                 (texts x-names (length (first values))) (texts y-names (length values))
                 value-label colours)))
 
-(define (number-text x)
-  (let ((x (significant x 3)))
-    (if (and (integer? x) (< (abs x) 1e6))
-        (number->string (inexact->exact x))
-        (number->string x))))
-
 ;;; --- What gnuplot reads -------------------------------------------------------
 
 (define (quoted text)

@@ -15,6 +15,7 @@
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera images)
+  #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:autoload (cairo) (cairo-image-surface-create-for-data
                       cairo-create cairo-set-source-rgb cairo-paint cairo-rectangle cairo-fill
@@ -52,8 +53,8 @@
                 (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f))
   "A picture for `save-figure' and `show': IMAGE, (rows columns), under the text TITLE; of c64
 the PART magnitude, phase, real or imaginary.  Or f32 (rows columns 3), red, green and blue.
-LOW gets the first of COLOURS (grey, heat or wheel), HIGH the last.  LOW is 0 and HIGH the
-greatest value unless given; of a real or imaginary part the greatest magnitude, negative and
+LOW gets the first of COLOURS (grey, heat or wheel), HIGH the last.  Unless given they are 0
+and the greatest value; of a real or imaginary part the greatest magnitude, negative and
 positive; of a phase -pi and pi.  With BAR?, a colour bar with the limits.
 Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? #t)"
   (check-that (string? title) 'panel "title: expected a string, got ~s" title)
@@ -65,18 +66,23 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
                                    (eq? (tensor-dtype image) 'f32))))))
               'panel "image: expected a tensor (rows columns) or f32 (rows columns 3), got ~s" image)
   (check-colours 'panel colours)
-  (let* ((complex? (eq? (tensor-dtype image) 'c64))
+  (for-each (lambda (name limit)
+              (check-that (or (not limit) (and (real? limit) (finite? limit))) 'panel
+                          "~a: expected a finite number, got ~s" name limit))
+            '("low" "high") (list low high))
+  (let* ((signed? (and (eq? (tensor-dtype image) 'c64) (memq part '(real imaginary))))
          (image (image-part image part))
-         (signed? (and complex? (memq part '(real imaginary))))
          (greatest (tensor->number (tensor-max (if signed? (tensor-abs image) image))))
-         (low (or low (cond ((eq? part 'phase) (- pi))
-                            (signed? (- (if high (abs high) greatest)))
-                            (else 0))))
-         (high (or high (cond ((eq? part 'phase) pi)
-                              ((and (real? low) (> greatest low)) greatest)
-                              (else (and (real? low) (1+ low)))))))
-    (check-that (and (real? low) (real? high) (finite? low) (finite? high) (< low high)) 'panel
-                "high: expected a finite number above low, ~s, got ~s" low high)
+         (greatest (if (finite? greatest) greatest 0)) ; a chain that diverged is looked at too
+         (low (cond (low low)
+                    ((eq? part 'phase) (- pi))
+                    (signed? (- (abs (or high greatest))))
+                    (else 0)))
+         (high (cond (high high)
+                     ((eq? part 'phase) pi)
+                     ((> greatest low) greatest)
+                     (else (1+ low)))))
+    (check-that (< low high) 'panel "high: expected more than low, ~s, got ~s" low high)
     (make-panel title image low high colours bar?)))
 
 ;;; --- Pictures -----------------------------------------------------------------
@@ -185,13 +191,6 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
               (cons left lefts)))))
 
 ;;; --- Drawing ------------------------------------------------------------------
-
-(define (number-text x)
-  ;; Three digits or so.
-  (cond ((zero? x) "0")
-        ((>= (abs x) 100) (number->string (inexact->exact (round x))))
-        (else (let ((scale (expt 10 (- 2 (inexact->exact (floor (log10 (abs x))))))))
-                (number->string (exact->inexact (/ (round (* x scale)) scale)))))))
 
 (define (fit-text context text width)
   ;; TEXT, cut if it is longer than WIDTH.
@@ -344,7 +343,7 @@ Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs i
          (with-quality (lambda (title image)
                          (if truth
                              (format #f "~a  ~a dB" title
-                                     (number-text (/ (round (* 10 (psnr image truth))) 10)))
+                                     (number-text (psnr image truth)))
                              title)))
          (grey (lambda (title image)
                  (panel title image #:low (first window) #:high (second window))))

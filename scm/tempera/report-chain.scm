@@ -114,43 +114,70 @@ picture's nor a point's." (cdr shape))))))))
   (let ((errors (transition-energy-error transition)))
     (if errors (filter finite? (vector->list errors)) '())))
 
+;; Charts need no more points; every move of a long chain would make a large page.
+(define most-moves 4000)
+
+(define (stride trace)
+  (max 1 (ceiling (/ (length trace) most-moves))))
+
+(define (numbered-moves trace)
+  ;; (number . transition) of every move, or every second, third ... of a long TRACE.
+  (let ((every-so-many (stride trace)))
+    (filter (lambda (move) (zero? (modulo (1- (car move)) every-so-many)))
+            (map cons (iota (length trace) 1) trace))))
+
 (define (trace-charts trace)
-  (let* ((numbered (lambda (value) (map (lambda (t k) (list k (value t))) trace
-                                        (iota (length trace) 1))))
-         (errors (filter-map (lambda (t k) (let ((e (finite-energy-errors t)))
-                                             (and (pair? e) (cons k e))))
-                             trace (iota (length trace) 1)))
-         (move (axis "move")))
+  (let* ((moves (numbered-moves trace))
+         (points (lambda (value)
+                   (map (match-lambda ((k . t) (list k (value t)))) moves)))
+         (errors (filter-map (match-lambda
+                               ((k . t) (let ((e (finite-energy-errors t)))
+                                          (and (pair? e) (cons k e)))))
+                             moves))
+         (move (axis (if (= 1 (stride trace))
+                         "move"
+                         (format #f "move, one in ~a" (stride trace)))))
+         (line (lambda (title value y)
+                 (data-chart title move y (data-series "line" (points value))))))
     (apply charts
-           (data-chart "Sigma" move (axis #:log? #t) (data-series "line" (numbered transition-sigma)))
-           (data-chart "Step size" move (axis #:log? #t) (data-series "line" (numbered transition-step-size)))
-           (data-chart "Accepted" move (axis #:low 0 #:high 1) (data-series "line" (numbered accepted-part)))
+           (line "Sigma" transition-sigma (axis #:log? #t))
+           (line "Step size" transition-step-size (axis #:log? #t))
+           (line "Accepted" accepted-part (axis #:low 0 #:high 1))
            (if (null? errors)
                '()
-               (list (data-chart "Energy error" move (axis)
-                            (data-series "band" (map (match-lambda
-                                                  ((k . e) (list k (apply min e) (apply max e))))
-                                                errors))
-                            (data-series "line" (map (match-lambda ((k . e) (list k (mean e))))
-                                                errors))))))))
+               (list (data-chart
+                      "Energy error" move (axis)
+                      (data-series "band" (map (match-lambda
+                                                 ((k . e) (list k (apply min e) (apply max e))))
+                                               errors))
+                      (data-series "line" (map (match-lambda ((k . e) (list k (mean e))))
+                                               errors))))))))
 
 (define (schedule-charts chain trace)
-  (let* ((past (map transition-sigma (delete-duplicates trace same-temperature?)))
+  (let* ((past (map transition-sigma (one-a-temperature trace)))
          (ahead (map first (chain-ahead chain)))
-         (numbered (lambda (sigmas from) (map list (iota (length sigmas) from) sigmas)))
-         (sigma (axis "sigma" #:log? #t)))
+         (numbered (lambda (sigmas from) (map list (iota (length sigmas) from) sigmas))))
     (charts
      (apply data-chart "Temperatures" (axis "number") (axis #:log? #t)
-            (append (if (pair? past) (list (data-series "line" (numbered past 1) "reached")) '())
+            (append (if (pair? past)
+                        (list (data-series "line" (numbered past 1) "reached"))
+                        '())
                     (if (pair? ahead)
                         (list (data-series "points" (numbered ahead (1+ (length past))) "ahead"))
                         '())))
-     (data-chart "Step size at sigma" sigma (axis #:log? #t)
-            (data-series "points" (map (lambda (t) (list (transition-sigma t) (transition-step-size t)))
-                                  trace))))))
+     (data-chart "Step size at sigma" (axis "sigma" #:log? #t) (axis #:log? #t)
+                 (data-series "points"
+                              (map (match-lambda
+                                     ((_ . t) (list (transition-sigma t) (transition-step-size t))))
+                                   (numbered-moves trace)))))))
 
-(define (same-temperature? a b)
-  (eqv? (transition-sigma a) (transition-sigma b)))
+(define (one-a-temperature trace)
+  ;; The first of the transitions at each temperature.
+  (reverse (fold (lambda (t kept)
+                   (if (and (pair? kept) (eqv? (transition-sigma t) (transition-sigma (car kept))))
+                       kept
+                       (cons t kept)))
+                 '() trace)))
 
 (define (diagnosis-blocks chain)
   (let* ((diagnosis (diagnose chain)) (warnings (diagnosis-warnings diagnosis)))

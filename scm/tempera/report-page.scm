@@ -171,9 +171,11 @@ Example: (axis \"sigma\" #:log? #t)"
     ("log" . ,log?)))
 
 (define* (data-series style points #:optional (name ""))
-  "POINTS in the STYLE line, points or bars, (x y), or band, (x low high), as a series of a chart.
+  "POINTS in the STYLE line or points, (x y), or band, (x low high), as a series of a chart; #f for
+a number leaves a point out.
 Example: (data-series \"line\" '((1 24.1) (2 25.2)))"
-  `(("name" . ,name) ("style" . ,style) ("points" . ,(rows->json points))))
+  `(("name" . ,name) ("style" . ,style)
+    ("points" . ,(rows->json (map (lambda (point) (map cell point)) points)))))
 
 (define (data-chart title x y . data)
   "A chart called TITLE with axes X and Y.

@@ -105,7 +105,7 @@ function pictureSection(block, colours) {
   if (block.samples.count > 1) named("Sample").node.append(element("div", { class: "slider" }, sample.node));
   if (state) named("On its way").node.append(element("div", { class: "slider" }, state.node, play));
   const tools = element("div", { class: "tools" },
-    ...(complex ? [element("div", { class: "tool", role: "group", "aria-label": "View" }, element("label", {}, "View"),
+    ...(complex ? [element("div", { class: "tool", role: "group", "aria-label": "View" }, element("span", {}, "View"),
                            element("div", { class: "choices" }, ...views))] : []),
     map.node, low.node, high.node, zoom.node);
 
