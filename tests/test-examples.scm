@@ -13,7 +13,11 @@
 ;; Names without an example, and why.
 (define without-example
   '((data-fetch! . "it downloads")
-    (<layer> . "a class, for methods") (<score-network> . "a class, for methods")
+    (terminal-measure . "there need not be a terminal")
+    (terminal-ask . "there need not be a terminal")
+    (terminal-text . "`show' is what to call") (write-animation . "`save-animation' is what to call")
+    (charts-drawing . "`plot' is what to call")
+    (<network> . "a class, for methods") (<layer> . "a class, for methods") (<score-network> . "a class, for methods")
     (<tape> . "a class, for methods") (<tensor> . "a class, for methods")))
 
 ;;; --- The folder ----------------------------------------------------------------
@@ -27,6 +31,31 @@
 (mkdir "priors")
 (symlink prior-file "priors/brain.safetensors")
 (symlink brain "brain.png")
+
+;; A script, a finished run of it, twice another, and two small sweeps.
+(mkdir "experiments")
+(call-with-output-file "experiments/two-moons.scm"
+  (lambda (port)
+    (write '(use-modules (tempera)) port)
+    (write '(define-experiment two-moons ((samples 10) (norms '(1 2)) (step-size 0.5) (exponent 1.5)
+                                          (norm 1) (seed 0))
+              (display "sampling")
+              (record-metrics! '((sigma . 1) (psnr . 24)))
+              (record-metrics! '((sigma . 0.5) (psnr . 25)))
+              `((psnr . 24.5) (z . ,(* step-size exponent))))
+           port)))
+(let ((two-moons (load-script "experiments/two-moons.scm"))
+      (quiet (lambda (thunk)
+               (with-output-to-port (%make-void-port "w")
+                 (lambda () (with-error-to-port (%make-void-port "w") thunk))))))
+  (quiet
+   (lambda ()
+     (for-each (lambda (directory) (run-experiment two-moons '() #:directory directory))
+               '("runs/two-moons" "runs/a" "runs/b"))
+     (sweep two-moons (grid #:norm '(1 5)) #:directory "runs/norms" #:workers 2)
+     (sweep two-moons (grid #:step-size '(0.3 0.5) #:exponent '(1 1.5)) #:directory "runs/steps"
+            #:workers 2))))
+(save-table "results.csv" (sweep-results "runs/norms"))
 
 ;;; --- What docstrings take for granted ------------------------------------------
 
@@ -50,6 +79,10 @@
     (define move
       (let ((score (lambda (x sigma) (target-score target x sigma))) (x (chain-samples chain)))
         (make-move target x (score x 0.1) score 0.1 #f 0.5 4 #f 42 0)))
+    (define two-moons (load-script "experiments/two-moons.scm"))
+    (define results
+      (table '(sigma psnr zero-filled spectral-norm step-size exponent)
+             '((1 24.5 20 0 0.3 1) (0.5 26 20 1 0.45 1.5))))
     (define x (random-normal '(8 2) 1))
     (define image (random-normal '(8 8) 3 0 'c64))
     (define p (profile (lambda () (tensor* t t))))))

@@ -8,7 +8,8 @@
 (start-tests "modules")
 
 ;; A user meets the others at the prompt; these are the house's own.
-(define inner '(cli interrupts parameters repl report-chain report-page streams terminal))
+(define inner
+  '(cli completion interrupts parameters repl report-chain report-page streams suggestions terminal))
 
 (define modules
   (filter-map (lambda (file)

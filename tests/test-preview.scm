@@ -118,7 +118,7 @@
                  'limit)))
 
 (test-error-matching "no chain" "chain: expected one, such as `start-chain' makes" (preview target))
-(test-error-matching "a setting" "unrecognized keyword: #:stepsize" (preview chain #:stepsize 1))
+(test-error-matching "a setting" "unrecognized keyword #:stepsize; did you mean #:step-size?" (preview chain #:stepsize 1))
 (test-error-matching "limit of" "target: expected" (stability-limit prior (tensor-zeros '(2 16 12)) 1))
 (test-error-matching "x" "x: expected a batch" (stability-limit target 3 1))
 (test-error-matching "sigma" "sigma: expected" (stability-limit target (tensor-zeros '(2 16 12) 'c64) 0))

@@ -109,7 +109,7 @@ Example:
 list of pairs of a parameter's name and its value, which may be text to be read by the type of the
 parameter's default; the others have their defaults.  An unknown name, or a value that
 does not fit, is an error.
-Example: (experiment-settings two-moons '((samples . \"500\"))) => ((samples . 500))"
+Example: (assq-ref (experiment-settings two-moons '((samples . \"500\"))) 'samples) => 500"
   (check-that (experiment? experiment) 'experiment-settings
               "experiment: expected one, such as `define-experiment' makes, got ~s" experiment)
   (let* ((who (experiment-name experiment))
@@ -219,4 +219,13 @@ Example: (experiment-documentation (make-experiment 'toy \"A toy.\" '() (lambda 
 Example: (experiment-parameters (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => ()")
  (last-experiment
   "The experiment defined last, which is the one that a script offers; a parameter object.
-Example: (last-experiment)"))
+Example: (last-experiment)")
+ (experiment-procedure
+  "The body of EXPERIMENT, a procedure of its parameters' values.
+Example: ((experiment-procedure (make-experiment 'toy \"A toy.\" '() (lambda () 3)))) => 3")
+ (experiment-script
+  "The path of the script that EXPERIMENT was loaded from, or #f.
+Example: (experiment-script (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => #f")
+ (experiment-text
+  "The text of that script, or #f.
+Example: (experiment-text (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => #f"))

@@ -361,4 +361,19 @@ Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs i
 (document
  (panel?
   "True when OBJECT is a panel of a figure.
-Example: (panel? (panel \"scan\" (tensor-abs scan))) => #t"))
+Example: (panel? (panel \"scan\" (tensor-abs scan))) => #t")
+ (picture?
+  "True when OBJECT is a picture: a figure as `draw-figure' drew it.
+Example: (picture? 3) => #f")
+ (picture-height
+  "The rows of PICTURE.
+Example: (picture-height (draw-figure (list (panel \"scan\" scan))))")
+ (picture-width
+  "The columns of PICTURE.
+Example: (picture-width (draw-figure (list (panel \"scan\" scan))))")
+ (picture-pixels
+  "The pixels of PICTURE, a bytevector of words #xAArrggbb, row by row.
+Example: (picture-pixels (draw-figure (list (panel \"scan\" scan))))")
+ (picture-labels
+  "What PICTURE leaves to the terminal to write: lists of a row, a column and a text.
+Example: (picture-labels (draw-figure (list (panel \"scan\" scan))))"))

@@ -89,7 +89,7 @@ Example: (shell-text '(\"tempera\" \"run\" \"two moons.scm\")) => tempera run 't
 (define* (json-text value #:key (pretty #f))
   "VALUE as JSON: alists with string keys are objects, vectors are lists; numbers may be exact,
 and infinite ones become null.
-Example: (json-text '((\"a\" . 1/2))) => {\"a\":0.5}"
+Example: (json-text '((\"a\" . 1/2))) => \"{\\\"a\\\":0.5}\""
   (call-with-output-string
     (lambda (port)
       (string-for-each
@@ -146,7 +146,7 @@ Example: (save-datum \"config.scm\" '((steps . 500) (rate . 1e-3)))"
 
 (define (load-datum path)
   "The one datum in the file PATH.  It is read and never evaluated.
-Example: (load-datum \"runs/demo/config.scm\")"
+Example: (load-datum \"runs/two-moons/config.scm\")"
   (define (refuse . text) (apply complain 'load-datum "~a: ~a" path text))
   (check-that (and (file-exists? path) (not (file-is-directory? path))) 'load-datum
               "~a: no such file" path)

@@ -39,7 +39,7 @@ Example: (network? (dense-layer 2 2)) => #f"
 (define (register-network! format make)
   "Networks of FORMAT, a string, are made again by MAKE: a procedure of two procedures, from a
 setting's name to its text, and one of a format string and arguments that complains.
-Example: none that is useful; `updnet' is registered so."
+Example: (register-network! \"nothing\" (lambda (field bad) (bad \"nothing can be made\")))"
   (set! makers (acons format make makers)))
 
 ;;; --- Noise as channels ----------------------------------------------------------
@@ -446,6 +446,8 @@ Example: (load-network \"priors/brain.safetensors\")"
     network))
 
 (document
+ (<network>
+  "The class of networks that `save-network' can write: score networks, UPDNets.")
  (network-body
   "The layer inside of NETWORK, which its parametrisation makes a score of.
 Example: (layer-kind (network-body net))")

@@ -8,6 +8,7 @@
 (define-module (tempera progress)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:export (make-progress progress-update! progress-finish! progress-port duration-text))
 
@@ -111,3 +112,8 @@ Example: (progress-finish! (make-progress \"training\" 10))"
     (display "\r" (port-of progress))
     (force-output (port-of progress))
     (set-progress-drawn! progress #f)))
+
+(document
+ (progress-port
+  "Where lines of progress go; #f: to the standard error port.  A parameter object.
+Example: (progress-port) => #f"))

@@ -6,6 +6,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera runs)
@@ -121,7 +122,7 @@ Example: (compare-runs (open-run \"runs/a\") (open-run \"runs/b\"))"
 the folder where it ran if that is still there.  What is different from then (script,
 versions, processor) is said before it starts.  The results go to DIRECTORY, a new one in runs/
 unless given, and are compared with the old ones: see `compare-runs' for the value.
-Example: (rerun \"runs/two-moons\")"
+Example: (rerun \"runs/two-moons\" #:directory \"runs/again\")"
   (let* ((run (if (run? run) run (open-run run)))
          (experiment (run-own-experiment run))
          (before (open-run (absolute-name (run-directory run)))))
@@ -134,3 +135,17 @@ Example: (rerun \"runs/two-moons\")"
                           #:directory directory)))
       ;; From disk, as the old one is.
       (compare-runs before (open-run directory)))))
+
+(document
+ (comparison?
+  "True when OBJECT is what `rerun' and `compare-runs' give.
+Example: (comparison? 3) => #f")
+ (comparison-run
+  "The later of both runs of COMPARISON.
+Example: (comparison-run (compare-runs (open-run \"runs/a\") (open-run \"runs/a\")))")
+ (comparison-files
+  "How many files COMPARISON is of.
+Example: (comparison-files (compare-runs (open-run \"runs/a\") (open-run \"runs/a\")))")
+ (comparison-differences
+  "Where the runs of COMPARISON differ, lines of text; none where they are the same to the bit.
+Example: (comparison-differences (compare-runs (open-run \"runs/a\") (open-run \"runs/a\"))) => ()"))

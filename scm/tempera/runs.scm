@@ -19,6 +19,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera cli)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
   #:use-module (tempera files)
@@ -185,7 +186,7 @@ Example: (list-runs \"runs\")"
 
 (define (run-setting run name)
   "The value that RUN has of the parameter NAME, a symbol.
-Example: (run-setting run 'seed)"
+Example: (run-setting (open-run \"runs/two-moons\") 'seed) => 0"
   (check-run 'run-setting run)
   (let* ((settings (assq-ref (run-config run) 'settings))
          (setting (assq name settings)))
@@ -234,7 +235,7 @@ Example: (run-result (open-run \"runs/two-moons\"))"
 (define (run-outcome run)
   "What RUN came to, an association list from symbols: its result, if that is one; else its result
 under the name `result'; of a run without, the last row of its metrics.
-Example: (assq-ref (run-outcome run) 'psnr)"
+Example: (assq-ref (run-outcome (open-run \"runs/two-moons\")) 'psnr) => 24.5"
   (check-run 'run-outcome run)
   (let ((result (run-result run)))
     (cond ((and (pair? result) (list? result)
@@ -251,7 +252,7 @@ Example: (assq-ref (run-outcome run) 'psnr)"
 
 (define (run-metrics run)
   "The table of what `record-metrics!' recorded in RUN so far.
-Example: (table-column (run-metrics run) 'psnr)"
+Example: (table-column (run-metrics (open-run \"runs/two-moons\")) 'psnr) => (24 25)"
   (check-run 'run-metrics run)
   (load-metrics (run-directory run)))
 
@@ -261,7 +262,7 @@ Example: (table-column (run-metrics run) 'psnr)"
 
 (define (run-log run)
   "The text of all that RUN printed so far.
-Example: (display (run-log run))"
+Example: (display (run-log (open-run \"runs/two-moons\")))"
   (check-run 'run-log run)
   (let ((path (in-run (run-directory run) "log.txt")))
     (if (file-exists? path)
@@ -289,7 +290,7 @@ Example: (display (run-log run))"
 
 (define (run-pictures run)
   "The paths of RUN's pictures (PNG, SVG, WebP, GIF), wherever in its directory they are.
-Example: (run-pictures run)"
+Example: (run-pictures (open-run \"runs/two-moons\")) => ()"
   (check-run 'run-pictures run)
   (filter-map (lambda (name)
                 (and (any (lambda (ending) (string-suffix? ending name)) picture-endings)
@@ -300,7 +301,7 @@ Example: (run-pictures run)"
 
 (define (run-own-files run)
   "The names, inside its directory, of the files that RUN's experiment wrote, sorted.
-Example: (run-own-files run)"
+Example: (run-own-files (open-run \"runs/two-moons\"))"
   (check-run 'run-own-files run)
   (remove (lambda (name) (member name own-names)) (files-below (run-directory run))))
 
@@ -370,7 +371,7 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
 
 (define (file-text path)
   "The text of the file PATH.
-Example: (file-text \"notes.txt\")"
+Example: (file-text \"experiments/two-moons.scm\")"
   (call-with-input-file path get-string-all #:encoding "UTF-8"))
 
 (define (text-hash text)
@@ -405,7 +406,7 @@ Example: (text-hash \"\") => \"fnv1a-cbf29ce484222325\""
 
 (define (run-path name)
   "The path of the file NAME in the directory of the run that is active; folders in NAME are made.
-Example: (save-png (run-path \"pictures/mean.png\") mean)"
+Example: (define (draw mean) (save-png (run-path \"pictures/mean.png\") mean))"
   (let ((recorder (active 'run-path)))
     (check-that (and (string? name) (not (string-null? name))) 'run-path
                 "name: expected the name of a file, got ~s" name)
@@ -422,7 +423,7 @@ Example: (save-png (run-path \"pictures/mean.png\") mean)"
 run that is active; it is on disk when this returns.  Columns may be new.  In a run
 that goes on after an interruption, rows from before it stay up to the first that has the same
 first entry as the first new one: those are computed again.
-Example: (record-metrics! '((sigma . 3.2) (psnr . 28.1)))"
+Example: (define (note sigma psnr) (record-metrics! `((sigma . ,sigma) (psnr . ,psnr))))"
   (let ((recorder (active 'record-metrics!)))
     (check-that (and (list? row) (pair? row)
                      (every (lambda (e) (and (pair? e) (symbol? (car e)) (datum? (cdr e)))) row))
@@ -671,7 +672,7 @@ Example: (let ()
 
 (define (fail-run! directory text)
   "Say that the run in DIRECTORY, which nobody runs, has failed for the reason TEXT.
-Example: (fail-run! \"runs/two-moons\" \"its process died 3 times\")"
+Example: (fail-run! \"runs/b\" \"its process died 3 times\")"
   (make-directories directory)
   (save-state! directory 'failed #:error text))
 
@@ -714,7 +715,7 @@ Example: (call-in-folder \"/tmp\" getcwd) => \"/tmp\""
 (define (resume-run run)
   "Go on with RUN, a run or its directory, which was interrupted or failed: its own copy of the
 script, its settings, the folder where it ran, and the files it has left, such as checkpoints.
-Example: (resume-run \"runs/two-moons\")"
+Example: (resume-run \"runs/b\")"
   (let* ((run (if (run? run) run (open-run run)))
          (directory (absolute-name (run-directory run))))
     (call-in-folder (assq-ref (run-config run) 'folder)
@@ -722,3 +723,14 @@ Example: (resume-run \"runs/two-moons\")"
         (run-experiment (run-own-experiment (open-run directory))
                         (assq-ref (run-config run) 'settings) #:directory directory)))
     run))
+
+(document
+ (run?
+  "True when OBJECT is a run.
+Example: (run? (open-run \"runs/two-moons\")) => #t")
+ (run-directory
+  "The directory of RUN, a string.
+Example: (run-directory (open-run \"runs/two-moons\")) => \"runs/two-moons\"")
+ (run-config
+  "What RUN was, an association list as config.scm has it.
+Example: (assq-ref (run-config (open-run \"runs/two-moons\")) 'experiment) => two-moons"))

@@ -23,7 +23,7 @@
 (define (add-view! predicate procedure)
   "Let `show' show what PREDICATE is true of: PROCEDURE of the object and of the keywords that
 `show' does not know itself gives a list of panels and of strings, lines of text above.
-Example: (add-view! pair-of-images? (lambda (p) (list \"both\" (panel \"\" (car p)) (panel \"\" (cdr p)))))"
+Example: (add-view! (lambda (object) (and (pair? object) (tensor? (car object)))) (lambda (p) (list \"both\" (panel \"\" (car p)) (panel \"\" (cdr p)))))"
   (check-that (procedure? predicate) 'add-view! "predicate: expected a procedure, got ~s" predicate)
   (check-that (procedure? procedure) 'add-view! "procedure: expected one, got ~s" procedure)
   (set! views (acons predicate procedure views)))

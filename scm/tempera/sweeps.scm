@@ -14,6 +14,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera cli)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
   #:use-module (tempera files)
@@ -198,7 +199,7 @@ Example: (sweep-experiment (open-sweep \"runs/norms\"))"
 
 (define (job-directory job)
   "The directory of the run of JOB.
-Example: (job-directory (first (sweep-jobs (open-sweep \"runs/norms\"))))"
+Example: (job-directory (car (sweep-jobs (open-sweep \"runs/norms\"))))"
   (format #f "~a/points/~a" (sweep-directory (job-sweep job)) (job-name job)))
 
 (define (job-run job)
@@ -209,7 +210,7 @@ Example: (job-directory (first (sweep-jobs (open-sweep \"runs/norms\"))))"
 (define (job-outcome job)
   "How JOB stands: finished, failed, running (by whatever process) or waiting (also to be gone on
 with).
-Example: (job-outcome (first (sweep-jobs (open-sweep \"runs/norms\"))))"
+Example: (job-outcome (car (sweep-jobs (open-sweep \"runs/norms\"))))"
   (let ((state (directory-state (job-directory job))))
     (if (eq? state 'interrupted) 'waiting state)))
 
@@ -268,7 +269,7 @@ Example: (length (sweep-jobs (open-sweep \"runs/norms\")))"
 (define (run-job sweep name)
   "Run in this process the job NAME of SWEEP (\"0007\"), unless it is finished or another process
 runs it; the run, or #f.
-Example: (run-job (open-sweep \"runs/norms\") \"0007\")"
+Example: (run-job (open-sweep \"runs/norms\") \"0001\")"
   (let ((job (or (find (lambda (job) (string=? (job-name job) name)) (sweep-jobs sweep))
                  (complain 'run-job "~a: has no point ~a by now" (sweep-directory sweep) name))))
     (and (eq? (job-outcome job) 'waiting)
@@ -343,3 +344,29 @@ Example: (table-filter (sweep-metrics \"runs/norms\") (lambda (point) (= point 3
                                 (table-rows metrics)))
                          '())))
                  (sweep-jobs sweep)))))
+
+(document
+ (sweep?
+  "True when OBJECT is a sweep.
+Example: (sweep? 3) => #f")
+ (sweep-directory
+  "The directory of SWEEP, a string.
+Example: (sweep-directory (open-sweep \"runs/norms\")) => \"runs/norms\"")
+ (sweep-config
+  "What SWEEP is, an association list as sweep.scm has it.
+Example: (assq-ref (sweep-config (open-sweep \"runs/norms\")) 'experiment) => two-moons")
+ (job?
+  "True when OBJECT is a job: a point of a sweep, at a budget.
+Example: (job? 3) => #f")
+ (job-sweep
+  "The sweep that JOB belongs to.
+Example: (job-sweep (car (sweep-jobs (open-sweep \"runs/norms\"))))")
+ (job-point
+  "The number of the point of JOB, from 1.
+Example: (job-point (car (sweep-jobs (open-sweep \"runs/norms\")))) => 1")
+ (job-settings
+  "The settings of JOB, an association list: those of its point, and the budget.
+Example: (job-settings (car (sweep-jobs (open-sweep \"runs/norms\"))))")
+ (job-name
+  "The name of the directory of JOB, a string.
+Example: (job-name (car (sweep-jobs (open-sweep \"runs/norms\")))) => \"0001\""))

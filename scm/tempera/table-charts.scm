@@ -43,7 +43,7 @@
   "The column Y of TABLE against its column X, a chart: a line for each value in the column BY, or
 one.  Where several rows have the same x, their mean is drawn, unless STYLE is points.
 LOGARITHMIC and KEY are as of `chart'.
-Example: (table-chart (sweep-results \"runs/norms\") #:x 'norm #:y 'psnr #:by 'seed)"
+Example: (table-chart (sweep-results \"runs/norms\") #:x 'norm #:y 'psnr)"
   (check-columns 'table-chart '("x" "y") (list x y))
   (let* ((line (lambda (table title)
                  (let ((pairs (numeric-rows 'table-chart table x y)))

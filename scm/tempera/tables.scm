@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera numbers)
@@ -204,7 +205,7 @@ Example: (table-group results '(spectral-norm) '(psnr mean std count))"
 (define (table-join left right . columns)
   "The rows of LEFT, each followed by the other columns of every row of RIGHT with the same values
 in COLUMNS; those without such a row are left out.
-Example: (table-join metrics settings 'point)"
+Example: (table-join (table '(point psnr) '((1 24) (2 26))) (table '(point norm) '((1 0) (2 5))) 'point)"
   (let* ((left-keys (getters 'table-join left columns))
          (right-keys (getters 'table-join right columns))
          (key (lambda (gets row) (map (lambda (get) (get row)) gets)))
@@ -381,3 +382,14 @@ Example: (load-table \"results.csv\")"
       (csv->table (call-with-input-file path get-string-all #:encoding "UTF-8") #:torn torn))
     (lambda (key who message arguments . rest)
       (complain 'load-table "~a: ~a" path (first arguments)))))
+
+(document
+ (table?
+  "True when OBJECT is a table.
+Example: (table? (table '(a) '((1)))) => #t")
+ (table-columns
+  "The names of the columns of TABLE, symbols.
+Example: (table-columns (table '(a b) '((1 2)))) => (a b)")
+ (table-rows
+  "The rows of TABLE, lists.
+Example: (table-rows (table '(a b) '((1 2)))) => ((1 2))"))

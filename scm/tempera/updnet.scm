@@ -137,7 +137,7 @@ Example: (tensor-shape (magnitudes (tensor-zeros '(1 4 4 2)))) => (1 4 4)"
   "The loss by which UPDNet learns, for #:loss of `make-trainer': 0.98 (1 - MS-SSIM) + 0.02 L1 of
 magnitudes, (N).  BATCH is a list of the zero-filled images and the truths, f32 (N H W 2), and
 the diagonal.
-Example: (make-trainer (updnet) data #:loss updnet-loss #:rectified? #t)"
+Example: (make-trainer (updnet #:iterations 1) (lambda (count step) #f) #:loss updnet-loss #:rectified? #t)"
   (let* ((truth (no-tape (lambda () (magnitudes (second batch)))))
          (image (magnitudes (network (first batch) (third batch))))
          (range (no-tape (lambda () (tensor-max truth '(1 2)))))

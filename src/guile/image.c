@@ -147,7 +147,7 @@ tp_init_image (void)
              "IMAGE, f32 (rows columns), as a bytevector of words #xFFrrggbb, with LOW the first of the\n"
              "vector COLOURS and HIGH the last (see `colour-words'), or f32 (rows columns 3), red, green\n"
              "and blue from LOW to HIGH.\n"
-             "Example: (image-pixels image 0 1 (colour-words 'heat))");
+             "Example: (image-pixels (tensor-abs image) 0 1 (colour-words 'heat))");
   tp_define ("image-psnr", 2, 0, image_psnr, "image truth",
              "Peak signal to noise in dB of IMAGE, f32 (rows columns), with the data range (greatest\n"
              "less least value) of TRUTH.  `psnr' also takes complex images and batches.\n"

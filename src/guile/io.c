@@ -358,14 +358,12 @@ tp_init_io (void)
   tp_define ("terminal-detect", 1, 0, terminal_detect, "environment",
              "How pictures go to a terminal by the variables of ENVIRONMENT, strings NAME=value: kitty,\n"
              "iterm, sixel or symbols, paired with its number of colours.\n"
-             "Example: (terminal-detect '(\"TERM=xterm-256color\")) => (symbols . 256)");
+             "Example: (terminal-detect '(\"TERM=xterm-256color\"))");
   tp_define ("terminal-measure", 1, 0, terminal_measure, "descriptor",
-             "Rows, columns, and height and width in pixels, or 0, of the terminal open as DESCRIPTOR.\n"
-             "Example: (terminal-measure 1) => (24 80 0 0)");
+             "Rows, columns, and height and width in pixels, or 0, of the terminal open as DESCRIPTOR.");
   tp_define ("terminal-ask", 3, 0, terminal_ask, "question last milliseconds",
              "The terminal's answer to the string QUESTION up to the character LAST, waited for at most\n"
-             "MILLISECONDS; empty where none came, or keys wait to be read.\n"
-             "Example: (terminal-ask \"\\x1b[c\" #\\c 500)");
+             "MILLISECONDS; empty where none came, or keys wait to be read.");
   tp_define ("terminal-text", 10, 0, terminal_text,
              "pixels height width kind colours rows columns cell-height cell-width labels",
              "The bytevector PIXELS, words #xAArrggbb (HEIGHT WIDTH), as text for a terminal of a KIND\n"
