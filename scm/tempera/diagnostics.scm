@@ -202,7 +202,7 @@ Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
   (and (every corrected? bands)
        (every (lambda (b) (> (band-acceptance b) 0.97)) bands)
        "acceptance above 0.97 throughout: larger steps cost nothing where the score is exact (a learned \
-one bears about 0.5, doc/sampling.md)"))
+one bears about 0.5, doc/sampling.texi)"))
 
 (define (no-correction-warning bands)
   (and (not (any corrected? bands))

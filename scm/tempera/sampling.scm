@@ -167,7 +167,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                                       ;; With the target's mass no frequency w is above 1:
                                       ;; what is far from equilibrium is nearest to it after
                                       ;; times w T of pi / 2 to pi.  A learned score bears no
-                                      ;; much larger step (doc/sampling.md).
+                                      ;; much larger step (doc/sampling.texi).
                                       0.45))
                        (trajectory-length (if (dual-averaging? step-size)
                                               (trajectory-time 2.25)
