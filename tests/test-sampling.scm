@@ -190,11 +190,13 @@
 (primitive-load (test-file "../experiments/exact-posterior.scm"))
 (call-with-temporary-directory
  (lambda (directory)
-   (let ((summary (with-output-to-port (%make-void-port "w")
-                    (lambda ()
-                      (run-experiment exact-posterior `((paper . #f) (out . ,directory)))))))
+   (let ((summary (run-result
+                   (with-output-to-port (%make-void-port "w")
+                     (lambda ()
+                       (run-experiment exact-posterior '((paper . #f))
+                                       #:directory (string-append directory "/run")))))))
      (test-assert "the same in a file"
-       (equal? (assoc-ref (load-json (string-append directory "/summary.json")) "size") 64))
+       (equal? (assoc-ref (load-json (string-append directory "/run/summary.json")) "size") 64))
      (for-each
       (lambda (method evaluations)
         (let ((value (lambda (key) (assoc-ref (assoc-ref summary method) key))))
@@ -819,7 +821,7 @@
 (test-bad "mass: " #:mass (tensor-zeros '(3 3)))
 (test-bad "mass: expected positive numbers, got 0" #:mass (tensor-zeros '(16 12)))
 (test-bad "seed: expected" #:seed -3)
-(test-bad "unrecognized keyword: #:temperture" #:temperture 3)
+(test-bad "unrecognized keyword #:temperture; did you mean #:temperatures?" #:temperture 3)
 (test-bad "start: expected a c64 tensor" #:start (tensor-zeros '(16 12)))
 (test-bad "start: expected a c64 tensor" #:start (tensor-zeros '(4 16 12) 'c64))
 (test-error-matching "temperatures" "temperatures: expected a schedule with a length"

@@ -40,7 +40,8 @@
   (tmux "send-keys" "-t" "session" "Enter"))
 
 (define (at-prompt? text)
-  (string-prefix? "tempera> " (string-append (last-line text) " ")))
+  ;; Nothing typed after it yet.
+  (string=? "tempera>" (last-line text)))
 
 (define (clear)
   (tmux "send-keys" "-t" "session" "C-l")

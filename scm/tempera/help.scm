@@ -277,7 +277,8 @@ Example: (help-about \"undersampling\")"
          (let ((found (rank (words what) (topics))))
            (if (null? found)
                (format #t "Nothing is about ~s.  (help) says where to begin.~%" what)
-               (show-topics found))))))
+               (show-topics found)))))
+  *unspecified*)                        ; nothing for the prompt to print
 
 (define (show-value value)
   (let ((name (find (lambda (name) (eq? value (module-ref (resolve-interface '(tempera)) name)))
