@@ -131,6 +131,12 @@
      (session ",help bt\n" "Usage: backtrace")
      (session ",help how do I lower the temperature\n" "  geometric  ")
      (session ",help anneal\n" "(anneal target")
+     (session ",plot (geometric 8 #:ratio 1/2 #:until 1)\n" "1 chart: not shown, this is no terminal")
+     (session (string-append "(define-experiment draw ((n 3)) (* 2 n))\n"
+                             "(run-experiment draw '() #:directory \"" directory "/runs/one\")\n"
+                             ",runs " directory "/runs\n,runs \"" directory "/runs\"\n"
+                             ",runs " directory "\n,sweep " directory "\n")
+              "/runs/one  #<run draw, finished" "no runs there" "is no sweep's directory")
      ;; What is pasted after an error, in the nested prompt, goes on.
      (session (string-append "(define x 3)\n(aneal x)\n(define (f y)\n  (* y\n     x))\n"
                              "(f (car '()))\n(f 4)\n(define z (geometric 8 #:ratio 1/2\n"

@@ -13,6 +13,10 @@
   #:use-module (tempera cli)
   #:use-module (tempera completion)
   #:use-module (tempera help)
+  #:use-module (tempera plots)
+  #:use-module (tempera runs)
+  #:use-module (tempera sweeps)
+  #:use-module (tempera tables)
   #:export (start-prompt))
 
 (define (state-directory)
@@ -76,6 +80,30 @@ List the prompt's commands; or say what a COMMAND is for; or search everything f
       (help-about (if (null? (cdr words))
                       (car words)
                       (string-join (map object->string words))))))
+
+(define-prompt-command (runs tempera repl . words)
+  "runs [FOLDER]
+List the runs in FOLDER, runs/ unless given."
+  (let ((found (list-runs (if (null? words) "runs" (object->text (car words))))))
+    (if (null? found)
+        (format #t "no runs there~%")
+        (for-each (lambda (run) (format #t "~a  ~a~%" (run-directory run) run)) found))))
+
+(define-prompt-command (sweep tempera repl directory)
+  "sweep DIRECTORY
+Show the results of the sweep in DIRECTORY, as far as it has come."
+  (let ((sweep (open-sweep (object->text directory))))
+    (format #t "~a~%~a" sweep (table-text (sweep-results sweep)))))
+
+(define-prompt-command (plot tempera repl what)
+  "plot EXPRESSION
+Draw what EXPRESSION gives: a schedule, a chain, a trainer, a table, numbers."
+  (plot (repl-eval repl what)))
+
+(define (object->text word)
+  ;; A folder's name, with quotes or without.
+  (let ((word (syntax->datum word)))
+    (if (string? word) word (object->string word))))
 
 ;;; --- Evaluation -----------------------------------------------------------------
 
