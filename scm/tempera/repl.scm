@@ -93,7 +93,7 @@ List the runs in FOLDER, runs/ unless given."
   "sweep DIRECTORY
 Show the results of the sweep in DIRECTORY, as far as it has come."
   (let ((sweep (open-sweep (object->text directory))))
-    (format #t "~a~%~a" sweep (table-text (sweep-results sweep)))))
+    (format #t "~a~%~a~%" sweep (table-text (sweep-results sweep)))))
 
 (define-prompt-command (plot tempera repl what)
   "plot EXPRESSION
