@@ -374,7 +374,10 @@
                  (set! calls (1+ calls))
                  (when (= calls call)
                    (kill (getpid) SIGINT)
-                   (usleep 1000))
+                   ;; Another thread takes the signal, when it comes to it.
+                   (let wait ((tries 5000))
+                     (usleep 1000)
+                     (when (> tries 0) (wait (1- tries)))))
                  (score field x sigma))
                op y #:noise 0.1)))
 

@@ -1,4 +1,4 @@
-/* test-seeing.c -- colours, pictures for terminals, animations decoded again. */
+/* test-pictures.c -- colours, pictures for terminals, animations decoded again. */
 #include <fcntl.h>
 #include <gif_lib.h>
 #include <pty.h>
