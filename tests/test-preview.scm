@@ -100,6 +100,16 @@
   (test-assert "is not accepted" (< (assq-ref unstable 'acceptance) 0.5))
   (test-assert "and costs more" (> (preview-evaluations p) (* 2 (preview-evaluations (preview chain))))))
 
+;; Only where it is unstable.
+(let ((stable (preview-evaluations (preview chain))))
+  (for-each (lambda (name unstable?)
+              (test-assert (string-append "unstable when " name)
+                (< (* 1.5 stable)
+                   (preview-evaluations
+                    (preview chain #:step-size (lambda (sigma) (if (unstable? sigma) 6 0.45))))
+                   (* 9 stable))))
+            '("hot" "cold") (list (lambda (sigma) (> sigma 2)) (lambda (sigma) (< sigma 2)))))
+
 (let* ((half (rewind! (apply start-chain target (settings #:keep #t)) 10))
        (steps 0)
        (paused (let/ec stop
