@@ -45,6 +45,17 @@
 (define (texinfo text)
   (replace-all text '(#\@ . "@@") '(#\{ . "@{") '(#\} . "@}")))
 
+(define (prose text)
+  ;; Where -- would become a dash.
+  (string-join (string-split* (texinfo text) "--") "-@asis{}-"))
+
+(define (string-split* text separator)
+  (let ((at (string-contains text separator)))
+    (if at
+        (cons (substring text 0 at)
+              (string-split* (substring text (+ at (string-length separator))) separator))
+        (list text))))
+
 (define (show-definition name)
   (let-values (((text example result) (documentation-parts (name-documentation name))))
     (format #t "@deffn ~a ~a~%" (string-titlecase (symbol->string (name-kind name)))
@@ -86,10 +97,10 @@
        (format #t "@example~%tempera ~a [OPTION...]~a~%@end example~%~%" command
                (if (string-null? operands) "" (string-append " " (texinfo operands))))
        (format #t "~a.  ~a~%~%@table @option~%"
-               (texinfo (capitalised (command-summary command))) (texinfo text))
+               (prose (capitalised (command-summary command))) (prose text))
        (for-each (lambda (option)
                    (format #t "@item ~a~%~a~a~%" (texinfo (option-form option))
-                           (texinfo (parameter-documentation option))
+                           (prose (parameter-documentation option))
                            (texinfo (default-text option))))
                  options)
        (format #t "@end table~%")))

@@ -89,16 +89,20 @@ List the runs in FOLDER, runs/ unless given."
         (format #t "no runs there~%")
         (for-each (lambda (run) (format #t "~a  ~a~%" (run-directory run) run)) found))))
 
-(define-prompt-command (sweep tempera repl directory)
+(define-prompt-command (sweep tempera repl . words)
   "sweep DIRECTORY
 Show the results of the sweep in DIRECTORY, as far as it has come."
-  (let ((sweep (open-sweep (object->text directory))))
-    (format #t "~a~%~a~%" sweep (table-text (sweep-results sweep)))))
+  (if (null? words)
+      (guile-help repl 'sweep)          ; how to call it
+      (let ((sweep (open-sweep (object->text (car words)))))
+        (format #t "~a~%~a~%" sweep (table-text (sweep-results sweep))))))
 
-(define-prompt-command (plot tempera repl what)
-  "plot EXPRESSION
-Draw what EXPRESSION gives: a schedule, a chain, a trainer, a table, numbers."
-  (plot (repl-eval repl what)))
+(define-prompt-command (plot tempera repl . expressions)
+  "plot EXPRESSION [KEYWORD EXPRESSION]...
+Draw what EXPRESSION gives, a schedule, a chain, a trainer, a table, numbers, as `plot' does."
+  (if (null? expressions)
+      (guile-help repl 'plot)
+      (apply plot (map (lambda (expression) (repl-eval repl expression)) expressions))))
 
 (define (object->text word)
   ;; A folder's name, with quotes or without.

@@ -49,7 +49,9 @@ Guile's core."
 
 (define (suggestion name names)
   ;; "; did you mean ...?", or nothing.
-  (let ((nearest (and (>= (string-length name) 3) (nearest-name name names #:beginnings? #f))))
+  ;; (A name that the current module sees may be missing where the expression is.)
+  (let ((nearest (and (>= (string-length name) 3)
+                      (nearest-name name (delete name names) #:beginnings? #f))))
     (if nearest (format #f "; did you mean ~a?" nearest) "")))
 
 (define (unknown-keyword-text keyword keywords)

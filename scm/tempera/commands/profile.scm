@@ -30,7 +30,7 @@
 (define (main arguments)
   (let-values (((options operands)
                 (parse-options "profile" options arguments #:operands "[NETWORK.safetensors]"
-                               #:summary "Times every operation of a network's score, as a sampler asks for it.  doc/performance.texi
+                               #:summary "Times every operation of a network's score, as a sampler asks for it.  The manual
 says how to read the table.")))
     (define (ref name) (assq-ref options name))
     (check-that (<= (length operands) 1) 'profile "expected at most one network, got ~a"
