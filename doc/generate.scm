@@ -6,7 +6,7 @@
 ;;; the commands), man, bash, zsh or fish (completion of the command line).
 
 (use-modules (srfi srfi-1) (srfi srfi-11)
-             (ice-9 format)
+             (ice-9 format) (ice-9 regex)
              (tempera) (tempera cli) (tempera documentation) (tempera parameters))
 
 (define (commands) (command-names))
@@ -47,14 +47,7 @@
 
 (define (prose text)
   ;; Where -- would become a dash.
-  (string-join (string-split* (texinfo text) "--") "-@asis{}-"))
-
-(define (string-split* text separator)
-  (let ((at (string-contains text separator)))
-    (if at
-        (cons (substring text 0 at)
-              (string-split* (substring text (+ at (string-length separator))) separator))
-        (list text))))
+  (regexp-substitute/global #f "--" (texinfo text) 'pre "-@asis{}-" 'post))
 
 (define (show-definition name)
   (let-values (((text example result) (documentation-parts (name-documentation name))))
