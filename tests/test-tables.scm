@@ -1,4 +1,4 @@
-;;; test-tables.scm -- tables: other tables from them, CSV, and what is wrong.
+;;; test-tables.scm -- tables: other tables from them, CSV, charts, and what is wrong.
 
 (use-modules (harness)
              (srfi srfi-1)
@@ -70,6 +70,37 @@ lines"))))
      (test-error-matching "which file" "t.csv: record 2: expected 2 values" (load-table path))
      (test-error-matching "no file" "no such file" (load-table (string-append directory "/none")))
      (test-error-matching "no folder" "No such file" (save-table (string-append directory "/no/t.csv") t)))))
+
+;;; --- Charts -------------------------------------------------------------------
+
+(let ((results (table '(step norm psnr kind) '((1 1 20 a) (1 1 24 a) (2 1 31 b) (1 3 45.678 b) (2 3 +nan.0 a)
+                                               (2 3 #f a)))))
+  (define (drawn chart)
+    ;; As characters.
+    (call-with-temporary-directory
+     (lambda (directory)
+       (let ((path (string-append directory "/chart.txt")))
+         (save-charts path (list chart))
+         (call-with-input-file path get-string-all #:encoding "UTF-8")))))
+  (define (has? text . parts) (every (lambda (part) (string-contains text part)) parts))
+  (test-assert "a heat map: means of equal places, names along its axes"
+    (has? (drawn (table-heat results #:x 'step #:y 'norm #:value 'psnr)) "22" "31" "45.7" "step" "norm"))
+  (test-assert "lines by a column"
+    (has? (drawn (table-chart results #:x 'step #:y 'psnr #:by 'norm)) "norm 1" "norm 3" "step"))
+  (test-assert "parallel lines: each axis with its ends, names in their order"
+    (has? (drawn (table-parallel results #:across '(step kind psnr) #:value 'psnr))
+          "step: 1 to 2" "kind: a, b" "psnr: 20 to 46"))
+  (test-equal "plot takes what fits" '(1 1 1)
+    (map (lambda (options) (length (apply charts results options)))
+         '((#:x step #:y psnr) (#:x step #:y norm #:value psnr) (#:across (step norm) #:value psnr))))
+  (test-error-matching "no y" "y: expected the name of a column, got #f" (table-chart results #:x 'step))
+  (test-error-matching "an unknown y" "unknown column pnsr" (table-chart results #:x 'step #:y 'pnsr))
+  (test-error-matching "no numbers" "no row has finite numbers in both step and kind"
+    (table-chart results #:x 'step #:y 'kind))
+  (test-error-matching "one axis" "across: expected a list of two columns or more"
+    (table-parallel results #:across '(step) #:value 'psnr)))
+
+;;; --- What is wrong --------------------------------------------------------------
 
 (test-error-matching "a row too short" "rows: expected a list of lists of 2 values" (table '(a b) '((1))))
 (test-error-matching "no table" "table: expected a table, got 3" (table-column 3 'a))

@@ -10,7 +10,10 @@
   #:export (table-chart table-heat table-parallel))
 
 (define* (text value #:optional (digits 3))
-  (cond ((and (real? value) (not (exact-integer? value))) (number->string (significant value digits)))
+  (cond ((and (real? value) (not (exact-integer? value)))
+         (let ((x (significant value digits)))
+           ;; What is whole has no .0.
+           (number->string (if (and (integer? x) (< (abs x) 1e6)) (inexact->exact x) x))))
         ((list? value) (string-join (map text value) " "))
         (else (object->string value display))))
 
