@@ -9,10 +9,12 @@
 
 (start-tests "report-page")
 
-(define (texts selector)
-  ;; The text of every element that SELECTOR finds.
-  (vector->list (script "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
+(define (of-all selector expression)
+  ;; The values of the JavaScript EXPRESSION of e, every element that SELECTOR finds.
+  (vector->list (script (format #f "return [...document.querySelectorAll(arguments[0])].map(e => ~a)"
+                                expression)
                         selector)))
+(define (texts selector) (of-all selector "e.textContent"))
 (define (text selector) (first (texts selector)))
 (define (picture name) (format #f "canvas[data-name='~a']" name))
 (define (pixels name)
@@ -20,17 +22,13 @@
   (script "return document.querySelector(arguments[0]).toDataURL()" (picture name)))
 (define (slide! name value)
   ;; As a hand does it.
-  (script "const s = document.querySelector(`[data-slider=${arguments[0]}]`); s.value = arguments[1];
+  (script "const s = document.querySelector(`[data-slider=${arguments[0]}]`);
+s.value = arguments[1];
 s.dispatchEvent(new Event('input', { bubbles: true }))" name value))
 (define (settle)
   ;; Until the page has been laid out and drawn again.
-  (script "return document.body.offsetWidth")
-  (post-frames 2))
-(define (post-frames n)
   (devtools "Runtime.evaluate" '("awaitPromise" . #t)
-            (cons "expression"
-                  (format #f "(async () => { for (let i = 0; i < ~a; i++) await new Promise(requestAnimationFrame); })()"
-                          n))))
+            '("expression" . "new Promise(f => requestAnimationFrame(() => requestAnimationFrame(f)))")))
 (define (device! width mobile?)
   (devtools "Emulation.setDeviceMetricsOverride" (cons "width" width) '("height" . 900)
             '("deviceScaleFactor" . 1) (cons "mobile" mobile?))
@@ -41,7 +39,7 @@ s.dispatchEvent(new Event('input', { bubbles: true }))" name value))
 (define (open! path)
   (visit (string-append "file://" path))
   (settle))
-(define (focused) (script "return document.activeElement.dataset.name || document.activeElement.tagName"))
+(define (focused) (script "return document.activeElement.dataset.name"))
 
 (define hostile "</script><img src=x onerror=\"document.title='taken'\">")
 
@@ -57,11 +55,12 @@ s.dispatchEvent(new Event('input', { bubbles: true }))" name value))
     (test-equal "the title is text" hostile (text "h1"))
     (test-equal "and so is the command" hostile (text ".command pre"))
     (test-equal "pictures"
-      '("Truth" "Mean" "Standard deviation" "Error of the mean" "Zero-filled" "Sample 1" "On its way")
+      '("Truth" "Mean" "Standard deviation" "Error of the mean" "Zero-filled" "Sample 1"
+        "On its way")
       (texts ".picture h3"))
     (test-assert "charts are drawn"
       (every (lambda (n) (> n 5))
-             (vector->list (script "return [...document.querySelectorAll('.chart svg')].map(s => s.childElementCount)"))))
+             (of-all ".chart svg" "e.childElementCount")))
 
     (let ((before (pixels "Sample")) (mean (pixels "Mean")))
       (slide! "sample" 4)
@@ -80,13 +79,11 @@ s.dispatchEvent(new Event('input', { bubbles: true }))" name value))
         (every (lambda (a image) (< (abs (- a (magnitude (tensor-ref image 16 16)))) 0.02))
                shown (list scan (chain-mean chain)))))
     (let ((values (map (lambda (k) (magnitude (tensor-ref (chain-samples chain) k 16 16))) (iota 6)))
-          (rows (texts ".pixel table:last-of-type td")))
-      (test-approximate "the pixel's mean over samples" (mean values) (string->number (first rows)) 0.01)
-      (test-assert "its histogram counts every sample"
-        (= 6 (script "const bars = [...document.querySelectorAll('.pixel .bars')];
-const most = Math.max(...bars.map(b => Number(b.getAttribute('height'))));
-const unit = bars.map(b => Number(b.getAttribute('height'))).filter(h => h > 0).reduce((a, b) => Math.min(a, b));
-return Math.round(bars.reduce((s, b) => s + Number(b.getAttribute('height')), 0) / unit)"))))
+          (heights (map string->number (of-all ".pixel .bars" "e.getAttribute('height')"))))
+      (test-approximate "the pixel's mean over samples" (mean values)
+                        (string->number (first (texts ".pixel table:last-of-type td"))) 0.01)
+      (test-approximate "its histogram counts every sample" 6
+                        (/ (apply + heights) (apply min (filter positive? heights))) 1e-3))
 
     (script "document.querySelector(arguments[0]).focus()" (picture "Standard deviation"))
     (let ((before (pixels "Truth")))
@@ -104,19 +101,19 @@ return Math.round(bars.reduce((s, b) => s + Number(b.getAttribute('height')), 0)
 
     (click (find-element ".choices button:last-child"))
     (test-equal "phase" '("false" "true")
-      (vector->list (script "return [...document.querySelectorAll('.choices button')].map(b => b.ariaPressed)")))
+      (of-all ".choices button" "e.ariaPressed"))
     (test-approximate "values are angles" (angle (tensor-ref scan 17 18))
                       (string->number (first (texts ".pixel td"))) 0.01)
     (click (find-element ".choices button:first-child"))
 
     (hover (find-element ".charts svg") 0 0)
-    (test-assert "a chart reads its numbers" (string-prefix? "move " (text ".charts figcaption output")))
-    (begin
-      (script "document.querySelector('.scroll th button').scrollIntoView({ block: 'center' })")
-      (click (find-element ".scroll th button"))
-      (let ((numbers (map string->number (texts ".scroll tbody tr td:first-child"))))
-        (test-assert "a header sorts" (and (> (length numbers) 1) (apply <= numbers)))
-        (test-equal "ascending" (script "return document.querySelector('.scroll th').ariaSort"))))
+    (test-assert "a chart reads its numbers"
+      (string-prefix? "move " (text ".charts figcaption output")))
+    (script "document.querySelector('.scroll th button').scrollIntoView({ block: 'center' })")
+    (click (find-element ".scroll th button"))
+    (let ((numbers (map string->number (texts ".scroll tbody tr td:first-child"))))
+      (test-assert "a header sorts" (and (> (length numbers) 1) (apply <= numbers)))
+      (test-equal "ascending" (script "return document.querySelector('.scroll th').ariaSort")))
 
     (let ((light (colour-of "body" "backgroundColor")))
       (script "scrollTo(0, 0)")
@@ -161,14 +158,16 @@ return Math.round(bars.reduce((s, b) => s + Number(b.getAttribute('height')), 0)
   `((psnr . ,(+ 20 size))))")
 
 (define (choose! label value)
-  (script "const s = [...document.querySelectorAll('select')].find(s => s.parentElement.textContent.startsWith(arguments[0]));
+  (script "const s = [...document.querySelectorAll('.tool')]
+  .find(t => t.textContent.startsWith(arguments[0])).querySelector('select');
 s.value = arguments[1]; s.dispatchEvent(new Event('change'))" label value))
 
 (define (test-run-and-sweep folder)
   (define (in name) (string-append folder "/" name))
   (save-text (in "toy.scm") script-text)
   (let* ((toy (load-script (in "toy.scm")))
-         (sweep (make-sweep toy (grid #:size '(1 2 30) #:way '(plain odd)) #:directory (in "sweep"))))
+         (sweep (make-sweep toy (grid #:size '(1 2 30) #:way '(plain odd))
+                            #:directory (in "sweep"))))
     (with-output-to-string
       (lambda ()
         (run-experiment toy '() #:directory (in "run"))
@@ -176,7 +175,8 @@ s.value = arguments[1]; s.dispatchEvent(new Event('change'))" label value))
     (open! (write-report (open-run (in "run")) (in "run")))
     (test-equal "a run's picture is shown" '#(6 4)
       (script "const i = document.querySelector('img'); return [i.naturalWidth, i.naturalHeight]"))
-    (test-assert "its log is text" (member "</pre><script>document.title = 'taken'</script>" (texts "pre")))
+    (test-assert "its log is text"
+      (member "</pre><script>document.title = 'taken'</script>" (texts "pre")))
     (test-equal "toy" (script "return document.title"))
     (open! (write-report sweep (in "sweep")))
     (test-equal "lines by the other parameter" '("way odd" "way plain")

@@ -115,7 +115,7 @@ picture's nor a point's." (cdr shape))))))))
     (if errors (filter finite? (vector->list errors)) '())))
 
 ;; Charts need no more points; every move of a long chain would make a large page.
-(define most-moves 4000)
+(define most-moves 2000)
 
 (define (stride trace)
   (max 1 (ceiling (/ (length trace) most-moves))))
@@ -187,7 +187,8 @@ picture's nor a point's." (cdr shape))))))))
                                    '("The trace gives no reason to doubt this chain.")
                                    warnings))))
           (data-table "Proposals by temperature, from hot to cold"
-                      '("sigma from" "to" "proposals" "accepted" "energy error" "its sd" "not finite")
+                      '("sigma from" "to" "proposals" "accepted" "energy error" "its sd"
+                        "not finite")
                       (map (lambda (band)
                              (map (lambda (value) (value band))
                                   (list band-from band-to band-proposals band-acceptance
@@ -216,8 +217,9 @@ picture's nor a point's." (cdr shape))))))))
   (define (row name measure unit)
     (list name
           (let ((samples (measure (chain-samples chain) truth)))
-            (format #f "~a~a for the mean; ~a to ~a for samples" (digits-of (measure (chain-mean chain) truth))
-                    unit (digits-of (apply min samples)) (digits-of (apply max samples))))))
+            (format #f "~a~a for the mean; ~a to ~a for samples"
+                    (digits-of (measure (chain-mean chain) truth)) unit
+                    (digits-of (apply min samples)) (digits-of (apply max samples))))))
   (define (varied? image)
     (let ((magnitude (image-magnitude image)))
       (< (tensor->number (tensor-min magnitude)) (tensor->number (tensor-max magnitude)))))

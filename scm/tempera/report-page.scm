@@ -101,7 +101,8 @@ Example: (image-data (chain-mean chain))"
 
 ;; Pictures in files, as browsers know them.
 (define picture-types
-  '((".png" . "image/png") (".svg" . "image/svg+xml") (".webp" . "image/webp") (".gif" . "image/gif")))
+  '((".png" . "image/png") (".svg" . "image/svg+xml") (".webp" . "image/webp")
+    (".gif" . "image/gif")))
 
 (define (picture-type path)
   "The media type of the picture in the file PATH, by its ending, or #f.
@@ -233,13 +234,15 @@ Example: (report-text \"Two moons\" \"500 samples\" (lambda () (list (section \"
                   ("summary" . ,(escaped summary))
                   ("style" . ,(page-file "page.css"))
                   ("script" . ,(string-join (map page-file scripts) "\n"))
-                  ("made" . ,(escaped (format #f "Made by Tempera ~a with Guile ~a, ~a instructions."
-                                              tempera-version (version) (instruction-set))))
+                  ("made" . ,(escaped
+                              (format #f "Made by Tempera ~a with Guile ~a, ~a instructions."
+                                      tempera-version (version) (instruction-set))))
                   ("report" . ,(inert json))
                   ("arrays" . ,(string-concatenate
                                 (map (lambda (text number)
-                                       (format #f "<script type=\"text/plain\" id=\"~a\">~a</script>~%"
-                                               (array-name number) text))
+                                       (string-append "<script type=\"text/plain\" id=\""
+                                                      (array-name number) "\">" text
+                                                      "</script>\n"))
                                      (reverse (embedded)) (iota (length (embedded)) 1)))))))
     (regexp-substitute/global #f "@([a-z]+)@" (page-file "page.html")
                               'pre (lambda (m) (assoc-ref parts (match:substring m 1))) 'post)))

@@ -32,29 +32,25 @@
   (and (every positive? numbers) (> (apply max numbers) (* 30 (apply min numbers)))))
 
 (define (metric-charts metrics)
-  ;; A chart of each column of METRICS that has numbers over the first one that has, a line for
-  ;; each of the tables in METRICS, a list of (name . table).
-  (let* ((columns (delete-duplicates (append-map (lambda (m) (table-columns (cdr m))) metrics)))
-         (has? (lambda (column)
-                 (lambda (m) (and (memq column (table-columns (cdr m))) (numeric? (cdr m) column)))))
-         (numbers (filter (lambda (column) (any (has? column) metrics)) columns)))
-    (match numbers
+  ;; A chart of each column of METRICS, a list of (name . table), that has numbers, over the first
+  ;; one that has, with a line for each of the tables.
+  (define (has? column)
+    (lambda (named)
+      (and (memq column (table-columns (cdr named))) (numeric? (cdr named) column))))
+  (define (column-of named column) (table-column (cdr named) column))
+  (let ((columns (delete-duplicates (append-map (lambda (m) (table-columns (cdr m))) metrics))))
+    (match (filter (lambda (column) (any (has? column) metrics)) columns)
       ((x y ...)
-       (let* ((all (append-map (lambda (m) (filter real? (table-column (cdr m) x)))
-                               (filter (has? x) metrics)))
+       (let* ((with-x (filter (has? x) metrics))
+              (all (append-map (lambda (m) (filter real? (column-of m x))) with-x))
               (over (axis (symbol->string x) #:log? (wide? all))))
          (apply charts
                 (map (lambda (column)
                        (apply data-chart (symbol->string column) over (axis)
-                              (filter-map
-                               (match-lambda
-                                 ((name . table)
-                                  (and ((has? x) (cons name table)) ((has? column) (cons name table))
-                                       (data-series "line"
-                                                    (zip (table-column table x)
-                                                         (table-column table column))
-                                                    name))))
-                               metrics)))
+                              (map (lambda (m)
+                                     (data-series "line" (zip (column-of m x) (column-of m column))
+                                                  (car m)))
+                                   (filter (has? column) with-x))))
                      y))))
       (_ #f))))
 
@@ -88,9 +84,10 @@
 
 (define (log-block text)
   (and (not (string-null? text))
-       (block "log" `("text" . ,(if (> (string-length text) most-log-characters)
-                                    (string-append "...\n" (string-take-right text most-log-characters))
-                                    text)))))
+       (block "log" `("text" .
+                      ,(if (> (string-length text) most-log-characters)
+                           (string-append "...\n" (string-take-right text most-log-characters))
+                           text)))))
 
 (define (script-block directory)
   (let ((path (string-append directory "/script.scm")))
@@ -116,7 +113,8 @@
 (define (run-sections run)
   (let ((config (run-config run)) (metrics (run-metrics run)) (directory (run-directory run)))
     (list (section "Outcome"
-                   (and (run-error run) (block "notes" '("good" . #f) `("items" . ,(vector (run-error run)))))
+                   (and (run-error run)
+                        (block "notes" '("good" . #f) `("items" . ,(vector (run-error run)))))
                    (facts (pair-rows (run-outcome run))))
           (apply section "Pictures" (image-blocks run))
           (and (pair? (table-rows metrics))
@@ -145,11 +143,12 @@
             (delete-duplicates (append-map (lambda (p) (map car p)) points)))))
 
 (define (point-name point parameters)
-  (string-join (map (lambda (name) (format #f "~a ~a" name (words (assq-ref point name)))) parameters)
+  (string-join (map (lambda (name) (format #f "~a ~a" name (words (assq-ref point name))))
+                    parameters)
                ", "))
 
 (define (point-metrics sweep parameters)
-  ;; (name . metrics) of each point of SWEEP that has some, if they are not too many to be told apart.
+  ;; (name . metrics) of each point of SWEEP that has some, if they are few enough to tell apart.
   (let ((metrics (sweep-metrics sweep)) (points (sweep-points sweep)))
     (if (or (> (length points) most-lines) (null? (table-rows metrics)))
         '()
@@ -164,7 +163,9 @@
 (define (sweep-sections sweep)
   (let* ((results (sweep-results sweep)) (config (sweep-config sweep))
          (parameters (sweep-parameters sweep))
-         (numbers (filter (lambda (c) (and (not (memq c (cons 'point parameters))) (numeric? results c)))
+         (numbers (filter (lambda (column)
+                            (and (not (memq column (cons 'point parameters)))
+                                 (numeric? results column)))
                           (table-columns results)))
          (metrics (point-metrics sweep parameters)))
     (list (section "Results"
