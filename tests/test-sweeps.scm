@@ -149,6 +149,10 @@
    (define journal (string-append directory "/journal"))
    (define random-state (seed->random-state 5))
    (define kills 0)
+   (define (under-way?)
+     (let ((entries (read-journal journal)))
+       (> (count (lambda (e) (eq? (first e) 'begin)) entries)
+          (count (lambda (e) (eq? (first e) 'end)) entries))))
    (define (complete?) (every (lambda (row) (eq? (fourth row) 'finished)) (results-of "broken")))
    (let loop ((round 0))
      (let ((driver (if (zero? round)
@@ -172,7 +176,9 @@
                     (kill (list-ref workers (random (length workers) random-state)) SIGKILL))
                    (set! kills (1+ kills))
                    (usleep (random 200000 random-state)))))
-             ;; Then the driver: with its whole group, or alone, its points going on.
+             ;; Then the driver: with its whole group, or alone, its points going on.  While a
+             ;; point is under way, or there would be nothing to break.
+             (wait-until (lambda () (or (under-way?) (complete?))) 20)
              (false-if-exception (kill (if (= round 2) driver (- driver)) SIGKILL))
              (waitpid driver)
              (set! kills (1+ kills))
