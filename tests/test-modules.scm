@@ -9,7 +9,7 @@
 
 ;; A user meets the others at the prompt; these are the house's own.
 (define inner
-  '(cli completion interrupts parameters repl report-chain report-page streams suggestions terminal))
+  '(cli completion interrupts parameters registries repl report-chain report-page streams suggestions terminal))
 
 (define modules
   (filter-map (lambda (file)

@@ -321,32 +321,27 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
                           "~a: expected a positive integer, got ~s" name n))
             '("columns" "width" "height") (list columns width height))
   (let* ((rows (quotient (+ (length charts) columns -1) columns))
-         (terminal (terminal-of path (* columns width) (* rows height) scale colours))
-         (temporary (format #f "~a.~a.tmp" path (getpid))))
+         (terminal (terminal-of path (* columns width) (* rows height) scale colours)))
     (check-that (program-exists? "gnuplot") 'save-charts
                 "the program gnuplot is needed: install gnuplot-nox")
-    (check-that (access? (dirname path) W_OK) 'save-charts "~a: cannot be written" path)
-    (call-with-temporary-folder
-     (lambda (folder)
-       (let ((script (string-append folder "/script")))
-         (call-with-output-file script
-           (lambda (port)
-             (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
-                     (quoted temporary))
-             (format port "set border 3~a~%set tics nomirror~%set multiplot layout ~a,~a~%"
-                     (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
-                     rows columns)
-             (for-each (lambda (chart number)
-                         (write-chart port chart folder number (text-path? path)))
-                       charts (iota (length charts)))
-             (format port "unset multiplot~%")))
-         (dynamic-wind
-           (const #t)
-           (lambda ()
-             (run-program 'save-charts "gnuplot" script)
-             (call-with-input-file temporary fsync)
-             (rename-file temporary path))
-           (lambda () (when (file-exists? temporary) (delete-file temporary)))))))))
+    (call-with-new-file
+     'save-charts path
+     (lambda (temporary)
+       (call-with-temporary-folder
+        (lambda (folder)
+          (let ((script (string-append folder "/script")))
+            (call-with-output-file script
+              (lambda (port)
+                (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
+                        (quoted temporary))
+                (format port "set border 3~a~%set tics nomirror~%set multiplot layout ~a,~a~%"
+                        (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
+                        rows columns)
+                (for-each (lambda (chart number)
+                            (write-chart port chart folder number (text-path? path)))
+                          charts (iota (length charts)))
+                (format port "unset multiplot~%")))
+            (run-program 'save-charts "gnuplot" script))))))))
 
 (document
  (chart?

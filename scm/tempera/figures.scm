@@ -14,6 +14,7 @@
   #:use-module (tempera colours)
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
+  #:use-module (tempera files)
   #:use-module (tempera images)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
@@ -321,15 +322,12 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
   (write-surface (picture-surface (draw-figure panels #:columns columns)) path))
 
 (define (write-surface surface path)
-  (let ((temporary (format #f "~a.~a.tmp" path (getpid))))
-    (catch #t
-      (lambda ()
-        (cairo-surface-write-to-png surface temporary)
-        (call-with-input-file temporary fsync)
-        (rename-file temporary path))
-      (lambda (key . arguments)
-        (when (file-exists? temporary) (delete-file temporary))
-        (complain 'save-figure "~a: cannot be written" path)))))
+  (call-with-new-file
+   'save-figure path
+   (lambda (temporary)
+     (catch 'cairo-error
+       (lambda () (cairo-surface-write-to-png surface temporary))
+       (lambda _ (complain 'save-figure "~a: cannot be written" path))))))
 
 ;;; --- The figure of a reconstruction -----------------------------------------
 

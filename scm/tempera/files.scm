@@ -19,7 +19,7 @@
   #:export (save-png load-nifti load-dicom load-image load-volume
             load-safetensors save-safetensors
             load-json save-json json-text load-datum save-datum datum?
-            make-directories call-with-temporary-folder run-program program-exists? shell-text))
+            make-directories call-with-temporary-folder call-with-new-file run-program program-exists? shell-text))
 
 ;;; --- Folders, programs and text ---------------------------------------------
 
@@ -53,6 +53,23 @@ Example: (call-with-temporary-folder file-is-directory?) => #t"
       (const #t)
       (lambda () (procedure folder))
       (lambda () (when (file-exists? folder) (remove-tree folder))))))
+
+(define (call-with-new-file who path write)
+  "Call WRITE with a name beside PATH; the file that it writes there takes PATH's place, whole or
+not at all.  An error of WHO if PATH is a folder or a device, or its folder is not to be
+written into.  For what libraries write; the writers of this module need it not.
+Example: (call-with-new-file 'copy \"copy.png\" (lambda (name) (copy-file \"brain.png\" name)))"
+  (check-that (or (not (file-exists? path)) (eq? 'regular (stat:type (stat path)))) who
+              "~a: is there, and no file that could be replaced" path)
+  (check-that (access? (dirname path) W_OK) who "~a: cannot be written" path)
+  (let ((temporary (format #f "~a.~a.tmp" path (getpid))))
+    (dynamic-wind
+      (const #t)
+      (lambda ()
+        (write temporary)
+        (call-with-input-file temporary fsync)
+        (rename-file temporary path))
+      (lambda () (when (file-exists? temporary) (delete-file temporary))))))
 
 (define (program-exists? name)
   "True if a program NAME can be run.

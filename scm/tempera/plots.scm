@@ -14,6 +14,7 @@
   #:use-module (tempera files)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
+  #:use-module (tempera registries)
   #:use-module (tempera sampling)
   #:use-module (tempera schedules)
   #:use-module (tempera terminal)
@@ -22,37 +23,20 @@
 
 ;;; --- The verb ---------------------------------------------------------------------
 
-(define plots '())                      ; (predicate . procedure), the newest first
+(define plots
+  (make-registry 'plot "a chart or a list of them, a schedule, a chain, a trainer, numbers or points \
+(x y); `show' draws images"))
 
 (define (add-plot! predicate procedure)
   "Let `plot' draw what PREDICATE is true of: PROCEDURE of the object and of the keywords that
 `plot' does not know itself gives a list of charts.
 Example: (add-plot! pair? (lambda (p) (list (chart \"\" (list (series 'points (list p)))))))"
-  (check-that (procedure? predicate) 'add-plot! "predicate: expected a procedure, got ~s" predicate)
-  (check-that (procedure? procedure) 'add-plot! "procedure: expected one, got ~s" procedure)
-  (set! plots (acons predicate procedure plots)))
+  (registry-add! plots 'add-plot! predicate procedure))
 
 (define (charts object . options)
   "The charts of OBJECT with OPTIONS, as `plot' draws them.
 Example: (save-charts \"trace.svg\" (charts chain))"
-  (let ((found (find (lambda (entry) ((car entry) object)) plots)))
-    (check-that found 'plot "expected a chart or a list of them, a schedule, a chain, a trainer, \
-numbers or points (x y), got ~s; `show' draws images" object)
-    (catch 'keyword-argument-error
-      (lambda () (apply (cdr found) object options))
-      (lambda (key where message irritants culprit)
-        (complain 'plot "~a: ~s; of ~a" (string-downcase message)
-                  (if (pair? culprit) (car culprit) culprit) object)))))
-
-(define (plot-options options)
-  ;; OPTIONS as those of `plot' itself and the rest.
-  (let loop ((rest options) (own '()) (others '()))
-    (match rest
-      (() (values (reverse own) (reverse others)))
-      (((and key (or #:to #:as #:width #:height #:columns #:port)) value . rest)
-       (loop rest (cons* value key own) others))
-      (((? keyword? key) value . rest) (loop rest own (cons* value key others)))
-      (_ (complain 'plot "expected keywords and values, got ~s" rest)))))
+  (registry-apply plots object options))
 
 (define (plot object . options)
   "Draw OBJECT in the terminal or into a file:
@@ -66,7 +50,9 @@ is the terminal, in pixels or characters by what it can do, which #:as and the v
 TEMPERA_PICTURES override as for `show'; #:width of all, in characters or the file's pixels,
 #:height of a chart, #:columns the charts in a row, #:port.
 Example: (plot (geometric 100 #:ratio 0.9 #:until 0.05) #:to \"temperatures.svg\")"
-  (call-with-values (lambda () (plot-options options))
+  (call-with-values
+      (lambda ()
+        (split-options 'plot '(#:to #:as #:width #:height #:columns #:port) options))
     (lambda (own others)
       (let ((charts (apply charts object others)))
         (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'plot

@@ -94,15 +94,15 @@ Example: (duration-text 3723) => \"1:02:03\""
     (set-progress-width! progress (string-length line))))
 
 (define* (progress-update! progress done #:key (text ""))
-  "Say that DONE steps of PROGRESS are done, and TEXT after it; redrawn when the
-last time is a fifth of a second ago.
+  "Say that DONE steps of PROGRESS are done, and after it TEXT, or what TEXT, a procedure, gives;
+redrawn when the last time is a fifth of a second ago.
 Example: (progress-update! (make-progress \"training\" 10) 1 #:text \"loss 0.12\")"
   (when (port-of progress)
     (let ((time (now)) (drawn (progress-drawn progress)))
       (when (or (not drawn) (>= (- time drawn) redraw-seconds))
         (set-progress-drawn! progress time)
         (draw! progress (progress-line progress done (- time (progress-started progress))
-                                       text))))))
+                                       (if (procedure? text) (text) text)))))))
 
 (define (progress-finish! progress)
   "Take the line of PROGRESS away: what comes next begins on a clear line.

@@ -583,9 +583,10 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
            (let ((index (state-index (chain-state chain))))
              (with-scope (lambda () (advance! chain)))
              (progress-update! progress (- (annealed chain) begun)
-                               #:text (format #f "sigma ~a  accepted ~a"
-                                              (significant (chain-sigma chain) 3)
-                                              (significant (chain-acceptance chain) 3)))
+                               #:text (lambda ()
+                                        (format #f "sigma ~a  accepted ~a"
+                                                (significant (chain-sigma chain) 3)
+                                                (significant (chain-acceptance chain) 3))))
              (unless (= index (state-index (chain-state chain)))
                (hook chain)))
            (loop))))

@@ -12,43 +12,28 @@
   #:use-module (tempera images)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
+  #:use-module (tempera registries)
   #:use-module (tempera sampling)
   #:use-module (tempera terminal)
   #:export (show add-view! view))
 
 ;;; --- Views ------------------------------------------------------------------------
 
-(define views '())                      ; (predicate . procedure), the newest first
+(define views
+  (make-registry 'show "an image (rows columns), a batch of them, a chain, panels or the name of a \
+file; `plot' draws numbers and schedules"))
 
 (define (add-view! predicate procedure)
   "Let `show' show what PREDICATE is true of: PROCEDURE of the object and of the keywords that
 `show' does not know itself gives a list of panels and of strings, lines of text above.
-Example: (add-view! (lambda (object) (and (pair? object) (tensor? (car object)))) (lambda (p) (list \"both\" (panel \"\" (car p)) (panel \"\" (cdr p)))))"
-  (check-that (procedure? predicate) 'add-view! "predicate: expected a procedure, got ~s" predicate)
-  (check-that (procedure? procedure) 'add-view! "procedure: expected one, got ~s" procedure)
-  (set! views (acons predicate procedure views)))
+Example: (add-view! (lambda (object) (and (pair? object) (tensor? (car object))))
+                    (lambda (p) (list \"both\" (panel \"\" (car p)) (panel \"\" (cdr p)))))"
+  (registry-add! views 'add-view! predicate procedure))
 
 (define (view object . options)
   "What OBJECT looks like with OPTIONS, those of `show': a list of panels and of strings.
 Example: (save-figure \"chain.png\" (filter panel? (view chain)))"
-  (let ((found (find (lambda (entry) ((car entry) object)) views)))
-    (check-that found 'show "expected an image (rows columns), a batch of them, a chain, panels or ~
-the name of a file, got ~s; `plot' draws numbers and schedules" object)
-    (catch 'keyword-argument-error
-      (lambda () (apply (cdr found) object options))
-      (lambda (key where message irritants culprit)
-        (complain 'show "~a: ~s; of ~a" (string-downcase message)
-                  (if (pair? culprit) (car culprit) culprit) object)))))
-
-(define (show-options options)
-  ;; OPTIONS as those of `show' itself and the rest.
-  (let loop ((rest options) (own '()) (others '()))
-    (match rest
-      (() (values (reverse own) (reverse others)))
-      (((and key (or #:as #:width #:columns #:port)) value . rest)
-       (loop rest (cons* value key own) others))
-      (((? keyword? key) value . rest) (loop rest own (cons* value key others)))
-      (_ (complain 'show "expected keywords and values, got ~s" rest)))))
+  (registry-apply views object options))
 
 (define (show object . options)
   "Show OBJECT in the terminal, in pixels or characters by what it can do:
@@ -78,7 +63,7 @@ Example: (show (chain-mean chain) #:part 'phase)"
                          (format #f "~a panels" (count panel? view))
                          (format #f "~a" object))
                      port))))
-  (call-with-values (lambda () (show-options options))
+  (call-with-values (lambda () (split-options 'show '(#:as #:width #:columns #:port) options))
     (lambda (own others)
       (let ((view (apply view object others)))
         (check-that (and (list? view) (every (lambda (v) (or (panel? v) (string? v))) view)
