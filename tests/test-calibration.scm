@@ -356,6 +356,15 @@
        (dynamic-wind (lambda () (setenv "PATH" "/nowhere"))
                      (lambda () (save-charts (file "b.png") (list diagonal)))
                      (lambda () (setenv "PATH" path)))))
+   (mknod (file "pipe.png") 'fifo #o600 0)
+   (for-each (lambda (name save)
+               (test-error-matching (string-append name ", of a pipe") "no file that could be replaced"
+                 (save (file "pipe.png")))
+               (test-equal "which stays" 'fifo (stat:type (stat (file "pipe.png")))))
+             '("charts" "a figure")
+             (list (lambda (path) (save-charts path (list diagonal)))
+                   (lambda (path) (save-figure path (list (panel "x" (tensor-zeros '(4 4))))))))
+   (delete-file (file "pipe.png"))
    (test-error-matching "no charts" "charts: expected" (save-charts (file "b.png") '()))
    (test-error-matching "columns" "columns: expected" (save-charts (file "b.png") (list diagonal) #:columns 0))
    (test-assert "nothing is left behind"
