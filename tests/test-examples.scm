@@ -6,7 +6,7 @@
 
 (use-modules (harness)
              (srfi srfi-1) (srfi srfi-11)
-             (tempera) (tempera documentation))
+             (tempera) (tempera documentation) ((tempera run-files) #:select (fail-run!)))
 
 (start-tests "examples")
 
@@ -55,6 +55,7 @@
      (sweep two-moons (grid #:norm '(1 5)) #:directory "runs/norms" #:workers 2)
      (sweep two-moons (grid #:step-size '(0.3 0.5) #:exponent '(1 1.5)) #:directory "runs/steps"
             #:workers 2))))
+(fail-run! "runs/b" "its process died 3 times")
 (save-table "results.csv" (sweep-results "runs/norms"))
 
 ;;; --- What docstrings take for granted ------------------------------------------

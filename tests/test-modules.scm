@@ -9,7 +9,8 @@
 
 ;; A user meets the others at the prompt; these are the house's own.
 (define inner
-  '(cli completion interrupts parameters registries repl report-chain report-page streams suggestions terminal))
+  '(cli completion environment interrupts parameters recorders registries repl report-chain report-page
+        run-files streams suggestions terminal))
 
 (define modules
   (filter-map (lambda (file)

@@ -34,6 +34,20 @@
 (let* ((b (batch 2 1)) (y (net (first b) (third b))))
   (test-equal "shapes" '(2 32 32 2) (tensor-shape y))
   (test-assert "finite" (tensor-finite? y)))
+;; One iteration by hand, from its parts: A^H A x - A^H y is what the U-net sees beside x.
+(let* ((one (updnet #:iterations 1 #:buffers 2 #:channels '(4 8) #:seed 5))
+       (part (lambda (name) (assoc-ref (layer-parts one) name)))
+       (table (random-uniform '(16 16) 1))
+       (zero-filled (random-normal '(1 16 16 2) 2))
+       (x (tensor/ zero-filled 30))
+       (residual (tensor- (fourier-multiply x table) x)))
+  (test-assert "one iteration"
+    (> 1e-4 (tensor->number
+             (tensor-max (tensor-abs (tensor- (one zero-filled table)
+                                              (tensor* 30 (tensor+ x ((part "image0")
+                                                                      ((part "net0")
+                                                                       (list x x residual))))))))))))
+
 (test-equal "a mask of columns" '(1 16 12 2)
   (tensor-shape (net (tensor-zeros '(1 16 12 2)) (random-mask 12))))
 

@@ -8,6 +8,7 @@
   #:use-module (tempera progress)
   #:use-module (tempera report-chain)
   #:use-module (tempera report-page)
+  #:use-module (tempera run-files)
   #:use-module (tempera runs)
   #:use-module (tempera sampling)
   #:use-module (tempera sweeps)

@@ -7,8 +7,10 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera documentation)
+  #:use-module (tempera environment)
   #:use-module (tempera errors)
   #:use-module (tempera files)
+  #:use-module (tempera run-files)
   #:use-module (tempera runs)
   #:use-module (tempera tables)
   #:export (rerun compare-runs comparison? comparison-differences comparison-files

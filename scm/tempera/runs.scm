@@ -12,14 +12,13 @@
 (define-module (tempera runs)
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 match)
-  #:use-module (ice-9 popen)
-  #:use-module (ice-9 regex)
   #:use-module (ice-9 textual-ports)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera cli)
   #:use-module (tempera documentation)
+  #:use-module (tempera environment)
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
   #:use-module (tempera files)
@@ -27,12 +26,13 @@
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera progress)
+  #:use-module (tempera recorders)
+  #:use-module (tempera run-files)
   #:use-module (tempera tables)
+  #:re-export (run-path record-metrics!)
   #:export (run-experiment resume-run open-run list-runs run? run-directory run-config
             run-setting run-state run-seconds run-error run-result run-outcome run-metrics run-log
-            run-pictures run-path record-metrics! run-differences run-own-experiment
-            run-own-files environment fresh-directory run-claimed? directory-state fail-run! file-text text-hash load-alist
-            absolute-name call-in-folder))
+            run-pictures run-own-files run-own-experiment run-differences))
 
 ;;; --- Runs as values -----------------------------------------------------------
 
@@ -74,95 +74,6 @@
                          (or (false-if-exception (run-outcome run)) '()))))
     (list-head numbers (min 2 (length numbers)))))
 
-;;; --- Files of a run -------------------------------------------------------------
-
-(define format-number 1)                ; of config.scm and state.scm
-
-(define (in-run directory name) (string-append directory "/" name))
-
-(define (load-alist who directory name)
-  "The association list in the file NAME of DIRECTORY, which must be of the format that this version
-reads; else an error of WHO.
-Example: (load-alist 'open-run \"runs/two-moons\" \"config.scm\")"
-  (let* ((path (in-run directory name))
-         (value (load-datum path)))
-    (check-that (and (list? value)
-                     (every (lambda (e) (and (pair? e) (symbol? (car e)))) value)
-                     (assq 'format value))
-                who "~a: expected an association list with a format" path)
-    (check-that (equal? (assq-ref value 'format) format-number) who
-                "~a: is of format ~s, this version reads ~a; use the version of Tempera that ~
-wrote it~a" path (assq-ref value 'format) format-number
-                (let ((version (assq-ref value 'version)))
-                  (if version (format #f ", ~a" version) "")))
-    value))
-
-(define (load-config who directory)
-  (check-that (string? directory) who "directory: expected a string, got ~s" directory)
-  (let ((path (in-run directory "config.scm")))
-    (check-that (file-exists? directory) who "~a: no such directory" directory)
-    (check-that (file-exists? path) who "~a: is no run's directory: it has no config.scm" directory)
-    (let ((config (load-alist who directory "config.scm")))
-      (check-that (and (symbol? (assq-ref config 'experiment))
-                       (let ((settings (assq-ref config 'settings)))
-                         (and (list? settings)
-                              (every (lambda (s) (and (pair? s) (symbol? (car s)))) settings))))
-                  who "~a: expected the name of an experiment and its settings" path)
-      (for-each (lambda (key)
-                  (let ((value (assq-ref config key)))
-                    (check-that (or (not value) (string? value)) who "~a: ~a: expected text, got ~s"
-                                path key value)))
-                '(script folder))
-      (let ((libraries (assq-ref config 'libraries)))
-        (check-that (or (not libraries) (and (list? libraries) (every pair? libraries))) who
-                    "~a: libraries: expected a list of pairs, got ~s" path libraries))
-      config)))
-
-(define states '(running finished failed interrupted))
-
-(define (load-state directory)
-  ;; The association list in state.scm; before there is one, as of a run that died at birth.
-  (if (file-exists? (in-run directory "state.scm"))
-      (let ((state (load-alist 'run-state directory "state.scm")))
-        (check-that (memq (assq-ref state 'state) states) 'run-state
-                    "~a/state.scm: expected a state among ~a, got ~s" directory states
-                    (assq-ref state 'state))
-        (let ((seconds (assq-ref state 'seconds)))
-          (check-that (and (real? seconds) (finite? seconds) (>= seconds 0)) 'run-state
-                      "~a/state.scm: expected seconds, 0 or more, got ~s" directory seconds))
-        state)
-      '((state . running) (seconds . 0) (error . #f) (result . #f))))
-
-(define* (save-state! directory state #:key (seconds 0) (error #f) (result #f))
-  (save-datum (in-run directory "state.scm")
-              `((format . ,format-number) (state . ,state) (seconds . ,seconds)
-                (error . ,error) (result . ,result))))
-
-(define (claim directory)
-  ;; The lock of the run in DIRECTORY, a port to be kept open; #f while somebody has it.
-  (let ((port (open (in-run directory "lock") (logior O_RDWR O_CREAT O_CLOEXEC))))
-    (let try ((n 3))                    ; `run-claimed?' may hold it for a moment
-      (catch 'system-error
-        (lambda () (flock port (logior LOCK_EX LOCK_NB)) port)
-        (lambda (key . arguments)
-          (let ((errno (system-error-errno (cons key arguments))))
-            (cond ((not (= errno EWOULDBLOCK))
-                   (close-port port)
-                   (complain 'run-experiment "~a/lock: ~a" directory (strerror errno)))
-                  ((> n 1) (usleep 20000) (try (1- n)))
-                  (else (close-port port) #f))))))))
-
-(define (run-claimed? directory)
-  "Whether a living process runs the run in DIRECTORY.
-Example: (run-claimed? \"runs/two-moons\") => #f"
-  (and (file-exists? (in-run directory "lock"))
-       (let* ((port (open (in-run directory "lock") (logior O_RDWR O_CLOEXEC)))
-              (free? (catch 'system-error
-                       (lambda () (flock port (logior LOCK_SH LOCK_NB)) #t)
-                       (const #f))))
-         (close-port port)
-         (not free?))))
-
 ;;; --- Looking ------------------------------------------------------------------
 
 (define (open-run directory)
@@ -199,17 +110,6 @@ Example: (run-setting (open-run \"runs/two-moons\") 'seed) => 0"
 Example: (run-state (open-run \"runs/two-moons\")) => finished"
   (check-run 'run-state run)
   (directory-state (run-directory run)))
-
-(define (directory-state directory)
-  "The state of the run in DIRECTORY, as of `run-state'; interrupted where none has begun.
-Example: (directory-state \"runs/two-moons\") => finished"
-  (let ((state (assq-ref (load-state directory) 'state)))
-    (cond ((not (eq? state 'running)) state)
-          ((run-claimed? directory) state)
-          ;; It may have ended between the two looks.
-          (else
-           (let ((now (assq-ref (load-state directory) 'state)))
-             (if (eq? now 'running) 'interrupted now))))))
 
 (define (run-seconds run)
   "How long RUN took, in seconds, with what came before an interruption that was noticed.
@@ -256,10 +156,6 @@ Example: (table-column (run-metrics (open-run \"runs/two-moons\")) 'psnr) => (24
   (check-run 'run-metrics run)
   (load-metrics (run-directory run)))
 
-(define (load-metrics directory)
-  (let ((path (in-run directory "metrics.csv")))
-    (if (file-exists? path) (load-table path #:torn #t) (table '() '()))))
-
 (define (run-log run)
   "The text of all that RUN printed so far.
 Example: (display (run-log (open-run \"runs/two-moons\")))"
@@ -276,18 +172,6 @@ Example: (display (run-log (open-run \"runs/two-moons\")))"
 
 (define picture-endings '(".png" ".svg" ".webp" ".gif"))
 
-(define (files-below directory)
-  ;; The names of all files below DIRECTORY, relative to it, sorted.
-  (let ((start (1+ (string-length directory))))
-    (sort (file-system-fold (const #t)
-                            (lambda (path stat names) (cons (substring path start) names))
-                            (lambda (path stat names) names)
-                            (lambda (path stat names) names)
-                            (lambda (path stat names) names)
-                            (lambda (path stat errno names) names)
-                            '() directory)
-          string<?)))
-
 (define (run-pictures run)
   "The paths of RUN's pictures (PNG, SVG, WebP, GIF), wherever in its directory they are.
 Example: (run-pictures (open-run \"runs/two-moons\")) => ()"
@@ -297,46 +181,11 @@ Example: (run-pictures (open-run \"runs/two-moons\")) => ()"
                      (in-run (run-directory run) name)))
               (files-below (run-directory run))))
 
-(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "report.html"))
-
 (define (run-own-files run)
   "The names, inside its directory, of the files that RUN's experiment wrote, sorted.
 Example: (run-own-files (open-run \"runs/two-moons\"))"
   (check-run 'run-own-files run)
   (remove (lambda (name) (member name own-names)) (files-below (run-directory run))))
-
-;;; --- Where and what: the environment ----------------------------------------------
-
-(define (first-line . command)
-  ;; What COMMAND says first, or #f when it fails or is not there.
-  (and (program-exists? (car command))
-       (let* ((pipe (with-error-to-port (%make-void-port "w")
-                      (lambda () (apply open-pipe* OPEN_READ command))))
-              (line (get-line pipe)))
-         (and (zero? (close-pipe pipe)) (string? line) line))))
-
-(define (commit-of folder)
-  ;; The git commit of the files in FOLDER, with "-dirty" when some differ; #f outside of git.
-  (first-line "sh" "-c" "git -C \"$0\" describe --always --dirty --abbrev=40 2>/dev/null" folder))
-
-(define (processor)
-  (or (false-if-exception
-       (let* ((text (call-with-input-file "/proc/cpuinfo" get-string-all))
-              (found (string-match "model name[ \t]*: ([^\n]*)" text)))
-         (and found (match:substring found 1))))
-      (utsname:machine (uname))))
-
-(define (environment)
-  "What a result may depend on besides its script and settings: an association list of the
-versions of Tempera and its libraries, and of host, processor, instruction set and threads.
-Example: (assq-ref (environment) 'threads)"
-  `((version . ,tempera-version)
-    (libraries ("guile" . ,(version)) ,@(library-versions))
-    (host . ,(gethostname))
-    (system . ,(format #f "~a ~a" (utsname:sysname (uname)) (utsname:release (uname))))
-    (processor . ,(processor))
-    (instruction-set . ,(instruction-set))
-    (threads . ,(threads))))
 
 (define (run-differences run)
   "What is different now from when RUN ran, as lines of text: the script, versions, the processor;
@@ -369,154 +218,7 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
                      (difference name (assoc-ref before name) (assoc-ref after name)))
                    (delete-duplicates (map car (append before after))))))))
 
-(define (file-text path)
-  "The text of the file PATH.
-Example: (file-text \"experiments/two-moons.scm\")"
-  (call-with-input-file path get-string-all #:encoding "UTF-8"))
-
-(define (text-hash text)
-  "A hash of TEXT (FNV-1a, 64 bits), which tells a changed script from the one that ran; it is no
-defence against malice.
-Example: (text-hash \"\") => \"fnv1a-cbf29ce484222325\""
-  (string-append
-   "fnv1a-"
-   (number->string
-    (string-fold (lambda (c hash)
-                   (logand (* (logxor hash (char->integer c)) #x100000001b3) #xffffffffffffffff))
-                 #xcbf29ce484222325 text)
-    16)))
-
-;;; --- Inside of a run ------------------------------------------------------------
-
-(define-record-type <recorder>
-  ;; What the experiment that runs here writes to.
-  (make-recorder directory earlier columns rows port)
-  recorder?
-  (directory recorder-directory)
-  (earlier recorder-earlier set-recorder-earlier!) ; rows from before an interruption, or #f
-  (columns recorder-columns set-recorder-columns!)
-  (rows recorder-rows set-recorder-rows!) ; the last first
-  (port recorder-port set-recorder-port!)) ; metrics.csv open at its end, or #f
-
-(define current-recorder (make-parameter #f))
-
-(define (active who)
-  (or (current-recorder)
-      (complain who "no run is active: experiments run by `run-experiment' or `tempera run'")))
-
-(define (run-path name)
-  "The path of the file NAME in the directory of the run that is active; folders in NAME are made.
-Example: (define (draw mean) (save-png (run-path \"pictures/mean.png\") mean))"
-  (let ((recorder (active 'run-path)))
-    (check-that (and (string? name) (not (string-null? name))) 'run-path
-                "name: expected the name of a file, got ~s" name)
-    (check-that (not (or (string-prefix? "/" name) (member ".." (string-split name #\/))))
-                'run-path "name: expected one inside of the run's directory, got ~a" name)
-    (check-that (not (member name own-names)) 'run-path
-                "name: ~a is the run's own; choose another" name)
-    (let ((path (in-run (recorder-directory recorder) name)))
-      (make-directories (dirname path))
-      path)))
-
-(define (record-metrics! row)
-  "Append ROW, an association list from symbols to numbers, text or symbols, to metrics.csv of the
-run that is active; it is on disk when this returns.  Columns may be new.  In a run
-that goes on after an interruption, rows from before it stay up to the first that has the same
-first entry as the first new one: those are computed again.
-Example: (define (note sigma psnr) (record-metrics! `((sigma . ,sigma) (psnr . ,psnr))))"
-  (let ((recorder (active 'record-metrics!)))
-    (check-that (and (list? row) (pair? row)
-                     (every (lambda (e) (and (pair? e) (symbol? (car e)) (datum? (cdr e)))) row))
-                'record-metrics! "row: expected an association list such as ((sigma . 3.2)), got ~s"
-                row)
-    (when (recorder-earlier recorder)
-      (set-recorder-rows! recorder
-                          (reverse (take-while (lambda (old) (not (repeats? old row)))
-                                               (recorder-earlier recorder))))
-      (set-recorder-earlier! recorder #f)
-      (close-metrics! recorder))
-    (let ((new (remove (lambda (name) (memq name (recorder-columns recorder))) (map car row))))
-      (set-recorder-rows! recorder (cons row (recorder-rows recorder)))
-      (set-recorder-columns! recorder (append (recorder-columns recorder) new))
-      (if (and (recorder-port recorder) (null? new))
-          (let ((port (recorder-port recorder)))
-            (put-string port (csv-row recorder row))
-            (force-output port))
-          (rewrite-metrics! recorder)))))
-
-(define (repeats? old row)
-  (let ((value (assq-ref old (car (first row)))))
-    (if (and (number? value) (number? (cdr (first row))))
-        (= value (cdr (first row)))
-        (equal? (if (symbol? value) (symbol->string value) value)
-                (let ((new (cdr (first row)))) (if (symbol? new) (symbol->string new) new))))))
-
-(define (ordered recorder row)
-  (map (lambda (column) (assq-ref row column)) (recorder-columns recorder)))
-
-(define (csv-row recorder row)
-  (let ((text (table->csv (table (recorder-columns recorder) (list (ordered recorder row))))))
-    (substring text (1+ (string-index text #\newline)))))
-
-(define (append-port path)
-  (let ((port (open path (logior O_WRONLY O_APPEND O_CREAT O_CLOEXEC))))
-    (set-port-encoding! port "UTF-8")
-    port))
-
-(define (close-metrics! recorder)
-  (when (recorder-port recorder)
-    (close-port (recorder-port recorder))
-    (set-recorder-port! recorder #f)))
-
-(define (rewrite-metrics! recorder)
-  (let ((path (in-run (recorder-directory recorder) "metrics.csv")))
-    (close-metrics! recorder)
-    (save-table path (table (recorder-columns recorder)
-                            (map (lambda (row) (ordered recorder row))
-                                 (reverse (recorder-rows recorder)))))
-    (set-recorder-port! recorder (append-port path))))
-
-(define (start-recorder directory)
-  (let ((before (load-metrics directory)))
-    (make-recorder directory
-                   (and (pair? (table-rows before))
-                        (map (lambda (row) (map cons (table-columns before) row))
-                             (table-rows before)))
-                   (table-columns before) '() #f)))
-
-(define (tee port log)
-  ;; A port that writes to both PORT and LOG, and to disk at each line.
-  (let* ((both (lambda (text)
-                 (put-string log text)
-                 (force-output log)
-                 (put-string port text)))
-         (tee (make-soft-port (vector (lambda (c) (both (string c))) both
-                                      (lambda () (force-output log) (force-output port))
-                                      #f (const #t))
-                              "w")))
-    (set-port-encoding! tee "UTF-8")
-    (setvbuf tee 'line)
-    tee))
-
 ;;; --- Running ------------------------------------------------------------------
-
-(define* (fresh-directory name #:key (folder "runs"))
-  "Make and name a directory for a run of what is called NAME: FOLDER/NAME-DATE-TIME.
-Example: (fresh-directory \"two-moons\")"
-  (make-directories folder)
-  (let ((path (format #f "~a/~a-~a" folder name
-                      (strftime "%Y%m%d-%H%M%S" (localtime (current-time))))))
-    (let try ((k 1))
-      (let ((path (if (= k 1) path (format #f "~a-~a" path k))))
-        (if (catch 'system-error
-              (lambda () (mkdir path) #t)
-              (lambda (key . arguments)
-                (let ((errno (system-error-errno (cons key arguments))))
-                  (unless (= errno EEXIST)
-                    (complain 'run-experiment "~a: ~a" path (strerror errno))))
-                #f))
-            path
-            (try (1+ k)))))))
 
 (define (iso-time)
   (strftime "%Y-%m-%dT%H:%M:%SZ" (gmtime (current-time))))
@@ -670,12 +372,6 @@ Example: (let ()
         (close-metrics! recorder)
         (close-port log)))))
 
-(define (fail-run! directory text)
-  "Say that the run in DIRECTORY, which nobody runs, has failed for the reason TEXT.
-Example: (fail-run! \"runs/b\" \"its process died 3 times\")"
-  (make-directories directory)
-  (save-state! directory 'failed #:error text))
-
 ;;; --- Again --------------------------------------------------------------------
 
 (define (run-own-experiment run)
@@ -693,24 +389,6 @@ Example: (run-own-experiment (open-run \"runs/two-moons\"))"
                 (run-directory run))
     ;; Under its old name: a script may look for files beside itself.
     (load-script script #:text (file-text copy) #:name name)))
-
-(define (absolute-name path)
-  "PATH from the root on, that means the same in any folder.
-Example: (absolute-name \"/tmp/x\") => \"/tmp/x\""
-  (if (string-prefix? "/" path) path (string-append (getcwd) "/" path)))
-
-(define (call-in-folder folder thunk)
-  "What THUNK returns, called in FOLDER if there still is one: names in settings mean what they did.
-Example: (call-in-folder \"/tmp\" getcwd) => \"/tmp\""
-  (if (and (string? folder) (false-if-exception (file-is-directory? folder)))
-      (let ((here (getcwd)))
-        (dynamic-wind
-          (lambda () (chdir folder))
-          thunk
-          (lambda () (chdir here))))
-      (begin
-        (format (current-error-port) "the folder ~a is gone; going on in ~a~%" folder (getcwd))
-        (thunk))))
 
 (define (resume-run run)
   "Go on with RUN, a run or its directory, which was interrupted or failed: its own copy of the

@@ -15,11 +15,13 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera cli)
   #:use-module (tempera documentation)
+  #:use-module (tempera environment)
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
   #:use-module (tempera files)
   #:use-module (tempera parameters)
   #:use-module (tempera points)
+  #:use-module (tempera run-files)
   #:use-module (tempera runs)
   #:use-module (tempera tables)
   #:export (halving make-sweep open-sweep sweep? sweep-directory sweep-config sweep-points

@@ -15,6 +15,7 @@
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera progress)
+  #:use-module (tempera run-files)
   #:use-module (tempera runs)
   #:use-module (tempera sweeps)
   #:use-module (tempera tables)

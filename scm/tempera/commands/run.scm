@@ -7,6 +7,7 @@
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
   #:use-module (tempera progress)
+  #:use-module (tempera run-files)
   #:use-module (tempera runs)
   #:export (main summary))
 
