@@ -127,11 +127,11 @@
                    "  (let ((p (make-progress \"working\" n)))"
                    "    (do ((i 1 (1+ i))) ((> i n) (progress-finish! p))"
                    "      (usleep 250000)"
-                   "      (progress-update! p i #:text \"loss 0.5\"))"
+                   "      (progress-update! p i #:text (if (odd? i) (lambda () \"loss 0.5\") \"so far\")))"
                    "    (display \"done\\n\")))")
        (check-run "progress on a terminal"
                   (terminal (string-append "tempera run " (file "slow.scm")))
-                  0 "working" "50 %  2/4" "loss 0.5" " left" "done")))
+                  0 "working" "50 %  2/4" "loss 0.5" "so far" " left" "done")))
    (chdir "/")))
 
 (finish-tests)
