@@ -10,7 +10,7 @@
 ;; A user meets the others at the prompt; these are the house's own.
 (define inner
   '(cli completion environment interrupts parameters recorders registries repl report-chain report-page
-        run-files streams suggestions terminal))
+        run-files settings streams suggestions terminal))
 
 (define modules
   (filter-map (lambda (file)
