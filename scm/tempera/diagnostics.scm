@@ -17,7 +17,6 @@
   #:use-module (tempera sampling)
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
-  #:use-module (tempera targets)
   #:export (hold ess-per-evaluation score-asymmetry
             diagnose diagnosis? diagnosis-bands diagnosis-warnings
             band? band-from band-to band-proposals band-acceptance

@@ -13,7 +13,6 @@
   #:use-module (tempera report-page)
   #:use-module (tempera sampling)
   #:use-module (tempera targets)
-  #:use-module (tempera tensors)
   #:export (chain-summary chain-sections))
 
 ;;; --- Pictures ---------------------------------------------------------------

@@ -16,7 +16,6 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
-  #:use-module (tempera cli)
   #:use-module (tempera documentation)
   #:use-module (tempera environment)
   #:use-module (tempera errors)

@@ -19,7 +19,6 @@
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
   #:use-module (tempera files)
-  #:use-module (tempera parameters)
   #:use-module (tempera points)
   #:use-module (tempera run-files)
   #:use-module (tempera runs)

@@ -10,7 +10,6 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (tempera errors)
-  #:use-module (tempera experiments)
   #:use-module (tempera interrupts)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)

@@ -5,7 +5,6 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera cli)
   #:use-module (tempera data)
-  #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera networks)
   #:use-module (tempera training)
