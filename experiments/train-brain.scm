@@ -4,12 +4,13 @@
 ;;;
 ;;; Trains on the volumes that `tempera data' prepares (T1-weighted heads of three
 ;;; persons), on slices in all three orientations, moved, scaled, and given other
-;;; contrasts and phases at random.  Interrupted, it goes on from its checkpoint: tempera run
+;;; contrasts and phases at random.  Which sigmas, and how their losses are weighed, is what
+;;; sweep-prior.scm found best.  Interrupted, it goes on from its checkpoint: tempera run
 ;;; --run=DIRECTORY.
 
 (use-modules (srfi srfi-1) (tempera))
 
-(define sizes '(128 96 192 128))
+(define sizes '(128 192 96 256))
 
 (define (slices dataset seed)
   ;; Batches of about the same number of pixels, of several sizes in turn.
@@ -19,23 +20,25 @@
       (random-slices dataset images size #:seed seed #:stream step))))
 
 (define-experiment train-brain
-    ((steps 6000 positive? "optimiser steps")
+    ((steps 10000 positive? "optimiser steps")
+     (from "" string? "a score network to go on with, in place of a new one")
      (batch 16 positive? "images of 128 x 128 a step; fewer when larger")
      (rate 5e-4 positive? "Adam's rate while it is steady")
      (decay 0.25 positive? "share of the run over which the rate falls")
-     (low 0.04 positive? "smallest sigma")
-     (high 150.0 positive? "largest sigma")
      (sigma-data 30.0 positive? "standard deviation of the data, each of two parts")
      (seed 1)
      (every 100 positive? "steps between checkpoints"))
   "Train a score network for heads by denoising score matching."
   (let* ((dataset (load-dataset))
-         (net (score-network '(paper-unet #:channels (32 64 128 128) #:blocks 1
-                                          #:convolutions 2 #:normalisation #f)
-                             #:sigma-data sigma-data))
+         (net (if (string-null? from)
+                  (score-network '(paper-unet #:channels (32 64 128 128) #:blocks 1
+                                              #:convolutions 2 #:normalisation #f)
+                                 #:sigma-data sigma-data)
+                  (load-network from)))
          (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer net (slices dataset seed) #:batch batch
-                                #:sigma (sigma-log-uniform low high)
+                                #:sigma (sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100))
+                                #:weight (balanced-weight 30)
                                 #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.999 #:clip 1.0)))
     (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))

@@ -24,7 +24,7 @@
   #:use-module (tempera progress)
   #:use-module (tempera streams)
   #:use-module (tempera tensors)
-  #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw
+  #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw balanced-weight
             constant-rate warmup-cosine warmup-stable-decay
             make-trainer trainer? trainer-network trainer-step trainer-losses
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
@@ -89,6 +89,17 @@ Example: (sigma-draw (sigma-log-uniform 0.05 150) 16 #:seed 1)"
   (let ((u (tensor->list (random-uniform (list count) seed (random-stream 'sigma step))))
         (z (tensor->list (random-normal (list count) seed (random-stream 'sigma-normal step)))))
     (list->tensor (map (distribution-draw distribution) u z))))
+
+;;; --- Weights of the losses ----------------------------------------------------------
+
+(define* (balanced-weight #:optional (s 30))
+  "The weight sqrt (1 + (sigma / S)^2) of losses at sigma, for #:weight of `make-trainer'.
+Images are smooth: under much noise equation 3's loss is small, and what is still to be learned
+there hardly counts.  A weight leaves the score that is learned best where it is, and only
+says where a network that cannot learn it everywhere should be nearest.
+Example: ((balanced-weight 3) 4) => 5/3"
+  (check-that (and (real? s) (positive? s)) 'balanced-weight "s: expected a positive number, got ~s" s)
+  (lambda (sigma) (sqrt (+ 1 (expt (/ sigma s) 2)))))
 
 ;;; --- Rates ----------------------------------------------------------------------
 
@@ -182,7 +193,7 @@ value) or (cap value), got ~s" spectral))))
 (define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
-                       (loss #f) (rectified? #f)
+                       (weight (const 1)) (loss #f) (rectified? #f)
                        (beta1 0.9) (beta2 0.999) (epsilon 1e-8)
                        #:rest arguments)
   "A trainer of NETWORK, a score network, by equation 3 with Adam, or of any `network?' by LOSS.
@@ -194,12 +205,15 @@ the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
 (Yoshida, Miyato 2017); (projection VALUE), the authors' code; (cap VALUE), which
 only scales down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
 added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
-made for that.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that gives the
-losses, f32 (N), on the tape; then SIGMA and GAUSSIAN are not used.  RECTIFIED?: by rectified
+made for that.  WEIGHT: a procedure of |sigma|, by whose value a loss at sigma counts, such as
+`balanced-weight' gives.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that gives the
+losses, f32 (N), on the tape; then SIGMA, GAUSSIAN and WEIGHT are not used.  RECTIFIED?: by rectified
 Adam (Liu et al. 2020).
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
   (check-that (if loss (network? network) (score-network? network)) 'make-trainer
               "network: expected a ~anetwork, got ~s" (if loss "" "score ") network)
+  (check-that (procedure? weight) 'make-trainer
+              "weight: expected a procedure of sigma such as (balanced-weight), got ~s" weight)
   (check-that (or (not loss) (procedure? loss)) 'make-trainer
               "loss: expected #f or a procedure, got ~s" loss)
   (check-that (procedure? data) 'make-trainer "data: expected a procedure, got ~s" data)
@@ -230,7 +244,7 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                      (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
                      (spectral . ,(spectral-rule spectral))
                      (gaussian . ,(and gaussian (gaussian-prior gaussian)))
-                     (loss . ,loss) (rectified? . ,rectified?)
+                     (weight . ,weight) (loss . ,loss) (rectified? . ,rectified?)
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
                    0 '() '())))
 
@@ -260,6 +274,18 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                         (if known (tensor+ learned known) learned))
                       u sigma)
             sigma)))
+
+(define (weighted trainer losses sigmas)
+  "LOSSES, (N), times what the trainer's weight is at SIGMAS, a list of numbers or of #f."
+  (if (every identity sigmas)
+      (tensor* losses (list->tensor (map (lambda (sigma)
+                                           (let ((w ((setting trainer 'weight) (abs sigma))))
+                                             (check-that (and (real? w) (finite? w) (>= w 0)) 'train!
+                                                         "weight: expected a number, at sigma ~a got ~s"
+                                                         sigma w)
+                                             w))
+                                         sigmas)))
+      losses))
 
 (define (known-score trainer noisy sigma)
   ;; |sigma| times the Gaussian's score at images as their real view, or #f.
@@ -311,7 +337,7 @@ norm's running statistics; then the update, which is not."
                                 (lambda (loss sigma)
                                   (set! losses (tensor->list loss))
                                   (set! sigmas (if sigma (tensor->list sigma) (map (const #f) losses)))
-                                  (tensor-mean loss)))))
+                                  (tensor-mean (weighted trainer loss sigmas))))))
                           parameters))
            (lambda (loss gradients)
              (check-that (and (real? loss) (< (abs loss) 1e30)) 'train!
