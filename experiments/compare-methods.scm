@@ -25,8 +25,6 @@
 (define (slice-image number)
   (load-image (format #f "~a/pd-head/brain_~3,'0d.png" here number)))
 
-(define (prior-file name) (string-append here "/../priors/" name))
-
 (define (argument-of-least key items)
   (fold (lambda (item best) (if (< (key item) (key best)) item best)) (first items) (cdr items)))
 
@@ -113,7 +111,7 @@ beyond)."
    (mask 'random (lambda (m) (memq m '(random equispaced))) "its kind")
    (chains 8 (lambda (n) (> n 1)) "samples of a posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
-   (prior "brain.safetensors" string? "the score network, in priors/")
+   (priors (string-append here "/../priors") string? "the folder of the weights")
    (seed 42 (lambda (n) (>= n 0)) "of phase, mask, noise and chains"))
   "One slice under one condition by one method."
   (let* ((scan (simulated-scan (slice-image slice) #:seed (+ seed slice)))
@@ -131,16 +129,16 @@ beyond)."
        (let ((weight (chosen-weight "wavelets" acceleration noise)))
          (image (lambda () (wavelet-reconstruction op y #:weight weight)))))
       ((updnet)
-       (let ((network (load-network (prior-file "updnet.safetensors"))))
+       (let ((network (load-network (string-append priors "/updnet.safetensors"))))
          (image (lambda () (updnet-reconstruction network op y)))))
       ((pnp-admm)
-       (let ((network (load-network (prior-file prior))))
+       (let ((network (load-network (string-append priors "/brain.safetensors"))))
          (image (lambda () (pnp-admm network op y #:noise noise)))))
       ((red)
-       (let ((network (load-network (prior-file prior))))
+       (let ((network (load-network (string-append priors "/brain.safetensors"))))
          (image (lambda () (red network op y #:noise noise)))))
       ((posterior)
-       (posterior-measures (load-network (prior-file prior)) op y noise scan chains
+       (posterior-measures (load-network (string-append priors "/brain.safetensors")) op y noise scan chains
                            (+ seed slice) ratio))
       (else (complain 'reconstruct-slice "method: no such one: ~a" method)))))
 
@@ -225,13 +223,13 @@ beyond)."
   ((slices '(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20) pair? "of pd-head")
    (chains 8 (lambda (n) (> n 1)) "samples of each posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
-   (prior "brain.safetensors" string? "the score network, in priors/")
+   (priors (string-append here "/../priors") string? "the folder of the weights")
    (seed 42 (lambda (n) (>= n 0)) "of phases, masks, noise and chains")
    (workers 1 positive? "points at a time"))
   "All methods on slices of a person nobody was trained on."
   (let* ((results (sweep-results
                    (sweep reconstruct-slice (points slices)
-                          #:settings `((chains . ,chains) (ratio . ,ratio) (prior . ,prior)
+                          #:settings `((chains . ,chains) (ratio . ,ratio) (priors . ,priors)
                                        (seed . ,seed))
                           #:directory (run-path "sweep") #:workers workers)))
          (all (with-gains (table-of results)))

@@ -103,7 +103,7 @@ along the trajectory ~,2f % as by the density~%" (height exact) (chain-acceptanc
                                      "learned"
                                      (format #f "spectral norm ~a" norm))))
                      (set! panels (append panels (list (picture-of title chain))))
-                     (save-figure (run-path "figure.png") panels #:columns 3)
+                     (save-figure (run-path "two-moons.png") panels #:columns 3)
                      (when (zero? norm)
                        (save-npy (run-path "samples.npy") (chain-samples chain)))
                      (format #t "spectral norm ~6a  mean log density ~8,2f  accepted ~,2f  score error at ~

@@ -131,7 +131,7 @@
                                                      '(32 32)))))
              '(1 2))
    (let ((summary (check "two-moons" '((steps . 3) (norms . (0 1)) (chains . 50))
-                         '("figure.png" "samples.npy"))))
+                         '("two-moons.png" "samples.npy"))))
      (test-assert "in two dimensions the integral decides as the density does"
        (> (assoc-ref summary "decisions_in_common") 0.99))
      (test-equal "a network for each norm" 2 (vector-length (assoc-ref summary "learned"))))

@@ -32,14 +32,15 @@
 ;;; --- Panels -----------------------------------------------------------------
 
 (define-record-type <panel>
-  (make-panel title image low high colours bar?)
+  (make-panel title image low high colours bar? box)
   panel?
   (title panel-title)
   (image panel-image)                   ; (rows columns), or with 3 colours
   (low panel-low)
   (high panel-high)
   (colours panel-colours)
-  (bar? panel-bar?))
+  (bar? panel-bar?)
+  (box panel-box))                      ; (row column rows columns), or #f
 
 (set-record-type-printer! <panel>
   (lambda (panel port)
@@ -51,12 +52,13 @@
 (define pi 3.141592653589793)
 
 (define* (panel title image #:key (part 'magnitude) (low #f) (high #f)
-                (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f))
+                (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f) (box #f))
   "A picture for `save-figure' and `show': IMAGE, (rows columns), under the text TITLE; of c64
 the PART magnitude, phase, real or imaginary.  Or f32 (rows columns 3), red, green and blue.
 LOW gets the first of COLOURS (grey, heat or wheel), HIGH the last.  Unless given they are 0
 and the greatest value; of a real or imaginary part the greatest magnitude, negative and
-positive; of a phase -pi and pi.  With BAR?, a colour bar with the limits.
+positive; of a phase -pi and pi.  With BAR?, a colour bar with the limits.  BOX, (row column rows
+columns), is a part of the image with a red line around it.
 Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? #t)"
   (check-that (string? title) 'panel "title: expected a string, got ~s" title)
   (check-that (and (tensor? image)
@@ -67,6 +69,14 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
                                    (eq? (tensor-dtype image) 'f32))))))
               'panel "image: expected a tensor (rows columns) or f32 (rows columns 3), got ~s" image)
   (check-colours 'panel colours)
+  (check-that (or (not box)
+                  (and (list? box) (= 4 (length box)) (every exact-integer? box)
+                       (every (lambda (start length whole)
+                                (and (<= 0 start) (< 0 length) (<= (+ start length) whole)))
+                              (list-head box 2) (list-tail box 2)
+                              (list-head (tensor-shape image) 2))))
+              'panel "box: expected (row column rows columns) inside of ~a, got ~s"
+              (tensor-shape image) box)
   (for-each (lambda (name limit)
               (check-that (or (not limit) (and (real? limit) (finite? limit))) 'panel
                           "~a: expected a finite number, got ~s" name limit))
@@ -84,7 +94,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
                      ((> greatest low) greatest)
                      (else (1+ low)))))
     (check-that (< low high) 'panel "high: expected more than low, ~s, got ~s" low high)
-    (make-panel title image low high colours bar?)))
+    (make-panel title image low high colours bar? box)))
 
 ;;; --- Pictures -----------------------------------------------------------------
 
@@ -245,6 +255,21 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
         (write left (+ y (- (down height (measures-unit-height m)) line)) room
                (number-text (panel-low panel)))))))
 
+(define (draw-box context box x y zoom)
+  ;; A red line of two pixels or so around BOX, outside of it.
+  (let* ((line (max 2 (round zoom)))
+         (place (lambda (k) (* zoom (list-ref box k))))
+         (top (- (+ y (place 0)) line)) (left (- (+ x (place 1)) line))
+         (height (+ (place 2) (* 2 line))) (width (+ (place 3) (* 2 line))))
+    (cairo-set-source-rgb context 0.85 0 0)
+    (for-each (lambda (x y width height)
+                (cairo-rectangle context x y width height)
+                (cairo-fill context))
+              (list left left left (- (+ left width) line))
+              (list top (- (+ top height) line) top top)
+              (list width width line line)
+              (list line line height height))))
+
 (define (draw-panel context write panel x y zoom m)
   (let* ((rows (panel-rows panel)) (columns (panel-columns panel))
          (top (+ y (measures-title-height m)))
@@ -255,6 +280,8 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
                  (image-pixels (panel-image panel) (panel-low panel) (panel-high panel)
                                (colour-words (panel-colours panel)))
                  rows columns x top zoom zoom)
+    (when (panel-box panel)
+      (draw-box context (panel-box panel) x top zoom))
     (when (panel-bar? panel)
       (draw-bar context write panel (+ x width (if (= (measures-unit-width m) 1) 6 0)) top
                 (* zoom rows) m))))

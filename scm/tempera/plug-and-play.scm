@@ -41,7 +41,8 @@
                    (weight 0.25))
   "The image (H W) of plug-and-play ADMM: in turn x = argmin |A x - Y|^2 / (2 NOISE^2) + |x - (z -
 u)|^2 / (2 rho^2) with rho^2 = SIGMA^2 / WEIGHT, z = D(x + u, SIGMA) by the denoiser of PRIOR, and
-u + x - z for u, for each of SIGMAS.
+u + x - z for u, for each of SIGMAS; as these fall the penalty 1 / (2 rho^2) rises, and u, which
+is scaled by it, falls (Boyd et al. 2011, section 3.4.1).
 Source: Venkatakrishnan, Bouman, Wohlberg 2013; falling SIGMAS as Zhang et al. 2021.
 Example: (pnp-admm prior op y #:noise 0.1)"
   (check-problem 'pnp-admm op y noise)
@@ -50,15 +51,17 @@ Example: (pnp-admm prior op y #:noise 0.1)"
          (b (apply-adjoint op y))
          (likelihood (/ (* noise noise))))
     (first
-     (over-sigmas "PnP-ADMM" sigmas (list b (tensor* 0 b))
+     (over-sigmas "PnP-ADMM" sigmas (list b (tensor* 0 b) (number->tensor (vector-ref sigmas 0)))
                   (lambda (sigma state)
-                    (let* ((z (first state)) (u (second state))
+                    (let* ((z (first state))
+                           (u (tensor* (expt (/ sigma (tensor->number (third state))) 2)
+                                       (second state)))
                            (prior-precision (/ weight (* sigma sigma)))
                            (x ((normal-inverse op (/ prior-precision likelihood))
                                (tensor+ b (tensor* (/ prior-precision likelihood)
                                                    (tensor- z u)))))
                            (z (denoised prior (tensor+ x u) sigma)))
-                      (list z (tensor+ u (tensor- x z)))))))))
+                      (list z (tensor+ u (tensor- x z)) (number->tensor sigma))))))))
 
 (define* (red prior op y #:key (noise 0.1) (sigmas (log-linear 50 #:until 0.5 #:count 60))
               (weight 0.25))
