@@ -44,15 +44,15 @@
       (call-with-output-file npy (lambda (port) (put-bytevector port bytes)) #:binary #t)
       (load-npy npy))))
 
-(define (pics y rule iterations)
-  "What BART makes of the k-space Y with the regularisation RULE, by ITERATIONS."
+(define (pics y iterations . options)
+  "What BART makes of the k-space Y by ITERATIONS with OPTIONS."
   (call-with-temporary-folder
    (lambda (folder)
      (let ((file (lambda (name) (string-append folder "/" name))))
        (save-cfl (file "kspace") y)
        (save-cfl (file "coil") (tensor+ 1 (tensor-zeros (tensor-shape y) 'c64)))
-       (run-program 'pics "bart" "pics" "-S" "-w" "1" "-i" (number->string iterations) "-R" rule
-                    (file "kspace") (file "coil") (file "image"))
+       (apply run-program 'pics "bart" "pics" "-S" "-w" "1" "-i" (number->string iterations)
+              (append options (list (file "kspace") (file "coil") (file "image"))))
        (load-cfl (file "image") y)))))
 
 (define (seconds thunk)
@@ -90,11 +90,14 @@
                   (list (row "total variation" weight
                              (lambda () (total-variation op y #:weight weight
                                                          #:iterations iterations))
-                             (lambda () (pics y (format #f "T:3:0:~a" weight) iterations)))
+                             (lambda () ; with the penalty that ours has
+                               (pics y iterations "-R" (format #f "T:3:0:~a" weight)
+                                     "-u" (number->string (/ weight 5.))))))
                         (row "wavelets" weight
                              (lambda () (wavelet-reconstruction op y #:weight weight
                                                                 #:iterations iterations))
-                             (lambda () (pics y (format #f "W:3:0:~a" weight) iterations)))))
+                             (lambda ()
+                               (pics y iterations "-R" (format #f "W:3:0:~a" weight)))))))
                 weights))
          (result (table '(method weight psnr bart-psnr distance seconds bart-seconds) rows)))
     (save-table (run-path "compare-bart.csv") result)

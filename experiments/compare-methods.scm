@@ -108,17 +108,20 @@ beyond)."
    (slice 13 (lambda (n) (<= 1 n 20)) "of pd-head")
    (acceleration 4 (lambda (r) (>= r 1)) "of the mask")
    (noise 0.1 positive? "standard deviation of the measurement")
+   (half #f boolean? "of half the rows and columns: four times as fast")
    (mask 'random (lambda (m) (memq m '(random equispaced))) "its kind")
    (chains 8 (lambda (n) (> n 1)) "samples of a posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
    (priors (string-append here "/../priors") string? "the folder of the weights")
    (seed 42 (lambda (n) (>= n 0)) "of phase, mask, noise and chains"))
   "One slice under one condition by one method."
-  (let* ((scan (simulated-scan (slice-image slice) #:seed (+ seed slice)))
+  (let* ((scan (simulated-scan ((if half half-size identity) (slice-image slice))
+                               #:seed (+ seed slice)))
          (op (mri-operator #:mask ((if (eq? mask 'random) random-mask equispaced-mask)
                                    (second (tensor-shape scan)) #:acceleration acceleration
                                    #:seed (+ seed slice))))
          (y (measure op scan #:noise noise #:seed (+ seed slice)))
+         (weights (lambda (name) (load-network (string-append priors "/" name ".safetensors"))))
          (image (lambda (thunk) (one-image thunk scan))))
     (case method
       ((zero-filled) (image (lambda () (apply-adjoint op y))))
@@ -129,17 +132,16 @@ beyond)."
        (let ((weight (chosen-weight "wavelets" acceleration noise)))
          (image (lambda () (wavelet-reconstruction op y #:weight weight)))))
       ((updnet)
-       (let ((network (load-network (string-append priors "/updnet.safetensors"))))
+       (let ((network (weights "updnet")))
          (image (lambda () (updnet-reconstruction network op y)))))
       ((pnp-admm)
-       (let ((network (load-network (string-append priors "/brain.safetensors"))))
+       (let ((network (weights "brain")))
          (image (lambda () (pnp-admm network op y #:noise noise)))))
       ((red)
-       (let ((network (load-network (string-append priors "/brain.safetensors"))))
+       (let ((network (weights "brain")))
          (image (lambda () (red network op y #:noise noise)))))
       ((posterior)
-       (posterior-measures (load-network (string-append priors "/brain.safetensors")) op y noise scan chains
-                           (+ seed slice) ratio))
+       (posterior-measures (weights "brain") op y noise scan chains (+ seed slice) ratio))
       (else (complain 'reconstruct-slice "method: no such one: ~a" method)))))
 
 ;;; --- The table ------------------------------------------------------------------------
@@ -147,12 +149,12 @@ beyond)."
 (define methods
   '(zero-filled total-variation wavelets pnp-admm red updnet posterior))
 
-(define conditions
+(define all-conditions
   ;; Acceleration, noise, mask, and of every how many slices.
   '((4 0.1 random 1) (8 0.1 random 1)
     (4 5 random 4) (4 20 random 4) (4 0.1 equispaced 4)))
 
-(define (points slices)
+(define (points slices conditions)
   (append-map
    (lambda (condition)
      (let-values (((acceleration noise mask every) (apply values condition)))
@@ -221,15 +223,18 @@ beyond)."
 
 (define-experiment compare-methods
   ((slices '(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20) pair? "of pd-head")
+   (conditions 5 (lambda (n) (<= 1 n 5)) "how many: noise 0.1 at R = 4, at R = 8, noise 5, 20, equispaced")
+   (half #f boolean? "of half the rows and columns: four times as fast")
    (chains 8 (lambda (n) (> n 1)) "samples of each posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
    (priors (string-append here "/../priors") string? "the folder of the weights")
    (seed 42 (lambda (n) (>= n 0)) "of phases, masks, noise and chains")
    (workers 1 positive? "points at a time"))
   "All methods on slices of a person nobody was trained on."
-  (let* ((results (sweep-results
-                   (sweep reconstruct-slice (points slices)
-                          #:settings `((chains . ,chains) (ratio . ,ratio) (priors . ,priors)
+  (let* ((conditions (list-head all-conditions conditions))
+         (results (sweep-results
+                   (sweep reconstruct-slice (points slices conditions)
+                          #:settings `((half . ,half) (chains . ,chains) (ratio . ,ratio) (priors . ,priors)
                                        (seed . ,seed))
                           #:directory (run-path "sweep") #:workers workers)))
          (all (with-gains (table-of results)))

@@ -38,6 +38,7 @@
 
 (define-experiment figure-1
   ((slice 13 (lambda (n) (<= 1 n 20)) "of pd-head")
+   (half #f boolean? "of half the rows and columns: four times as fast")
    (chains 8 (lambda (n) (>= n 7)) "samples")
    (acceleration 4 (lambda (r) (>= r 1)) "of the random mask")
    (noise 0.1 positive? "standard deviation of the measurement")
@@ -47,20 +48,21 @@
    (seed 42 (lambda (n) (>= n 0)) "of phase, mask, noise and chains"))
   "Figure 1: truth, zero-filled, UPDNet and samples of the posterior."
   (let*-values
-      (((scan) (simulated-scan (load-image (format #f "~a/pd-head/brain_~3,'0d.png" here slice))
-                               #:seed seed))
+      (((image) (load-image (format #f "~a/pd-head/brain_~3,'0d.png" here slice)))
+       ((scan) (simulated-scan (if half (half-size image) image) #:seed seed))
        ((op) (mri-operator #:mask (random-mask (second (tensor-shape scan))
                                                #:acceleration acceleration #:seed seed)))
        ((y) (measure op scan #:noise noise #:seed seed))
        ((zero-filled) (apply-adjoint op y))
-       ((updnet-image) (updnet-reconstruction (load-network (string-append priors "/updnet.safetensors")) op y))
-       ((chain) (anneal (posterior (load-network (string-append priors "/brain.safetensors")) op y #:noise noise)
+       ((weights) (lambda (name) (load-network (string-append priors "/" name ".safetensors"))))
+       ((updnet-image) (updnet-reconstruction (weights "updnet") op y))
+       ((chain) (anneal (posterior (weights "brain") op y #:noise noise)
                         #:chains chains #:seed seed
                         #:temperatures (geometric 100 #:ratio ratio #:until 0.046)))
        ((samples) (chain-samples chain))
        ((mean-image std) (magnitude-statistics samples))
        ((error) (tensor-abs (tensor- (tensor-abs scan) mean-image)))
-       ((box) (if (null? box) (busiest std 64) box))
+       ((box) (if (null? box) (busiest std (if half 32 64)) box))
        ((low high) (apply values (image-window (tensor-abs scan))))
        ((grey) (lambda (title image) (panel title image #:low low #:high high #:box box)))
        ((rated) (lambda (title image)
