@@ -1,6 +1,8 @@
-;;; train-brain.scm -- the prior for heads, priors/brain.safetensors.
+;;; train-brain.scm -- the priors for heads: priors/brain.safetensors, a small one, the paper's.
 ;;;
 ;;;   tempera run experiments/train-brain.scm
+;;;   tempera run experiments/train-brain.scm network=brain-small steps=6000 rate=1e-3
+;;;   tempera run experiments/train-brain.scm network=brain-paper
 ;;;
 ;;; Trains on the volumes that `tempera data' prepares (T1-weighted heads of three
 ;;; persons), on slices in all three orientations, moved, scaled, and given other
@@ -19,8 +21,14 @@
            (images (max 1 (round (/ (* count 128 128) (* size size))))))
       (random-slices dataset images size #:seed seed #:stream step))))
 
+(define bodies
+  '((brain paper-unet #:channels (32 64 128 128) #:blocks 1 #:convolutions 2 #:normalisation #f)
+    (brain-small paper-unet #:channels (16 32 64 64) #:blocks 1 #:convolutions 2 #:normalisation #f)
+    (brain-paper paper-unet)))          ; appendix A.1
+
 (define-experiment train-brain
-    ((steps 10000 positive? "optimiser steps")
+    ((network 'brain (lambda (n) (assq n bodies)) "brain, brain-small or brain-paper")
+     (steps 10000 positive? "optimiser steps")
      (from "" string? "a score network to go on with, in place of a new one")
      (batch 16 positive? "images of 128 x 128 a step; fewer when larger")
      (rate 5e-4 positive? "Adam's rate while it is steady")
@@ -31,9 +39,7 @@
   "Train a score network for heads by denoising score matching."
   (let* ((dataset (load-dataset))
          (net (if (string-null? from)
-                  (score-network '(paper-unet #:channels (32 64 128 128) #:blocks 1
-                                              #:convolutions 2 #:normalisation #f)
-                                 #:sigma-data sigma-data)
+                  (score-network (assq-ref bodies network) #:sigma-data sigma-data)
                   (load-network from)))
          (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer net (slices dataset seed) #:batch batch
@@ -46,7 +52,7 @@
     (train! trainer #:checkpoint checkpoint #:every every
             #:hook (lambda (trainer)
                      (save-text (run-path "losses.csv") (losses->csv trainer))))
-    (let ((path (run-path "brain.safetensors")))
+    (let ((path (run-path (format #f "~a.safetensors" network))))
       (save-network path (trainer-averaged trainer)
                     #:metadata `(("data" . ,(object->string dataset))
                                  ("experiment" . "experiments/train-brain.scm")
