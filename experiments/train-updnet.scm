@@ -11,23 +11,6 @@
 
 (define sizes '(128 160 192 128))
 
-(define (measured-slices dataset acceleration noise seed)
-  ;; Batches of about the same number of pixels: zero-filled, true, and masks.
-  (lambda (count step)
-    (let* ((size (list-ref sizes (modulo step (length sizes))))
-           (images (max 1 (round (/ (* count 128 128) (* size size)))))
-           (truth (random-slices dataset images size #:seed seed #:stream step))
-           (mask (lambda (k)
-                   (tensor-broadcast (random-mask size #:acceleration acceleration
-                                                  #:seed (+ k (* 1000 step) (* 1000000000 seed)))
-                                     (list 1 size size))))
-           (masks (tensor-concatenate (map mask (iota images)) 0))
-           (k-space (tensor* masks
-                             (tensor+ (fft2 truth)
-                                      (tensor* noise (random-normal (tensor-shape truth) seed step
-                                                                    'c64))))))
-      (list (real-view (ifft2 k-space)) (real-view truth) masks))))
-
 (define-experiment train-updnet
     ((steps 4000 positive? "optimiser steps")
      (batch 8 positive? "images of 128 x 128 a step; fewer when larger")
@@ -40,7 +23,8 @@
   "Train UPDNet for heads, with the truth known."
   (let* ((dataset (load-dataset))
          (checkpoint (run-path "checkpoint.safetensors"))
-         (trainer (make-trainer (updnet) (measured-slices dataset acceleration noise seed)
+         (trainer (make-trainer (updnet) (measured-slices dataset #:sizes sizes #:acceleration acceleration
+                                                         #:noise noise #:seed seed)
                                 #:batch batch #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.998 #:clip 1.0
                                 #:loss updnet-loss #:rectified? #t)))

@@ -15,6 +15,7 @@
      charts
      colours
      compressed-sensing
+     conditional
      data
      diagnostics
      documentation
@@ -29,6 +30,7 @@
      networks
      numbers
      operators
+     pairs
      plots
      plug-and-play
      points
@@ -52,5 +54,6 @@
      tensors
      training
      updnet
+     vae
      watch
      workers)))

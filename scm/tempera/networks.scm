@@ -17,7 +17,8 @@
             <score-network> score-network? score-network scaled-score
             network-body network-parametrisation network-sigma-data network-precision
             network-description
-            paper-unet code-unet moons-mlp add-body!
+            paper-unet code-unet moons-mlp add-body! build-body
+            preconditioned-scaled-score score-in-parts
             save-network load-network network-metadata))
 
 ;;; --- Networks with files ----------------------------------------------------------
@@ -123,12 +124,15 @@ its channels differ (appendix A.1)."
               factor (tensor-shape images)))
 
 (define* (paper-unet #:key (channels '(32 64 128)) (blocks 2) (convolutions 3)
-                     (normalisation 'batch) (seed 0))
+                     (normalisation 'batch) (inputs 1) (seed 0))
   "The body of appendix A.1: a U-net of residual blocks of CONVOLUTIONS convolutions
 with batch norm (NORMALISATION; #f: none), BLOCKS a scale down and up, CHANNELS by
 scale, average pooling down, up-convolution up, the noise map at the input and at
 the lowest scale.  Images (N H W 2), noise (N).  1,502,114 parameters as it stands.
+INPUTS: of how many complex images side by side, (N H W 2 INPUTS), it makes one.
 Example: (paper-unet #:channels '(16 32) #:blocks 1)"
+  (check-that (and (exact-integer? inputs) (> inputs 0)) 'paper-unet
+              "inputs: expected a positive integer, got ~s" inputs)
   (with-initial-seed seed
     (lambda ()
       (define lowest (1- (length channels)))
@@ -137,7 +141,7 @@ Example: (paper-unet #:channels '(16 32) #:blocks 1)"
       (define down                      ; from the input and its noise map
         (map (lambda (s in)
                (blocks-of blocks (if (= s lowest) (1+ in) in) (list-ref channels s) block))
-             (iota (1+ lowest)) (cons 3 (list-head channels lowest))))
+             (iota (1+ lowest)) (cons (1+ (* 2 inputs)) (list-head channels lowest))))
       (define climb
         (map up-convolution-layer (cdr channels) (list-head channels lowest)))
       (define merge
@@ -247,6 +251,11 @@ Example: (score-network? car) => #f"
     (body x sigma)))
 
 (define (preconditioned-scaled-score body s)
+  "The procedure of x, f32 (N ...), and sigma, f32 (N), that gives |sigma| r(x, sigma), on the tape,
+when BODY is a procedure of scaled images and log |sigma| and S is the standard deviation of the
+data.  Source: Karras et al. 2022, table 1.
+Example: ((preconditioned-scaled-score (lambda (images noise) (tensor* 0 images)) 3)
+          (list->tensor '(5) '(1 1)) (list->tensor '(4)))"
   ;; The denoiser is c_skip x + c_out h (c_in x, log sigma) with
   ;;   c_skip = s^2 / (sigma^2 + s^2),  c_out = sigma s / sqrt (sigma^2 + s^2),
   ;;   c_in = 1 / sqrt (sigma^2 + s^2)            (Karras et al. 2022, table 1)
@@ -286,7 +295,7 @@ for the weights' gradients.
 Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
   (check-that (memq precision '(float32 bf16)) 'score-network
               "precision: expected float32 or bf16, got ~s" precision)
-  (let* ((body (build description))
+  (let* ((body (build-body description))
          (score-of-body
           (case parametrisation
             ((paper) (paper-scaled-score body))
@@ -304,7 +313,7 @@ residual, got ~s" parametrisation))))
                        ("sigma-data" . ,(number->string sigma-data)))
           #:kind (format #f "score network, ~a, ~a" parametrisation
                                          (layer-kind body))
-          #:procedure (lambda (x sigma) (score-of scaled x sigma))
+          #:procedure (lambda (x sigma) (score-in-parts scaled x sigma))
           #:parametrisation parametrisation #:sigma-data sigma-data #:precision precision
           #:description description #:body body #:scaled scaled
           #:parts `(("body" . ,body)))))
@@ -319,7 +328,12 @@ Example: (scaled-score net (tensor-zeros '(1 32 32 2)) (list->tensor '(0.5)))"
 ;; cache when the next reads it, and memory does not grow with the batch.
 (define pixels-at-once 65536)
 
-(define (score-of scaled x sigma)
+(define (score-in-parts scaled x sigma . beside)
+  "The score r, of the type and shape of X, from SCALED, a procedure of x, sigma and BESIDE that
+gives |sigma| r, a few images at a time and on no tape.  X: c64 (N H W) or f32 (N ...); SIGMA: a
+number, or (N); BESIDE: tensors (N ...), which are cut as X is.
+Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->tensor '(3 5) '(2 1)) 0.5))
+         => (-6.0 -10.0)"
   (let* ((shape (tensor-shape x))
          (count (car shape))
          (result (tensor-zeros shape (tensor-dtype x)))
@@ -336,7 +350,7 @@ Example: (scaled-score net (tensor-zeros '(1 32 32 2)) (list->tensor '(0.5)))"
                             (tensor-assign! (tensor-zeros (list (- end n))) sigma)
                             (tensor-copy (part sigma)))))
            (tensor-assign! (part (view result))
-                           (tensor/ (scaled images sigmas)
+                           (tensor/ (apply scaled images sigmas (map part beside))
                                     (per-image (tensor-abs sigmas) images)))
            #t))))))
 
@@ -360,9 +374,10 @@ Example: (begin
   (check-that (procedure? procedure) 'add-body! "procedure: expected one, got ~s" procedure)
   (set! bodies (acons name procedure (alist-delete name bodies eq?))))
 
-(define (build description)
-  "The body that DESCRIPTION, (name #:key value ...), names.  It is data: values are
-taken as they are and nothing is evaluated."
+(define (build-body description)
+  "The body that DESCRIPTION, (name #:key value ...), names: a layer, see `add-body!'.  It is
+data: values are taken as they are and nothing is evaluated.
+Example: (layer-kind (build-body '(paper-unet #:channels (4 8)))) => \"paper-unet, channels (4 8)\""
   (let ((maker (and (pair? description) (list? description)
                     (assq-ref bodies (car description)))))
     (check-that maker 'score-network "description: expected (NAME #:key value ...) with a name ~

@@ -26,7 +26,7 @@
   #:use-module (tempera tensors)
   #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw balanced-weight
             constant-rate warmup-cosine warmup-stable-decay
-            make-trainer trainer? trainer-network trainer-step trainer-losses
+            denoising-losses make-trainer trainer? trainer-network trainer-step trainer-losses
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
             trainer-save trainer-resume! trainer-losses-by-sigma
             spectral-norms))
@@ -206,9 +206,9 @@ the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
 only scales down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
 added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
 made for that.  WEIGHT: a procedure of |sigma|, by whose value a loss at sigma counts, such as
-`balanced-weight' gives.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that gives the
-losses, f32 (N), on the tape; then SIGMA, GAUSSIAN and WEIGHT are not used.  RECTIFIED?: by rectified
-Adam (Liu et al. 2020).
+`balanced-weight' gives.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that
+gives the losses, f32 (N), on the tape; then SIGMA and GAUSSIAN are not used, nor WEIGHT unless
+a second value has their sigmas, (N).  RECTIFIED?: by rectified Adam (Liu et al. 2020).
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
   (check-that (if loss (network? network) (score-network? network)) 'make-trainer
               "network: expected a ~anetwork, got ~s" (if loss "" "score ") network)
@@ -252,28 +252,35 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
   "The losses of this step's images, (N), and their sigmas, or #f."
   (let ((loss (setting trainer 'loss)) (step (trainer-step trainer)))
     (if loss
-        (values (loss (trainer-network trainer)
-                      (no-tape (lambda () ((setting trainer 'data) (setting trainer 'batch) step)))
-                      step)
-                #f)
-        (score-matching-losses trainer))))
+        (call-with-values (lambda () (loss (trainer-network trainer) (step-data trainer) step))
+          (lambda* (losses #:optional sigmas) (values losses sigmas)))
+        (denoising-losses (lambda (noisy sigma)
+                            (let ((learned (scaled-score (trainer-network trainer) noisy sigma))
+                                  (known (no-tape (lambda () (known-score trainer noisy sigma)))))
+                              (if known (tensor+ learned known) learned)))
+                          (step-data trainer) (setting trainer 'sigma)
+                          #:seed (setting trainer 'seed) #:step step))))
 
-(define (score-matching-losses trainer)
-  "The losses of equation 3, and their sigmas."
-  (let* ((step (trainer-step trainer))
-         (seed (setting trainer 'seed))
-         (x (no-tape (lambda ()
-                       (let ((x ((setting trainer 'data) (setting trainer 'batch) step)))
-                         (if (eq? (tensor-dtype x) 'c64) (real-view x) x)))))
-         (sigma (sigma-draw (setting trainer 'sigma) (tensor-size x 0) #:seed seed #:step step))
+(define (step-data trainer)
+  (no-tape (lambda () ((setting trainer 'data) (setting trainer 'batch) (trainer-step trainer)))))
+
+(define* (denoising-losses scaled x distribution #:key (seed 0) (step 0))
+  "The losses of equation 3 of X, c64 (N H W) or f32 (N ...), when SCALED is the procedure of noisy
+x, f32, and sigma, (N), that gives |sigma| r: two values, the losses, f32 (N), on the tape, and
+sigma, drawn from DISTRIBUTION.  All that is random is a function of SEED and STEP.
+Example: (denoising-losses (lambda (x sigma) (scaled-score net x sigma))
+                           (random-normal '(2 16 16) 1 0 'c64) (sigma-log-uniform 0.05 150))"
+  (check-that (procedure? scaled) 'denoising-losses "scaled: expected a procedure, got ~s" scaled)
+  (check-that (tensor? x) 'denoising-losses "x: expected a tensor, got ~s" x)
+  (check-that (sigma-distribution? distribution) 'denoising-losses
+              "distribution: expected one such as (sigma-log-uniform 0.05 150), got ~s" distribution)
+  (check-seed 'denoising-losses seed)
+  (let* ((x (if (eq? (tensor-dtype x) 'c64) (real-view x) x))
+         (sigma (sigma-draw distribution (tensor-size x 0) #:seed seed #:step step))
          (u (random-normal (tensor-shape x) seed (random-stream 'noise step)))
          (column (tensor-reshape sigma (cons -1 (make-list (1- (length (tensor-shape x))) 1))))
          (noisy (tensor+ x (tensor* column u))))
-    (values (dsm-loss (let ((learned (scaled-score (trainer-network trainer) noisy sigma))
-                            (known (no-tape (lambda () (known-score trainer noisy sigma)))))
-                        (if known (tensor+ learned known) learned))
-                      u sigma)
-            sigma)))
+    (values (dsm-loss (scaled noisy sigma) u sigma) sigma)))
 
 (define (weighted trainer losses sigmas)
   "LOSSES, (N), times what the trainer's weight is at SIGMAS, a list of numbers or of #f."

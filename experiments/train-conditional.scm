@@ -1,0 +1,56 @@
+;;; train-conditional.scm -- the conditional sampler of section 2, priors/conditional.safetensors.
+;;;
+;;;   tempera run experiments/train-conditional.scm
+;;;
+;;; Learns by equation 3 from whole heads beside their zero-filled images, for random masks of one
+;;; acceleration, drawn anew for every image, and noise of one size: other noise it takes for this.
+;;; Interrupted, it goes on from its checkpoint: tempera run --run=DIRECTORY.
+
+(use-modules (srfi srfi-1) (tempera))
+
+(define body
+  '(paper-unet #:inputs 2 #:channels (16 32 64 64) #:blocks 1 #:convolutions 2 #:normalisation #f))
+
+(define-experiment train-conditional
+    ((steps 3000 positive? "optimiser steps")
+     (size 64 (lambda (n) (zero? (modulo n 8))) "rows and columns of the images")
+     (batch 4 positive? "images of 128 x 128 a step; as many pixels of other sizes")
+     (rate 1e-3 positive? "Adam's rate while it is steady")
+     (decay 0.4 positive? "share of the run over which the rate falls")
+     (acceleration 4 (lambda (r) (>= r 1)) "of the masks")
+     (noise 0.1 positive? "standard deviation of the measurements'")
+     (sigma-data 30.0 positive? "standard deviation of the data, each of two parts")
+     (seed 1)
+     (every 100 positive? "steps between checkpoints"))
+  "Train a conditional score network for heads of one size."
+  (let* ((dataset (load-dataset))
+         (checkpoint (run-path "checkpoint.safetensors"))
+         (trainer (make-trainer (conditional-network body #:sigma-data sigma-data)
+                                (measured-slices dataset #:sizes (list size) #:fit 1
+                                                 #:acceleration acceleration #:noise noise
+                                                 #:seed seed)
+                                #:batch batch #:rate (warmup-stable-decay rate #:decay decay)
+                                #:steps steps #:seed seed #:averaging 0.998 #:clip 1.0
+                                #:weight (balanced-weight 30)
+                                #:loss (conditional-loss #:sigma (sigma-log-uniform 0.04 150)
+                                                         #:seed seed))))
+    (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
+    (format #t "~a~%data: ~a~%" trainer dataset)
+    (train! trainer #:checkpoint checkpoint #:every every
+            #:hook (lambda (trainer)
+                     (save-text (run-path "losses.csv")
+                                (string-append
+                                 "step,loss\n"
+                                 (string-concatenate
+                                  (map (lambda (row) (format #f "~a,~a\n" (first row) (second row)))
+                                       (reverse (trainer-losses trainer))))))))
+    (let ((path (run-path "conditional.safetensors")))
+      (save-network path (trainer-averaged trainer)
+                    #:metadata `(("data" . ,(object->string dataset))
+                                 ("experiment" . "experiments/train-conditional.scm")
+                                 ("size" . ,(number->string size))
+                                 ("acceleration" . ,(number->string acceleration))
+                                 ("noise" . ,(number->string noise))
+                                 ("steps" . ,(number->string (trainer-step trainer)))
+                                 ("seed" . ,(number->string seed))))
+      (format #t "wrote ~a~%" path))))
