@@ -87,6 +87,11 @@
         (test-assert "its loss by hand"
           (every (lambda (a b) (< (abs (- a b)) (* 1e-3 b)))
                  (tensor->list losses) (tensor->list expected)))))))
+(test-assert "the condition is the first of the two, what is learned the second"
+  (let ((losses (lambda (pair) (tensor->list ((conditional-loss) net pair 0))))
+        (a (real-view (images 2 3))) (b (real-view (images 2 4))))
+    (and (not (equal? (losses (list a b)) (losses (list b b))))
+         (not (equal? (losses (list a b)) (losses (list a a)))))))
 (test-assert "a weight that depends on sigma is asked"
   (let ((asked '()))
     (train! (trainer #:weight (lambda (sigma) (set! asked (cons sigma asked)) 1)) #:steps 1)

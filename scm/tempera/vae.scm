@@ -249,7 +249,6 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
                  (residual (tensor- zero-filled (apply-normal op (complex-view image)))))
             (tape-backward! tape image
                             (real-view (fourier-multiply residual (precision sigma))))
-            (for-each (lambda (p) (clear-gradient! (cdr p))) (layer-parameters network))
             (tensor- (tensor-gradient z) z)))))
      #:masses
      `((encoder . ,(lambda (sigma)
