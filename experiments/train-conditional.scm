@@ -1,6 +1,7 @@
 ;;; train-conditional.scm -- the conditional sampler of section 2, priors/conditional.safetensors.
 ;;;
 ;;;   tempera run experiments/train-conditional.scm
+;;;   tempera run experiments/train-conditional.scm from=FILE steps=1800 decay=0.5 seed=2
 ;;;
 ;;; Learns by equation 3 from whole heads beside their zero-filled images, for random masks of one
 ;;; acceleration, drawn anew for every image, and noise of one size: other noise it takes for this.
@@ -12,7 +13,8 @@
   '(paper-unet #:inputs 2 #:channels (16 32 64 64) #:blocks 1 #:convolutions 2 #:normalisation #f))
 
 (define-experiment train-conditional
-    ((steps 3000 positive? "optimiser steps")
+    ((steps 4800 positive? "optimiser steps")
+     (from "" string? "a conditional network to go on with, in place of a new one")
      (size 64 (lambda (n) (zero? (modulo n 8))) "rows and columns of the images")
      (batch 4 positive? "images of 128 x 128 a step; as many pixels of other sizes")
      (rate 1e-3 positive? "Adam's rate while it is steady")
@@ -25,7 +27,9 @@
   "Train a conditional score network for heads of one size."
   (let* ((dataset (load-dataset))
          (checkpoint (run-path "checkpoint.safetensors"))
-         (trainer (make-trainer (conditional-network body #:sigma-data sigma-data)
+         (trainer (make-trainer (if (string-null? from)
+                                    (conditional-network body #:sigma-data sigma-data)
+                                    (load-network from))
                                 (measured-slices dataset #:sizes (list size) #:fit 1
                                                  #:acceleration acceleration #:noise noise
                                                  #:seed seed)

@@ -9,6 +9,7 @@
 (define-module (tempera vae)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
+  #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera layers)
@@ -16,11 +17,13 @@
   #:use-module (tempera networks)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
+  #:use-module (tempera samplers)
+  #:use-module (tempera schedules)
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
   #:export (vae vae? vae-size vae-latent vae-noise vae-encode vae-decode vae-bound vae-loss
-            vae-sample vae-target vae-images))
+            vae-sample vae-target vae-images latent-schedule))
 
 (define-class <vae> (<network>)
   (size #:init-keyword #:size #:getter vae-size)
@@ -219,15 +222,20 @@ Example: (tensor-shape (vae-sample (vae #:size 8 #:latent 2 #:channels '(4)) 3))
 operator OP, whose normal operator is diagonal in k-space, with noise of standard deviation NOISE:
 N(z; 0, I) N(y; A G(z), s^2 A A^H + NOISE^2 + sigma^2).  As in equation 4 the temperature sigma is
 added to the likelihood's noise; the prior is the same at all, so that chains begin with draws
-from it (#:start of `anneal').  The score goes through the decoder by the tape.  Its mass,
-encoder, is diagonal: the precision that the encoder gives each number when the image is known up
-to s, less by how much more noise there is.
+from it (#:start of `anneal').  The score goes through the decoder by the tape; the log density is
+known.  Its mass, encoder, is diagonal: the precision that the encoder gives each number when the
+image is known up to s, less by how much more noise there is.  For a decoder with bends the usual
+step is too long: `latent-schedule'.
 Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
-           (anneal (vae-target network op y) #:start (random-normal '(8 4) 1)))"
+           (apply anneal (vae-target network op y) #:start (random-normal '(8 4) 1) latent-schedule))"
   (let* ((zero-filled (check-inference 'vae-target network op y noise))
          (latent (vae-latent network))
          (s2 (expt (vae-noise network) 2))
          (precision (residual-precision network op noise))
+         (residual (lambda (image)      ; A^H (y - A G)
+                     (tensor- zero-filled (apply-normal op (complex-view image)))))
+         (diagonal (operator-normal-diagonal op))
+         (inverse-diagonal (tensor/ (tensor< 0 diagonal) (tensor-maximum 1e-9 diagonal)))
          (sharpness                     ; of the data alone, for each number
           (no-tape
            (lambda ()
@@ -245,16 +253,31 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
         (lambda ()
           (let* ((z (require-gradient! (tensor-copy z)))
                  (tape (make-tape))
-                 (image (with-tape tape (lambda () (vae-decode network z))))
-                 (residual (tensor- zero-filled (apply-normal op (complex-view image)))))
+                 (image (with-tape tape (lambda () (vae-decode network z)))))
             (tape-backward! tape image
-                            (real-view (fourier-multiply residual (precision sigma))))
+                            (real-view (fourier-multiply (residual image) (precision sigma))))
             (tensor- (tensor-gradient z) z)))))
+     #:log-density
+     (lambda (z sigma)
+       (with-scope
+        (lambda ()
+          (let ((r (residual (no-tape (lambda () (vae-decode network z))))))
+            (vector-map (lambda (prior data) (/ (+ prior data) -2))
+                        (chains-dot z z)
+                        (chains-dot r (fourier-multiply r (tensor* inverse-diagonal
+                                                                   (precision sigma)))))))))
      #:masses
      `((encoder . ,(lambda (sigma)
                      (diagonal-mass
                       (tensor+ 1 (tensor* (/ s2 (+ s2 (* noise noise) (* sigma sigma)))
                                           sharpness)))))))))
+
+(define latent-schedule
+  ;; Fixed steps, unless much shorter than the best, throw chains far out where the decoder bends,
+  ;; and the score's integral on the way there is no measure of what is to be accepted.
+  (list #:step-size (dual-averaging)
+        #:steps-per-temperature 2
+        #:sampler (hmc #:acceptance 'log-density)))
 
 (define (diagonal-mass diagonal)
   (make-mass "diagonal"
@@ -276,6 +299,11 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
                       (fourier-multiply residual ((residual-precision network op noise) 0))))))
 
 (document
+ (latent-schedule
+  "Settings that suit `vae-target': steps that tune themselves, two a temperature, accepted by the
+log density; for (apply anneal target #:start z latent-schedule).
+Example: (let ((network (vae #:size 16 #:latent 4 #:channels '())))
+           (apply start-chain (vae-target network op y) #:start (random-normal '(8 4) 1) latent-schedule))")
  (vae-size
   "The rows, and the columns, of the images of the auto-encoder NETWORK.
 Example: (vae-size (vae #:size 8 #:latent 2 #:channels '())) => 8")
