@@ -88,7 +88,7 @@ beyond)."
   (let*-values (((chain seconds)
                  (seconds (lambda ()
                             (anneal (posterior prior op y #:noise noise) #:chains chains #:seed seed
-                                    #:temperatures (geometric 100 #:ratio ratio
+                                    #:temperatures (geometric 30 #:ratio ratio
                                                               #:until (max 0.046 (* 0.46 noise)))))))
                 ((samples) (chain-samples chain))
                 ((mean-image std) (magnitude-statistics samples))
@@ -113,6 +113,7 @@ beyond)."
    (chains 8 (lambda (n) (> n 1)) "samples of a posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
    (priors (string-append here "/../priors") string? "the folder of the weights")
+   (precision 'float32 (lambda (p) (memq p '(float32 bf16))) "of the prior's products")
    (seed 42 (lambda (n) (>= n 0)) "of phase, mask, noise and chains"))
   "One slice under one condition by one method."
   (let* ((scan (simulated-scan ((if half half-size identity) (slice-image slice))
@@ -121,7 +122,8 @@ beyond)."
                                    (second (tensor-shape scan)) #:acceleration acceleration
                                    #:seed (+ seed slice))))
          (y (measure op scan #:noise noise #:seed (+ seed slice)))
-         (weights (lambda (name) (load-network (string-append priors "/" name ".safetensors"))))
+         (file (lambda (name) (string-append priors "/" name ".safetensors")))
+         (brain (lambda () (load-network (file "brain") #:precision precision)))
          (image (lambda (thunk) (one-image thunk scan))))
     (case method
       ((zero-filled) (image (lambda () (apply-adjoint op y))))
@@ -132,16 +134,16 @@ beyond)."
        (let ((weight (chosen-weight "wavelets" acceleration noise)))
          (image (lambda () (wavelet-reconstruction op y #:weight weight)))))
       ((updnet)
-       (let ((network (weights "updnet")))
+       (let ((network (load-network (file "updnet"))))
          (image (lambda () (updnet-reconstruction network op y)))))
       ((pnp-admm)
-       (let ((network (weights "brain")))
+       (let ((network (brain)))
          (image (lambda () (pnp-admm network op y #:noise noise)))))
       ((red)
-       (let ((network (weights "brain")))
+       (let ((network (brain)))
          (image (lambda () (red network op y #:noise noise)))))
       ((posterior)
-       (posterior-measures (weights "brain") op y noise scan chains (+ seed slice) ratio))
+       (posterior-measures (brain) op y noise scan chains (+ seed slice) ratio))
       (else (complain 'reconstruct-slice "method: no such one: ~a" method)))))
 
 ;;; --- The table ------------------------------------------------------------------------
@@ -228,6 +230,7 @@ beyond)."
    (chains 8 (lambda (n) (> n 1)) "samples of each posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
    (priors (string-append here "/../priors") string? "the folder of the weights")
+   (precision 'float32 (lambda (p) (memq p '(float32 bf16))) "of the prior's products")
    (seed 42 (lambda (n) (>= n 0)) "of phases, masks, noise and chains")
    (workers 1 positive? "points at a time"))
   "All methods on slices of a person nobody was trained on."
@@ -235,7 +238,7 @@ beyond)."
          (results (sweep-results
                    (sweep reconstruct-slice (points slices conditions)
                           #:settings `((half . ,half) (chains . ,chains) (ratio . ,ratio) (priors . ,priors)
-                                       (seed . ,seed))
+                                       (precision . ,precision) (seed . ,seed))
                           #:directory (run-path "sweep") #:workers workers)))
          (all (with-gains (table-of results)))
          (summary (table-group all '(acceleration noise mask method)

@@ -47,7 +47,7 @@
                                (measure op scan #:noise noise #:seed seed)
                                #:noise noise #:chains chains #:seed seed #:truth scan
                                #:settings (list #:temperatures
-                                                (geometric 100 #:ratio ratio #:until until))
+                                                (geometric 30 #:ratio ratio #:until until))
                                #:about `(("name" . ,name)
                                          ("acceleration" . ,acceleration)
                                          ("prior" . ,(basename prior))

@@ -75,13 +75,13 @@ standard deviation of noise and prior, so that it adds 1 % of variance")
          (scan (tensor-reshape (prior-draw prior 1 #:seed seed) shape))
          (op (mri-operator #:mask (random-mask size #:acceleration acceleration #:seed seed)))
          (y (measure op scan #:noise noise #:seed seed))
-         (target (posterior prior op y #:noise noise))
+         (target (lambda (widening) (posterior prior op y #:noise noise #:widening widening)))
          (least (sqrt (tensor->number (tensor-min spectrum))))
          (until (if (zero? until) (* 0.1 (min noise least)) until))
          (results
           (map (lambda (method)
-                 (let* ((chain (apply anneal target #:chains chains #:seed seed
-                                      (settings-of method until)))
+                 (let* ((chain (apply anneal (target (if (eq? method 'paper) 1 0))
+                                      #:chains chains #:seed seed (settings-of method until)))
                         (result (agreement chain spectrum op y noise))
                         (number (lambda (key) (assoc-ref result key))))
                    (format #t "~20a variance, measured ~,3f, unmeasured ~,3f; mean ~,3f; ~

@@ -58,7 +58,7 @@
        ((updnet-image) (updnet-reconstruction (weights "updnet") op y))
        ((chain) (anneal (posterior (weights "brain") op y #:noise noise)
                         #:chains chains #:seed seed
-                        #:temperatures (geometric 100 #:ratio ratio #:until 0.046)))
+                        #:temperatures (geometric 30 #:ratio ratio #:until 0.046)))
        ((samples) (chain-samples chain))
        ((mean-image std) (magnitude-statistics samples))
        ((error) (tensor-abs (tensor- (tensor-abs scan) mean-image)))

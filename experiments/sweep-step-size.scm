@@ -20,7 +20,7 @@
 (define (log-ratios chain spectrum op y noise)
   "Two values: log10 of the variance of CHAIN's samples over the exact one, its mean over
 measured and over unmeasured frequencies."
-  (let*-values (((exact-mean variance) (gaussian-posterior spectrum op y #:noise noise
+  (let*-values (((exact-mean variance) (gaussian-posterior spectrum op y #:noise noise #:widening 1
                                                            #:sigma (chain-sigma chain)))
                 ((k) (fft2 (chain-samples chain))))
     (let* ((n (car (tensor-shape k)))
@@ -57,8 +57,8 @@ measured and over unmeasured frequencies."
          (op (mri-operator #:mask (random-mask (second (tensor-shape scan)) #:acceleration 4
                                                #:seed seed)))
          (y (measure op scan #:noise noise #:seed seed))
-         (chain (anneal (posterior model op y #:noise noise) #:chains chains #:seed seed #:mass mass
-                        #:temperatures (geometric 100 #:ratio ratio #:until until)
+         (chain (anneal (posterior model op y #:noise noise #:widening 1) #:chains chains #:seed seed
+                        #:mass mass #:temperatures (geometric 100 #:ratio ratio #:until until)
                         #:step-size (power-law step #:exponent exponent)
                         #:trajectory-length 4 #:steps-per-temperature 2)))
     `((acceptance . ,(chain-acceptance chain))

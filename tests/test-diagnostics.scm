@@ -323,7 +323,7 @@
 (define good
   (run #:step-size 0.5 #:steps-per-temperature 8 #:trajectory-length '(3 4)
        #:mass (lambda (sigma)
-                (tensor+ (tensor/ (operator-normal-diagonal op) (+ 0.01 (* sigma sigma)))
+                (tensor+ (tensor/ (operator-normal-diagonal op) 0.01)
                          (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))))
 
 (let ((d (diagnose good)) (trace (chain-trace good)))
@@ -379,7 +379,7 @@
 ;; faster is told.
 (let* ((cooled (lambda (ratio)
                  (anneal target #:chains 32 #:seed 5 #:temperatures (geometric 100 #:ratio ratio #:until 0.1))))
-       (gentle (cooled 0.93)) (hasty (cooled 0.6))
+       (gentle (cooled 0.95)) (hasty (cooled 0.6))
        (drifts? (lambda (b)
                   (< (band-energy-error-mean b)
                      (* -5 (/ (band-energy-error-sd b) (sqrt (band-proposals b))))))))

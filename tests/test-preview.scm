@@ -22,7 +22,7 @@
 ;; The curvature of this posterior is known at every frequency.
 (for-each
  (lambda (sigma)
-   (let* ((curvature (tensor+ (tensor/ (operator-normal-diagonal op) (+ 0.01 (* sigma sigma)))
+   (let* ((curvature (tensor+ (tensor/ (operator-normal-diagonal op) 0.01)
                               (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))
           (sharpest (lambda (mass) (tensor->number (tensor-max (tensor/ curvature mass)))))
           (x (random-normal '(2 16 12) 1 0 'c64))
@@ -74,10 +74,11 @@
        (preview-temperatures foretold))
      (test-equal (string-append name ": as if again") (preview-evaluations foretold)
        (preview-evaluations (preview chain)))))
- '("defaults" "two stages" "by the line" "Langevin" "three moves")
- (list '()
+ ;; Steps that are nearly always accepted, or how many moves a temperature takes is chance.
+ '("hmc" "two stages" "by the line" "Langevin" "three moves")
+ (list (list #:step-size 0.3)
        (list #:sampler (hmc #:integrator 'two-stage))
-       (list #:sampler (hmc #:acceptance 'path-integral) #:trajectory-length 4)
+       (list #:sampler (hmc #:acceptance 'path-integral) #:trajectory-length 4 #:step-size 0.3)
        (list #:sampler (langevin))
        (list #:steps-per-temperature 3)))
 

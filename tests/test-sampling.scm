@@ -161,18 +161,26 @@
 (define y (measure op scan #:noise 0.1 #:seed 2))
 (define target (posterior field op y #:noise 0.1))
 
-;; Equation 4, as written.
+;; Equation 4, as written, and with the likelihood less blurred than the prior.
 (for-each
- (lambda (name sigma variance)
+ (lambda (name widening sigma variance)
    (let* ((x (random-normal '(3 16 12) 8 0 'c64))
           (likelihood (tensor/ (apply-adjoint op (tensor- (apply-forward op x) y)) variance))
-          (expected (tensor- (score field x sigma) likelihood)))
+          (expected (tensor- (score field x sigma) likelihood))
+          (target (posterior field op y #:noise 0.1 #:widening widening)))
      (test-assert name
        (> 1e-3 (tensor->number
                 (tensor-max (tensor-abs (tensor- (target-score target x sigma) expected))))))))
- '("the posterior's score" "with a sigma for each chain")
- (list 0.3 sigmas)
- (list 0.1 (tensor-reshape (tensor+ 0.01 (tensor-square sigmas)) '(3 1 1))))
+ '("equation 4" "with a sigma for each chain" "less blurred" "and a sigma for each chain" "not at all")
+ '(1 1 0.2 0.2 0)
+ (list 0.3 sigmas 0.3 sigmas 0.3)
+ (list 0.1 (tensor-reshape (tensor+ 0.01 (tensor-square sigmas)) '(3 1 1))
+       0.028 (tensor-reshape (tensor+ 0.01 (tensor* 0.2 (tensor-square sigmas))) '(3 1 1))
+       0.01))
+(test-assert "by default not at all"
+  (let ((x (random-normal '(3 16 12) 8 0 'c64)))
+    (tensor-identical? (target-score target x 0.3)
+                       (target-score (posterior field op y #:noise 0.1 #:widening 0) x 0.3))))
 
 (test-gradient "the posterior's density" 0.2
                (make-prior "target" #:shape '(16 12)
@@ -426,9 +434,11 @@
 (let* ((climb (lambda (move)
                 (values (tensor+ (move-x move) (tensor* (move-step-size move) (move-gradient move)))
                         #f #f)))
-       (chain (anneal target #:chains 2 #:sampler climb #:temperatures '(1) #:step-size 0.4
+       (chain (anneal (posterior field op y #:noise 0.1 #:widening 1) #:chains 2 #:sampler climb
+                      #:temperatures '(1) #:step-size 0.4
                       #:jitter 0 #:steps-per-temperature 900)))
-  (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma 1)))
+  (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma 1
+                                                    #:widening 1)))
     (test-assert "one's own sampler climbs to the mean"
       (> 0.02 (tensor->number (tensor-max (tensor-abs (tensor- (chain-mean chain) mean)))))))
   (test-equal "and knows no energy" #f (transition-energy-error (last (chain-trace chain)))))
@@ -782,7 +792,7 @@
              (tensor-max (tensor-abs (tensor- start (chain-samples
                                                      (apply anneal target #:chains 3 #:start start
                                                             nowhere))))))))
-  (let* ((chain (anneal target #:chains 200 #:temperatures '(100) #:step-size 1e-6
+  (let* ((chain (anneal target #:chains 200 #:temperatures '(100) #:mass 'identity #:step-size 1e-6
                         #:trajectory-length 1))
          (d (tensor- (chain-samples chain) (apply-adjoint op y)))
          (n (* 200 16 12)))
@@ -795,7 +805,7 @@
 
 ;; The paper's settings, on a shorter way.
 (let* ((paper (append (list #:temperatures '(100 99.5 99)) (cddr paper-schedule)))
-       (chain (apply anneal target #:chains 3 paper)))
+       (chain (apply anneal (posterior field op y #:noise 0.1 #:widening 1) #:chains 3 paper)))
   (test-equal "four accepted steps a temperature" 12 (length (chain-trace chain)))
   (test-equal "three leapfrog steps" 3 (transition-steps (first (chain-trace chain))))
   (test-approximate "of 10 (sigma/100)^1.5" (* 10 (expt 0.99 1.5))
@@ -837,6 +847,8 @@
   (short (prior-target moons) #:mass 'fourier))
 (test-error-matching "operator" "operator: expected one" (posterior field 3 y))
 (test-error-matching "noise" "noise: expected a positive number" (posterior field op y #:noise 0))
+(test-error-matching "widening" "widening: expected a number of 0 or more"
+  (posterior field op y #:widening -1))
 (test-error-matching "data" "y: expected" (posterior field op (tensor-zeros '(16 13) 'c64)))
 (test-error-matching "a batch of data" "y: expected one measurement"
   (posterior field op (tensor-zeros '(2 16 12) 'c64)))

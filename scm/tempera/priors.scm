@@ -156,16 +156,17 @@ Example: (gaussian-prior (power-spectrum '(64 64) #:amplitude 100))"
                   (momentum-draw (tensor-zeros (cons count shape) 'c64) spectrum
                                  seed (random-stream 'prior))))))
 
-(define* (gaussian-posterior spectrum op y #:key (noise 0.1) (sigma 0))
+(define* (gaussian-posterior spectrum op y #:key (noise 0.1) (sigma 0) (widening 0))
   "The posterior that `gaussian-prior' of SPECTRUM and the measurement Y, (H W), of OP
 have exactly, at the temperature SIGMA: two values, the mean, c64 (H W), and the
 variance of real and imaginary part in k-space, f32 (H W):
-1 / (D / (NOISE^2 + SIGMA^2) + 1 / (P + SIGMA^2)) with D the diagonal of A^H A.
+1 / (D / (NOISE^2 + WIDENING SIGMA^2) + 1 / (P + SIGMA^2)) with D the diagonal of A^H A, and
+WIDENING as in `posterior'.
 Example: (gaussian-posterior (power-spectrum '(16 16) #:amplitude 100) op y)"
   (let ((diagonal (operator-normal-diagonal op)))
     (check-that diagonal 'gaussian-posterior
                 "operator: expected one whose normal is diagonal in Fourier space, got ~s" op)
-    (let* ((precision (/ (+ (* noise noise) (* sigma sigma))))
+    (let* ((precision (/ (+ (* noise noise) (* widening sigma sigma))))
            (variance (tensor/
                       1 (tensor+ (tensor* precision diagonal)
                                  (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))))

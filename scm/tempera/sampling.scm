@@ -429,15 +429,25 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
     chain))
 
 (define (starting-state target settings chains start)
-  ;; Zero-filled + sigma_0 z, a z for every chain; or START as it is.
-  (let ((shape (cons chains (target-shape target))))
-    (cond ((and start (equal? (tensor-shape start) shape)) (tensor-copy start))
-          (else
-           (let ((noise (tensor* (first-sigma (settings-temperatures settings))
-                                 (random-normal shape (settings-seed settings)
-                                                (random-stream 'start) (target-dtype target))))
-                 (centre (or start (target-start target))))
-             (if centre (tensor+ noise centre) noise))))))
+  ;; Zero-filled + sigma_0 z, a z for every chain; or START as it is.  With a mass of the target's,
+  ;; which has its curvature, the noise is that of covariance M^-1: what was measured, and is not
+  ;; blurred, begins where it belongs.
+  (let* ((shape (cons chains (target-shape target)))
+         (sigma (first-sigma (settings-temperatures settings)))
+         (seed (settings-seed settings))
+         (stream (random-stream 'start))
+         (mass (and ((settings-mass settings) sigma)
+                    (pair? (target-masses target))
+                    ((cdr (first (target-masses target))) sigma))))
+    (if (and start (equal? (tensor-shape start) shape))
+        (tensor-copy start)
+        (let ((noise (if mass
+                         (mass-velocity mass (mass-draw mass
+                                                        (tensor-zeros shape (target-dtype target))
+                                                        seed stream))
+                         (tensor* sigma (random-normal shape seed stream (target-dtype target)))))
+              (centre (or start (target-start target))))
+          (if centre (tensor+ noise centre) noise)))))
 
 (define (without-keywords arguments . keywords)
   ;; ARGUMENTS, keywords and values in turn, less KEYWORDS.
@@ -470,7 +480,8 @@ a chain.  Settings, all optional:
                   to half; another factor; a list of sigmas; #t, all; #f, none
   #:hook          a procedure of the chain, called at the end of each temperature
   #:start         a tensor of the target's shape, to which noise of the first sigma is
-                  added, or one (C ...) that is taken as it is
+                  added (where the data allow it, unless the mass is the identity), or one
+                  (C ...) that is taken as it is
 Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' and `langevin-schedule' are
 settings of others, for (apply anneal target paper-schedule).
 Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"

@@ -68,15 +68,21 @@ Example: (make-target \"normal\" #:shape '(2)
 (define (square s)
   (if (tensor? s) (tensor* s s) (* s s)))
 
-(define* (posterior prior op y #:key (noise 0.1))
+(define* (posterior prior op y #:key (noise 0.1) (widening 0))
   "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
-with noise of standard deviation NOISE.  Its score is, by equation 4,
-r(x, sigma) - A^H (A x - Y) / (NOISE^2 + sigma^2).  Its mass is
-A^H A / (NOISE^2 + sigma^2) + 1 / sigma^2, called fourier, a table, where OP's normal is
-diagonal in Fourier space, and normal, without any matrix, for every OP.
+with noise of standard deviation NOISE.  Its score is
+r(x, sigma) - A^H (A x - Y) / (NOISE^2 + WIDENING sigma^2): equation 4 where WIDENING is 1, which
+blurs prior and likelihood alike.  By default only the prior is blurred, so that the data count
+in full while the large structures are decided, and chains end nearer to the truth
+(doc/sampling.texi); at sigma = 0 all are the same.  An operator whose normal is neither diagonal
+nor near to a projection may want more, or the mass is hard to invert at large sigma.
+Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where OP's
+normal is diagonal in Fourier space, and normal, without any matrix, for every OP.
 Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1)"
   (check-that (operator? op) 'posterior "operator: expected one, got ~s" op)
   (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
+  (check-that (and (real? widening) (finite? widening) (>= widening 0)) 'posterior
+              "widening: expected a number of 0 or more, got ~s" widening)
   (check-that (and (tensor? y) (or (not (operator-range op))
                                    (= (length (tensor-shape y)) (length (operator-range op)))))
               'posterior "y: expected one measurement, got ~s" y)
@@ -86,12 +92,15 @@ Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1
          (data (tensor-reshape y (cons 1 (tensor-shape y))))
          (diagonal (operator-normal-diagonal op))
          (per-chain (cons -1 (map (const 1) shape)))
+         (data-precision (lambda (sigma)
+                           (/ (+ (square noise) (* widening (square sigma))))))
          (precision (lambda (sigma)
-                      ;; 1 / (noise^2 + sigma^2), broadcastable over the batch
+                      ;; The same, for a tensor broadcastable over the batch.
                       (if (tensor? sigma)
-                          (tensor-reshape (tensor/ 1 (tensor+ (square noise) (square sigma)))
+                          (tensor-reshape (tensor/ 1 (tensor+ (square noise)
+                                                              (tensor* widening (square sigma))))
                                           per-chain)
-                          (/ (+ (square noise) (square sigma)))))))
+                          (data-precision sigma)))))
     (make-target
      (format #f "posterior of ~a" (operator-name op))
      #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
@@ -107,12 +116,11 @@ Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1
               (vector-map (lambda (log-prior squares) (- log-prior (/ squares 2)))
                           (log-density prior x sigma) (chains-dot residual scaled)))))
      #:masses
-     (let ((data-precision (lambda (sigma) (/ (+ (square noise) (square sigma)))))
-           ;; No curvature of p_sigma is above this.
+     (let (;; No curvature of p_sigma is above this.
            (prior-precision (lambda (sigma) (/ (square sigma)))))
        `(,@(if diagonal
                `((fourier . ,(lambda (sigma)
-                               ;; M(k) = D(k) / (noise^2 + sigma^2) + 1 / sigma^2
+                               ;; M(k) = D(k) / (noise^2 + widening sigma^2) + 1 / sigma^2
                                (tensor+ (tensor* diagonal (data-precision sigma))
                                         (prior-precision sigma)))))
                '())
