@@ -13,7 +13,7 @@
 (define here (dirname (or (current-filename) "experiments/sweep-widening.scm")))
 
 (define-experiment widening
-  ((widening 0 (lambda (c) (>= c 0)) "c in sigma_n^2 + c sigma^2")
+  ((widening 0.0 (lambda (c) (>= c 0)) "c in sigma_n^2 + c sigma^2")
    (slice 13 (lambda (n) (<= 1 n 20)) "of pd-head, at half its size")
    (acceleration 4 (lambda (r) (>= r 1)) "of the random mask")
    (noise 0.1 positive? "standard deviation of the measurement")
@@ -38,7 +38,7 @@
       (coverage . ,(covered-share samples scan #:where (tensor< 0.5 (tensor-abs scan)))))))
 
 (define-experiment sweep-widening
-  ((widenings '(0 0.01 0.1 0.3 1) pair? "c in sigma_n^2 + c sigma^2; equation 4 has 1")
+  ((widenings '(0.0 0.01 0.1 0.3 1.0) pair? "c in sigma_n^2 + c sigma^2; equation 4 has 1")
    (slices '(3 8 13 18) pair? "of pd-head, at half their size")
    (chains 8 (lambda (n) (> n 3)) "samples")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before")

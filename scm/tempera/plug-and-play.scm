@@ -63,11 +63,12 @@ Example: (pnp-admm prior op y #:noise 0.1)"
                            (z (denoised prior (tensor+ x u) sigma)))
                       (list z (tensor+ u (tensor- x z)) (number->tensor sigma))))))))
 
-(define* (red prior op y #:key (noise 0.1) (sigmas (log-linear 50 #:until 0.5 #:count 60))
+(define* (red prior op y #:key (noise 0.1) (sigmas (log-linear 10 #:until 0.5 #:count 60))
               (weight 0.25))
   "The image (H W) of regularisation by denoising, its fixed points: x = argmin |A x - Y|^2 / (2
 NOISE^2) + |x - D(x0, SIGMA)|^2 / (2 rho^2) with rho^2 = SIGMA^2 / WEIGHT, from the x0 before, for
-each of SIGMAS, by the denoiser D of PRIOR.
+each of SIGMAS, by the denoiser D of PRIOR.  What it denoises has less noise than SIGMA, and for a
+large SIGMA that is what no network has seen: so SIGMAS begin low.
 Source: Romano, Elad, Milanfar 2017, section 5.
 Example: (red prior op y #:noise 0.1)"
   (check-problem 'red op y noise)
