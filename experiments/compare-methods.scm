@@ -84,7 +84,7 @@ beyond)."
 
 ;; What the slices look like is decided above sigma = 1; below, only noise is taken away.
 (define (cooling ratio until)
-  (if (< until 1)
+  (if (< until 0.8)
       (schedule-append (geometric 30 #:ratio ratio #:until 1)
                        (geometric 0.8 #:ratio 0.75 #:until until))
       (geometric 30 #:ratio ratio #:until until)))
@@ -95,7 +95,7 @@ beyond)."
   (let*-values (((chain seconds)
                  (seconds (lambda ()
                             (anneal (posterior prior op y #:noise noise) #:chains chains #:seed seed
-                                    #:temperatures (cooling ratio (max 0.046 (* 0.46 noise)))))))
+                                    #:temperatures (cooling ratio (max 0.046 (* 0.1 noise)))))))
                 ((samples) (chain-samples chain))
                 ((mean-image std) (magnitude-statistics samples))
                 ((error) (tensor-abs (tensor- (tensor-abs scan) mean-image)))

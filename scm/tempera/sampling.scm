@@ -431,7 +431,8 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
 (define (starting-state target settings chains start)
   ;; Zero-filled + sigma_0 z, a z for every chain; or START as it is.  With a mass of the target's,
   ;; which has its curvature, the noise is that of covariance M^-1: what was measured, and is not
-  ;; blurred, begins where it belongs.
+  ;; blurred, begins where it belongs.  It is a tenth hotter, as chains are that come from a
+  ;; temperature before; too cold ones gain energy by the steps' size, and are refused.
   (let* ((shape (cons chains (target-shape target)))
          (sigma (first-sigma (settings-temperatures settings)))
          (seed (settings-seed settings))
@@ -442,9 +443,8 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
     (if (and start (equal? (tensor-shape start) shape))
         (tensor-copy start)
         (let ((noise (if mass
-                         (mass-velocity mass (mass-draw mass
-                                                        (tensor-zeros shape (target-dtype target))
-                                                        seed stream))
+                         (let ((like (tensor-zeros shape (target-dtype target))))
+                           (tensor* 1.1 (mass-velocity mass (mass-draw mass like seed stream))))
                          (tensor* sigma (random-normal shape seed stream (target-dtype target)))))
               (centre (or start (target-start target))))
           (if centre (tensor+ noise centre) noise)))))
