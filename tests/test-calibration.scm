@@ -258,7 +258,8 @@
                                          #:sample (annealed-sampler
                                                    field op #:noise 0.5
                                                    #:settings (list #:temperatures
-                                                                    (geometric 10 #:ratio 0.9 #:until 0.025)
+                                                                    ;; As anneal cools by default.
+                                                                    (geometric 10 #:ratio 0.95 #:until 0.025)
                                                                     #:step-size 0.5
                                                                     #:trajectory-length '(4 8))))
                              100 #:draws 15 #:seed 12)))
