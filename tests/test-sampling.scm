@@ -803,6 +803,19 @@
       (/ (tensor->number (tensor-sum (tensor* (tensor-real d) (tensor-imag d)))) n)
       (* 4 1e4 (sqrt (/ 1. n))))))
 
+;; With the target's mass the noise is M^-1's, a tenth hotter: where there are measurements, theirs.
+(let* ((chain (start-chain target #:chains 200 #:temperatures '(100)))
+       (k (fft2 (tensor- (chain-samples chain) (apply-adjoint op y))))
+       (measured (tensor-broadcast (operator-normal-diagonal op) '(16 12)))
+       (n (* 200 (tensor->number (tensor-sum measured))))
+       (variance (lambda (where count)
+                   (/ (tensor->number (tensor-sum-squares (tensor* where k))) (* 2 count)))))
+  (test-approximate "the start's noise where it was measured" (* 1.21 0.01) (variance measured n)
+    (* 4 1.21 0.01 (sqrt (/ n))))
+  (let ((rest (- (* 200 16 12) n)))
+    (test-approximate "and where not" 1.21e4 (variance (tensor- 1 measured) rest)
+      (* 4 1.21e4 (sqrt (/ rest))))))
+
 ;; The paper's settings, on a shorter way.
 (let* ((paper (append (list #:temperatures '(100 99.5 99)) (cddr paper-schedule)))
        (chain (apply anneal (posterior field op y #:noise 0.1 #:widening 1) #:chains 3 paper)))

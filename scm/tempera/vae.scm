@@ -19,6 +19,7 @@
   #:use-module (tempera primitives)
   #:use-module (tempera samplers)
   #:use-module (tempera schedules)
+  #:use-module ((tempera settings) #:select (positive-integer?))
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
@@ -40,9 +41,6 @@ Example: (vae? car) => #f"
 
 (define intensity 30)                   ; images are divided by it inside
 (define slope 0.1)                      ; of the leaky ReLUs
-
-(define (positive-integer? n)
-  (and (exact-integer? n) (> n 0)))
 
 (define* (vae #:key (size 64) (latent 256) (channels '(16 32 48 32)) (noise 10) (seed 0))
   "The auto-encoder of complex images of SIZE x SIZE pixels, with LATENT numbers for each.  CHANNELS
