@@ -5,7 +5,10 @@
 ;;;
 ;;;   table.csv     a row for each: method, acceleration, noise, mask, slice, psnr, ssim, seconds
 ;;;   spread.csv    of each posterior: does its standard deviation know where the mean errs, and
-;;;                 how much of the head lies inside its 90 % intervals
+;;;                 how much of the head lies inside its 90 % intervals; the same at best, when
+;;;                 one of the samples is the truth; and with intervals made as much wider as the
+;;;                 other slices need
+;;;   spread-summary.csv  its means over slices
 ;;;   summary.csv   mean and standard deviation over slices, of the gain over zero-filled too
 ;;;   methods.png   the gains
 ;;;
@@ -51,16 +54,21 @@
   (let-values (((image seconds) (seconds reconstruct)))
     `((psnr . ,(psnr image scan)) (ssim . ,(ssim image scan)) (time . ,seconds))))
 
-(define (head scan)
-  "1 where SCAN is inside the head, or near: where a square of 8 x 8 pixels is 10 bright on average."
-  (let* ((squares (half-size (half-size (half-size (tensor-abs scan)))))
-         (shape (tensor-shape squares))
-         (bright (tensor< 10 squares)))
+;; Squares of 8 x 8 pixels.
+(define (square-means t) (half-size (half-size (half-size t))))
+
+(define (bright-squares scan)
+  "1 for each square of SCAN that is inside the head, or near: 10 bright on average."
+  (tensor< 10 (square-means (tensor-abs scan))))
+
+(define (pixels-of squares)
+  "The image in which each pixel has the value of its square of SQUARES."
+  (let ((shape (tensor-shape squares)))
     (tensor-reshape
      (tensor-copy
-      (tensor-broadcast (tensor-reshape bright (list (first shape) 1 (second shape) 1))
+      (tensor-broadcast (tensor-reshape squares (list (first shape) 1 (second shape) 1))
                         (list (first shape) 8 (second shape) 8)))
-     (tensor-shape scan))))
+     (map (lambda (n) (* 8 n)) shape))))
 
 (define (correlation a b weight)
   "Of A and B where WEIGHT is 1."
@@ -82,6 +90,44 @@ beyond)."
                (/ (+ (* 3 (expt z 7)) (* 19 (expt z 5)) (* 17 (expt z 3)) (* -15 z))
                   (* 384 nu nu nu)))))))
 
+(define (share weight inside)
+  "The mean of WEIGHT where INSIDE is 1."
+  (/ (tensor->number (tensor-sum (tensor* inside weight))) (tensor->number (tensor-sum inside))))
+
+;; Of intervals, over the width they should have.
+(define widths (map (lambda (k) (+ 1 (* 0.05 k))) (iota 41)))
+
+(define (what-spread-knows truth samples)
+  "How the standard deviation of SAMPLES goes with the error of their mean against TRUTH, inside the
+head: their correlation by pixels and by squares, and the share of pixels inside 90 % intervals made
+wider by each of WIDTHS.  The interval is the one for one more draw, if pixels were normal."
+  (let*-values (((n) (tensor-size samples 0))
+                ((mean-image std) (magnitude-statistics samples))
+                ((error) (tensor-abs (tensor- (tensor-abs truth) mean-image)))
+                ((squares) (bright-squares truth))
+                ((inside) (pixels-of squares))
+                ((rms) (lambda (t) (tensor-sqrt (square-means (tensor-square t)))))
+                ((half-width) (tensor* (* (t-quantile n) (sqrt (+ 1 (/ 1. n)))) std)))
+    `((correlation . ,(correlation error std inside))
+      (squares-correlation . ,(correlation (rms error) (rms std) squares))
+      (coverages . ,(map (lambda (width)
+                           (share (tensor- 1 (tensor< (tensor* width half-width) error)) inside))
+                         widths)))))
+
+(define (what-spread-could-know samples)
+  "`what-spread-knows' at best: of each of SAMPLES as the truth, with the others."
+  (let* ((n (tensor-size samples 0))
+         (sample (lambda (k) (tensor-slice samples 0 k (1+ k))))
+         (each (map (lambda (k)
+                      (what-spread-knows (tensor-reshape (sample k) (cdr (tensor-shape samples)))
+                                         (tensor-concatenate (map sample (delete k (iota n))) 0)))
+                    (iota n)))
+         (average (lambda (key) (mean (map (lambda (found) (assq-ref found key)) each)))))
+    `((correlation-at-best . ,(average 'correlation))
+      (squares-correlation-at-best . ,(average 'squares-correlation))
+      (coverage-at-best . ,(mean (map (lambda (found) (first (assq-ref found 'coverages)))
+                                      each))))))
+
 ;; What the slices look like is decided above sigma = 1; below, only noise is taken away.
 (define (cooling ratio until)
   (if (< until 0.8)
@@ -90,23 +136,17 @@ beyond)."
       (geometric 30 #:ratio ratio #:until until)))
 
 (define (posterior-measures prior op y noise scan chains seed ratio)
-  "What there is to say of CHAINS samples: of their mean, of single ones, of their spread.  The
-90 % interval is the one for one more draw beside them, if pixels were normal."
+  "What there is to say of CHAINS samples: of their mean, of single ones, of their spread."
   (let*-values (((chain seconds)
                  (seconds (lambda ()
                             (anneal (posterior prior op y #:noise noise) #:chains chains #:seed seed
                                     #:temperatures (cooling ratio (max 0.046 (* 0.1 noise)))))))
                 ((samples) (chain-samples chain))
-                ((mean-image std) (magnitude-statistics samples))
-                ((error) (tensor-abs (tensor- (tensor-abs scan) mean-image)))
-                ((inside) (head scan))
-                ((width) (tensor* (* (t-quantile chains) (sqrt (+ 1 (/ 1. chains)))) std))
-                ((within) (tensor- 1 (tensor< width error))))
+                ((mean-image std) (magnitude-statistics samples)))
     `((psnr . ,(psnr mean-image scan)) (ssim . ,(ssim mean-image scan)) (time . ,seconds)
       (sample-psnr . ,(mean (psnr samples scan))) (sample-ssim . ,(mean (ssim samples scan)))
-      (correlation . ,(correlation error std inside))
-      (coverage . ,(/ (tensor->number (tensor-sum (tensor* inside within)))
-                      (tensor->number (tensor-sum inside))))
+      ,@(what-spread-knows scan samples)
+      ,@(if (> chains 2) (what-spread-could-know samples) '())
       (evaluations . ,(chain-evaluations chain)))))
 
 (define-experiment reconstruct-slice
@@ -183,13 +223,12 @@ beyond)."
 
 (define (table-of results)
   "A row for each image of RESULTS, the sweep's; single samples have one beside their mean's."
-  (let ((row-of (lambda (row name psnr ssim . more)
+  (let ((row-of (lambda (row name psnr ssim)
                   (let ((field (lambda (key) (assq-ref row key))))
                     `((method . ,name) (acceleration . ,(field 'acceleration))
                       (noise . ,(field 'noise)) (mask . ,(field 'mask)) (slice . ,(field 'slice))
-                      (psnr . ,(field psnr)) (ssim . ,(field ssim)) (seconds . ,(field 'time))
-                      (correlation . ,(and (pair? more) (field 'correlation)))
-                      (coverage . ,(and (pair? more) (field 'coverage))))))))
+                      (psnr . ,(field psnr)) (ssim . ,(field ssim))
+                      (seconds . ,(field 'time)))))))
     (rows->table
      (append-map
       (lambda (values)
@@ -197,10 +236,47 @@ beyond)."
           (cond ((not (assq-ref row 'psnr)) '()) ; not done
                 ((eq? (assq-ref row 'method) 'posterior)
                  (list (row-of row "single sample" 'sample-psnr 'sample-ssim)
-                       (row-of row "sample mean" 'psnr 'ssim 'spread)))
+                       (row-of row "sample mean" 'psnr 'ssim)))
                 (else (list (row-of row (assq-ref method-names (assq-ref row 'method))
                                     'psnr 'ssim))))))
       (table-rows results)))))
+
+(define (widening-for rows)
+  "The least of WIDTHS with which 90 % intervals hold 90 % of the truth on average over ROWS."
+  (let ((coverages (apply map (lambda shares (mean shares))
+                          (map (lambda (row) (assq-ref row 'coverages)) rows))))
+    (or (any (lambda (width share) (and (>= share 0.9) width)) widths coverages)
+        (last widths))))
+
+(define (spread-of results)
+  "A row for each posterior of RESULTS, the sweep's: what its standard deviation knows of the error."
+  (let* ((rows (filter (lambda (row) (list? (assq-ref row 'coverages)))
+                       (map (lambda (values) (map cons (table-columns results) values))
+                            (table-rows results))))
+         (condition '(acceleration noise mask))
+         (fields (lambda (row names) (map (lambda (name) (assq name row)) names))))
+    (rows->table
+     (map (lambda (row)
+            (let* ((others (filter (lambda (other)
+                                     (and (not (eq? other row))
+                                          (equal? (fields other condition) (fields row condition))))
+                                   rows))
+                   (width (and (pair? others) (widening-for others)))
+                   (coverage-with (lambda (wanted)
+                                    (any (lambda (width share) (and (= width wanted) share))
+                                         widths (assq-ref row 'coverages)))))
+              `(,@(fields row '(acceleration noise mask slice correlation squares-correlation))
+                (coverage . ,(coverage-with 1))
+                ,@(filter pair? (fields row '(correlation-at-best squares-correlation-at-best
+                                                                  coverage-at-best)))
+                (widening . ,width)
+                (widened-coverage . ,(and width (coverage-with width))))))
+          rows))))
+
+(define (spread-summary spread)
+  (apply table-group spread '(acceleration noise mask)
+         (map (lambda (column) (list column 'mean 'std))
+              (lset-difference eq? (table-columns spread) '(acceleration noise mask slice)))))
 
 (define (with-gains all)
   "ALL with a column for PSNR above the zero-filled image of the same slice and condition."
@@ -247,18 +323,18 @@ beyond)."
                           #:directory (run-path "sweep") #:workers workers)))
          (all (with-gains (table-of results)))
          (summary (table-group all '(acceleration noise mask method)
-                               '(gain mean std) '(psnr mean std) '(ssim mean std) '(seconds mean)
-                               '(correlation mean std) '(coverage mean std))))
+                               '(gain mean std) '(psnr mean std) '(ssim mean std) '(seconds mean)))
+         (spread (spread-of results)))
     (save-table (run-path "table.csv") (table-select all 'method 'acceleration 'noise 'mask 'slice
                                                      'psnr 'ssim 'seconds))
-    (save-table (run-path "spread.csv")
-                (table-select (table-filter all (lambda (m) (equal? m "sample mean")) 'method)
-                              'acceleration 'noise 'mask 'slice 'correlation 'coverage))
+    (save-table (run-path "spread.csv") spread)
+    (save-table (run-path "spread-summary.csv") (spread-summary spread))
     (save-table (run-path "summary.csv") summary)
     (save-charts (run-path "methods.png")
                  (map (lambda (condition) (condition-chart summary condition)) conditions)
                  #:columns 2 #:width 560)
-    (format #t "~a~%" (table-text (table-select summary 'acceleration 'noise 'mask 'method
+    (format #t "~a~%~a~%" (table-text (table-select summary 'acceleration 'noise 'mask 'method
                                                 'gain-mean 'gain-std 'ssim-mean)
-                                  #:most 100))
+                                  #:most 100)
+            (table-text (spread-summary spread) #:most 100))
     summary))

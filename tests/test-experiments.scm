@@ -182,9 +182,9 @@
          (rows (lambda (name) (table-size (load-table (file name)))))
          (written? (lambda (name) (test-assert name (file-exists? (file name)))))
          (small `((half . #t) (ratio . 0.3) (priors . ,(file "priors")))))
-     (run "compare-methods" `((slices . (13)) (conditions . 1) (chains . 2) ,@small))
+     (run "compare-methods" `((slices . (13 14)) (conditions . 1) (chains . 3) ,@small))
      (let ((table (load-table (file "compare-methods/table.csv"))))
-       (test-equal "a row for each method, and single samples" 8 (table-size table))
+       (test-equal "a row for each method, and single samples" 16 (table-size table))
        (test-equal "its columns" '(method acceleration noise mask slice psnr ssim seconds)
          (table-columns table))
        (test-assert "all have a PSNR" (every real? (table-column table 'psnr)))
@@ -194,9 +194,13 @@
                                             'psnr)))))
            (> (psnr "total variation") (+ 1 (psnr "zero-filled"))))))
      (written? "compare-methods/methods.png")
-     (test-assert "shares of pixels" (every (lambda (share) (<= 0 share 1))
-                                            (table-column (load-table (file "compare-methods/spread.csv"))
-                                                          'coverage)))
+     (let ((spread (load-table (file "compare-methods/spread.csv"))))
+       ;; A third of the schedule of real use, chains far from the posterior: they differ from each
+       ;; other as they should, and so the intervals hold one of them.
+       (test-assert "intervals hold a draw like the others"
+         (every (lambda (share) (< 0.87 share 0.93)) (table-column spread 'coverage-at-best)))
+       (test-assert "wider ones hold no less"
+         (every <= (table-column spread 'coverage) (table-column spread 'widened-coverage))))
      (run "figure-1" small)
      (for-each written? '("figure-1/figure-1.png" "figure-1/what-is-known.png" "figure-1/strip.png"
                           "figure-1/samples.webp"))
