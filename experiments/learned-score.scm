@@ -22,9 +22,9 @@
 the line, and by PRIOR, an exact prior, or #f; lists with a number for each chain."
   (let* ((score (lambda (x) (target-score target x sigma)))
          (g (score x))
-         (mass (tensor-assign! (tensor-zeros (cdr (tensor-shape x))) (/ (* sigma sigma))))
+         (mass (white-mass (/ (* sigma sigma))))
          (m (mass-draw mass x 1 0)))
-    (let-values (((x1 m1 g1 work) (trajectory 'leapfrog score x m g 0.45 6 mass)))
+    (let-values (((x1 m1 g1 work) (trajectory 'leapfrog score x m g 0.45 6 (mass-operand mass))))
       (values (vector->list work)
               (vector->list (path-integral score x g x1 g1 4))
               (and prior (map - (vector->list (log-density prior x1 sigma))

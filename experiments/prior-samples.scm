@@ -19,11 +19,8 @@
    (until 0.046 positive? "the last is the first below this")
    (seed 1 (lambda (n) (>= n 0)) "of the chains"))
   "Samples of a prior without data."
-  (let* ((ones (tensor+ 1 (tensor-zeros (list size size))))
-         (chain (anneal (prior-target (load-network prior) #:shape (list size size) #:dtype 'c64)
+  (let* ((chain (anneal (prior-target (load-network prior) #:shape (list size size) #:dtype 'c64)
                         #:chains chains #:seed seed
-                        ;; 1 / sigma^2, above which no curvature of p_sigma is, as for posteriors.
-                        #:mass (lambda (sigma) (tensor* (/ (* sigma sigma)) ones)) #:step-size 0.45
                         #:temperatures (geometric from #:ratio ratio #:until until)))
          (samples (chain-samples chain)))
     (save-npy (run-path "samples.npy") samples)

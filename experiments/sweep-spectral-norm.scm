@@ -37,7 +37,7 @@
     (train! trainer)
     (let* ((network (trainer-averaged trainer))
            (target (prior-target network #:shape '(2)))
-           (chain (anneal target #:chains chains #:seed seed
+           (chain (anneal target #:chains chains #:seed seed #:mass 'identity
                           #:temperatures (geometric 3 #:ratio 0.8 #:until sigma)
                           #:trajectory-length '(4 6) #:steps-per-temperature 2
                           #:step-size (lambda (sigma)

@@ -10,7 +10,7 @@
 ;;; sweep-prior.scm found best.  Interrupted, it goes on from its checkpoint: tempera run
 ;;; --run=DIRECTORY.
 
-(use-modules (srfi srfi-1) (tempera))
+(use-modules (tempera))
 
 (define sizes '(128 192 96 256))
 
@@ -41,32 +41,14 @@
          (net (if (string-null? from)
                   (score-network (assq-ref bodies network) #:sigma-data sigma-data)
                   (load-network from)))
-         (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer net (slices dataset seed) #:batch batch
                                 #:sigma (sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100))
                                 #:weight (balanced-weight 30)
                                 #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.999 #:clip 1.0)))
-    (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
-    (format #t "~a~%data: ~a~%" trainer dataset)
-    (train! trainer #:checkpoint checkpoint #:every every
-            #:hook (lambda (trainer)
-                     (save-text (run-path "losses.csv") (losses->csv trainer))))
-    (let ((path (run-path (format #f "~a.safetensors" network))))
-      (save-network path (trainer-averaged trainer)
-                    #:metadata `(("data" . ,(object->string dataset))
-                                 ("experiment" . "experiments/train-brain.scm")
-                                 ("steps" . ,(number->string (trainer-step trainer)))
-                                 ("seed" . ,(number->string seed))))
-      (format #t "wrote ~a~%" path))))
-
-(define (losses->csv trainer)
-  ;; Mean loss, and mean loss by band of sigma (named by its upper end).
-  (string-append
-   "step,band,loss\n"
-   (string-concatenate
-    (append-map (lambda (row)
-                  (map (lambda (entry)
-                         (format #f "~a,~a,~a\n" (first row) (car entry) (cdr entry)))
-                       (cons (cons 'all (second row)) (cddr row))))
-                (reverse (trainer-losses trainer))))))
+    (format #t "data: ~a~%" dataset)
+    (train-run! trainer (symbol->string network) #:every every
+                #:metadata `(("data" . ,(object->string dataset))
+                             ("experiment" . "experiments/train-brain.scm")
+                             ("seed" . ,(number->string seed))))
+    (run-path (format #f "~a.safetensors" network))))

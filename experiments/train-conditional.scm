@@ -7,7 +7,7 @@
 ;;; acceleration, drawn anew for every image, and noise of one size: other noise it takes for this.
 ;;; Interrupted, it goes on from its checkpoint: tempera run --run=DIRECTORY.
 
-(use-modules (srfi srfi-1) (tempera))
+(use-modules (tempera))
 
 (define body
   '(paper-unet #:inputs 2 #:channels (16 32 64 64) #:blocks 1 #:convolutions 2 #:normalisation #f))
@@ -26,7 +26,6 @@
      (every 100 positive? "steps between checkpoints"))
   "Train a conditional score network for heads of one size."
   (let* ((dataset (load-dataset))
-         (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer (if (string-null? from)
                                     (conditional-network body #:sigma-data sigma-data)
                                     (load-network from))
@@ -38,23 +37,12 @@
                                 #:weight (balanced-weight 30)
                                 #:loss (conditional-loss #:sigma (sigma-log-uniform 0.04 150)
                                                          #:seed seed))))
-    (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
-    (format #t "~a~%data: ~a~%" trainer dataset)
-    (train! trainer #:checkpoint checkpoint #:every every
-            #:hook (lambda (trainer)
-                     (save-text (run-path "losses.csv")
-                                (string-append
-                                 "step,loss\n"
-                                 (string-concatenate
-                                  (map (lambda (row) (format #f "~a,~a\n" (first row) (second row)))
-                                       (reverse (trainer-losses trainer))))))))
-    (let ((path (run-path "conditional.safetensors")))
-      (save-network path (trainer-averaged trainer)
-                    #:metadata `(("data" . ,(object->string dataset))
-                                 ("experiment" . "experiments/train-conditional.scm")
-                                 ("size" . ,(number->string size))
-                                 ("acceleration" . ,(number->string acceleration))
-                                 ("noise" . ,(number->string noise))
-                                 ("steps" . ,(number->string (trainer-step trainer)))
-                                 ("seed" . ,(number->string seed))))
-      (format #t "wrote ~a~%" path))))
+    (format #t "data: ~a~%" dataset)
+    (train-run! trainer "conditional" #:every every
+                #:metadata `(("data" . ,(object->string dataset))
+                             ("experiment" . "experiments/train-conditional.scm")
+                             ("size" . ,(number->string size))
+                             ("acceleration" . ,(number->string acceleration))
+                             ("noise" . ,(number->string noise))
+                             ("seed" . ,(number->string seed))))
+    (run-path "conditional.safetensors")))

@@ -7,7 +7,7 @@
 ;;; trained for, it cannot know.  Interrupted, it goes on from its
 ;;; checkpoint: tempera run --run=DIRECTORY.
 
-(use-modules (srfi srfi-1) (tempera))
+(use-modules (tempera))
 
 (define sizes '(128 160 192 128))
 
@@ -22,28 +22,16 @@
      (every 100 positive? "steps between checkpoints"))
   "Train UPDNet for heads, with the truth known."
   (let* ((dataset (load-dataset))
-         (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer (updnet) (measured-slices dataset #:sizes sizes #:acceleration acceleration
                                                          #:noise noise #:seed seed)
                                 #:batch batch #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.998 #:clip 1.0
                                 #:loss updnet-loss #:rectified? #t)))
-    (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
-    (format #t "~a~%data: ~a~%" trainer dataset)
-    (train! trainer #:checkpoint checkpoint #:every every
-            #:hook (lambda (trainer)
-                     (save-text (run-path "losses.csv")
-                                (string-append
-                                 "step,loss\n"
-                                 (string-concatenate
-                                  (map (lambda (row) (format #f "~a,~a\n" (first row) (second row)))
-                                       (reverse (trainer-losses trainer))))))))
-    (let ((path (run-path "updnet.safetensors")))
-      (save-network path (trainer-averaged trainer)
-                    #:metadata `(("data" . ,(object->string dataset))
-                                 ("experiment" . "experiments/train-updnet.scm")
-                                 ("acceleration" . ,(number->string acceleration))
-                                 ("noise" . ,(number->string noise))
-                                 ("steps" . ,(number->string (trainer-step trainer)))
-                                 ("seed" . ,(number->string seed))))
-      (format #t "wrote ~a~%" path))))
+    (format #t "data: ~a~%" dataset)
+    (train-run! trainer "updnet" #:every every
+                #:metadata `(("data" . ,(object->string dataset))
+                             ("experiment" . "experiments/train-updnet.scm")
+                             ("acceleration" . ,(number->string acceleration))
+                             ("noise" . ,(number->string noise))
+                             ("seed" . ,(number->string seed))))
+    (run-path "updnet.safetensors")))

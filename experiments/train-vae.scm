@@ -6,7 +6,7 @@
 ;;; an image, which for larger ones are too few, or too many to be sampled.  Interrupted, it goes on
 ;;; from its checkpoint: tempera run --run=DIRECTORY.
 
-(use-modules (srfi srfi-1) (tempera))
+(use-modules (tempera))
 
 (define-experiment train-vae
     ((steps 2500 positive? "optimiser steps")
@@ -19,28 +19,16 @@
      (every 100 positive? "steps between checkpoints"))
   "Train a variational auto-encoder of heads."
   (let* ((dataset (load-dataset))
-         (checkpoint (run-path "checkpoint.safetensors"))
          (trainer (make-trainer (vae #:size size #:latent latent)
                                 (lambda (count step)
                                   (random-slices dataset count size #:seed seed #:stream step #:fit 1))
                                 #:batch batch #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.998 #:clip 1.0
                                 #:loss vae-loss)))
-    (when (file-exists? checkpoint) (trainer-resume! trainer checkpoint))
-    (format #t "~a~%data: ~a~%" trainer dataset)
-    (train! trainer #:checkpoint checkpoint #:every every
-            #:hook (lambda (trainer)
-                     (save-text (run-path "losses.csv")
-                                (string-append
-                                 "step,loss\n"
-                                 (string-concatenate
-                                  (map (lambda (row) (format #f "~a,~a\n" (first row) (second row)))
-                                       (reverse (trainer-losses trainer))))))))
-    (let ((path (run-path "vae.safetensors"))
-          (network (trainer-averaged trainer)))
-      (save-network path network
-                    #:metadata `(("data" . ,(object->string dataset))
-                                 ("experiment" . "experiments/train-vae.scm")
-                                 ("steps" . ,(number->string (trainer-step trainer)))
-                                 ("seed" . ,(number->string seed))))
-      (format #t "wrote ~a; s = ~a~%" path (vae-noise network)))))
+    (format #t "data: ~a~%" dataset)
+    (let ((network (train-run! trainer "vae" #:every every
+                               #:metadata `(("data" . ,(object->string dataset))
+                                            ("experiment" . "experiments/train-vae.scm")
+                                            ("seed" . ,(number->string seed))))))
+      (format #t "s = ~a~%" (vae-noise network))
+      (run-path "vae.safetensors"))))

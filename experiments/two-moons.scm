@@ -72,7 +72,7 @@ around the moons: an image."
   (let* ((prior (two-moons-prior))
          (chain-of (lambda (prior sampler)
                      (anneal (prior-target prior #:shape '(2))
-                             #:chains chains #:seed seed #:sampler sampler
+                             #:chains chains #:seed seed #:sampler sampler #:mass 'identity
                              #:temperatures (geometric 3 #:ratio 0.8 #:until sigma)
                              #:trajectory-length '(4 6) #:steps-per-temperature 2
                              #:step-size (lambda (sigma)

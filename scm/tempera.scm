@@ -53,6 +53,7 @@
      targets
      tensors
      training
+     training-runs
      updnet
      vae
      watch

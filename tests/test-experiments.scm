@@ -253,7 +253,7 @@
                    (test-assert (string-append name " leaves its network")
                      (network? (load-network (file (format #f "train-~a/~a.safetensors" name name)))))
                    (test-equal (string-append name ": its losses") 2
-                     (rows (format #f "train-~a/losses.csv" name))))
+                     (rows (format #f "train-~a/metrics.csv" name))))
                  '("conditional" "vae") (list conditional-network? vae?)))
      (run "prior-samples" `((prior . ,(file "net.safetensors")) (size . 16) (chains . 2) (ratio . 0.3)))
      (written? "prior-samples/prior-samples.png")

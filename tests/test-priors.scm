@@ -113,7 +113,7 @@
 
 ;; Annealed to where the noise is small: v, the hard one, is N(0, 9).
 (let* ((chain (anneal (prior-target (funnel-prior #:dimension 2)) #:chains 400 #:seed 4
-                      #:temperatures (geometric 30 #:ratio 0.85 #:until 0.3)
+                      #:mass 'identity #:temperatures (geometric 30 #:ratio 0.85 #:until 0.3)
                       #:trajectory-length '(4 7) #:steps-per-temperature 2
                       #:step-size (lambda (sigma) (* 0.4 sigma))))
        (v (tensor-slice (chain-samples chain) 1 0 1)))

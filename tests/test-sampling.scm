@@ -332,7 +332,7 @@
 
 ;; Two moons from the prior alone: both arcs, and as far from them as draws are.
 (let* ((target (prior-target moons))
-       (chain (anneal target #:chains 400 #:seed 3
+       (chain (anneal target #:chains 400 #:seed 3 #:mass 'identity
                       #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02)
                       #:trajectory-length '(3 5) #:steps-per-temperature 2
                       #:step-size (lambda (sigma) (* 0.4 (sqrt (+ 0.0025 (* sigma sigma)))))))
@@ -504,7 +504,8 @@
 (let* ((image (tensor-assign! (tensor-zeros '(8 8) 'c64) 3))
        (means (tensor-concatenate (map (lambda (s) (tensor-reshape (tensor* s image) '(1 8 8))) '(1 -1)) 0))
        (mixture (gaussian-mixture-prior means #:weights '(3 1) #:sd 0.5))
-       (chain (anneal (prior-target mixture #:dtype 'c64) #:chains 400 #:seed 9 #:step-size
+       (chain (anneal (prior-target mixture #:dtype 'c64) #:chains 400 #:seed 9
+                      #:mass 'identity #:step-size
                       (lambda (sigma) (* 0.4 (sqrt (+ 0.25 (* sigma sigma)))))
                       #:temperatures (geometric 60 #:ratio 0.93 #:until 0.1)))
        (sums (tensor->list (tensor-mean (tensor-real (chain-samples chain)) '(1 2)))))
@@ -512,11 +513,27 @@
   (test-approximate "the modes' weights" 0.75 (/ (count positive? sums) 400.)
     (* 4 (sqrt (/ (* 0.75 0.25) 400)))))
 
+;; The defaults do it too: chains of a prior alone have the mass 1 / sigma^2, by scale alone.
+(let* ((chain (anneal (prior-target moons) #:chains 400 #:seed 3
+                      #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02)))
+       (density (lambda (x) (vector->list (log-density moons x 0.02))))
+       (drawn (density (tensor+ (prior-draw moons 4000 #:seed 4)
+                                (tensor* 0.02 (random-normal '(4000 2) 1)))))
+       (average (lambda (l) (/ (apply + l) (length l))))
+       (sd (sqrt (average (map (lambda (v) (expt (- v (average drawn)) 2)) drawn)))))
+  (test-approximate "two moons by default: mean log density" (average drawn)
+    (average (density (chain-samples chain))) (* 4 sd (sqrt (+ 1/400 1/4000))))
+  (test-approximate "two moons by default: both" 0.25
+    (tensor->number (tensor-mean (tensor-slice (chain-samples chain) 1 1 2)))
+    (* 4 (/ 0.5 (sqrt 400)))))
+(test-error-matching "no precision" "white-mass: precision: expected a positive number, got 0"
+  (white-mass 0))
+
 ;; Along the trajectory, along the line, and by the density: the same decisions on two moons.
 (let* ((start (tensor+ (prior-draw moons 2000 #:seed 3)
                        (tensor* 0.5 (random-normal '(2000 2) 77))))
        (decisions (lambda (acceptance)
-                    (let ((chain (anneal (prior-target moons) #:chains 2000 #:seed 2
+                    (let ((chain (anneal (prior-target moons) #:chains 2000 #:seed 2 #:mass 'identity
                                          #:jitter 0 #:temperatures '(0.5) #:start start
                                          #:steps-per-temperature 1 #:trajectory-length 6
                                          #:step-size 0.3 #:sampler (hmc #:acceptance acceptance))))
@@ -856,7 +873,7 @@
 (test-error-matching "cold" "temperatures: expected" (anneal target #:temperatures '(1 0)))
 (test-error-matching "no density" "has no log density"
   (short (posterior (lambda (x s) x) op y) #:sampler (hmc #:acceptance 'log-density)))
-(test-error-matching "no mass" "mass: expected best, identity"
+(test-error-matching "no mass" "mass: expected white, identity"
   (short (prior-target moons) #:mass 'fourier))
 (test-error-matching "operator" "operator: expected one" (posterior field 3 y))
 (test-error-matching "noise" "noise: expected a positive number" (posterior field op y #:noise 0))

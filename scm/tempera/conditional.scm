@@ -9,6 +9,7 @@
   #:use-module (oop goops)
   #:use-module (tempera errors)
   #:use-module (tempera layers)
+  #:use-module (tempera masses)
   #:use-module (tempera networks)
   #:use-module (tempera primitives)
   #:use-module (tempera targets)
@@ -97,9 +98,8 @@ Example: (conditional-target (conditional-network '(paper-unet #:inputs 2 #:chan
   (check-that (and (tensor? zero-filled) (eq? (tensor-dtype zero-filled) 'c64)
                    (= 2 (length (tensor-shape zero-filled))))
               'conditional-target "zero-filled: expected c64 (rows columns), got ~s" zero-filled)
-  (let ((score (lambda (x sigma) (network x zero-filled sigma)))
-        (ones (tensor-assign! (tensor-zeros (tensor-shape zero-filled)) 1)))
-    (make-target "conditional posterior"
-                 #:shape (tensor-shape zero-filled) #:dtype 'c64 #:score score
-                 #:start zero-filled
-                 #:masses `((white . ,(lambda (sigma) (tensor* (/ (* sigma sigma)) ones)))))))
+  (make-target "conditional posterior"
+               #:shape (tensor-shape zero-filled) #:dtype 'c64
+               #:score (lambda (x sigma) (network x zero-filled sigma))
+               #:start zero-filled
+               #:masses `((white . ,(lambda (sigma) (white-mass (/ (* sigma sigma))))))))

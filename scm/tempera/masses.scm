@@ -12,7 +12,8 @@
   #:use-module (tempera errors)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
-  #:export (make-mass mass? mass-draw mass-velocity mass-energy mass-operand normal-mass))
+  #:export (make-mass mass? mass-draw mass-velocity mass-energy mass-operand white-mass
+            normal-mass))
 
 (define-record-type <mass>
   (%make-mass name draw velocity)
@@ -65,6 +66,15 @@ Example: (mass-energy #f (tensor-zeros '(4 2))) => #(0.0 0.0 0.0 0.0)"
   "MASS as the primitive `trajectory' takes it.
 Example: (mass-operand #f) => #f"
   (if (matrix-free? mass) (mass-inverse mass) mass))
+
+(define (white-mass precision)
+  "The mass that is PRECISION, a positive number, times the identity.
+Example: (white-mass 100)"
+  (check-that (and (real? precision) (finite? precision) (> precision 0)) 'white-mass
+              "precision: expected a positive number, got ~s" precision)
+  (make-mass (format #f "~a I" precision)
+             (lambda (x seed stream) (tensor* (sqrt precision) (momentum-draw x #f seed stream)))
+             (lambda (m) (tensor* (/ precision) m))))
 
 ;; Velocities are as exact as float32 lets them be, since the energies that decide about
 ;; acceptance come from them; the spectrum has few distinct values for most operators.

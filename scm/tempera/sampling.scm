@@ -431,8 +431,8 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
 (define (starting-state target settings chains start)
   ;; Zero-filled + sigma_0 z, a z for every chain; or START as it is.  With a mass of the target's,
   ;; which has its curvature, the noise is that of covariance M^-1: what was measured, and is not
-  ;; blurred, begins where it belongs.  It is a tenth hotter, as chains are that come from a
-  ;; temperature before; too cold ones gain energy by the steps' size, and are refused.
+  ;; blurred, begins where it belongs.  For trajectories it is a tenth hotter, as chains are that
+  ;; come from a temperature before; too cold ones gain energy by the steps' size, and are refused.
   (let* ((shape (cons chains (target-shape target)))
          (sigma (first-sigma (settings-temperatures settings)))
          (seed (settings-seed settings))
@@ -444,7 +444,8 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
         (tensor-copy start)
         (let ((noise (if mass
                          (let ((like (tensor-zeros shape (target-dtype target))))
-                           (tensor* 1.1 (mass-velocity mass (mass-draw mass like seed stream))))
+                           (tensor* (if (sampler-integrator (settings-sampler settings)) 1.1 1)
+                                    (mass-velocity mass (mass-draw mass like seed stream))))
                          (tensor* sigma (random-normal shape seed stream (target-dtype target)))))
               (centre (or start (target-start target))))
           (if centre (tensor+ noise centre) noise)))))
@@ -470,7 +471,7 @@ a chain.  Settings, all optional:
   #:steps-per-temperature  moves a temperature, or a procedure of the moves made and, on
                   average, accepted; (accepted-steps 1), so that sigma does not fall while
                   most are rejected
-  #:mass          'best of the target's, one of them by name ('fourier, 'normal),
+  #:mass          'best of the target's, one of them by name ('fourier, 'normal, 'white),
                   'identity, a table M(k), what `make-mass' makes, or a procedure of sigma
   #:sampler       (hmc), (langevin), (mala), (probability-flow), (predictor-corrector), with
                   their own settings, or your own: see `make-move'

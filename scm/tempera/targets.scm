@@ -129,16 +129,15 @@ Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1
 
 (define* (prior-target prior #:key shape (dtype 'f32))
   "The target that is PRIOR alone, over states of SHAPE (an exact prior knows its own) and
-DTYPE.
-Example: (anneal (prior-target (two-moons-prior)) #:mass 'identity
-                 #:step-size (lambda (sigma) (* 0.3 (sqrt (+ 0.0025 (* sigma sigma)))))
-                 #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
+DTYPE.  Its mass, white, is 1 / sigma^2, above which no curvature of p_sigma is.
+Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
   (make-target (if (prior? prior) (prior-name prior) "prior")
                #:shape (or shape (and (prior? prior) (prior-shape prior)))
                #:dtype dtype #:prior prior
                #:score (lambda (x sigma) (score prior x sigma))
                #:log-density (and (has-log-density? prior)
-                                  (lambda (x sigma) (log-density prior x sigma)))))
+                                  (lambda (x sigma) (log-density prior x sigma)))
+               #:masses `((white . ,(lambda (sigma) (white-mass (/ (square sigma))))))))
 
 (document
  (target?
