@@ -216,10 +216,15 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
         slices (iota (length slices)))))
    conditions))
 
-;; Name in the table, and colour-blind readers' order in the chart.
+;; In the table.
 (define method-names
   '((zero-filled . "zero-filled") (total-variation . "total variation") (wavelets . "wavelets")
     (pnp-admm . "PnP-ADMM") (red . "RED") (updnet . "UPDNet") (posterior . "sample mean")))
+
+;; In the chart.
+(define short-names
+  '(("zero-filled" . "zero") ("total variation" . "TV") ("PnP-ADMM" . "PnP")
+    ("single sample" . "sample") ("sample mean" . "mean")))
 
 (define (table-of results)
   "A row for each image of RESULTS, the sweep's; single samples have one beside their mean's."
@@ -297,12 +302,11 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
       (chart (format #f "R = ~a, noise ~a, ~a mask" acceleration noise mask)
              (list (series 'errors
                            (map (lambda (k mean deviation) (list k mean (or deviation 0)))
-                                (iota (table-size here) 1)
+                                (iota (table-size here))
                                 (table-column here 'gain-mean) (table-column here 'gain-std))))
-             #:y-label "dB above zero-filled" #:x-range (list 0.5 (+ 0.5 (table-size here)))
-             #:x-label (string-join (map (lambda (k name) (format #f "~a ~a" k name))
-                                         (iota (table-size here) 1) (table-column here 'method))
-                                    ", ")))))
+             #:y-label "dB above zero-filled" #:x-range (list -0.5 (- (table-size here) 0.5))
+             #:x-names (map (lambda (name) (or (assoc-ref short-names name) name))
+                            (table-column here 'method))))))
 
 (define-experiment compare-methods
   ((slices '(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20) pair? "of pd-head")

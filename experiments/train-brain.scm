@@ -1,7 +1,8 @@
 ;;; train-brain.scm -- the priors for heads: priors/brain.safetensors, a small one, the paper's.
 ;;;
 ;;;   tempera run experiments/train-brain.scm
-;;;   tempera run experiments/train-brain.scm network=brain-small steps=6000 rate=1e-3
+;;;   tempera run experiments/train-brain.scm network=brain-small 'sizes=(64 96 64 128)' fit=1 batch=4 \
+;;;     steps=6000 rate=1e-3
 ;;;   tempera run experiments/train-brain.scm network=brain-paper
 ;;;
 ;;; Trains on the volumes that `tempera data' prepares (T1-weighted heads of three
@@ -12,14 +13,12 @@
 
 (use-modules (tempera))
 
-(define sizes '(128 192 96 256))
-
-(define (slices dataset seed)
+(define (slices dataset sizes fit seed)
   ;; Batches of about the same number of pixels, of several sizes in turn.
   (lambda (count step)
     (let* ((size (list-ref sizes (modulo step (length sizes))))
            (images (max 1 (round (/ (* count 128 128) (* size size))))))
-      (random-slices dataset images size #:seed seed #:stream step))))
+      (random-slices dataset images size #:fit fit #:seed seed #:stream step))))
 
 (define bodies
   '((brain paper-unet #:channels (32 64 128 128) #:blocks 1 #:convolutions 2 #:normalisation #f)
@@ -30,6 +29,9 @@
     ((network 'brain (lambda (n) (assq n bodies)) "brain, brain-small or brain-paper")
      (steps 10000 positive? "optimiser steps")
      (from "" string? "a score network to go on with, in place of a new one")
+     (sizes '(128 192 96 256) (lambda (sizes) (and (pair? sizes) (and-map positive? sizes)))
+            "of the images, in turn")
+     (fit 0.3 (lambda (share) (<= 0 share 1)) "share of images that hold the whole slice")
      (batch 16 positive? "images of 128 x 128 a step; fewer when larger")
      (rate 5e-4 positive? "Adam's rate while it is steady")
      (decay 0.25 positive? "share of the run over which the rate falls")
@@ -41,7 +43,7 @@
          (net (if (string-null? from)
                   (score-network (assq-ref bodies network) #:sigma-data sigma-data)
                   (load-network from)))
-         (trainer (make-trainer net (slices dataset seed) #:batch batch
+         (trainer (make-trainer net (slices dataset sizes fit seed) #:batch batch
                                 #:sigma (sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100))
                                 #:weight (balanced-weight 30)
                                 #:rate (warmup-stable-decay rate #:decay decay)
