@@ -22,11 +22,14 @@
   (let* ((chain (anneal (prior-target (load-network prior) #:shape (list size size) #:dtype 'c64)
                         #:chains chains #:seed seed
                         #:temperatures (geometric from #:ratio ratio #:until until)))
-         (samples (chain-samples chain)))
+         (samples (chain-samples chain))
+         ;; One scale for all: by its own, an empty image would be a picture of noise.
+         (high (tensor->number (tensor-quantile (tensor-reshape (tensor-abs samples) '(-1)) 0.999 0))))
     (save-npy (run-path "samples.npy") samples)
     (save-figure (run-path "prior-samples.png")
                  (map (lambda (k)
-                        (panel "" (tensor-reshape (tensor-slice samples 0 k (1+ k)) (list size size))))
+                        (panel "" (tensor-reshape (tensor-slice samples 0 k (1+ k)) (list size size))
+                               #:high high))
                       (iota chains))
                  #:columns 4)
     (format #t "~a~%" (diagnose chain))))
