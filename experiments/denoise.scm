@@ -15,6 +15,7 @@
 (define-experiment denoise-by-sigma
   ((prior (string-append here "/../priors/brain.safetensors") string? "a score network's file")
    (slices '(2 5 8 11 14 17 20) pair? "of pd-head")
+   (half #f boolean? "of half the rows and columns")
    (sigmas '(0.1 0.3 1 3 10 30 100) pair? "standard deviations of real and imaginary part")
    (weights '(0.3 0.5 0.8 1.2 1.6) pair? "of total variation, times sigma")
    (tv #t boolean? "whether total variation is run")
@@ -22,8 +23,8 @@
   "A prior as a denoiser, by sigma."
   (let* ((network (load-network prior))
          (scans (map (lambda (slice)
-                       (simulated-scan (load-image (format #f "~a/pd-head/brain_~3,'0d.png" here slice))
-                                       #:seed (+ seed slice)))
+                       (let ((image (load-image (format #f "~a/pd-head/brain_~3,'0d.png" here slice))))
+                         (simulated-scan (if half (half-size image) image) #:seed (+ seed slice))))
                      slices))
          (whole (lambda (scan)
                   (mri-operator #:mask (tensor+ 1 (tensor-zeros (list (second (tensor-shape scan))))))))
