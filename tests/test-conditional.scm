@@ -52,7 +52,9 @@
     (far? (target-score target x 0.7)
           (target-score (conditional-target net (one zero-filled 1)) x 0.7)))
   (test-assert "chains start from it" (tensor-identical? (one zero-filled 0) (target-start target)))
-  (test-approximate "its mass" 4 (tensor-ref ((assq-ref (target-masses target) 'white) 0.5) 3 3) 1e-6)
+  (test-assert "its mass is 1 / sigma^2"
+    (tensor-identical? (tensor* 1/4 x)
+                       (mass-velocity ((assq-ref (target-masses target) 'white) 0.5) x)))
   (test-assert "it is sampled"
     (tensor-finite? (chain-samples (anneal target #:chains 2 #:temperatures
                                            (geometric 100 #:ratio 0.5 #:until 1))))))

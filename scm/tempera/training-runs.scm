@@ -20,7 +20,7 @@
   "Train TRAINER to its end in the run that is active, which goes on from its checkpoint after an
 interruption.  Every EVERY steps checkpoint.safetensors is written, and the mean losses of those
 steps join the run's metrics.  At the end NAME.safetensors has the averaged weights, with METADATA,
-an association list from strings to strings, and the number of steps.  Returns the averaged network.
+an association list from strings to strings, and the number of steps.  Returns `trainer-averaged'.
 Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata '((\"seed\" . \"1\"))))"
   (check-that (trainer? trainer) 'train-run! "trainer: expected one, got ~s" trainer)
   (let ((checkpoint (run-path "checkpoint.safetensors"))
