@@ -70,10 +70,13 @@
                         (list (first shape) 8 (second shape) 8)))
      (map (lambda (n) (* 8 n)) shape))))
 
-(define (correlation a b weight)
-  "Of A and B where WEIGHT is 1."
-  (let* ((n (tensor->number (tensor-sum weight)))
-         (average (lambda (t) (/ (tensor->number (tensor-sum (tensor* weight t))) n)))
+(define (mean-where inside t)
+  "The mean of T where INSIDE is 1."
+  (/ (tensor->number (tensor-sum (tensor* inside t))) (tensor->number (tensor-sum inside))))
+
+(define (correlation a b inside)
+  "Of A and B where INSIDE is 1."
+  (let* ((average (lambda (t) (mean-where inside t)))
          (centred (lambda (t) (tensor- t (average t))))
          (a (centred a)) (b (centred b)))
     (/ (average (tensor* a b))
@@ -89,10 +92,6 @@ beyond)."
                (/ (+ (* 5 (expt z 5)) (* 16 (expt z 3)) (* 3 z)) (* 96 nu nu))
                (/ (+ (* 3 (expt z 7)) (* 19 (expt z 5)) (* 17 (expt z 3)) (* -15 z))
                   (* 384 nu nu nu)))))))
-
-(define (share weight inside)
-  "The mean of WEIGHT where INSIDE is 1."
-  (/ (tensor->number (tensor-sum (tensor* inside weight))) (tensor->number (tensor-sum inside))))
 
 ;; Of intervals, over the width they should have.
 (define widths (map (lambda (k) (+ 1 (* 0.05 k))) (iota 41)))
@@ -111,7 +110,8 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
     `((correlation . ,(correlation error std inside))
       (squares-correlation . ,(correlation (rms error) (rms std) squares))
       (coverages . ,(map (lambda (width)
-                           (share (tensor- 1 (tensor< (tensor* width half-width) error)) inside))
+                           (mean-where inside
+                                       (tensor- 1 (tensor< (tensor* width half-width) error))))
                          widths)))))
 
 (define (what-spread-could-know samples)
@@ -267,15 +267,13 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
                                           (equal? (fields other condition) (fields row condition))))
                                    rows))
                    (width (and (pair? others) (widening-for others)))
-                   (coverage-with (lambda (wanted)
-                                    (any (lambda (width share) (and (= width wanted) share))
-                                         widths (assq-ref row 'coverages)))))
+                   (coverages (assq-ref row 'coverages)))
               `(,@(fields row '(acceleration noise mask slice correlation squares-correlation))
-                (coverage . ,(coverage-with 1))
+                (coverage . ,(first coverages))
                 ,@(filter pair? (fields row '(correlation-at-best squares-correlation-at-best
                                                                   coverage-at-best)))
                 (widening . ,width)
-                (widened-coverage . ,(and width (coverage-with width))))))
+                (widened-coverage . ,(and width (assv-ref (map cons widths coverages) width))))))
           rows))))
 
 (define (spread-summary spread)

@@ -22,7 +22,7 @@
 the line, and by PRIOR, an exact prior, or #f; lists with a number for each chain."
   (let* ((score (lambda (x) (target-score target x sigma)))
          (g (score x))
-         (mass (white-mass (/ (* sigma sigma))))
+         (mass (diagonal-mass (/ (* sigma sigma))))
          (m (mass-draw mass x 1 0)))
     (let-values (((x1 m1 g1 work) (trajectory 'leapfrog score x m g 0.45 6 (mass-operand mass))))
       (values (vector->list work)

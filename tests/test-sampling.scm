@@ -526,8 +526,10 @@
   (test-approximate "two moons by default: both" 0.25
     (tensor->number (tensor-mean (tensor-slice (chain-samples chain) 1 1 2)))
     (* 4 (/ 0.5 (sqrt 400)))))
-(test-error-matching "no precision" "white-mass: precision: expected a positive number, got 0"
-  (white-mass 0))
+(test-error-matching "no precision" "diagonal-mass: precision: expected a positive number"
+  (diagonal-mass 0))
+(test-error-matching "a precision of 0" "diagonal-mass: precision: expected a positive number"
+  (diagonal-mass (list->tensor '(1 0))))
 
 ;; Along the trajectory, along the line, and by the density: the same decisions on two moons.
 (let* ((start (tensor+ (prior-draw moons 2000 #:seed 3)

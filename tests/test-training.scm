@@ -3,7 +3,8 @@
 ;;; exactly.
 
 (use-modules (harness) (srfi srfi-1) (tempera errors) (tempera files) (tempera layers)
-             (tempera networks) (tempera primitives) (tempera tensors) (tempera training))
+             (tempera networks) (tempera primitives) (tempera recorders) (tempera run-files)
+             (tempera tables) (tempera tensors) (tempera training) (tempera training-runs))
 
 (start-tests "training")
 
@@ -95,7 +96,29 @@
      (test-error-matching "missing" "No such file"
        (trainer-resume! (small-trainer) (string-append folder "/none"))))))
 
-;;; An interrupted step leaves no trace: batch norm's statistics go back too.
+;;; A run that was killed when it had written its checkpoint, and recorded none of its losses.
+(call-with-temporary-folder
+ (lambda (folder)
+   (train! (small-trainer) #:steps 10 #:every 5
+           #:checkpoint (string-append folder "/checkpoint.safetensors"))
+   (let* ((recorder (start-recorder folder))
+          (network (parameterize ((current-recorder recorder)
+                                  (current-output-port (%make-void-port "w")))
+                     (train-run! (small-trainer) "small" #:every 5 #:metadata '(("seed" . "3"))))))
+     (close-metrics! recorder)
+     (test-equal "all losses are in the run's metrics, each once" '(5 10 15 20)
+       (table-column (load-metrics folder) 'step))
+     (test-assert "a run that goes on comes to the bits of one that was never stopped"
+       (every tensor-identical?
+              (map cdr (layer-parameters (trainer-averaged unbroken)))
+              (map cdr (layer-parameters network))))
+     (test-assert "its network is what the file has"
+       (every tensor-identical?
+              (map cdr (layer-parameters network))
+              (map cdr (layer-parameters
+                        (load-network (string-append folder "/small.safetensors")))))))))
+
+;; An interrupted step leaves no trace: batch norm's statistics go back too.
 
 (let* ((broken? #f)
        (data (lambda (count step)

@@ -102,4 +102,4 @@ Example: (conditional-target (conditional-network '(paper-unet #:inputs 2 #:chan
                #:shape (tensor-shape zero-filled) #:dtype 'c64
                #:score (lambda (x sigma) (network x zero-filled sigma))
                #:start zero-filled
-               #:masses `((white . ,(lambda (sigma) (white-mass (/ (* sigma sigma))))))))
+               #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (* sigma sigma))))))))

@@ -12,7 +12,7 @@
   #:use-module (tempera errors)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
-  #:export (make-mass mass? mass-draw mass-velocity mass-energy mass-operand white-mass
+  #:export (make-mass mass? mass-draw mass-velocity mass-energy mass-operand diagonal-mass
             normal-mass))
 
 (define-record-type <mass>
@@ -67,14 +67,21 @@ Example: (mass-energy #f (tensor-zeros '(4 2))) => #(0.0 0.0 0.0 0.0)"
 Example: (mass-operand #f) => #f"
   (if (matrix-free? mass) (mass-inverse mass) mass))
 
-(define (white-mass precision)
-  "The mass that is PRECISION, a positive number, times the identity.
-Example: (white-mass 100)"
-  (check-that (and (real? precision) (finite? precision) (> precision 0)) 'white-mass
-              "precision: expected a positive number, got ~s" precision)
-  (make-mass (format #f "~a I" precision)
-             (lambda (x seed stream) (tensor* (sqrt precision) (momentum-draw x #f seed stream)))
-             (lambda (m) (tensor* (/ precision) m))))
+(define (diagonal-mass precision)
+  "The mass that has PRECISION on its diagonal: a positive number, or a tensor of them that
+broadcasts over states.
+Example: (diagonal-mass 100)"
+  (check-that (if (tensor? precision)
+                  (> (tensor->number (tensor-min precision)) 0)
+                  (and (real? precision) (finite? precision) (> precision 0)))
+              'diagonal-mass "precision: expected a positive number, or a tensor of them, got ~s"
+              precision)
+  (make-mass (if (tensor? precision) "diagonal" (format #f "~a I" precision))
+             (let ((root ((if (tensor? precision) tensor-sqrt sqrt) precision)))
+               (lambda (x seed stream) (tensor* root (momentum-draw x #f seed stream))))
+             (if (tensor? precision)
+                 (lambda (m) (tensor/ m precision))
+                 (lambda (m) (tensor* (/ precision) m)))))
 
 ;; Velocities are as exact as float32 lets them be, since the energies that decide about
 ;; acceptance come from them; the spectrum has few distinct values for most operators.

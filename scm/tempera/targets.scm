@@ -137,7 +137,7 @@ Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:
                #:score (lambda (x sigma) (score prior x sigma))
                #:log-density (and (has-log-density? prior)
                                   (lambda (x sigma) (log-density prior x sigma)))
-               #:masses `((white . ,(lambda (sigma) (white-mass (/ (square sigma))))))))
+               #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (square sigma))))))))
 
 (document
  (target?

@@ -277,12 +277,6 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
         #:steps-per-temperature 2
         #:sampler (hmc #:acceptance 'log-density)))
 
-(define (diagonal-mass diagonal)
-  (make-mass "diagonal"
-             (lambda (x seed stream)
-               (tensor* (tensor-sqrt diagonal) (momentum-draw x #f seed stream)))
-             (lambda (m) (tensor/ m diagonal))))
-
 (define* (vae-images network op y z #:key (noise 0.1))
   "The mean of x given each z of Z, (N latent), and the measurement Y, (as `vae-target' has them),
 c64 (N size size): G(z) + s^2 A^H (s^2 A A^H + NOISE^2)^-1 (Y - A G(z)), what the decoder leaves
