@@ -3,7 +3,7 @@
 
 (use-modules (harness) (srfi srfi-1) (oop goops)
              (tempera primitives) (tempera tensors) (tempera layers) (tempera networks)
-             (tempera files))
+             (tempera files) (tempera priors))
 
 (start-tests "layers")
 
@@ -202,7 +202,7 @@
   (score-network '(resnet)))
 (test-error-matching "description is not evaluated" "description: (paper-unet #:channels (system \"true\")): "
   (score-network '(paper-unet #:channels (system "true"))))
-(test-error-matching "parametrisation" "expected paper, preconditioned or residual"
+(test-error-matching "parametrisation" "expected paper, preconditioned, residual or wiener"
   (score-network '(moons-mlp) #:parametrisation 'other))
 (test-error-matching "activation" "activation: expected" (dense-layer 2 2 #:activation 'tanh))
 
@@ -220,7 +220,23 @@
      (test-assert (tensor-finite? (scaled-score net (real-view x) (list->tensor '(0 -3)))))
      (test-close "scaled score" (scaled-score net (real-view x) (list->tensor '(0.5 0.5)))
                  (tensor* 0.5 (real-view r)))))
- '(paper preconditioned residual))
+ '(paper preconditioned residual wiener))
+
+;;; With a body that gives nothing, wiener is the Gaussian field of its spectrum, at every size.
+
+(let ((net (score-network '(paper-unet #:channels (4 4) #:blocks 1) #:parametrisation 'wiener
+                          #:spectrum '(200 5/2 0.6)))
+      (sigma (list->tensor '(0.5 20))))
+  (for-each (lambda (p) (tensor-assign! (cdr p) 0)) (layer-parameters net))
+  (for-each (lambda (size)
+              (let ((x (random-normal (cons 2 size) 3 0 'c64))
+                    (field (gaussian-prior (power-spectrum size #:amplitude (* 200 (apply * size))
+                                                           #:exponent 2.5 #:corner 0.6))))
+                (test-close "the Gaussian's score" (real-view (net x sigma))
+                            (real-view (score field x sigma)))))
+            '((8 8) (16 8) (8 8))))
+(test-error-matching "spectrum" "spectrum: expected three positive numbers, got (1 2)"
+  (score-network '(paper-unet) #:parametrisation 'wiener #:spectrum '(1 2)))
 
 (test-equal "paper-unet has the appendix's size" 1502114 (parameter-count (paper-unet)))
 (test-equal "code-unet has the size of the authors'" 3144290 (parameter-count (code-unet)))
@@ -264,6 +280,19 @@
           (x (random-normal '(1 8 8) 3 0 'c64)))
      (save-network path net)
      (test-assert "network read back" (tensor-identical? (net x 2) ((load-network path) x 2)))
+     (let ((wiener (score-network '(paper-unet #:channels (4 4) #:blocks 1) #:parametrisation 'wiener
+                                  #:spectrum '(200 2 1/2)))
+           (settings (lambda (spectrum)
+                       `(("format" . "tempera-score-network-1") ("body" . "(moons-mlp)")
+                         ("parametrisation" . "wiener") ("sigma-data" . "1") ,@spectrum))))
+       (save-network path wiener)
+       (test-assert "and its spectrum" (tensor-identical? (wiener x 2) ((load-network path) x 2)))
+       (for-each (lambda (spectrum)
+                   (save-safetensors path '() #:metadata (settings spectrum))
+                   (test-error-matching "no spectrum" "spectrum: expected three positive numbers"
+                     (load-network path)))
+                 '(() (("spectrum" . "(1 2")) (("spectrum" . "(1 2 -3)")) (("spectrum" . "(1 2)"))))
+       (save-network path net))
      (test-equal 'bf16 (network-precision (load-network path #:precision 'bf16)))
      (save-safetensors path '() #:metadata '(("a" . "b")))
      (test-error-matching "no network" "not a network of Tempera" (load-network path))

@@ -152,6 +152,15 @@
 (test-error-matching "nothing" "they are 0 everywhere" (power-spectrum-of (tensor-zeros '(2 4 4) 'c64)))
 (test-error-matching "floor" "floor: expected" (power-spectrum-of (random-normal '(2 4 4) 1 0 'c64) #:floor 0))
 
+(let ((by-size (power-spectrum-by-size '(3 2 1/2))))
+  (test-assert "a spectrum by size"
+    (tensor-identical? (by-size '(4 6)) (power-spectrum '(4 6) #:amplitude 72 #:exponent 2 #:corner 1/2)))
+  (test-assert "outlives the scope where it was made"
+    (let ((p (with-scope (lambda () (by-size '(6 6)) (list->tensor '(1))))))
+      (tensor-finite? (tensor* 1 (by-size '(6 6)))))))
+(test-error-matching "law" "law: expected three positive numbers, got (1 0 2)"
+  (power-spectrum-by-size '(1 0 2)))
+
 (define (nothing x sigma) (tensor* 0 x))
 
 (let ((x (random-normal '(3 16 16) 6 0 'c64)) (hybrid (hybrid-prior spectrum nothing)))

@@ -4,7 +4,8 @@
 
 (use-modules (harness) (srfi srfi-1) (tempera errors) (tempera files) (tempera layers)
              (tempera networks) (tempera primitives) (tempera recorders) (tempera run-files)
-             (tempera tables) (tempera tensors) (tempera training) (tempera training-runs))
+             (tempera numbers) (tempera priors) (tempera tables) (tempera tensors) (tempera training)
+             (tempera training-runs) (srfi srfi-11))
 
 (start-tests "training")
 
@@ -252,5 +253,50 @@
      ;; Gaussian is found to about a tenth; a wrong sign or scale is off by 1 or more.
      (test-assert (format #f "the score at sigma ~a, relative error ~a" sigma r) (< r 0.2))))
  '(0.7 1.5 3.0))
+
+;;; --- Frequencies --------------------------------------------------------------------
+
+(let* ((law '(5 2 1))
+       (size '(8 8))
+       (sigma (list->tensor '(0.5 4)))
+       (w2 ((balanced-frequencies law) size sigma))
+       (power (tensor->list (power-spectrum size #:amplitude 320 #:exponent 2 #:corner 1)))
+       (by-hand (append-map (lambda (sigma)
+                              (let ((w (map (lambda (p) (sqrt (+ 1 (/ p sigma sigma)))) power)))
+                                (map (lambda (x) (/ x (mean w))) w)))
+                            '(0.5 4))))
+  (test-assert "weights of frequencies"
+    (every (lambda (a b) (< (abs (- a b)) (* 1e-5 b))) (tensor->list w2) by-hand))
+  (test-assert "exponent 0: all alike"
+    (every (lambda (w) (= w 1)) (tensor->list ((balanced-frequencies law 0) size sigma))))
+  ;; What is wrong at one frequency counts by its weight: a denoiser that knows all noise but that at k.
+  (let* ((k 11)
+         (only (list->tensor (map (lambda (i) (if (= i k) 1 0)) (iota 64)) size))
+         (seen #f)
+         (scaled (lambda (noisy sigma)  ; - u, but at k
+                   (set! seen sigma)
+                   (let ((u (tensor/ noisy (tensor-reshape sigma '(-1 1 1 1)))))
+                     (tensor- (fourier-multiply u only) u))))
+         (zeros (lambda _ (tensor-zeros (cons 2 size) 'c64)))
+         (losses (lambda (frequencies)
+                   (let-values (((losses sigma)
+                                 (denoising-losses scaled (zeros) (sigma-log-uniform 1 2) #:seed 3
+                                                   #:frequencies frequencies)))
+                     (tensor->list losses))))
+         (plain (losses #f)) (weighted (losses (balanced-frequencies law))))
+    (test-assert "an error at one frequency"
+      (every (lambda (p w weight) (< (abs (- w (* p weight))) (* 1e-4 w)))
+             plain weighted
+             (let ((w2 (tensor->list ((balanced-frequencies law) size seen))))
+               (list (list-ref w2 k) (list-ref w2 (+ 64 k))))))))
+(test-error-matching "exponent" "exponent: expected a number from 0 to 1" (balanced-frequencies '(1 2 3) 2))
+(test-error-matching "law" "law: expected three positive numbers" (balanced-frequencies 3))
+(test-error-matching "frequencies" "frequencies: expected #f or a procedure"
+  (make-trainer (score-network '(moons-mlp)) (const #f) #:frequencies 3))
+(let ((trainer (make-trainer (score-network '(paper-unet #:channels (4 8) #:blocks 1 #:normalisation #f)
+                                            #:parametrisation 'wiener #:spectrum '(5 2 1) #:sigma-data 2)
+                             (lambda (n step) (random-normal (list n 8 8) 1 step 'c64))
+                             #:batch 4 #:steps 2 #:frequencies (balanced-frequencies '(5 2 1)))))
+  (test-assert "trains" (every (lambda (l) (finite? (second l))) (trainer-losses (train! trainer)))))
 
 (finish-tests)

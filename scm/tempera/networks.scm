@@ -12,6 +12,7 @@
   #:use-module (tempera files)
   #:use-module (tempera layers)
   #:use-module (tempera primitives)
+  #:use-module (tempera priors)
   #:use-module (tempera tensors)
   #:export (<network> network? register-network! network-like
             <score-network> score-network? score-network scaled-score
@@ -279,8 +280,21 @@ Example: ((preconditioned-scaled-score (lambda (images noise) (tensor* 0 images)
       (tensor* (body (tensor* x (per-image c-in x)) log-sigma)
                (per-image (tensor* s c-in) x)))))
 
+(define (wiener-scaled-score body s spectrum)
+  ;; The same beside the score of a Gaussian field whose power is P at each size of images: the
+  ;; skip is Wiener's filter, P / (P + sigma^2), in place of a number.  Large structures have
+  ;; thousands of times the power of noise; what a number took of them the body would have to give
+  ;; back to a per mille.
+  (let ((residual (residual-scaled-score body s))
+        (power (power-spectrum-by-size spectrum)))
+    (lambda (x sigma)
+      (let ((magnitude (tensor-reshape (tensor-abs sigma) '(-1 1 1)))
+            (p (power (take (cdr (tensor-shape x)) 2))))
+        (tensor- (residual x sigma)
+                 (fourier-multiply x (tensor/ magnitude (tensor+ p (tensor-square magnitude)))))))))
+
 (define* (score-network description #:key (parametrisation 'preconditioned) (sigma-data 30)
-                        (precision 'float32))
+                        (spectrum '(300 2.5 0.6)) (precision 'float32))
   "A score network: applied to x and sigma it gives the score r(x, sigma) of x's
 distribution under noise sigma.  x: c64 (N H W), or f32 (N ...) as the body
 takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-unet
@@ -289,26 +303,34 @@ sees x and the signed sigma, its output is divided by |sigma|: appendix A.1), or
 preconditioned (input scaled to unit variance, a skip and an output scale that
 depend on sigma, noise fed as log sigma), for which SIGMA-DATA is the standard
 deviation of the data, or residual (the same without the skip, to be added to a score that
-is known: see `hybrid-prior').  PRECISION: float32, or bf16 for convolutions whose products
+is known: see `hybrid-prior'), or wiener, for c64 images: residual, and the score of a Gaussian
+field is added, whose power SPECTRUM says, (A p c) as for `power-spectrum-by-size'; by default
+that of heads on the paper's scale of intensity.  PRECISION: float32, or bf16 for convolutions whose products
 have 8 bits (their sums, the weights and all images stay float32), in training too but
 for the weights' gradients.
 Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
   (check-that (memq precision '(float32 bf16)) 'score-network
               "precision: expected float32 or bf16, got ~s" precision)
+  (check-that (or (not (eq? parametrisation 'wiener)) (power-law? spectrum)) 'score-network
+              "spectrum: expected three positive numbers, got ~s" spectrum)
   (let* ((body (build-body description))
          (score-of-body
           (case parametrisation
             ((paper) (paper-scaled-score body))
             ((preconditioned) (preconditioned-scaled-score body sigma-data))
             ((residual) (residual-scaled-score body sigma-data))
-            (else (complain 'score-network "parametrisation: expected paper, preconditioned or ~
-residual, got ~s" parametrisation))))
+            ((wiener) (wiener-scaled-score body sigma-data spectrum))
+            (else (complain 'score-network "parametrisation: expected paper, preconditioned, ~
+residual or wiener, got ~s" parametrisation))))
          (scaled (lambda (x sigma)
                    (parameterize ((convolution-precision precision))
                      (score-of-body x sigma)))))
     (make <score-network> #:format score-format
           #:settings `(("body" . ,(object->string description))
                        ("parametrisation" . ,(symbol->string parametrisation))
+                       ,@(if (eq? parametrisation 'wiener)
+                             `(("spectrum" . ,(object->string spectrum)))
+                             '())
                        ("precision" . ,(symbol->string precision))
                        ("sigma-data" . ,(number->string sigma-data)))
           #:kind (format #f "score network, ~a, ~a" parametrisation
@@ -410,9 +432,18 @@ Example: (network-metadata net)"
    (let ((description (catch #t
                         (lambda () (with-input-from-string (field "body") read))
                         (lambda _ (bad "body: unreadable"))))
-         (sigma-data (string->number (field "sigma-data"))))
+         (sigma-data (string->number (field "sigma-data")))
+         (parametrisation (string->symbol (field "parametrisation"))))
      (score-network description
-                    #:parametrisation (string->symbol (field "parametrisation"))
+                    #:parametrisation parametrisation
+                    #:spectrum (and (eq? parametrisation 'wiener)
+                                    (let ((spectrum (catch #t
+                                                      (lambda ()
+                                                        (with-input-from-string (field "spectrum") read))
+                                                      (lambda _ #f))))
+                                      (if (power-law? spectrum)
+                                          spectrum
+                                          (bad "spectrum: expected three positive numbers"))))
                     #:precision (string->symbol (field "precision"))
                     #:sigma-data (or (and (real? sigma-data) sigma-data)
                                      (bad "sigma-data: expected a number"))))))
@@ -470,7 +501,7 @@ Example: (layer-kind (network-body net))")
   "The datum that describes the body of NETWORK, as `score-network' took it.
 Example: (network-description net) => (paper-unet #:channels (4 8) #:blocks 1)")
  (network-parametrisation
-  "How NETWORK makes a score of its body: paper or preconditioned.
+  "How NETWORK makes a score of its body: paper, preconditioned, residual or wiener.
 Example: (network-parametrisation net) => preconditioned")
  (network-precision
   "The precision of NETWORK's convolutions: float32 or bf16.

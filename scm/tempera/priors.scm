@@ -17,7 +17,7 @@
   #:use-module (tempera streams)
   #:export (make-prior prior? prior-name prior-shape
             score log-density has-log-density? prior-draw
-            power-spectrum power-spectrum-of gaussian-prior gaussian-posterior hybrid-prior
+            power-spectrum power-spectrum-by-size power-law? power-spectrum-of gaussian-prior gaussian-posterior hybrid-prior
             gaussian-mixture-prior two-moons-prior funnel-prior))
 
 (define-record-type <prior>
@@ -98,6 +98,27 @@ Example: (power-spectrum '(64 64) #:amplitude 100 #:exponent 3)"
              (iota w)))
       (iota h))
      shape)))
+
+(define (power-law? object)
+  "Whether OBJECT is a list of three positive numbers (A p c), as `power-spectrum-by-size' takes it.
+Example: (power-law? '(300 5/2 0.6)) => #t"
+  (and (list? object) (= (length object) 3)
+       (every (lambda (n) (and (real? n) (finite? n) (> n 0))) object)))
+
+(define (power-spectrum-by-size law)
+  "The procedure of a size (H W) that gives the spectrum of images of one kind, whatever their size:
+`power-spectrum' of exponent p, corner c and amplitude A H W, when LAW is (A p c), made once for
+each size.  (Of the same head in twice as many pixels each coefficient of F x is twice as large.)
+Example: ((power-spectrum-by-size '(300 2.5 0.6)) '(64 64))"
+  (check-that (power-law? law) 'power-spectrum-by-size
+              "law: expected three positive numbers, got ~s" law)
+  (let ((made (make-hash-table)))
+    (lambda (size)
+      (or (hash-ref made size)
+          (let ((p (keep! (power-spectrum size #:amplitude (* (first law) (apply * size))
+                                          #:exponent (second law) #:corner (third law)))))
+            (hash-set! made size p)
+            p)))))
 
 (define* (power-spectrum-of images #:key (floor 1e-6))
   "The power over centred k-space of a batch of IMAGES, c64 (N H W): P(k) is the mean of

@@ -24,7 +24,7 @@
   #:use-module (tempera progress)
   #:use-module (tempera streams)
   #:use-module (tempera tensors)
-  #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw balanced-weight
+  #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw balanced-weight balanced-frequencies
             constant-rate warmup-cosine warmup-stable-decay
             denoising-losses make-trainer trainer? trainer-network trainer-step trainer-losses
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
@@ -100,6 +100,23 @@ says where a network that cannot learn it everywhere should be nearest.
 Example: ((balanced-weight 3) 4) => 5/3"
   (check-that (and (real? s) (positive? s)) 'balanced-weight "s: expected a positive number, got ~s" s)
   (lambda (sigma) (sqrt (+ 1 (expt (/ sigma s) 2)))))
+
+(define* (balanced-frequencies spectrum #:optional (exponent 1/2))
+  "The procedure of a size (H W) and |sigma|, f32 (N), that gives the weights w^2, f32 (N H W), by
+which errors of the score at a frequency count, for #:frequencies of `make-trainer': in proportion to
+(1 + P / sigma^2)^EXPONENT, 1 on average, with the power P of SPECTRUM, (A p c) as for
+`power-spectrum-by-size'.  How far an error of the score moves a sample along a direction goes with
+the variance that is left there, and large structures have the most; but they are a few coefficients
+of many, and equation 3's loss alone does not see them.  As a weight of sigma, this leaves the
+score that is learned best where it is.
+Example: ((balanced-frequencies '(300 2.5 0.6)) '(64 64) (list->tensor '(10)))"
+  (check-that (and (real? exponent) (<= 0 exponent 1)) 'balanced-frequencies
+              "exponent: expected a number from 0 to 1, got ~s" exponent)
+  (let ((power (power-spectrum-by-size spectrum)))
+    (lambda (size sigma)
+      (let* ((ratio (tensor/ (power size) (tensor-square (tensor-reshape sigma '(-1 1 1)))))
+             (weights (tensor-exp (tensor* exponent (tensor-log (tensor+ 1 ratio))))))
+        (tensor/ weights (tensor-mean weights '(1 2) #t))))))
 
 ;;; --- Rates ----------------------------------------------------------------------
 
@@ -193,7 +210,7 @@ value) or (cap value), got ~s" spectral))))
 (define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
-                       (weight (const 1)) (loss #f) (rectified? #f)
+                       (weight (const 1)) (frequencies #f) (loss #f) (rectified? #f)
                        (beta1 0.9) (beta2 0.999) (epsilon 1e-8)
                        #:rest arguments)
   "A trainer of NETWORK, a score network, by equation 3 with Adam, or of any `network?' by LOSS.
@@ -206,7 +223,8 @@ the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
 only scales down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
 added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
 made for that.  WEIGHT: a procedure of |sigma|, by whose value a loss at sigma counts, such as
-`balanced-weight' gives.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that
+`balanced-weight' gives.  FREQUENCIES: #f, or what `balanced-frequencies' gives: by how much errors
+at a frequency of images count.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that
 gives the losses, f32 (N), on the tape; then SIGMA and GAUSSIAN are not used, nor WEIGHT unless
 a second value has their sigmas, (N).  RECTIFIED?: by rectified Adam (Liu et al. 2020).
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
@@ -214,6 +232,9 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
               "network: expected a ~anetwork, got ~s" (if loss "" "score ") network)
   (check-that (procedure? weight) 'make-trainer
               "weight: expected a procedure of sigma such as (balanced-weight), got ~s" weight)
+  (check-that (or (not frequencies) (procedure? frequencies)) 'make-trainer
+              "frequencies: expected #f or a procedure such as balanced-frequencies makes, got ~s"
+              frequencies)
   (check-that (or (not loss) (procedure? loss)) 'make-trainer
               "loss: expected #f or a procedure, got ~s" loss)
   (check-that (procedure? data) 'make-trainer "data: expected a procedure, got ~s" data)
@@ -244,7 +265,7 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                      (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
                      (spectral . ,(spectral-rule spectral))
                      (gaussian . ,(and gaussian (gaussian-prior gaussian)))
-                     (weight . ,weight) (loss . ,loss) (rectified? . ,rectified?)
+                     (weight . ,weight) (frequencies . ,frequencies) (loss . ,loss) (rectified? . ,rectified?)
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
                    0 '() '())))
 
@@ -259,15 +280,16 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                                   (known (no-tape (lambda () (known-score trainer noisy sigma)))))
                               (if known (tensor+ learned known) learned)))
                           (step-data trainer) (setting trainer 'sigma)
-                          #:seed (setting trainer 'seed) #:step step))))
+                          #:frequencies (setting trainer 'frequencies) #:seed (setting trainer 'seed) #:step step))))
 
 (define (step-data trainer)
   (no-tape (lambda () ((setting trainer 'data) (setting trainer 'batch) (trainer-step trainer)))))
 
-(define* (denoising-losses scaled x distribution #:key (seed 0) (step 0))
+(define* (denoising-losses scaled x distribution #:key (frequencies #f) (seed 0) (step 0))
   "The losses of equation 3 of X, c64 (N H W) or f32 (N ...), when SCALED is the procedure of noisy
 x, f32, and sigma, (N), that gives |sigma| r: two values, the losses, f32 (N), on the tape, and
-sigma, drawn from DISTRIBUTION.  All that is random is a function of SEED and STEP.
+sigma, drawn from DISTRIBUTION; by frequency errors count as FREQUENCIES says, if not #f (see
+`balanced-frequencies').  All that is random is a function of SEED and STEP.
 Example: (denoising-losses (lambda (x sigma) (scaled-score net x sigma))
                            (random-normal '(2 16 16) 1 0 'c64) (sigma-log-uniform 0.05 150))"
   (check-that (procedure? scaled) 'denoising-losses "scaled: expected a procedure, got ~s" scaled)
@@ -279,8 +301,12 @@ Example: (denoising-losses (lambda (x sigma) (scaled-score net x sigma))
          (sigma (sigma-draw distribution (tensor-size x 0) #:seed seed #:step step))
          (u (random-normal (tensor-shape x) seed (random-stream 'noise step)))
          (column (tensor-reshape sigma (cons -1 (make-list (1- (length (tensor-shape x))) 1))))
-         (noisy (tensor+ x (tensor* column u))))
-    (values (dsm-loss (scaled noisy sigma) u sigma) sigma)))
+         (noisy (tensor+ x (tensor* column u)))
+         ;; |w (u + sigma r)|^2 in k-space.
+         (w (and frequencies
+                 (tensor-sqrt (frequencies (take (cdr (tensor-shape x)) 2) (tensor-abs sigma)))))
+         (seen (lambda (t) (if w (fourier-multiply t w) t))))
+    (values (dsm-loss (seen (scaled noisy sigma)) (seen u) sigma) sigma)))
 
 (define (weighted trainer losses sigmas)
   "LOSSES, (N), times what the trainer's weight is at SIGMAS, a list of numbers or of #f."
