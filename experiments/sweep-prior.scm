@@ -1,11 +1,13 @@
-;;; sweep-prior.scm -- which parametrisation, which sigmas, which weights a prior learns best with.
+;;; sweep-prior.scm -- which parametrisation, sigmas and weights a prior learns best with.
 ;;;
-;;; Small networks, trained for a short time on all persons but one and judged on slices of
-;;; that one: by the PSNR of the expected denoised sample at each sigma.
+;;; Small networks of whole heads, trained for a short time on all persons but one and judged on
+;;; slices of that one: by the PSNR of the expected denoised sample at each sigma; by equation 3's
+;;; loss over the largest structures, |k| < 4, where 1 is what knowing nothing has; and by
+;;; posteriors of undersampled k-space, their means and how often their intervals hold the truth.
 ;;;
-;;; sweep-prior.csv is its table as of the weights that are shipped (steps=600).
+;;; sweep-prior.csv is its table.
 ;;;
-;;;   tempera run experiments/sweep-prior.scm
+;;;   tempera run experiments/sweep-prior.scm workers=2
 
 (use-modules (tempera)
              (ice-9 format)
@@ -14,27 +16,26 @@
 
 (define sigmas '(1 3 10 30 100))
 
+(define heads '(300 2.5 0.6))           ; an upper bound of their power, as in train-brain.scm
+
 (define ways
-  ;; Name, parametrisation, sigma-data, distribution of sigma, weight of the loss.
-  `(("paper's" paper 30 ,(sigma-normal 50) ,(const 1))
-    ("paper's form, log-uniform" paper 30 ,(sigma-log-uniform 0.04 150) ,(const 1))
-    ("preconditioned, N(0, 50^2)" preconditioned 30 ,(sigma-normal 50) ,(const 1))
-    ("preconditioned, log-uniform" preconditioned 30 ,(sigma-log-uniform 0.04 150) ,(const 1))
-    ("log-uniform, weight 1 + (sigma/30)^2" preconditioned 30 ,(sigma-log-uniform 0.04 150)
-     ,(lambda (sigma) (+ 1 (expt (/ sigma 30) 2))))
-    ("log-uniform, balanced from 4" preconditioned 30 ,(sigma-log-uniform 0.04 150)
-     ,(balanced-weight 4))
-    ("more from 1 to 100" preconditioned 30
-     ,(sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100)) ,(const 1))
-    ("more from 1 to 100, weight 1 + (sigma/30)^2" preconditioned 30
-     ,(sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100))
-     ,(lambda (sigma) (+ 1 (expt (/ sigma 30) 2))))
-    ("more from 1 to 100, balanced from 30" preconditioned 30
-     ,(sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100))
-     ,(balanced-weight 30))
-    ("the same, sigma-data 15" preconditioned 15
-     ,(sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100))
-     ,(balanced-weight 30))))
+  ;; Name, parametrisation, distribution of sigma, weight of the loss, weights of frequencies.
+  (let ((everywhere (sigma-log-uniform 0.04 150))
+        (more (sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100)))
+        (alike (const 1))
+        (square (lambda (sigma) (+ 1 (expt (/ sigma 30) 2)))))
+    `(("paper's" paper ,(sigma-normal 50) ,alike #f)
+      ("paper's form, log-uniform" paper ,everywhere ,alike #f)
+      ("preconditioned, N(0, 50^2)" preconditioned ,(sigma-normal 50) ,alike #f)
+      ("preconditioned, log-uniform" preconditioned ,everywhere ,alike #f)
+      ("more from 1 to 100" preconditioned ,more ,alike #f)
+      ("more from 1 to 100, weight 1 + (sigma/30)^2" preconditioned ,more ,square #f)
+      ("more from 1 to 100, balanced" preconditioned ,more ,(balanced-weight 30) #f)
+      ("the same, frequencies balanced by 1/4" preconditioned ,more ,(balanced-weight 30) 1/4)
+      ("Wiener's skip" wiener ,more ,(balanced-weight 30) #f)
+      ("Wiener's skip, frequencies balanced by 1/8" wiener ,more ,(balanced-weight 30) 1/8)
+      ("Wiener's skip, frequencies balanced by 1/4" wiener ,more ,(balanced-weight 30) 1/4)
+      ("Wiener's skip, frequencies balanced by 1/2" wiener ,more ,(balanced-weight 30) 1/2))))
 
 (define (image k batch)
   (tensor-reshape (tensor-slice batch 0 k (1+ k)) (cdr (tensor-shape batch))))
@@ -42,53 +43,104 @@
 (define (denoised network x sigma)
   (tensor+ x (tensor* (* sigma sigma) (score network x sigma))))
 
+(define (large-structures network truth sigma)
+  "Equation 3's loss over |k| < 4 of NETWORK at SIGMA, of 16 draws of noise for each image of TRUTH."
+  (let* ((size (cdr (tensor-shape truth)))
+         (low (list->tensor
+               (append-map (lambda (i)
+                             (map (lambda (j)
+                                    (if (< (+ (expt (- i (quotient (first size) 2)) 2)
+                                              (expt (- j (quotient (second size) 2)) 2))
+                                           16)
+                                        1 0))
+                                  (iota (second size))))
+                           (iota (first size)))
+               size))
+         (power (lambda (t) (tensor->number (tensor-sum-squares (fourier-multiply t low))))))
+    (let-values (((lost noise)
+                  (unzip2 (map (lambda (draw)
+                                 (let ((u (random-normal (tensor-shape truth) 5 draw 'c64)))
+                                   (list (power (tensor+ u (tensor* sigma (score network
+                                                                                 (tensor+ truth (tensor* sigma u))
+                                                                                 sigma))))
+                                         (power u))))
+                               (iota 16)))))
+      (/ (mean lost) (mean noise)))))
+
+(define (posterior-measures network scan seed)
+  "Of eight samples of the posterior of SCAN at R = 4, sigma_n = 0.1: the gain of a sample and of the
+mean over the zero-filled image in dB, and the share of pixels inside of the 90 % intervals."
+  (let* ((op (mri-operator #:mask (random-mask (second (tensor-shape scan)) #:acceleration 4 #:seed seed)))
+         (y (measure op scan #:noise 0.1 #:seed seed))
+         (zero-filled (psnr (apply-adjoint op y) scan))
+         (x (chain-samples (anneal (posterior network op y #:noise 0.1) #:seed seed
+                                   #:temperatures (geometric 30 #:ratio 0.9 #:until 0.046)))))
+    (list (- (mean (psnr x scan)) zero-filled)
+          (- (psnr (tensor-mean (tensor-abs x) 0) scan) zero-filled)
+          (covered-share x scan #:where (tensor< 0.5 (tensor-abs scan))))))
+
 (define-experiment prior-way
   ((way 0 (lambda (n) (< -1 n (length ways))) "which one of the list")
-   (steps 1500 positive? "of training")
-   (batch 8 positive? "images of 96 x 96 a step")
+   (steps 1000 positive? "of training")
+   (batch 16 positive? "images a step")
+   (size 64 (lambda (n) (and (<= 16 n 512) (zero? (modulo n 8)))) "pixels a side")
    (rate 1e-3 positive? "Adam's rate while it is steady")
    (person "pddl" string? "who is held out")
    (images 12 positive? "of that person, to judge by")
-   (seed 1 (lambda (s) (>= s 0)) "of training"))
-  "Train a small prior in one way and measure it as a denoiser."
-  (let*-values (((name parametrisation sigma-data distribution weight)
+   (scans 4 positive? "of these, to take posteriors of")
+   (seed 1 (lambda (s) (>= s 0)) "of training, masks, noise and chains"))
+  "Train a small prior in one way and measure it as a denoiser and as a prior."
+  (let*-values (((name parametrisation distribution weight exponent)
                  (apply values (list-ref ways way)))
                 ((training held-out) (dataset-split (load-dataset) person))
                 ((trainer)
                  (make-trainer (score-network '(paper-unet #:channels (16 32 64 64) #:blocks 1
                                                            #:convolutions 2 #:normalisation #f)
-                                              #:parametrisation parametrisation
-                                              #:sigma-data sigma-data)
+                                              #:parametrisation parametrisation #:sigma-data 30
+                                              #:spectrum heads)
                                (lambda (count step)
-                                 (random-slices training count 96 #:seed seed #:stream step))
+                                 (random-slices training count size #:fit 1 #:seed seed #:stream step))
                                #:batch batch #:steps steps #:seed seed #:sigma distribution
                                #:weight weight #:averaging 0.998
+                               #:frequencies (and exponent (balanced-frequencies heads exponent))
                                #:rate (warmup-stable-decay rate #:decay 0.4)))
-                ((truth) (random-slices held-out images 160 #:seed 1234)))
+                ((truth) (random-slices held-out images size #:fit 1 #:seed 1234)))
     (train! trainer)
-    (let ((network (trainer-averaged trainer)))
-      (cons `(name . ,name)
-            (map (lambda (sigma)
-                   (let ((noisy (tensor+ truth (tensor* sigma (random-normal (tensor-shape truth)
-                                                                             5 0 'c64)))))
-                     (cons (string->symbol (format #f "sigma-~a" sigma))
-                           (mean (map (lambda (k)
-                                        (psnr (image k (denoised network noisy sigma)) (image k truth)))
-                                      (iota images))))))
-                 sigmas)))))
+    (let* ((network (trainer-averaged trainer))
+           (posteriors (map (lambda (k) (posterior-measures network (image k truth) (+ seed k)))
+                            (iota (min scans images)))))
+      `((name . ,name)
+        ,@(map (lambda (sigma)
+                 (let ((noisy (tensor+ truth (tensor* sigma (random-normal (tensor-shape truth)
+                                                                           5 0 'c64)))))
+                   (cons (string->symbol (format #f "sigma-~a" sigma))
+                         (mean (map (lambda (k)
+                                      (psnr (image k (denoised network noisy sigma)) (image k truth)))
+                                    (iota images))))))
+               sigmas)
+        ,@(map (lambda (sigma)
+                 (cons (string->symbol (format #f "large-~a" sigma))
+                       (large-structures network truth sigma)))
+               '(1 10))
+        ,@(map (lambda (name k) (cons name (mean (map (lambda (row) (list-ref row k)) posteriors))))
+               '(sample mean coverage) (iota 3))))))
 
 (define-experiment sweep-prior
-  ((steps 1500 positive? "of each training")
+  ((steps 1000 positive? "of each training")
    (seeds '(1) pair? "trainings of each way")
    (person "pddl" string? "who is held out")
+   (size 64 (lambda (n) (and (<= 16 n 512) (zero? (modulo n 8)))) "pixels a side")
+   (scans 4 positive? "to take posteriors of")
    (workers 1 positive? "points at a time"))
-  "Denoising by parametrisation, distribution of sigma and weight."
+  "Denoising, large structures and posteriors by parametrisation, sigmas and weights."
   (let* ((results (sweep-results
                    (sweep prior-way (grid #:way (iota (length ways)) #:seed seeds)
-                          #:settings `((steps . ,steps) (person . ,person))
+                          #:settings `((steps . ,steps) (person . ,person) (size . ,size)
+                                       (scans . ,scans))
                           #:directory (run-path "sweep") #:workers workers)))
-         (columns (map (lambda (sigma) (string->symbol (format #f "sigma-~a" sigma))) sigmas))
-         (table (apply table-group results '(name) (map (lambda (c) (list c 'mean)) columns))))
+         (columns (append (map (lambda (sigma) (string->symbol (format #f "sigma-~a" sigma))) sigmas)
+                          '(large-1 large-10 sample mean coverage)))
+         (table (apply table-group results '(way name) (map (lambda (c) (list c 'mean)) columns))))
     (save-table (run-path "by-way.csv") table)
     (format #t "~a~%" (table-text table))
     (map (lambda (row) (map cons (table-columns table) row)) (table-rows table))))

@@ -20,6 +20,17 @@
            (images (max 1 (round (/ (* count 128 128) (* size size))))))
       (random-slices dataset images size #:fit fit #:seed seed #:stream step))))
 
+(define heads '(300 2.5 0.6))           ; an upper bound of their power, by `power-spectrum-by-size'
+
+(define (new-network network from sigma-data)
+  "A score network with the weights of the file FROM, however that made a score of them, if not \"\"."
+  (let ((net (score-network (assq-ref bodies network) #:parametrisation 'wiener #:spectrum heads
+                            #:sigma-data sigma-data)))
+    (unless (string-null? from)
+      (for-each (lambda (to from) (tensor-assign! (cdr to) (cdr from)))
+                (layer-parameters net) (layer-parameters (load-network from))))
+    net))
+
 (define bodies
   '((brain paper-unet #:channels (32 64 128 128) #:blocks 1 #:convolutions 2 #:normalisation #f)
     (brain-small paper-unet #:channels (16 32 64 64) #:blocks 1 #:convolutions 2 #:normalisation #f)
@@ -28,7 +39,7 @@
 (define-experiment train-brain
     ((network 'brain (lambda (n) (assq n bodies)) "brain, brain-small or brain-paper")
      (steps 10000 positive? "optimiser steps")
-     (from "" string? "a score network to go on with, in place of a new one")
+     (from "" string? "a score network whose weights to begin with, in place of new ones")
      (sizes '(128 192 96 256) (lambda (sizes) (and (pair? sizes) (and-map positive? sizes)))
             "of the images, in turn")
      (fit 0.3 (lambda (share) (<= 0 share 1)) "share of images that hold the whole slice")
@@ -40,12 +51,11 @@
      (every 100 positive? "steps between checkpoints"))
   "Train a score network for heads by denoising score matching."
   (let* ((dataset (load-dataset))
-         (net (if (string-null? from)
-                  (score-network (assq-ref bodies network) #:sigma-data sigma-data)
-                  (load-network from)))
+         (net (new-network network from sigma-data))
          (trainer (make-trainer net (slices dataset sizes fit seed) #:batch batch
                                 #:sigma (sigma-mixture 1 (sigma-log-uniform 0.04 150) 2 (sigma-log-uniform 1 100))
                                 #:weight (balanced-weight 30)
+                                #:frequencies (balanced-frequencies heads)
                                 #:rate (warmup-stable-decay rate #:decay decay)
                                 #:steps steps #:seed seed #:averaging 0.999 #:clip 1.0)))
     (format #t "data: ~a~%" dataset)

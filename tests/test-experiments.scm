@@ -271,6 +271,29 @@
      (test-assert "total variation takes noise away"
        (let ((table (load-table (file "denoise/denoise.csv"))))
          (> (first (table-column table 'total-variation)) (+ 1 (first (table-column table 'noisy)))))))
+   ;; A network that gives nothing, beside Wiener's skip, is the exact prior of a Gaussian field: the mean
+   ;; of samples is off from the denoiser's by chance only.  32,768 numbers, each sample's share of the
+   ;; variance known to 1 %; what is left of cooling is 2 to 4 % (doc/sampling.texi).
+   (let ((net (score-network '(paper-unet #:channels (4 4) #:blocks 1 #:normalisation #f)
+                             #:parametrisation 'wiener)))
+     (for-each (lambda (p) (tensor-assign! (cdr p) 0)) (layer-parameters net))
+     (save-network (file "gaussian.safetensors") net)
+     (primitive-load (test-file "../experiments/self-consistency.scm"))
+     (with-output-to-port (%make-void-port "w")
+       (lambda () (run-experiment (last-experiment)
+                                  `((prior . ,(file "gaussian.safetensors")) (slices . (13)) (noises . (20))
+                                    (chains . 4))
+                                  #:directory (file "self-consistency"))))
+     (let* ((table (load-table (file "self-consistency/self-consistency.csv")))
+            (of (lambda (column) (first (table-column table column)))))
+       (test-approximate "an exact prior agrees with itself" 1 (/ (of 'apart-mean) (of 'by-chance)) 0.08)))
+   (primitive-load (test-file "../experiments/compare-acceptance.scm"))
+   (with-output-to-port (%make-void-port "w")
+     (lambda () (run-experiment (last-experiment)
+                                `((prior . ,(file "net.safetensors")) (image . ,(file "images/1.png"))
+                                  (chains . 2) (until . 30))
+                                #:directory (file "compare-acceptance"))))
+   (test-equal "six ways" 6 (table-size (load-table (file "compare-acceptance/posteriors.csv"))))
    (test-error-matching "too few images" "names: expected 3 or more"
      (with-output-to-port (%make-void-port "w")
        (lambda ()

@@ -262,7 +262,7 @@
        (w2 ((balanced-frequencies law) size sigma))
        (power (tensor->list (power-spectrum size #:amplitude 320 #:exponent 2 #:corner 1)))
        (by-hand (append-map (lambda (sigma)
-                              (let ((w (map (lambda (p) (sqrt (+ 1 (/ p sigma sigma)))) power)))
+                              (let ((w (map (lambda (p) (expt (+ 1 (/ p sigma sigma)) 1/4)) power)))
                                 (map (lambda (x) (/ x (mean w))) w)))
                             '(0.5 4))))
   (test-assert "weights of frequencies"

@@ -115,8 +115,8 @@ Example: ((power-spectrum-by-size '(300 2.5 0.6)) '(64 64))"
   (let ((made (make-hash-table)))
     (lambda (size)
       (or (hash-ref made size)
-          (let ((p (keep! (power-spectrum size #:amplitude (* (first law) (apply * size))
-                                          #:exponent (second law) #:corner (third law)))))
+          (let ((p (keep-always! (power-spectrum size #:amplitude (* (first law) (apply * size))
+                                                 #:exponent (second law) #:corner (third law)))))
             (hash-set! made size p)
             p)))))
 

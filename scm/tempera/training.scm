@@ -101,7 +101,7 @@ Example: ((balanced-weight 3) 4) => 5/3"
   (check-that (and (real? s) (positive? s)) 'balanced-weight "s: expected a positive number, got ~s" s)
   (lambda (sigma) (sqrt (+ 1 (expt (/ sigma s) 2)))))
 
-(define* (balanced-frequencies spectrum #:optional (exponent 1/2))
+(define* (balanced-frequencies spectrum #:optional (exponent 1/4))
   "The procedure of a size (H W) and |sigma|, f32 (N), that gives the weights w^2, f32 (N H W), by
 which errors of the score at a frequency count, for #:frequencies of `make-trainer': in proportion to
 (1 + P / sigma^2)^EXPONENT, 1 on average, with the power P of SPECTRUM, (A p c) as for

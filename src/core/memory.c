@@ -270,6 +270,14 @@ tp_scope_keep (tp_buffer *b)
 }
 
 void
+tp_scope_keep_always (tp_buffer *b)
+{
+  pthread_mutex_lock (&lock);
+  unlink_buffer (b);
+  pthread_mutex_unlock (&lock);
+}
+
+void
 tp_scope_close (int depth, bool release)
 {
   while (innermost && innermost->depth >= depth)

@@ -41,6 +41,9 @@ int tp_scope_depth (void);
 /* Move BUFFER out to the scope that encloses the innermost one. */
 void tp_scope_keep (tp_buffer *buffer);
 
+/* Move BUFFER out of all scopes. */
+void tp_scope_keep_always (tp_buffer *buffer);
+
 /* Close every scope of this thread at DEPTH and deeper.  With RELEASE, the
  * memory of their buffers goes back to the pool at once, whoever still refers
  * to it; without (an error is on its way to a prompt, where the user may want

@@ -522,6 +522,13 @@ keep (SCM t)
 }
 
 static SCM
+keep_always (SCM t)
+{
+  tp_scope_keep_always (tp_to_tensor ("keep-always!", "tensor", t)->buffer);
+  return t;
+}
+
+static SCM
 memory_usage (void)
 {
   tp_memory_use use = tp_memory_usage ();
@@ -712,6 +719,10 @@ tp_init_tensor (void)
   tp_define ("keep!", 1, 0, keep, "tensor",
              "Move TENSOR out of the innermost scope, so that it outlives it; returns TENSOR.\n"
              "Example: (with-scope (lambda () (keep! (tensor-zeros '(3)))))");
+  tp_define ("keep-always!", 1, 0, keep_always, "tensor",
+             "Move TENSOR out of all scopes, so that it lives as long as something refers to it: what is\n"
+             "made once, whoever asks first; returns TENSOR.\n"
+             "Example: (with-scope (lambda () (keep-always! (tensor-zeros '(3)))))");
   tp_define ("memory-usage", 0, 0, memory_usage, "",
              "Bytes of tensors live now, their peak since memory-trim!, and those pooled for\n"
              "reuse; and the times that memory was fetched from the system, which stand still while\n"
