@@ -428,4 +428,28 @@
 (test-error-matching "probes" "probes: expected" (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 1 #:probes 0))
 (test-error-matching "x" "x: expected a batch" (score-asymmetry (two-moons-prior) 3 1))
 
+;;; A Gaussian field's score leaves P / (P + sigma^2) of the noise, frequency by frequency; none leaves all.
+
+(let* ((spectrum (power-spectrum '(16 12) #:amplitude 50 #:exponent 3 #:corner 1))
+       (field (gaussian-prior spectrum))
+       (images (prior-draw field 40 #:seed 1))
+       (sigma 1.5)
+       (losses (score-loss-by-frequency field images sigma #:draws 4))
+       (wiener (tensor->list (tensor/ spectrum (tensor+ spectrum (* sigma sigma)))))
+       (radii (append-map (lambda (i) (map (lambda (j) (sqrt (+ (* i i) (* j j)))) (iota 12 -6)))
+                          (iota 16 -8))))
+  (test-equal "bands" '(1 2 4 8 16) (map car losses))
+  (for-each (lambda (from band)
+              (let ((known (filter-map (lambda (w r) (and (<= from r) (< r (car band)) w)) wiener radii)))
+                (test-approximate (format #f "below ~a" (car band)) (mean known) (cdr band)
+                  ;; Four standard errors of a mean of 40 images, 4 draws, 2 parts for each frequency,
+                  ;; above and below.
+                  (* 4 (mean known) 2 (sqrt (/ 2. (* 40 4 2 (length known))))))))
+            '(0 1 2 4 8) losses)
+  (test-assert "no score"
+    (every (lambda (band) (= 1 (cdr band)))
+           (score-loss-by-frequency (lambda (x sigma) (tensor* 0 x)) images sigma #:draws 1))))
+(test-error-matching "images" "images: expected c64" (score-loss-by-frequency car (tensor-zeros '(2 2)) 1))
+(test-error-matching "draws" "draws: expected" (score-loss-by-frequency car (tensor-zeros '(1 2 2) 'c64) 1 #:draws 0))
+
 (finish-tests)

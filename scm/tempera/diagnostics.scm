@@ -17,7 +17,7 @@
   #:use-module (tempera sampling)
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
-  #:export (hold ess-per-evaluation score-asymmetry
+  #:export (hold ess-per-evaluation score-asymmetry score-loss-by-frequency
             diagnose diagnosis? diagnosis-bands diagnosis-warnings
             band? band-from band-to band-proposals band-acceptance
             band-energy-error-mean band-energy-error-sd band-diverged)
@@ -93,6 +93,51 @@ Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
       (if (zero? all)
           0.
           (sqrt (/ (squares (lambda (p) (- (car p) (cdr p)))) all))))))
+
+(define (frequency-bands size)
+  ;; Of centred k-space (H W): a list of upper bounds 1, 2, 4 ... and tables that are 1 between a
+  ;; bound and the one before, in cycles per image.
+  (let* ((from-middle (lambda (n) (map (lambda (i) (- i (quotient n 2))) (iota n))))
+         (radii (append-map (lambda (i) (map (lambda (j) (sqrt (+ (* i i) (* j j))))
+                                             (from-middle (second size))))
+                            (from-middle (first size))))
+         (greatest (apply max radii)))
+    (let loop ((from 0) (to 1) (bands '()))
+      (if (> from greatest)
+          (reverse bands)
+          (loop to (* 2 to)
+                (cons (list to (list->tensor (map (lambda (r) (if (and (<= from r) (< r to)) 1 0)) radii)
+                                             size))
+                      bands))))))
+
+(define* (score-loss-by-frequency prior images sigma #:key (draws 16) (seed 0))
+  "Where in k-space the score of PRIOR is learned: equation 3's loss at SIGMA of IMAGES, c64
+(N H W), by |k|, over that of a score of 0.  An association list from 1, 2, 4 ..., the upper bounds of
+bands of |k| in cycles per image, to the loss there; DRAWS of noise for each image.  What can be known
+of the noise is less the larger structures are, and they are few, so that a loss over all
+frequencies does not tell: above 1 a score is worse than none.
+Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
+  (check-that (and (tensor? images) (eq? (tensor-dtype images) 'c64)
+                   (= (length (tensor-shape images)) 3))
+              'score-loss-by-frequency "images: expected c64 (images rows columns), got ~s" images)
+  (check-that (positive-number? sigma) 'score-loss-by-frequency
+              "sigma: expected a positive number, got ~s" sigma)
+  (check-that (and (exact-integer? draws) (> draws 0)) 'score-loss-by-frequency
+              "draws: expected a positive integer, got ~s" draws)
+  (let* ((bands (frequency-bands (cdr (tensor-shape images))))
+         (power (lambda (t)             ; by band
+                  (let ((spectrum (tensor-sum-squares (fft2 t) 0)))
+                    (map (lambda (band)
+                           (tensor->number (tensor-sum (tensor* spectrum (second band)))))
+                         bands))))
+         (of-draw (lambda (draw)
+                    (let* ((u (random-normal (tensor-shape images) seed (random-stream 'check draw) 'c64))
+                           (noisy (tensor+ images (tensor* sigma u))))
+                      (list (power (tensor+ u (tensor* sigma (score prior noisy sigma)))) (power u)))))
+         (all (map of-draw (iota draws)))
+         (total (lambda (which) (apply map + (map which all)))))
+    (map (lambda (band lost noise) (cons (first band) (/ lost noise)))
+         bands (total first) (total second))))
 
 ;;; --- A chain's trace ----------------------------------------------------------
 
