@@ -20,6 +20,11 @@
            (images (max 1 (round (/ (* count 128 128) (* size size))))))
       (random-slices dataset images size #:fit fit #:seed seed #:stream step))))
 
+(define bodies
+  '((brain paper-unet #:channels (32 64 128 128) #:blocks 1 #:convolutions 2 #:normalisation #f)
+    (brain-small paper-unet #:channels (16 32 64 64) #:blocks 1 #:convolutions 2 #:normalisation #f)
+    (brain-paper paper-unet)))          ; appendix A.1
+
 (define heads '(300 2.5 0.6))           ; an upper bound of their power, by `power-spectrum-by-size'
 
 (define (new-network network from sigma-data)
@@ -30,11 +35,6 @@
       (for-each (lambda (to from) (tensor-assign! (cdr to) (cdr from)))
                 (layer-parameters net) (layer-parameters (load-network from))))
     net))
-
-(define bodies
-  '((brain paper-unet #:channels (32 64 128 128) #:blocks 1 #:convolutions 2 #:normalisation #f)
-    (brain-small paper-unet #:channels (16 32 64 64) #:blocks 1 #:convolutions 2 #:normalisation #f)
-    (brain-paper paper-unet)))          ; appendix A.1
 
 (define-experiment train-brain
     ((network 'brain (lambda (n) (assq n bodies)) "brain, brain-small or brain-paper")
