@@ -119,7 +119,7 @@
               (map cdr (layer-parameters
                         (load-network (string-append folder "/small.safetensors")))))))))
 
-;; An interrupted step leaves no trace: batch norm's statistics go back too.
+;;; An interrupted step leaves no trace: batch norm's statistics go back too.
 
 (let* ((broken? #f)
        (data (lambda (count step)

@@ -17,7 +17,8 @@
   #:use-module (tempera streams)
   #:export (make-prior prior? prior-name prior-shape
             score log-density has-log-density? prior-draw
-            power-spectrum power-spectrum-by-size power-law? power-spectrum-of gaussian-prior gaussian-posterior hybrid-prior
+            power-spectrum power-spectrum-by-size power-law? power-spectrum-of
+            gaussian-prior gaussian-posterior hybrid-prior
             gaussian-mixture-prior two-moons-prior funnel-prior))
 
 (define-record-type <prior>

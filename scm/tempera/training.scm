@@ -24,7 +24,8 @@
   #:use-module (tempera progress)
   #:use-module (tempera streams)
   #:use-module (tempera tensors)
-  #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw balanced-weight balanced-frequencies
+  #:export (sigma-normal sigma-log-uniform sigma-mixture sigma-draw
+            balanced-weight balanced-frequencies
             constant-rate warmup-cosine warmup-stable-decay
             denoising-losses make-trainer trainer? trainer-network trainer-step trainer-losses
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
@@ -225,8 +226,8 @@ added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation 
 made for that.  WEIGHT: a procedure of |sigma|, by whose value a loss at sigma counts, such as
 `balanced-weight' gives.  FREQUENCIES: #f, or what `balanced-frequencies' gives: by how much errors
 at a frequency of images count.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that
-gives the losses, f32 (N), on the tape; then SIGMA and GAUSSIAN are not used, nor WEIGHT unless
-a second value has their sigmas, (N).  RECTIFIED?: by rectified Adam (Liu et al. 2020).
+gives the losses, f32 (N), on the tape; then SIGMA, GAUSSIAN and FREQUENCIES are not used,
+nor WEIGHT unless a second value has their sigmas, (N).  RECTIFIED?: by rectified Adam (Liu et al. 2020).
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
   (check-that (if loss (network? network) (score-network? network)) 'make-trainer
               "network: expected a ~anetwork, got ~s" (if loss "" "score ") network)
@@ -265,7 +266,8 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                      (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
                      (spectral . ,(spectral-rule spectral))
                      (gaussian . ,(and gaussian (gaussian-prior gaussian)))
-                     (weight . ,weight) (frequencies . ,frequencies) (loss . ,loss) (rectified? . ,rectified?)
+                     (weight . ,weight) (frequencies . ,frequencies) (loss . ,loss)
+                     (rectified? . ,rectified?)
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
                    0 '() '())))
 
@@ -280,7 +282,8 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                                   (known (no-tape (lambda () (known-score trainer noisy sigma)))))
                               (if known (tensor+ learned known) learned)))
                           (step-data trainer) (setting trainer 'sigma)
-                          #:frequencies (setting trainer 'frequencies) #:seed (setting trainer 'seed) #:step step))))
+                          #:frequencies (setting trainer 'frequencies)
+                          #:seed (setting trainer 'seed) #:step step))))
 
 (define (step-data trainer)
   (no-tape (lambda () ((setting trainer 'data) (setting trainer 'batch) (trainer-step trainer)))))
