@@ -4,6 +4,10 @@
 
 (start-tests "plug and play")
 
+;; Where the fixed point is asked for there is no noise to move it.
+(define (admm . arguments) (apply pnp-admm (append arguments '(#:fresh-noise 0))))
+(define (red-alone . arguments) (apply red (append arguments '(#:fresh-noise 0))))
+
 (define spectrum (power-spectrum '(16 12) #:amplitude 30 #:exponent 3))
 (define prior (gaussian-prior spectrum))
 (define op (mri-operator #:mask (random-mask 12 #:acceleration 2 #:seed 1)))
@@ -20,13 +24,13 @@
 (let ((mean (gaussian-posterior spectrum op y #:noise 0.5)))
   (for-each (lambda (sigma)
               (test-assert (format #f "PnP-ADMM, sigma ~a" sigma)
-                (not (far? mean (pnp-admm prior op y #:noise 0.5 #:weight 1
+                (not (far? mean (admm prior op y #:noise 0.5 #:weight 1
                                           #:sigmas (make-list 400 sigma)) 0.02))))
             '(0.5 1 2))
   (test-assert "no diagonal"
-    (not (far? mean (pnp-admm prior plain y #:noise 0.5 #:weight 1 #:sigmas (make-list 400 1)) 0.02)))
+    (not (far? mean (admm prior plain y #:noise 0.5 #:weight 1 #:sigmas (make-list 400 1)) 0.02)))
   (test-assert "another weight, another image"
-    (far? mean (pnp-admm prior op y #:noise 0.5 #:weight 0.1 #:sigmas (make-list 400 1)) 0.1)))
+    (far? mean (admm prior op y #:noise 0.5 #:weight 0.1 #:sigmas (make-list 400 1)) 0.1)))
 
 ;; RED's: (A^H A / noise^2 + weight / (P + sigma^2)) x = A^H y / noise^2.
 (for-each
@@ -34,9 +38,32 @@
    (let* ((precision (tensor/ weight (tensor+ spectrum (* sigma sigma))))
           (exact ((normal-inverse op (tensor* 0.25 precision)) (apply-adjoint op y))))
      (test-assert (format #f "RED, sigma ~a, weight ~a" sigma weight)
-       (not (far? exact (red prior op y #:noise 0.5 #:weight weight #:sigmas (make-list 2000 sigma))
+       (not (far? exact (red-alone prior op y #:noise 0.5 #:weight weight #:sigmas (make-list 2000 sigma))
                   0.02)))))
  '(1 2) '(1 0.5))
+
+
+;; Wiener's filter is linear: the mean over the noise is the image without any.
+(for-each
+ (lambda (name reconstruct)
+   (let* ((image (lambda (noise seed)
+                   (reconstruct prior op y #:noise 0.5 #:weight 1 #:fresh-noise noise #:seed seed
+                                #:sigmas (log-linear 5 #:until 1 #:count 10))))
+          (count 100)
+          (images (tensor-concatenate (map (lambda (seed) (tensor-reshape (image 0.7 seed) '(1 16 12)))
+                                           (iota count))
+                                      0))
+          (mean (tensor-mean images 0))
+          (variance (tensor-mean (tensor-square (tensor-abs (tensor- images mean))) 0))
+          (off (tensor-abs (tensor- mean (image 0 0))))
+          ;; exp(-25) a pixel, complex and 5 standard errors off, and 192 pixels.
+          (error (tensor* (/ 5 (sqrt (1- count))) (tensor-sqrt variance))))
+     (test-equal (string-append name ", on average") 0.
+       (tensor->number (tensor-sum (tensor< error off))))
+     (test-assert (string-append name ", noise moves it") (far? (image 0.7 1) (image 0.7 2) 0.05))
+     (test-assert (string-append name ", same seed")
+       (equal? (tensor->list (image 0.7 1)) (tensor->list (image 0.7 1))))))
+ '("PnP-ADMM" "RED") (list pnp-admm red))
 
 ;; The inverse is one, of either kind.
 (let ((v (random-normal '(16 12) 3 0 'c64)) (table (tensor+ 0.3 (random-uniform '(16 12) 1))))
@@ -57,6 +84,7 @@
    (test-error-matching "NaN" "y: expected finite" (reconstruct prior op (tensor/ y 0)))
    (test-error-matching "noise" "noise: expected" (reconstruct prior op y #:noise 0))
    (test-error-matching "weight" "weight: expected" (reconstruct prior op y #:weight -1))
+   (test-error-matching "fresh noise" "fresh-noise: expected" (reconstruct prior op y #:fresh-noise 2))
    (test-error-matching "sigmas" "sigmas: expected" (reconstruct prior op y #:sigmas (constant 1)))
    (test-error-matching "a denoiser that fails" "not finite any more"
      (reconstruct (lambda (x sigma) (tensor/ x 0)) op y)))

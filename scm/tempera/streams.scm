@@ -11,7 +11,7 @@
 
 (define purposes
   '(mask measurement start momentum acceptance prior check slices phase
-    sigma sigma-normal noise spectral calibration jitter sampler points))
+    sigma sigma-normal noise spectral calibration jitter sampler points denoiser))
 
 (define* (random-stream purpose #:optional (counter 0))
   "The stream for PURPOSE, a symbol, number COUNTER (a step's or a draw's).
