@@ -249,13 +249,16 @@
        (run "train-conditional" '((steps . 2) (size . 16) (batch . 1) (every . 1)))
        (run "train-vae" '((steps . 2) (size . 16) (latent . 3) (batch . 2) (every . 1)))
        (data-add! (file "volume.npy") #:person "bob" #:name "bob" #:orientation "SAR")
-       (run "sweep-spectral-norm-heads" '((norms . (0 0.01)) (steps . 1) (person . "bob") (images . 1)
-                                          (size . 16) (chains . 2)))
-       (let ((by-norm (load-table (file "sweep-spectral-norm-heads/by-norm-heads.csv"))))
-         (test-equal "a row for each norm" '(0 0.01) (table-column by-norm 'norm))
-         ;; A network held down to nothing: the score is that of noise and a Gaussian, -x / (sigma^2 + 30^2).
-         (test-approximate "the largest step beside a flat score" (* 2 (sqrt 10))
-           (second (table-column by-norm 'largest-step-mean)) 0.05))
+       (run "sweep-prior" '((ways . (0 10 12)) (steps . 1) (person . "bob") (images . 2) (scans . 1)
+                            (size . 16)))
+       (let* ((by-way (load-table (file "sweep-prior/by-way.csv")))
+              (least-power (tensor->number (tensor-min ((power-spectrum-by-size '(300 2.5 0.6)) '(16 16)))))
+              (flat (* 2 (sqrt (+ 1 (/ least-power 100))))))
+         (test-equal "a row for each way" '(0 10 12) (table-column by-way 'way))
+         ;; A network held down to nothing: the score is that of noise and a Gaussian field; 12
+         ;; iterations of the power method come near to its largest eigenvalue.
+         (test-approximate "the largest step beside a field's score" flat
+           (third (table-column by-way 'largest-step-mean)) (* 0.05 flat)))
        (setenv "XDG_CACHE_HOME" cache)
        (for-each (lambda (name network?)
                    (test-assert (string-append name " leaves its network")
