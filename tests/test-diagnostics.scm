@@ -449,6 +449,19 @@
   (test-assert "no score"
     (every (lambda (band) (= 1 (cdr band)))
            (score-loss-by-frequency (lambda (x sigma) (tensor* 0 x)) images sigma #:draws 1))))
+;; All power is somewhere, and that of a wave of 3 cycles between 2 and 4.
+(let ((images (random-normal '(2 16 12) 1 0 'c64))
+      (wave (tensor+ (tensor-zeros '(1 16 12) 'c64)
+                     (tensor-reshape (list->tensor (map (lambda (i) (cos (* 2 3.14159265 3 i 1/16))) (iota 16))
+                                                   '(16 1))
+                                     '(1 16 1)))))
+  (test-approximate "Parseval" (tensor->number (tensor-sum-squares images))
+    (apply + (map cdr ((power-by-frequency '(16 12)) images))) 0.01)
+  (for-each (lambda (band)
+              (test-approximate (format #f "a wave, below ~a" (car band)) (if (= (car band) 4) 96 0) (cdr band)
+                0.01))
+            ((power-by-frequency '(16 12)) wave)))
+(test-error-matching "size" "size: expected" (power-by-frequency 16))
 (test-error-matching "images" "images: expected c64" (score-loss-by-frequency car (tensor-zeros '(2 2)) 1))
 (test-error-matching "draws" "draws: expected" (score-loss-by-frequency car (tensor-zeros '(1 2 2) 'c64) 1 #:draws 0))
 

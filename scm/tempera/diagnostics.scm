@@ -17,7 +17,7 @@
   #:use-module (tempera sampling)
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
-  #:export (hold ess-per-evaluation score-asymmetry score-loss-by-frequency
+  #:export (hold ess-per-evaluation score-asymmetry power-by-frequency score-loss-by-frequency
             diagnose diagnosis? diagnosis-bands diagnosis-warnings
             band? band-from band-to band-proposals band-acceptance
             band-energy-error-mean band-energy-error-sd band-diverged)
@@ -110,6 +110,20 @@ Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
                                              size))
                       bands))))))
 
+(define (power-by-frequency size)
+  "The procedure of images, c64 (N H W) of SIZE (H W), that gives their power by |k|: an association
+list from 1, 2, 4 ..., the upper bounds of bands of |k| in cycles per image, to the sum of squares
+there, of all images together, which over all bands is that of their pixels.
+Example: ((power-by-frequency '(8 8)) (random-normal '(2 8 8) 1 0 'c64))"
+  (check-that (and (list? size) (= (length size) 2) (every (lambda (n) (and (exact-integer? n) (> n 0))) size)) 'power-by-frequency
+              "size: expected (rows columns), got ~s" size)
+  (let ((bands (frequency-bands size)))
+    (lambda (images)
+      (let ((spectrum (tensor-sum-squares (fft2 images) 0)))
+        (map (lambda (band)
+               (cons (first band) (tensor->number (tensor-sum (tensor* spectrum (second band))))))
+             bands)))))
+
 (define* (score-loss-by-frequency prior images sigma #:key (draws 16) (seed 0))
   "Where in k-space the score of PRIOR is learned: equation 3's loss at SIGMA of IMAGES, c64
 (N H W), by |k|, over that of a score of 0.  An association list from 1, 2, 4 ..., the upper bounds of
@@ -124,20 +138,15 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
               "sigma: expected a positive number, got ~s" sigma)
   (check-that (and (exact-integer? draws) (> draws 0)) 'score-loss-by-frequency
               "draws: expected a positive integer, got ~s" draws)
-  (let* ((bands (frequency-bands (cdr (tensor-shape images))))
-         (power (lambda (t)             ; by band
-                  (let ((spectrum (tensor-sum-squares (fft2 t) 0)))
-                    (map (lambda (band)
-                           (tensor->number (tensor-sum (tensor* spectrum (second band)))))
-                         bands))))
+  (let* ((power (power-by-frequency (cdr (tensor-shape images))))
          (of-draw (lambda (draw)
                     (let* ((u (random-normal (tensor-shape images) seed (random-stream 'check draw) 'c64))
                            (noisy (tensor+ images (tensor* sigma u))))
                       (list (power (tensor+ u (tensor* sigma (score prior noisy sigma)))) (power u)))))
          (all (map of-draw (iota draws)))
-         (total (lambda (which) (apply map + (map which all)))))
-    (map (lambda (band lost noise) (cons (first band) (/ lost noise)))
-         bands (total first) (total second))))
+         (total (lambda (which) (apply map + (map (lambda (draw) (map cdr (which draw))) all)))))
+    (map (lambda (band lost noise) (cons (car band) (/ lost noise)))
+         (first (first all)) (total first) (total second))))
 
 ;;; --- A chain's trace ----------------------------------------------------------
 
