@@ -33,7 +33,7 @@
          (y (measure op scan #:noise noise #:seed seed))
          (alone (cons 1 shape))
          (noisy (tensor-reshape (apply-adjoint op y) alone))
-         (denoised (tensor+ noisy (tensor* (* noise noise) (score network noisy noise))))
+         (denoised (denoise network noisy noise))
          (x (chain-samples (anneal (posterior network op y #:noise noise) #:chains chains #:seed seed
                                    #:step-size step-size
                                    #:temperatures (geometric (* 3 noise) #:ratio ratio

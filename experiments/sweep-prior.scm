@@ -8,7 +8,7 @@
 ;;; largest step of the leapfrog that the score bears.  The last ways bound spectral norms, which
 ;;; appendix A.1 does and finds 2 best; sweep-spectral-norm.scm asks that of two moons too.
 ;;;
-;;; sweep-prior.csv is its table.
+;;; sweep-prior.csv is a table of ten ways as denoisers alone, of before there was Wiener's skip.
 ;;;
 ;;;   tempera run experiments/sweep-prior.scm workers=2
 
@@ -47,9 +47,6 @@
 
 (define (image k batch)
   (tensor-reshape (tensor-slice batch 0 k (1+ k)) (cdr (tensor-shape batch))))
-
-(define (denoised network x sigma)
-  (tensor+ x (tensor* (* sigma sigma) (score network x sigma))))
 
 (define (posterior-measures network scan seed)
   "Of eight samples of the posterior of SCAN at R = 4, sigma_n = 0.1: the gain of a sample and of the
@@ -108,7 +105,7 @@ there is nothing but the noise's score."
                                                                            5 0 'c64)))))
                    (cons (string->symbol (format #f "sigma-~a" sigma))
                          (mean (map (lambda (k)
-                                      (psnr (image k (denoised network noisy sigma)) (image k truth)))
+                                      (psnr (image k (denoise network noisy sigma)) (image k truth)))
                                     (iota images))))))
                sigmas)
         ,@(map (lambda (sigma)

@@ -25,7 +25,7 @@
   (for-each (lambda (sigma)
               (test-assert (format #f "PnP-ADMM, sigma ~a" sigma)
                 (not (far? mean (admm prior op y #:noise 0.5 #:weight 1
-                                          #:sigmas (make-list 400 sigma)) 0.02))))
+                                      #:sigmas (make-list 400 sigma)) 0.02))))
             '(0.5 1 2))
   (test-assert "no diagonal"
     (not (far? mean (admm prior plain y #:noise 0.5 #:weight 1 #:sigmas (make-list 400 1)) 0.02)))
@@ -41,7 +41,6 @@
        (not (far? exact (red-alone prior op y #:noise 0.5 #:weight weight #:sigmas (make-list 2000 sigma))
                   0.02)))))
  '(1 2) '(1 0.5))
-
 
 ;; Wiener's filter is linear: the mean over the noise is the image without any.
 (for-each
