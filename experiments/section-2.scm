@@ -88,7 +88,7 @@ is beside what the samples' spread says, 1 if they know it (#f of one sample)."
    (seed 42 (lambda (n) (>= n 0)) "of phases, masks, noise and chains"))
   "A posterior, a conditional sampler and a VAE when the noise changes."
   (let* ((weights (lambda (name) (load-network (string-append priors "/" name ".safetensors"))))
-         (prior (weights "brain"))
+         (prior (weights "brain-small"))        ; the one for images of 64 pixels
          (conditional (weights "conditional"))
          (vae (weights "vae"))
          ;; Down to where the temperature is little beside the noise.
