@@ -21,14 +21,6 @@
   (let ((sorted (sort (filter finite? (tensor->list t)) <)))
     (list-ref sorted (quotient (length sorted) 2))))
 
-(define (down-to until from ratio)
-  "Temperatures from below FROM to UNTIL of those that the chains have."
-  (filter (lambda (s) (<= until s from))
-          (schedule->list (geometric 100 #:ratio ratio #:until until))))
-
-(define (half-as-fast ratio until)
-  (geometric 100 #:ratio (sqrt ratio) #:until until))
-
 (define (seen scan)
   "Where SCAN is not empty: 1 where its magnitude is above 0.5 of some 150."
   (tensor< 0.5 (tensor-abs scan)))
@@ -73,7 +65,7 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
    (draws 16 (lambda (n) (> n 3)) "on each slice, for coverage")
    (slices 6 positive? "how many of them")
    (held 8 (lambda (n) (> n 1)) "chains that are held at a temperature")
-   (ratio 0.93 (lambda (r) (< 0 r 1)) "of one temperature to the one before")
+   (ratio 0.95 (lambda (r) (< 0 r 1)) "of one temperature to the one before, its square below 4")
    (holds '(30 10 3 1 0.3 0.1 0.046) pair? "temperatures at which they are held")
    (count 60 (lambda (n) (> n 3)) "draws at each")
    (seed 1 (lambda (s) (>= s 0)) "of masks, noise and chains"))
@@ -83,6 +75,7 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
                   (check-that (>= (length all) slices) 'learned-posterior
                               "names: expected ~a or more, got ~s" slices names)
                   (map (lambda (name) (string-append name ".png")) (list-head all slices))))
+         (cooled (lambda (ratio until) (default-temperatures network #:ratio ratio #:until until)))
          (case-of
           (lambda (file seed)
             (let* ((image (load-image (string-append images "/" file)))
@@ -102,15 +95,14 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
                   ((empty) (tensor-zeros (target-shape target) 'c64)))
       (define* (group k #:rest settings)
         (let ((chain (apply anneal target #:chains chains #:seed (+ seed k)
-                            #:temperatures (geometric 100 #:ratio ratio #:until 0.046)
-                            settings)))
+                            #:temperatures (cooled ratio 0.046) settings)))
           (save-chain (run-path (format #f "group-~a.safetensors" k)) chain)
           (format #t "~a~%" (diagnose chain))
           chain))
       (let* ((magnitudes (lambda (chain) (tensor-abs (chain-samples chain))))
              (one (group 1))
              (other (group 2 #:start empty))
-             (slow (group 3 #:temperatures (half-as-fast ratio 0.046)))
+             (slow (group 3 #:temperatures (cooled (sqrt ratio) 0.046)))
              (r-hats (r-hat-between (list (magnitudes one) (magnitudes other))))
              (average (lambda (x) (tensor-mean (tensor-abs x) 0)))
              (eds (denoise one)))
@@ -145,7 +137,8 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
                 (if (null? sigmas)
                     (reverse rows)
                     (let* ((until (first sigmas))
-                           (ladder (down-to until (if chain (chain-sigma chain) 100) ratio))
+                           (ladder (filter (lambda (sigma) (<= sigma (if chain (chain-sigma chain) 100)))
+                                           (schedule->list (cooled ratio until))))
                            (chain (if chain
                                       (resume! (fork chain #:temperatures ladder))
                                       (anneal target #:chains held #:seed (+ seed 4)
@@ -179,7 +172,7 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
         (map (lambda (file k)
                (let*-values (((scan op target) (case-of file (+ seed k))))
                  (let* ((chain (anneal target #:chains draws #:seed (+ seed 10 k)
-                                       #:temperatures (geometric 100 #:ratio ratio #:until 0.046)))
+                                       #:temperatures (cooled ratio 0.046)))
                         (row (map (lambda (level)
                                      (cons (number->string level)
                                            (covered-share (chain-samples chain) scan

@@ -20,7 +20,6 @@
   #:use-module (tempera progress)
   #:use-module (tempera sampling)
   #:use-module (tempera targets)
-  #:use-module (tempera schedules)
   #:use-module (tempera streams)
   #:use-module (tempera tensors)
   #:export (make-model model? model-prior model-operator model-noise annealed-sampler
@@ -62,7 +61,7 @@ Example: ((annealed-sampler prior op #:noise 0.1) y 31 42)"
                         (if (memq #:temperatures settings)
                             settings
                             (cons* #:temperatures
-                                   (geometric 100 #:ratio 0.95 #:until (/ noise 20))
+                                   (default-temperatures prior #:until (/ noise 20))
                                    settings)))))
       (check-that (chain-finished? chain) 'annealed-sampler "paused before the end")
       (chain-samples chain))))

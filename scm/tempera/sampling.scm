@@ -31,7 +31,7 @@
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
-  #:re-export (accepted-steps trajectory-time paper-schedule langevin-schedule)
+  #:re-export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule)
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain
             chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead
@@ -372,7 +372,7 @@ Example: (let ((x (chain-samples chain)))
   "What CHAIN has ahead of it by its settings, if of the proposals at a sigma the part
 ACCEPTANCE, a procedure of sigma, is accepted: a list of (sigma steps ...) with the
 trajectories at each temperature.
-Example: (length (chain-ahead (start-chain target))) => 151"
+Example: (length (chain-ahead (start-chain target))) => 108"
   (check-that (chain? chain) 'chain-ahead "chain: expected one, got ~s" chain)
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
          (size (if (dual-averaging? rule)
@@ -461,7 +461,7 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
   "Anneal a batch of chains on TARGET from the first temperature to the last; returns
 a chain.  Settings, all optional:
   #:temperatures  a sequence of sigma, or (adaptive ...), which places them;
-                  (geometric 100 #:ratio 0.95 #:until 0.046)
+                  `default-temperatures' of the target's prior
   #:step-size     alpha, a number, a rule over sigma, or (dual-averaging ...); 0.45, with
                   the identity mass (power-law 10)
   #:trajectory-length  steps a trajectory: a number, a rule, a list to cycle through, or
@@ -484,7 +484,8 @@ a chain.  Settings, all optional:
                   added (where the data allow it, unless the mass is the identity), or one
                   (C ...) that is taken as it is
 Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' and `langevin-schedule' are
-settings of others, for (apply anneal target paper-schedule).
+settings of others, for (apply anneal target paper-schedule); with their identity mass they want the
+paper's likelihood, #:widening 1 of `posterior'.
 Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
   (resume! (apply start-chain target (without-keywords settings #:hook)) #:hook hook))
 

@@ -10,13 +10,14 @@
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera masses)
+  #:use-module (tempera networks)
   #:use-module (tempera primitives)
   #:use-module (tempera samplers)
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
   #:use-module (tempera suggestions)
   #:use-module (tempera targets)
-  #:export (accepted-steps trajectory-time paper-schedule langevin-schedule
+  #:export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule
             checked-settings settings-temperatures settings-step-size settings-trajectory-length
             settings-jitter settings-temperature-over? settings-mass settings-sampler settings-seed
             settings-keep? first-sigma last-sigma initial-ratio positive-integer? not-above?))
@@ -47,6 +48,20 @@ Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
               "count, at-most: expected positive integers, got ~s and ~s" count at-most)
   ;; A few chains that are behind need not hold up all the others.
   (lambda (steps accepted) (or (>= accepted (- count 1/2)) (>= steps at-most))))
+
+(define structures-found 4)             ; on the scale of images whose white is 150
+
+(define* (default-temperatures prior #:key (ratio 0.95) (until 0.046))
+  "The temperatures that chains with PRIOR have if they are not told others: (geometric 100 #:ratio RATIO
+#:until UNTIL); but where PRIOR is a network twice as fast, by RATIO^2, from 4 on.  Above, large structures
+find their places and want time; below, they hardly move any more, while the errors of a learned score
+add up for as long as chains stay there (doc/sampling.texi).
+Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.97))"
+  (let ((cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until))))
+    (if (and (network? prior) (< until structures-found))
+        (schedule-append (cooled 100 ratio structures-found)
+                         (cooled structures-found (* ratio ratio) until))
+        (cooled 100 ratio until))))
 
 (define paper-schedule
   ;; Settings as the paper has them, for (apply anneal target paper-schedule).
@@ -141,7 +156,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                   sigmas))))))
 
 (define* (settings-for target #:key
-                       (temperatures (geometric 100 #:ratio 0.95 #:until 0.046))
+                       (temperatures (default-temperatures (target-prior target)))
                        (mass 'best)
                        (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
                                       (power-law 10)
