@@ -65,7 +65,7 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
    (draws 16 (lambda (n) (> n 3)) "on each slice, for coverage")
    (slices 6 positive? "how many of them")
    (held 8 (lambda (n) (> n 1)) "chains that are held at a temperature")
-   (ratio 0.95 (lambda (r) (< 0 r 1)) "of one temperature to the one before, its square below 4")
+   (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before, its square below 4")
    (holds '(30 10 3 1 0.3 0.1 0.046) pair? "temperatures at which they are held")
    (count 60 (lambda (n) (> n 3)) "draws at each")
    (seed 1 (lambda (s) (>= s 0)) "of masks, noise and chains"))

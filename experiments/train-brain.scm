@@ -3,7 +3,8 @@
 ;;;   tempera run experiments/train-brain.scm
 ;;;   tempera run experiments/train-brain.scm network=brain-small 'sizes=(64 96 64 128)' fit=1 batch=4 \
 ;;;     steps=6000 rate=1e-3
-;;;   tempera run experiments/train-brain.scm network=brain-paper
+;;;   tempera run experiments/train-brain.scm network=brain-paper 'sizes=(128 96 128 192)' batch=8 \
+;;;     steps=3000 rate=1e-3 decay=0.4
 ;;;
 ;;; Trains on the volumes that `tempera data' prepares (T1-weighted heads of three
 ;;; persons), on slices in all three orientations, moved, scaled, and given other

@@ -20,6 +20,21 @@
 (test-equal "one temperature" 1 (schedule-length (geometric 5 #:ratio 0.9 #:until 5)))
 (test-equal "the paper's" 1518 (schedule-length (geometric 100 #:ratio 0.995 #:until 0.05)))
 (test-equal "the paper's step" 1.25 (schedule-at (power-law 10 #:exponent 1.5) 25))
+(let ((network (score-network '(paper-unet #:channels (2 2) #:blocks 1 #:normalisation #f))))
+  (test-equal "an exact prior's temperatures" (schedule->list (geometric 100 #:ratio 0.95 #:until 0.046))
+    (schedule->list (default-temperatures (two-moons-prior))))
+  (test-equal "a network's" '(100. 50. 25. 12.5 6.25 4. 1. 0.25 0.1)
+    (schedule->list (default-temperatures network #:ratio 0.5 #:until 0.1)))
+  (test-equal "a network's that end hot" '(100. 50. 25. 12.5 8.)
+    (schedule->list (default-temperatures network #:ratio 0.5 #:until 8)))
+  (test-equal "without a ratio" '(54 108)
+    (map (lambda (ratio) (schedule-length (default-temperatures network #:ratio ratio))) '(#f 0.95)))
+  (test-equal "which a chain has" 54
+    (length (chain-ahead (start-chain (prior-target network #:shape '(8 8) #:dtype 'c64) #:chains 1))))
+  (test-error-matching "a ratio" "default-temperatures: ratio: expected a number between 0 and 1, got 1"
+    (default-temperatures network #:ratio 1))
+  (test-error-matching "an end" "default-temperatures: until: expected a positive number, 100 at most, got 200"
+    (default-temperatures network #:until 200)))
 (test-equal "constant" 0.5 (schedule-at (constant 0.5) 3))
 (test-equal "print a rule" "#<schedule 10 (sigma/100)^1.5>" (format #f "~a" (power-law 10)))
 (test-error-matching "ratio" "ratio: expected a number between 0 and 1, got 2"

@@ -234,7 +234,7 @@ acceptance, evaluations.
 Example: (length (preview-rows (preview chain))) => 6")
  (preview-temperatures
   "How many temperatures are ahead by PREVIEW.
-Example: (preview-temperatures (preview chain)) => 108")
+Example: (preview-temperatures (preview chain)) => 151")
  (preview-evaluations
   "How many evaluations of the batch's score are ahead by PREVIEW.
 Example: (preview-evaluations (preview chain))")

@@ -372,7 +372,7 @@ Example: (let ((x (chain-samples chain)))
   "What CHAIN has ahead of it by its settings, if of the proposals at a sigma the part
 ACCEPTANCE, a procedure of sigma, is accepted: a list of (sigma steps ...) with the
 trajectories at each temperature.
-Example: (length (chain-ahead (start-chain target))) => 108"
+Example: (length (chain-ahead (start-chain target))) => 151"
   (check-that (chain? chain) 'chain-ahead "chain: expected one, got ~s" chain)
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
          (size (if (dual-averaging? rule)

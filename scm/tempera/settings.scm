@@ -51,13 +51,19 @@ Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
 
 (define structures-found 4)             ; on the scale of images whose white is 150
 
-(define* (default-temperatures prior #:key (ratio 0.95) (until 0.046))
+(define* (default-temperatures prior #:key (ratio #f) (until 0.046))
   "The temperatures that chains with PRIOR have if they are not told others: (geometric 100 #:ratio RATIO
-#:until UNTIL); but where PRIOR is a network twice as fast, by RATIO^2, from 4 on.  Above, large structures
-find their places and want time; below, they hardly move any more, while the errors of a learned score
-add up for as long as chains stay there (doc/sampling.texi).
-Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.97))"
-  (let ((cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until))))
+#:until UNTIL), RATIO 0.95 if #f.  Where PRIOR is a network RATIO is 0.9, and from 4 on sigma falls twice as fast,
+by RATIO^2.  An exact score wants time, the more the better.  The errors of a learned one add up with
+it: above 4 large structures find their places and need some, below they hardly move any more
+(doc/sampling.texi).
+Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93))"
+  (check-that (or (not ratio) (and (positive-number? ratio) (< ratio 1))) 'default-temperatures
+              "ratio: expected a number between 0 and 1, got ~s" ratio)
+  (check-that (and (positive-number? until) (<= until 100)) 'default-temperatures
+              "until: expected a positive number, 100 at most, got ~s" until)
+  (let ((ratio (or ratio (if (network? prior) 0.9 0.95)))
+        (cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until))))
     (if (and (network? prior) (< until structures-found))
         (schedule-append (cooled 100 ratio structures-found)
                          (cooled structures-found (* ratio ratio) until))

@@ -32,7 +32,8 @@
                    #f ,positive?)
     (simulations integer "how many truths; with --images, all of them" 200 ,positive?)
     (draws integer "of the posterior of each" 31 ,positive?)
-    (ratio number "of one temperature to the one before; with --prior its square below 4" 0.95 ,(lambda (r) (< 0 r 1)))
+    (ratio number "of one temperature to the one before; else 0.95, for a network 0.9"
+           #f ,(lambda (r) (< 0 r 1)))
     (until number "the last temperature; else noise / 20, for a network 0.046" #f ,positive?)
     (seed integer "of truths, masks, noise and draws" 1 ,(lambda (n) (>= n 0)))
     (out string "the folder for the results" "out/calibration")))
@@ -132,7 +133,8 @@ more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability
                                            prior op #:noise assumed
                                            #:settings
                                            (cons* #:temperatures
-                                                  (default-temperatures prior #:ratio (ref 'ratio) #:until until)
+                                                  (default-temperatures prior #:ratio (ref 'ratio)
+                                                                        #:until until)
                                                   settings)))))
              (paths (if network?
                         (append-map images-in (string-split (ref 'images) #\,))

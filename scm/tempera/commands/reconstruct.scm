@@ -26,7 +26,8 @@
     (scale number "multiply k-space by this; else its zero-filled image is scaled")
     (noise number "its standard deviation, on the intensity scale" 0.1 ,positive?)
     (chains integer "samples to draw" 8 ,positive?)
-    (ratio number "of one temperature to the one before, its square below 4" 0.95 ,(lambda (r) (< 0 r 1)))
+    (ratio number "of one temperature to the one before; its square below 4" 0.9
+           ,(lambda (r) (< 0 r 1)))
     (until number "the last temperature is the first below this" 0.046 ,positive?)
     (precision symbol "of the score's products: float32, or bf16, faster where the processor has it"
                float32 ,(lambda (name) (memq name '(float32 bf16))))
