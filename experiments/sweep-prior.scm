@@ -8,7 +8,7 @@
 ;;; largest step of the leapfrog that the score bears.  The last ways bound spectral norms, which
 ;;; appendix A.1 does and finds 2 best; sweep-spectral-norm.scm asks that of two moons too.
 ;;;
-;;; sweep-prior.csv is a table of ten ways as denoisers alone, of before there was Wiener's skip.
+;;; sweep-prior.csv is its table.
 ;;;
 ;;;   tempera run experiments/sweep-prior.scm workers=2
 
