@@ -6,7 +6,7 @@
 ;;; what large structures are is decided on the way, where c says how much the data count.  And they want
 ;;; time on the way, which below sigma = 4 is none well spent: there the errors of a score add up.
 ;;;
-;;;   tempera run experiments/sweep-posterior.scm 'widenings=(0.0 0.01 0.1 0.3 1.0)'
+;;;   tempera run experiments/sweep-posterior.scm 'widenings=(0.0 0.1 1.0)'
 ;;;   tempera run experiments/sweep-posterior.scm from=100 'ratios=(0.95)' 'belows=(0 0.9 0.8)'
 
 (use-modules (tempera)
