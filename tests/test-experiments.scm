@@ -223,7 +223,8 @@
          (map (lambda (row) (list (inexact->exact (first row)) (inexact->exact (third row))))
               (table-rows by-widening)))
        ;; 30 9 ... 0.046: 7 temperatures; with 4 and by halves from there: 30 9 4 2 ... 0.046, 10.
-       (test-assert "cooled more slowly it takes more" (apply < (list-head (table-column by-widening 'evaluations-mean) 2)))
+       (test-assert "cooled more slowly it takes more"
+         (apply < (list-head (table-column by-widening 'evaluations-mean) 2)))
        (test-assert "gains" (every real? (table-column by-widening 'mean-mean))))
      (let ((settings `((slices . (13)) (noises . (0.1 20)) (shown . (20)) (chains . 2) (ratio . 0.3)
                        (priors . ,(file "priors")))))
