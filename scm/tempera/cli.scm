@@ -221,6 +221,23 @@ and everything of (tempera)."
     (lambda (signal) (scm-error 'signal #f "User interrupt" '() (list signal))))
   (sigaction SIGPIPE SIG_IGN))
 
+;; Of what the core cannot use, and passes over.  Few runs have either: `@' loads when needed.
+(define (warn-of-variables)
+  (define (warn-unless used? name used)
+    (let ((value (getenv name)))
+      (when (and value (not (string-null? value)) (not (used? value)))
+        (format (current-error-port) "tempera: ~a=~a: ~a~%" name value (used)))))
+  (warn-unless (lambda (value) (string=? value (symbol->string ((@ (tempera primitives) instruction-set)))))
+               "TEMPERA_ISA"
+               (lambda ()
+                 (format #f "expected generic, v3, v4 or v4-bf16, as far as this processor has it; \
+going on with ~a" ((@ (tempera primitives) instruction-set)))))
+  (warn-unless (lambda (value) (let ((n (string->number value))) (and (exact-integer? n) (> n 0))))
+               "TEMPERA_THREADS"
+               (lambda ()
+                 (format #f "expected a positive integer; going on with ~a"
+                         ((@ (tempera primitives) threads))))))
+
 (define (main arguments)
   "Do what ARGUMENTS, those after the program's name, ask for, and leave with
 the exit status: 0, 1 after an error, 130 after Ctrl-C."
@@ -231,6 +248,7 @@ the exit status: 0, 1 after an error, 130 after Ctrl-C."
           (catch #t
             (lambda ()
               (handle-signals)
+              (warn-of-variables)
               (run-command arguments)
               (force-output)
               0)
