@@ -96,8 +96,8 @@ Example: (conditional-target (conditional-network '(paper-unet #:inputs 2 #:chan
   (check-that (conditional-network? network) 'conditional-target
               "network: expected a conditional network, got ~s" network)
   (check-that (and (tensor? zero-filled) (eq? (tensor-dtype zero-filled) 'c64)
-                   (= 2 (length (tensor-shape zero-filled))))
-              'conditional-target "zero-filled: expected c64 (rows columns), got ~s" zero-filled)
+                   (= 2 (length (tensor-shape zero-filled))) (tensor-finite? zero-filled))
+              'conditional-target "zero-filled: expected finite c64 (rows columns), got ~s" zero-filled)
   (make-target "conditional posterior"
                #:shape (tensor-shape zero-filled) #:dtype 'c64
                #:score (lambda (x sigma) (network x zero-filled sigma))

@@ -15,7 +15,8 @@
   #:export (random-mask equispaced-mask
             make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-restrict mri-operator
-            apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect)
+            apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect
+            check-measurement)
   #:re-export (fft2 ifft2 fourier-multiply))
 
 ;;; --- Masks ------------------------------------------------------------------
@@ -89,6 +90,11 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
             '("forward" "adjoint" "restrict") (list forward adjoint restrict))
   (check-that (or (not normal) (procedure? normal)) 'make-operator
               "normal: expected a procedure, got ~s" normal)
+  (check-that (or (not normal-diagonal)
+                  (and (tensor? normal-diagonal) (tensor-finite? normal-diagonal)
+                       (>= (tensor->number (tensor-min normal-diagonal)) 0)))
+              'make-operator "normal-diagonal: expected a table of finite numbers, 0 or more, got ~s"
+              normal-diagonal)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
                   normal-diagonal restrict))
@@ -150,16 +156,50 @@ Example: (apply-normal op scan)"
   (check-operand 'apply-normal "x" op (and (operator? op) (operator-domain op)) x)
   ((operator-normal op) x))
 
-(define (normal-inverse op table)
+(define (check-finite procedure argument tensor)
+  ;; Or say how much of TENSOR is not, and where that begins.
+  (unless (tensor-finite? tensor)
+    (let* ((number? (lambda (x) (and (finite? (real-part x)) (finite? (imag-part x)))))
+           (entries (tensor->list tensor))
+           (first-bad (list-index (negate number?) entries)))
+      (complain procedure "~a: ~a of its ~a numbers are NaN or infinite, the first at ~a; expected \
+finite ones, also where nothing was measured (put 0 there)"
+                argument (count (negate number?) entries) (length entries)
+                (place first-bad (tensor-shape tensor))))))
+
+(define (place index shape)
+  ;; Of element number INDEX of a tensor of SHAPE, row by row.
+  (cdr (fold-right (lambda (n rest)
+                     (cons (quotient (car rest) n) (cons (modulo (car rest) n) (cdr rest))))
+                   (list index) shape)))
+
+(define (check-measurement procedure op y)
+  "Complain from PROCEDURE unless Y is one measurement by the operator OP, of finite numbers.
+Example: (check-measurement 'posterior op y)"
+  (check-that (operator? op) procedure "operator: expected one, got ~s" op)
+  (check-that (and (tensor? y) (or (not (operator-range op))
+                                   (= (length (tensor-shape y)) (length (operator-range op)))))
+              procedure "y: expected one measurement, ~a, got ~s" (shape-text (operator-range op)) y)
+  (check-operand procedure "y" op (operator-range op) y)
+  (check-finite procedure "y" y))
+
+(define* (normal-inverse op table #:key (measured? #f))
   "The procedure v -> (A^H A + TABLE)^-1 v on images (H W), with TABLE a positive number or f32
 (H W) over centred k-space: at once where A^H A is diagonal there, else by conjugate gradients.
-Example: ((normal-inverse op 0.1) (apply-adjoint op y))"
+MEASURED? says that every v is an A^H y, so that nothing is in it, nor in the result, where A^H A
+has nothing: else rounding there is divided by TABLE, which may be small.
+Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
   (check-that (operator? op) 'normal-inverse "operator: expected one, got ~s" op)
-  (check-that (or (and (real? table) (finite? table) (> table 0)) (tensor? table)) 'normal-inverse
-              "table: expected a positive number or a table, got ~s" table)
+  (check-that (if (tensor? table)
+                  (and (tensor-finite? table) (>= (tensor->number (tensor-min table)) 0))
+                  (and (real? table) (finite? table) (> table 0)))
+              'normal-inverse "table: expected a positive number or a table of them, got ~s" table)
   (if (operator-normal-diagonal op)
       ;; A frequency that neither A nor the table has is left as good as 0.
-      (let ((inverse (tensor/ 1 (tensor-maximum 1e-9 (tensor+ (operator-normal-diagonal op) table)))))
+      (let* ((diagonal (operator-normal-diagonal op))
+             (sum (tensor+ diagonal table))
+             (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
+                               (tensor-maximum 1e-30 sum))))
         (lambda (v)
           (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v))))))
       (lambda (v)
@@ -183,6 +223,7 @@ Example: (measure op scan #:noise 0.1 #:seed 2)"
   (let* ((y (apply-forward op x))
          (z (random-normal (tensor-shape y) seed (random-stream 'measurement)
                            (tensor-dtype y))))
+    (check-finite 'measure "A x" y)
     (tensor+ y ((operator-restrict op) (tensor* noise z)))))
 
 (define* (adjoint-defect op shape #:key (dtype 'c64) (seed 0))

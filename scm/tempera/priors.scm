@@ -151,7 +151,7 @@ Convolved with noise the variance is P(k) + sigma^2.
 Example: (gaussian-prior (power-spectrum '(64 64) #:amplitude 100))"
   (check-that (and (tensor? spectrum) (eq? (tensor-dtype spectrum) 'f32)
                    (= (length (tensor-shape spectrum)) 2)
-                   (every positive? (tensor->list spectrum)))
+                   (tensor-finite? spectrum) (every positive? (tensor->list spectrum)))
               'gaussian-prior "spectrum: expected positive numbers, f32 (rows columns), got ~s"
               spectrum)
   (let* ((shape (tensor-shape spectrum))
@@ -188,11 +188,20 @@ Example: (gaussian-posterior (power-spectrum '(16 16) #:amplitude 100) op y)"
   (let ((diagonal (operator-normal-diagonal op)))
     (check-that diagonal 'gaussian-posterior
                 "operator: expected one whose normal is diagonal in Fourier space, got ~s" op)
+    (check-measurement 'gaussian-posterior op y)
+    (for-each (lambda (name value least)
+                (check-that (and (real? value) (finite? value) (least value)) 'gaussian-posterior
+                            "~a: expected a finite number above 0 (noise) or not below (others), got ~s"
+                            name value))
+              '("noise" "sigma" "widening") (list noise sigma widening)
+              (list positive? (negate negative?) (negate negative?)))
     (let* ((precision (/ (+ (* noise noise) (* widening sigma sigma))))
            (variance (tensor/
                       1 (tensor+ (tensor* precision diagonal)
                                  (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))))
-      (values (fourier-multiply (apply-adjoint op y) (tensor* precision variance))
+      ;; Where nothing was measured, A^H y is rounding.
+      (values (fourier-multiply (apply-adjoint op y)
+                                (tensor* (tensor< 0 diagonal) (tensor* precision variance)))
               variance))))
 
 ;;; --- A Gaussian field and what a network knows better -----------------------
@@ -218,8 +227,9 @@ Example: (hybrid-prior (power-spectrum '(16 16) #:amplitude 100) net)"
   "The mixture of isotropic Gaussians of standard deviation SD around MEANS, (K ...)
 f32 or c64, with WEIGHTS, a list of K positive numbers (equal unless given).
 Example: (gaussian-mixture-prior (list->tensor '(-1 0 1 0) '(2 2)) #:weights '(3 1))"
-  (check-that (and (tensor? means) (>= (length (tensor-shape means)) 2)) 'gaussian-mixture-prior
-              "means: expected a tensor (components ...), got ~s" means)
+  (check-that (and (tensor? means) (>= (length (tensor-shape means)) 2) (tensor-finite? means))
+              'gaussian-mixture-prior
+              "means: expected a tensor (components ...) of finite numbers, got ~s" means)
   (let* ((components (first (tensor-shape means)))
          (shape (cdr (tensor-shape means)))
          (weights (or weights (make-list components 1))))

@@ -35,7 +35,7 @@
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain
             chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead
-            chain-settings chain-sampler
+            chain-settings chain-sampler chain-warnings rejection-remedy
             transition-sigma transition-step-size transition-steps transition-accepted
             transition-energy-error transition-evaluations transition-ratio
             denoise))
@@ -227,11 +227,11 @@ Example: (> (chain-acceptance chain) 0.5) => #t"
     g))
 
 (define (movement mass g1 g)
-  ;; |M^-1/2 (g1 - g)|, root mean square over dimensions and chains.
+  ;; |M^-1/2 (g1 - g)|, root mean square over dimensions and over chains whose scores are finite.
   (let* ((d (tensor- g1 g))
-         (dimensions (* (tensor-count d) (if (eq? (tensor-dtype d) 'c64) 2 1))))
-    (sqrt (max 0 (/ (apply + (vector->list (chains-dot d (mass-velocity mass d))))
-                    dimensions)))))
+         (dimensions (* (apply * (cdr (tensor-shape d))) (if (eq? (tensor-dtype d) 'c64) 2 1)))
+         (squares (filter finite? (vector->list (chains-dot d (mass-velocity mass d))))))
+    (sqrt (max 0 (/ (apply + squares) (* dimensions (max 1 (length squares))))))))
 
 (define (refresh-score! chain sigma)
   ;; The score at x belongs to one temperature.  At a new one it is taken anew, and its
@@ -289,31 +289,73 @@ Example: (let ((x (chain-samples chain)))
                     (tensor-dtype x) (tensor-shape x) x1)
         (values move evaluations x1 g1 log-ratio)))))
 
-(define (acceptance-probability log-ratios)
-  (mean (map (lambda (r) (if (finite? r) (min 1 (exp r)) 0)) (vector->list log-ratios))))
+(define (acceptance-probability energy-errors)
+  ;; Of the chains that have a score.
+  (mean (map (lambda (e) (if (finite? e) (min 1 (exp (- e))) 0))
+             (remove nan? (vector->list energy-errors)))))
+
+(define (finite-chains x g)
+  ;; Which chains have a finite state and a finite score, a vector: a number that is not makes the
+  ;; inner product such a one.
+  (vector-map finite? (chains-dot x g)))
+
+(define (both a b)
+  (vector-map (lambda (a b) (and a b)) a b))
 
 (define (advance! chain)
-  ;; One move; the state changes at the end, all at once.
+  ;; One move; the state changes at the end, all at once.  A chain whose score is not finite stands
+  ;; still while the others go on, and nothing that is not finite is accepted.
   (let ((sigma (chain-sigma chain)) (x (chain-x chain)) (g (chain-score chain)))
     (refresh-score! chain sigma)
-    (call-with-values (lambda () (propose chain x g sigma (next-sigma chain)))
-      (lambda (move evaluations x1 g1 log-ratio)
-        (let ((accepted (if log-ratio
-                            (metropolis log-ratio (move-seed move)
-                                        (random-stream 'acceptance (move-number move)))
-                            (vector-map finite? (chains-dot x1 x1)))))
-          (call-with-blocked-asyncs
-           (lambda ()
-             (chains-select! accepted x x1 g (or g1 g))
-             (commit! chain sigma (and g1 sigma) (move-step-size move) (move-steps move) accepted
-                      log-ratio evaluations))))))))
+    (let ((sound (finite-chains x g)))
+      (unless (memq #t (vector->list sound)) (complain-of-score chain sigma))
+      (call-with-values (lambda () (propose chain x g sigma (next-sigma chain)))
+        (lambda (move evaluations x1 g1 log-ratio)
+          (let* ((landed (finite-chains x1 (or g1 x1)))
+                 (accepted (both (both sound landed)
+                                 (if log-ratio
+                                     (metropolis log-ratio (move-seed move)
+                                                 (random-stream 'acceptance (move-number move)))
+                                     landed))))
+            (call-with-blocked-asyncs
+             (lambda ()
+               (chains-select! accepted x x1 g (or g1 g))
+               (commit! chain sigma (and g1 sigma) (move-step-size move) (move-steps move) accepted
+                        (and log-ratio (energy-errors log-ratio sound landed))
+                        (/ (count identity (vector->list accepted))
+                           (exact->inexact (count identity (vector->list sound))))
+                        evaluations)))))))))
 
-(define (commit! chain sigma scored step-size steps accepted log-ratio evaluations)
+(define (energy-errors log-ratio sound landed)
+  ;; H(end) - H(start) of each chain: NaN where there was no score to begin with, infinite where
+  ;; the way led to what is not finite.
+  (vector-map (lambda (r sound landed)
+                (cond ((not sound) +nan.0)
+                      ((and landed (finite? r)) (- r))
+                      (else +inf.0)))
+              log-ratio sound landed))
+
+(define (complain-of-score chain sigma)
+  (let* ((target (chain-target chain)) (x (chain-x chain))
+         (prior (catch 'tempera-error
+                  (lambda () (score (target-prior target) x sigma))
+                  (const #f))))
+    (complain 'anneal "score: it is NaN or infinite at sigma ~a, after ~a moves, in ~a; ~a"
+              (significant sigma 3) (chain-counter chain)
+              (let ((n (first (tensor-shape x)))) (if (= n 1) "the chain" (format #f "all ~a chains" n)))
+              (cond ((not (tensor? prior)) "x is finite: look into the target's score")
+                    ((tensor-finite? prior) "the prior's part is finite, that of the data is not: \
+look at #:noise of the posterior, and at the operator")
+                    (else "it is the prior's score there, though x is finite: look into the prior, \
+or leave out the temperatures that it was not made for")))))
+
+(define (commit! chain sigma scored step-size steps accepted energy-errors moved evaluations)
+  ;; MOVED is the part of the chains with a score that accepted.
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
          (state (chain-state chain))
          (evaluations (+ (state-evaluations state) evaluations))
          (moves (1+ (state-steps state)))
-         (moved (+ (state-accepted state) (mean-true accepted)))
+         (moved (+ (state-accepted state) moved))
          (over? ((settings-temperature-over? rules) moves moved)))
     (set-chain-state!
      chain
@@ -325,16 +367,147 @@ Example: (let ((x (chain-samples chain)))
                  (if over? 0 moved)
                  (1+ (state-counter state))
                  evaluations
-                 (if (and log-ratio (dual-averaging? rule))
-                     (tune rule (state-tuning state) (acceptance-probability log-ratio))
+                 (if (and energy-errors (dual-averaging? rule))
+                     (tune rule (state-tuning state) (acceptance-probability energy-errors))
                      (state-tuning state))
-                 (cons (make-transition sigma step-size steps accepted
-                                        (and log-ratio (vector-map - log-ratio))
+                 (cons (make-transition sigma step-size steps accepted energy-errors
                                         evaluations (state-ratio state))
                        (state-trace state))))
     (when (and over? (pair? (chain-kept chain))
                ((settings-keep? rules) (snapshot-sigma (first (chain-kept chain))) sigma))
       (keep-state! chain))))
+
+;;; --- What went wrong ------------------------------------------------------------
+
+(define (chain-warnings chain)
+  "What is wrong with the samples of CHAIN, a list of strings, each with its cause and what to do:
+scores that were not finite, proposals none of which was accepted, temperatures that rise.
+`anneal' and `resume!' print them at the end, and `diagnose' has them first.
+Example: (chain-warnings chain) => ()"
+  (check-that (chain? chain) 'chain-warnings "chain: expected one, got ~s" chain)
+  (filter identity (list (score-warning chain) (refusal-warning chain)
+                         (standing-warning chain) (rising-warning chain))))
+
+(define (print-warnings chain)
+  (for-each (lambda (text) (format (current-warning-port) "warning: ~a~%" text))
+            (chain-warnings chain)))
+
+(define (several numbers)
+  ;; NUMBERS of chains, in words.
+  (format #f "chain~a ~a~a" (if (null? (cdr numbers)) "" "s")
+          (string-join (map number->string (take numbers (min 5 (length numbers)))) ", ")
+          (if (> (length numbers) 5) (format #f " and ~a more" (- (length numbers) 5)) "")))
+
+(define (chain-numbers chain)
+  (iota (first (tensor-shape (chain-x chain)))))
+
+(define (without-score chain number)
+  ;; The transitions in which chain NUMBER had no finite score, oldest first.
+  (let ((trace (chain-reversed-trace chain)))
+    (define (scoreless? t)
+      (let ((errors (transition-energy-error t))) (and errors (nan? (vector-ref errors number)))))
+    (define (refused? t)
+      (not (vector-ref (transition-accepted t) number)))
+    (reverse (if (vector-ref (finite-chains (chain-x chain) (chain-score chain)) number)
+                 (filter scoreless? trace)
+                 ;; Uncorrected samplers have no energy errors to tell by.
+                 (append (take-while (lambda (t) (or (scoreless? t)
+                                                     (and (not (transition-energy-error t))
+                                                          (refused? t))))
+                                     trace)
+                         (filter scoreless? (drop-while refused? trace)))))))
+
+(define (score-warning chain)
+  (let* ((trace (chain-trace chain))
+         (bad (filter (lambda (entry) (pair? (cdr entry)))
+                      (map (lambda (c) (cons c (without-score chain c))) (chain-numbers chain)))))
+    (and (pair? bad)
+         (let ((begun (cadr (reduce (lambda (a b) (if (>= (transition-sigma (cadr a))
+                                                          (transition-sigma (cadr b))) a b))
+                                    #f bad))))
+           (format #f "the score of ~a was NaN or infinite, first at sigma ~a, after ~a moves: there \
+x stands still, and ends as no sample; leave it out, or look into the prior at that sigma"
+                   (several (map car bad)) (significant (transition-sigma begun) 3)
+                   (list-index (lambda (t) (eq? t begun)) trace))))))
+
+(define (none-accepted? t)
+  (not (memq #t (vector->list (transition-accepted t)))))
+
+(define (longest-refusal trace)
+  ;; The longest run of TRACE's transitions in which no chain accepted.
+  (let loop ((rest trace) (longest '()))
+    (if (null? rest)
+        longest
+        (call-with-values (lambda () (span none-accepted? rest))
+          (lambda (run after)
+            (loop (if (pair? after) (cdr after) '())
+                  (if (> (length run) (length longest)) run longest)))))))
+
+;; Where a tenth is accepted so many proposals are refused with a probability of 1e-3.
+(define improbable-refusals 64)
+
+(define (refusal-warning chain)
+  (let* ((trace (chain-trace chain)) (run (longest-refusal trace))
+         (proposals (* (length run) (length (chain-numbers chain)))))
+    (and (pair? run)
+         (or (>= proposals improbable-refusals) (= (length run) (length trace)))
+         (format #f "no proposal of ~a was accepted ~a: the chains ~a; ~a"
+                 proposals
+                 (let ((from (transition-sigma (first run))) (to (transition-sigma (last run))))
+                   (if (= from to)
+                       (format #f "at sigma ~a" (significant from 3))
+                       (format #f "from sigma ~a to ~a" (significant from 3) (significant to 3))))
+                 (if (= (length run) (length trace)) "are where they began" "stood still there")
+                 (rejection-remedy chain run)))))
+
+(define (rejection-remedy chain transitions)
+  "What would make CHAIN accept more of what it rejected in TRANSITIONS, some of its trace: a string.
+Example: (rejection-remedy chain (chain-trace chain)) => \"a smaller #:step-size there\""
+  (let* ((masses (target-masses (chain-target chain)))
+         (sigma (transition-sigma (first transitions))))
+    (if (and (pair? masses) (not ((settings-mass (chain-rules chain)) sigma)))
+        (format #f "with the mass identity a step must suit the sharpest direction of the data: take \
+the target's mass, #:mass '~a~a" (car (first masses))
+                (if (assq 'normal masses)
+                    ", or as the paper has it the likelihood with #:widening 1 of `posterior'"
+                    ""))
+        "a smaller #:step-size there")))
+
+(define (standing-warning chain)
+  ;; Chains that refused all at the end while others, which met the same, did not.
+  (let* ((trace (chain-reversed-trace chain))
+         (sound (finite-chains (chain-x chain) (chain-score chain)))
+         (numbers (filter (lambda (c) (vector-ref sound c)) (chain-numbers chain)))
+         (standing
+          (filter (lambda (c)
+                    (let* ((run (take-while (lambda (t) (not (vector-ref (transition-accepted t) c)))
+                                            trace))
+                           (moves (length run)))
+                      (and (>= moves 8)
+                           ;; Of N chains by chance one in a thousand runs, at most.
+                           (< (* (expt (- 1 (min 0.95 (mean (map (compose mean-true transition-accepted)
+                                                                 run))))
+                                       moves)
+                                 (length numbers))
+                              1e-3))))
+                  numbers)))
+    (and (pair? standing)
+         (format #f "~a of ~a accepted nothing at the end (from sigma ~a on at least): leave ~a out, or ~
+take a smaller #:step-size there"
+                 (several standing) (length (chain-numbers chain))
+                 (significant (transition-sigma (list-ref trace 7)) 3)
+                 (if (null? (cdr standing)) "it" "them")))))
+
+(define (rising-warning chain)
+  (let ((temperatures (chain-temperatures chain)))
+    (and (not (adaptive? temperatures))
+         (let loop ((rest (vector->list temperatures)))
+           (cond ((null? (cdr rest)) #f)
+                 ((not-above? (second rest) (first rest)) (loop (cdr rest)))
+                 (else
+                  (format #f "temperatures rise, from sigma ~a to ~a: what was found below is lost again; \
+give #:temperatures that fall, such as (geometric 100 #:ratio 0.9 #:until 0.05)"
+                          (significant (first rest) 3) (significant (second rest) 3))))))))
 
 ;;; --- Annealing ----------------------------------------------------------------
 
@@ -426,6 +599,7 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
          (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
                  (significant (chain-sigma chain) 3)))))
     (progress-finish! progress)
+    (when (chain-finished? chain) (print-warnings chain))
     chain))
 
 (define (starting-state target settings chains start)
@@ -501,6 +675,8 @@ Example: (preview (start-chain target #:step-size 1))"
                                (list (target-shape target) (cons chains (target-shape target))))))
               'anneal "start: expected a ~a tensor of shape ~a, with or without ~a chains, got ~s"
               (target-dtype target) (target-shape target) chains start)
+  (check-that (or (not start) (tensor-finite? start)) 'anneal
+              "start: it has NaN or infinite values")
   (let* ((arguments (without-keywords arguments #:chains #:start))
          (settings (checked-settings 'anneal target arguments))
          (x (starting-state target settings chains start))
@@ -621,6 +797,13 @@ Example: (save-chain \"chain.safetensors\" chain)"
   (let ((temperatures (settings-temperatures rules)))
     (if (adaptive? temperatures) (format #f "~a" temperatures) temperatures)))
 
+(define (datum-text datum)
+  ;; Of many temperatures their ends.
+  (if (and (vector? datum) (> (vector-length datum) 3))
+      (let ((n (vector-length datum)))
+        (format #f "~a ... ~a (~a)" (vector-ref datum 0) (vector-ref datum (1- n)) n))
+      datum))
+
 (define (state->list state)
   ;; Its trace is the end of the chain's: how long it is, is enough.
   (list (state-sigma-scored state) (state-sigma state) (state-ratio state) (state-index state)
@@ -689,7 +872,7 @@ Example: (let ((file \"loaded.safetensors\"))
       (for-each (lambda (name wanted)
                   (check-that (equal? wanted (datum name)) 'load-chain
                               "~a: it was annealed with ~a ~a, got ~a" path name
-                              (datum name) wanted))
+                              (datum-text (datum name)) (datum-text wanted)))
                 '("seed" "temperatures")
                 (list (settings-seed rules) (temperatures-datum rules)))
       (match (parts "")

@@ -61,8 +61,9 @@ Example: (make-target \"normal\" #:shape '(2)
               'make-target "shape: expected a list of lengths, got ~s" shape)
   (check-that (memq dtype '(f32 c64)) 'make-target "dtype: expected f32 or c64, got ~s" dtype)
   (check-that (procedure? score) 'make-target "score: expected a procedure, got ~s" score)
-  (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)))
-              'make-target "start: expected a tensor of shape ~a, got ~s" shape start)
+  (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)
+                                   (tensor-finite? start)))
+              'make-target "start: expected a tensor of shape ~a, of finite numbers, got ~s" shape start)
   (%make-target name shape dtype score log-density masses start (or prior score)))
 
 (define (square s)
@@ -79,16 +80,13 @@ nor near to a projection may want more, or the mass is hard to invert at large s
 Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where OP's
 normal is diagonal in Fourier space, and normal, without any matrix, for every OP.
 Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1)"
-  (check-that (operator? op) 'posterior "operator: expected one, got ~s" op)
   (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
   (check-that (and (real? widening) (finite? widening) (>= widening 0)) 'posterior
               "widening: expected a number of 0 or more, got ~s" widening)
-  (check-that (and (tensor? y) (or (not (operator-range op))
-                                   (= (length (tensor-shape y)) (length (operator-range op)))))
-              'posterior "y: expected one measurement, got ~s" y)
+  (check-measurement 'posterior op y)
+  (check-prior 'posterior prior)
   (let* ((start (apply-adjoint op y))
          (shape (tensor-shape start))
-         (zero-filled (tensor-reshape start (cons 1 shape)))
          (data (tensor-reshape y (cons 1 (tensor-shape y))))
          (diagonal (operator-normal-diagonal op))
          (per-chain (cons -1 (map (const 1) shape)))
@@ -101,12 +99,17 @@ Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1
                                                               (tensor* widening (square sigma))))
                                           per-chain)
                           (data-precision sigma)))))
+    (check-that (or (not (prior? prior)) (not (prior-shape prior)) (equal? (prior-shape prior) shape))
+                'posterior "prior: expected one over images of shape ~a, as y by the operator has \
+them, got ~a" shape prior)
     (make-target
      (format #f "posterior of ~a" (operator-name op))
      #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
      #:score
      (lambda (x sigma)
-       (let ((residual (tensor- zero-filled (apply-normal op x))))
+       ;; The difference is taken where it was measured: that of the images A^H y and A^H A x is
+       ;; rounding where nothing was, which 1 / noise^2 blows up.
+       (let ((residual (apply-adjoint op (tensor- data (apply-forward op x)))))
          (tensor+ (score prior x sigma) (tensor* residual (precision sigma)))))
      #:log-density
      (and (has-log-density? prior)
@@ -127,10 +130,19 @@ Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1
          (normal . ,(lambda (sigma)
                       (normal-mass op (data-precision sigma) (prior-precision sigma)))))))))
 
+(define (check-prior procedure prior)
+  (check-that (or (prior? prior) (procedure? prior)) procedure
+              "prior: expected a prior, a network or a procedure of x and sigma, got ~s" prior))
+
 (define* (prior-target prior #:key shape (dtype 'f32))
   "The target that is PRIOR alone, over states of SHAPE (an exact prior knows its own) and
 DTYPE.  Its mass, white, is 1 / sigma^2, above which no curvature of p_sigma is.
 Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
+  (check-prior 'prior-target prior)
+  (check-that (or (not shape) (not (prior? prior)) (not (prior-shape prior))
+                  (equal? shape (prior-shape prior)))
+              'prior-target "shape: expected ~a, that of ~a, got ~s"
+              (and (prior? prior) (prior-shape prior)) prior shape)
   (make-target (if (prior? prior) (prior-name prior) "prior")
                #:shape (or shape (and (prior? prior) (prior-shape prior)))
                #:dtype dtype #:prior prior
