@@ -41,10 +41,10 @@
         tensor '(0 1) lengths))
 
 (define (mean-where keep? sums counts)
-  ;; The mean over the points of lines K with (KEEP? K): of SUMS and COUNTS, or #f if there are
-  ;; fewer than 64 points, too few for a mean.
+  ;; The mean over the points of lines K with (KEEP? K), of SUMS and COUNTS, paired with their
+  ;; number; #f if there are fewer than 64, too few for a mean.
   (let loop ((k 0) (sums sums) (counts counts) (sum 0) (count 0))
-    (cond ((null? sums) (and (>= count 64) (/ sum count)))
+    (cond ((null? sums) (and (>= count 64) (cons (/ sum count) count)))
           ((keep? k) (loop (1+ k) (cdr sums) (cdr counts) (+ sum (car sums)) (+ count (car counts))))
           (else (loop (1+ k) (cdr sums) (cdr counts) sum count)))))
 
@@ -115,15 +115,18 @@ for a measurement, so set the mask to 0 where nothing was measured"
 
 (define (centre-doubts mask energy)
   ;; A point of the half of the lines around the middle has on average more energy than one
-  ;; of the others: 9 to 3000 times in heads, as often in white noise.  That half of 128 points
-  ;; has half as much by chance is 6 standard deviations away.
+  ;; of the others: 9 to 3000 times in heads, as much in white noise.  Of N points, the mean of
+  ;; white noise's energy varies by 1 / sqrt (N); six standard deviations are allowed for.
   (define (off-centre? axis)
     (let* ((n (list-ref (tensor-shape mask) axis))
            (inner? (lambda (k) (<= (* 4 (abs (- k (quotient n 2)))) n)))
            (sums (line-sums energy axis)) (counts (line-sums mask axis))
            (inner (mean-where inner? sums counts))
            (outer (mean-where (negate inner?) sums counts)))
-      (and inner outer (< inner (* 1/2 outer)))))
+      (and inner outer
+           (< (car inner)
+              (* (car outer)
+                 (max 1/2 (- 0.9 (* 6 (sqrt (+ (/ (cdr inner)) (/ (cdr outer))))))))))))
   (define off (filter off-centre? '(0 1)))
   (define (near-middle? tensor)
     (> (total (middle tensor (map (lambda (n) (min n 3)) (tensor-shape tensor)))) 0))
@@ -161,7 +164,7 @@ when it is moved by half its size; if it is, make k-space by ~a, with the ifftsh
   (let* ((n (first (tensor-shape mask)))
          (mean (mean-where (lambda (k) (or (< k (quotient n 8)) (>= k (- n (quotient n 8)))))
                            (line-sums energy 0) (line-sums mask 0)))
-         (deviation (and mean (* scale (sqrt (/ mean 2))))))
+         (deviation (and mean (* scale (sqrt (/ (car mean) 2))))))
     (if (and deviation (< deviation (* 1/2 noise)))
         `((doubtful . ,(format #f "noise: ~a is more than the ~,2g that k-space has at its edges, with \
 all there is of the image; are its units those of k-space?" noise deviation)))

@@ -289,7 +289,7 @@ static tp_tensor *
 load (FILE *file, const char *path, int64_t length)
 {
   description d = { 0 };
-  if (read_header (file, path, &d) != TP_OK)
+  if ((length == 0 ? tp_file_mistaken (path, "an npy file") : read_header (file, path, &d)) != TP_OK)
     return NULL;
   int element_size = d.type->size * d.type->numbers;
   int64_t bytes = element_size, rest = length - ftell (file);

@@ -1,6 +1,7 @@
 ;;; reconstruct.scm -- `tempera reconstruct': the posterior of one image.
 
 (define-module (tempera commands reconstruct)
+  #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (tempera cli)
