@@ -27,6 +27,7 @@
      images
      layers
      masses
+     measurements
      networks
      numbers
      operators

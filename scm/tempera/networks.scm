@@ -479,6 +479,8 @@ Example: (load-network \"priors/brain.safetensors\")"
                           metadata
                           '(("precision" . "float32"))) ; of files before there was a choice
                   bad)))
+    (check-no-others 'load-network path tensors
+                     (map car (append (layer-parameters network) (layer-buffers network))))
     (for-each
      (lambda (entry)
        (let ((loaded (assoc-ref tensors (car entry))))

@@ -33,9 +33,12 @@
   (check-that (or (not center-fraction) (and (real? center-fraction) (<= 0 center-fraction 1)))
               procedure "center-fraction: expected a number from 0 to 1, got ~s" center-fraction)
   (check-seed procedure seed)
-  (column-mask kind columns acceleration
-               (or center-fraction (usual-center-fraction acceleration))
-               seed (random-stream 'mask)))
+  (let ((mask (column-mask kind columns acceleration
+                           (or center-fraction (usual-center-fraction acceleration))
+                           seed (random-stream 'mask))))
+    (check-that (> (tensor->number (tensor-max mask)) 0) procedure
+                "acceleration: no column of ~a is left at ~a" columns acceleration)
+    mask))
 
 (define* (random-mask columns #:key (acceleration 4) center-fraction (seed 0))
   "A mask over COLUMNS centred k-space columns, f32 (COLUMNS) of 0 and 1: the
@@ -50,6 +53,31 @@ Example: (random-mask 256 #:acceleration 4 #:seed 1)"
 first one.  Source: Zbontar et al. 2018, brains.
 Example: (equispaced-mask 256 #:acceleration 8)"
   (make-mask 'equispaced-mask 'equispaced columns acceleration center-fraction seed))
+
+(define (plain-mask mask shape)
+  ;; MASK, as files have them, as f32 of 0 and 1 over (columns) or (rows columns): without axes of
+  ;; length 1, as (1 W), and (1 1 W 1) over real and imaginary parts; and from black and white.
+  (define (without-units lengths)
+    (let ((lengths (if (and (> (length lengths) 2) (= 1 (last lengths)))
+                       (drop-right lengths 1)
+                       lengths)))
+      (let loop ((lengths lengths))
+        (if (and (> (length lengths) 1) (= 1 (car lengths))) (loop (cdr lengths)) lengths))))
+  (check-that (and (tensor? mask) (eq? (tensor-dtype mask) 'f32)) 'mri-operator
+              "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
+  (let* ((lengths (without-units (tensor-shape mask)))
+         (mask (if (equal? lengths (tensor-shape mask)) mask (tensor-reshape mask lengths)))
+         (rows? (and (= 2 (length lengths)) (= 1 (second lengths)))))
+    (check-that (memv (length lengths) '(1 2)) 'mri-operator
+                "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
+    (check-that (or (not rows?) (and (list? shape) (= 2 (length shape)) (eqv? (car shape) (car lengths))))
+                'mri-operator "mask: one over rows, ~a, needs #:shape with as many" lengths)
+    (let* ((mask (if rows? (tensor-copy (tensor-broadcast mask shape)) mask))
+           (entries (tensor->list mask))
+           (white (if (null? entries) 0 (apply max entries))))
+      (if (and (memv white '(255.0 65535.0)) (every (lambda (m) (or (= m 0) (= m white))) entries))
+          (tensor/ mask white)
+          mask))))
 
 ;;; --- Operators --------------------------------------------------------------
 
@@ -101,12 +129,11 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
 
 (define* (mri-operator #:key mask shape)
   "Single-coil imaging, A = M F (equation 5).  MASK is f32 (W) over columns or (H W),
-of 0 and 1; SHAPE, (H W), is needed only to have the shape of images checked.
+of 0 and 1, or as files have it, such as (1 W), (1 1 W 1), or of 0 and 255; one over rows is
+(H 1).  SHAPE, (H W), is needed for that one, and else only to have the shape of images checked.
 Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
-  (check-that (and (tensor? mask) (eq? (tensor-dtype mask) 'f32)
-                   (memv (length (tensor-shape mask)) '(1 2)))
-              'mri-operator "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
-  (let* ((columns? (= (length (tensor-shape mask)) 1))
+  (let* ((mask (plain-mask mask shape))
+         (columns? (= (length (tensor-shape mask)) 1))
          (mask-shape (if columns? (cons #f (tensor-shape mask)) (tensor-shape mask)))
          (entries (tensor->list mask)))
     (check-that (every (lambda (m) (or (= m 0) (= m 1))) entries)
@@ -115,8 +142,11 @@ Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
     (check-that (or (not shape)
                     (and (list? shape) (= (length shape) 2)
                          (every (lambda (n m) (or (not m) (eqv? n m))) shape mask-shape)))
-                'mri-operator "shape: expected ~a as the mask has, got ~s"
-                (shape-text mask-shape) shape)
+                'mri-operator "shape: expected ~a as the mask has, got ~s~a"
+                (shape-text mask-shape) shape
+                (if (and (list? shape)
+                         (or (equal? mask-shape (reverse shape)) (eqv? (last mask-shape) (car shape))))
+                    "; transposed it would fit" ""))
     (let ((shape (or shape mask-shape)))
       (make-operator (format #f "MRI, ~a of ~a ~a measured" (count (lambda (m) (= m 1)) entries)
                              (length entries) (if columns? "columns" "points"))

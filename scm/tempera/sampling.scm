@@ -869,6 +869,10 @@ Example: (let ((file \"loaded.safetensors\"))
       (check-that (and (equal? (assoc-ref metadata "format") chain-format)
                        state kept (every cdr kept))
                   'load-chain "~a: expected a chain of format ~a" path chain-format)
+      (check-no-others 'load-chain path tensors
+                       (append-map (lambda (prefix)
+                                     (list (string-append prefix "x") (string-append prefix "score")))
+                                   (cons "" (map kept-prefix (iota (length kept))))))
       (for-each (lambda (name wanted)
                   (check-that (equal? wanted (datum name)) 'load-chain
                               "~a: it was annealed with ~a ~a, got ~a" path name

@@ -600,6 +600,7 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (unless (= (number "seed") (setting trainer 'seed))
     (bad "seed: this trainer has ~a, the checkpoint ~a" (setting trainer 'seed) (number "seed")))
   (let ((state (state-tensors trainer)))
+    (check-no-others 'trainer-resume! path tensors (map car state))
     (for-each (lambda (entry)
                 (let ((saved (assoc-ref tensors (car entry))))
                   (unless (and saved (equal? (tensor-shape saved) (tensor-shape (cdr entry))))
