@@ -5,6 +5,7 @@
 ;;; expected, and the status that the core gives (bad-argument, bad-shape, ...).
 
 (define-module (tempera errors)
+  #:use-module (ice-9 match)
   #:use-module (tempera documentation)
   #:export (complain check-that error-text))
 
@@ -35,6 +36,19 @@ Example: (error-text 'tempera-error '(\"f\" \"~A\" (\"x: expected 1\") (bad-argu
          arguments))
 
 (set-exception-printer! 'tempera-error print-tempera-error)
+
+;; Guile 3.0.8 hands over the bounds of what (list-ref items -1) and the like get as raw numbers
+;; where values are expected; to print them, or just to look at their type, is a segmentation fault.
+;; Sound bounds of a length or an index begin with 0, which can be told by its bits alone.
+(set-exception-printer! 'out-of-range
+  (lambda (port key arguments default)
+    (match arguments
+      ((#f "Value out of range ~S to< ~S: ~S" ((not (? (lambda (low) (eq? low 0)))) _ value) . _)
+       (format port "Value out of range: ~s" value))
+      ((procedure message values . _)
+       (when procedure (format port "In procedure ~a: " procedure))
+       (apply simple-format port message values))
+      (_ (default)))))
 
 (document
  (check-that
