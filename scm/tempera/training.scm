@@ -440,8 +440,9 @@ Example: (trainer-losses-by-sigma trainer)"
   "Train until the run's length, or STEPS more.  Every EVERY steps the mean losses join
 (trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
 of a file or #f, is written.  Every KEEP steps, unless #f, the state is kept in memory, for
-`trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step; at a prompt train! then returns, and goes on when called again, while a
-script ends.  Returns the trainer.
+`trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step.
+Typed at the prompt itself, train! then returns, and goes on when called again; in a program
+nothing goes on, and `last-paused' has the trainer.  Returns the trainer.
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
   (check-that (or (not keep) (and (exact-integer? keep) (> keep 0))) 'train!
               "keep: expected #f or a positive number of steps, got ~s" keep)
@@ -457,7 +458,7 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
         (set! pending '()))
       (when checkpoint (trainer-save trainer checkpoint))
       (hook trainer))
-    (call-with-pause
+    (call-with-pause trainer "trainer"
      (lambda ()
        (let loop ()
          (when (< (trainer-step trainer) end)
@@ -470,15 +471,16 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
                      (= (trainer-step trainer) end))
              (note!))
            (loop))))
-     (lambda (pause?)
+     (lambda (name)
        (progress-finish! progress)
        (note!)
-       (format (current-error-port) "stopped at step ~a~a~%" (trainer-step trainer)
-               (cond (pause? "; train! goes on")
-                     (checkpoint (format #f ", saved in ~a" checkpoint))
-                     (else "")))))
+       (format (current-error-port) "stopped at step ~a~a~a~%" (trainer-step trainer)
+               (if checkpoint (format #f ", saved in ~a" checkpoint) "")
+               (if name (format #f "; (train! ~a) goes on" name) ""))))
     (progress-finish! progress)
     trainer))
+
+(pauses! train!)
 
 (define (trainer-averaged trainer)
   "A network like the trainer's with the running average of its weights: what to sample
