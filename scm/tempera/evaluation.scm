@@ -143,19 +143,23 @@ Example: (file-text \"experiments/two-moons.scm\")"
   ;; Innermost first; none if EXCEPTION is not the one that is kept.
   (if (eq? exception (vector-ref kept 0)) (vector-ref kept 1) '()))
 
-(define machinery
-  '("ice-9/boot-9.scm" "ice-9/eval.scm" "tempera/cli.scm" "tempera/errors.scm"
-    "tempera/evaluation.scm" "tempera/interrupts.scm" "tempera/repl.scm"))
-
 (define (exception-frames exception)
-  ;; A vector of the frames of where EXCEPTION came from, innermost first, without those that call
-  ;; everything and tell nothing.
-  (list->vector (remove (lambda (frame) (member (frame-file frame) machinery))
-                        (kept-frames exception))))
+  ;; A vector of the frames of where EXCEPTION came from, innermost first, without those that are
+  ;; around everything and tell nothing.
+  (define (in? . files)
+    (lambda (frame) (member (frame-file frame) files)))
+  (list->vector
+   (remove (in? "ice-9/boot-9.scm" "ice-9/eval.scm" "tempera/errors.scm" "tempera/evaluation.scm"
+                "tempera/interrupts.scm")
+           (take-while (negate (in? "tempera/repl.scm" "tempera/cli.scm"))
+                       (kept-frames exception)))))
 
 (define (write-backtrace exception port)
   ;; On PORT, where EXCEPTION came from: calls, the innermost last.
-  (print-frames (exception-frames exception) port #:width 100))
+  (catch #t
+    (lambda () (print-frames (exception-frames exception) port #:width 100))
+    ;; What a frame holds cannot always be shown.
+    (lambda _ (format port "...~%"))))
 
 (define (text-at text line column)
   ;; TEXT from there on.

@@ -8,6 +8,7 @@
   #:use-module (ice-9 buffered-input)
   #:use-module (ice-9 control)
   #:use-module (ice-9 rdelim)
+  #:use-module (ice-9 regex)
   #:use-module (rnrs bytevectors)
   #:use-module (system base language)
   #:use-module (system foreign)
@@ -195,12 +196,7 @@ Evaluate the forms in FILE."
     (format #t "~a~%" message)
     (unless (repl-debug repl)           ; the first
       (format #t "(,bt shows where that came from.)~%"))
-    (keep-for-debugging! repl exception message)))
-
-(define (keep-for-debugging! repl exception message)
-  (let ((frames (exception-frames exception)))
-    (set! (repl-debug repl)
-          (and (positive? (vector-length frames)) (make-debug frames 0 message)))))
+    (set! (repl-debug repl) (make-debug (exception-frames exception) 0 message))))
 
 (define (call-at-one-level repl thunk)
   ;; Call THUNK; an error in it is shown.  Ctrl-C ends it; what asks the prompt itself to end
@@ -212,8 +208,8 @@ Evaluate the forms in FILE."
        (cond ((or (eq? 'quit (exception-kind exception)) (and signal (not (eqv? signal SIGINT))))
               (raise-exception exception))
              (signal
-              (format #t "interrupted~%")
-              (keep-for-debugging! repl exception "interrupted"))
+              ;; Over the ^C that the terminal shows.
+              (format #t "~ainterrupted~%" (if (isatty? (current-output-port)) "\r" "")))
              (else (show-error repl exception)))))))
 
 (define (answer repl expression)
@@ -268,6 +264,11 @@ Evaluate the forms in FILE."
           ((char=? next #\;) (read-line port) *unspecified*)
           (else ((language-reader prompt-language) port (current-module))))))
 
+(define (without-place text)
+  ;; The reader's "#<unknown port>:10:2: unexpected ...": what was typed is no file.
+  (let ((found (string-match "^[^ ]+ port>:[0-9]+:[0-9]+: " text)))
+    (if found (match:suffix found) text)))
+
 (define (next-expression repl)
   ;; What is typed next; unspecified when that was Ctrl-C or could not be read.
   (set-buffered-input-continuation?! (current-input-port) #f)
@@ -279,7 +280,7 @@ Evaluate the forms in FILE."
      (cond ((eqv? SIGINT (interrupt-signal exception))
             (unless (using-readline?) (newline))) ; which has ended the line
            ((interrupt-signal exception) (raise-exception exception))
-           (else (format #t "~a~%" (exception-words exception))))
+           (else (format #t "~a~%" (without-place (exception-words exception)))))
      (skip-ready-input (current-input-port))
      *unspecified*)))
 
