@@ -8,7 +8,7 @@
   #:use-module (ice-9 ftw)
   #:use-module (system foreign)
   #:use-module (tempera suggestions)
-  #:export (completions complete-line-editing))
+  #:export (completions complete-line-editing readline-variable))
 
 (define (inside-string? line)
   ;; Where LINE ends.

@@ -572,14 +572,15 @@ Example: (length (chain-ahead (start-chain target))) => 151"
 (define* (resume! chain #:key (hook (const #f)))
   "Go on with CHAIN from where it stands to its last temperature, and return it.  HOOK is
 called with CHAIN at the end of each temperature, to look, to measure, to keep.
-Ctrl-C at the prompt pauses it after the last whole step.
+Ctrl-C pauses it after the last whole step: the call returns it where it was typed at the prompt
+itself; in a program nothing goes on with it, and `last-paused' has it.
 Example: (resume! (fork chain #:temperatures '(0.04 0.03))
                   #:hook (lambda (chain) (display (chain-sigma chain))))"
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
   (check-that (procedure? hook) 'resume! "hook: expected a procedure of a chain, got ~s" hook)
   (let* ((begun (annealed chain))       ; the time left is that of what is left
          (progress (make-progress "annealing" (- (annealed-in-all chain) begun))))
-    (call-with-pause
+    (call-with-pause chain "chain"
      (lambda ()
        (let loop ()
          (unless (chain-finished? chain)
@@ -593,11 +594,11 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
              (unless (= index (state-index (chain-state chain)))
                (hook chain)))
            (loop))))
-     (lambda (pause?)
+     (lambda (name)
        (progress-finish! progress)
-       (when pause?
-         (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
-                 (significant (chain-sigma chain) 3)))))
+       (when name
+         (format (current-error-port) "paused at sigma ~a; (resume! ~a) goes on~%"
+                 (significant (chain-sigma chain) 3) name))))
     (progress-finish! progress)
     (when (chain-finished? chain) (print-warnings chain))
     chain))
@@ -657,11 +658,13 @@ a chain.  Settings, all optional:
   #:start         a tensor of the target's shape, to which noise of the first sigma is
                   added (where the data allow it, unless the mass is the identity), or one
                   (C ...) that is taken as it is
-Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' and `langevin-schedule' are
+Ctrl-C pauses, as of `resume!', which goes on.  `paper-schedule' and `langevin-schedule' are
 settings of others, for (apply anneal target paper-schedule); with their identity mass they want the
 paper's likelihood, #:widening 1 of `posterior'.
 Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
   (resume! (apply start-chain target (without-keywords settings #:hook)) #:hook hook))
+
+(pauses! resume! anneal)
 
 (define* (start-chain target #:key (chains 8) start #:allow-other-keys #:rest arguments)
   "The chain that `anneal' with these settings begins with, at its first temperature, no move

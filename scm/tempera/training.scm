@@ -513,10 +513,11 @@ Example: (trainer-losses-by-sigma trainer)"
   "Train until the run's length, or STEPS more.  Every EVERY steps the mean losses join
 (trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
 of a file or #f, is written.  Every KEEP steps, unless #f, the state is kept in memory, for
-`trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step; at a prompt train! then returns, and goes on when called again, while a
-script ends.  When the loss is not finite, or 10^4 times what it was at first (or 1), training ends in an error that
-says since which step and why; a checkpoint then stays as it was at the last step whose weights
-were sound.  Returns the trainer.
+`trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step.
+Typed at the prompt itself, train! then returns, and goes on when called again; in a program
+nothing goes on, and `last-paused' has the trainer.  When the loss is not finite, or 10^4 times
+what it was at first (or 1), training ends in an error that says since which step and why; a
+checkpoint then stays as it was at the last step whose weights were sound.  Returns the trainer.
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
   (check-that (or (not keep) (and (exact-integer? keep) (> keep 0))) 'train!
               "keep: expected #f or a positive number of steps, got ~s" keep)
@@ -539,7 +540,7 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
       (when checkpoint (save!))
       (hook trainer))
     (record-settings! trainer)
-    (call-with-pause
+    (call-with-pause trainer "trainer"
      (lambda ()
        (let loop ()
          (when (< (trainer-step trainer) end)
@@ -554,17 +555,17 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
                      (= (trainer-step trainer) end))
              (note! save!))
            (loop))))
-     (lambda (pause?)
+     (lambda (name)
        (progress-finish! progress)
        (note! (lambda () (false-if-exception (save!))))
-       (format (current-error-port) "stopped at step ~a~a~%" (trainer-step trainer)
-               (cond (pause? "; train! goes on")
-                     ((not checkpoint) "")
+       (format (current-error-port) "stopped at step ~a~a~a~%" (trainer-step trainer)
+               (cond ((not checkpoint) "")
                      ((eqv? saved (trainer-step trainer)) (format #f ", saved in ~a" checkpoint))
                      ((file-exists? checkpoint)
                       (format #f "; ~a stays as it was~a" checkpoint
                               (if saved (format #f " at step ~a" saved) "")))
-                     (else "")))))
+                     (else ""))
+               (if name (format #f "; (train! ~a) goes on" name) ""))))
     (progress-finish! progress)
     (let ((loss (and (pair? (trainer-losses trainer)) (second (first (trainer-losses trainer))))))
       (when (and loss (> loss (* 2 (max 1 (abs first-loss)))))
@@ -572,6 +573,8 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
                 "warning: the loss, ~a, is above that of the first steps, ~a: a lower rate may help~%"
                 (significant loss 3) (significant first-loss 3))))
     trainer))
+
+(pauses! train!)
 
 (define (trainer-averaged trainer)
   "A network like the trainer's with the running average of its weights: what to sample

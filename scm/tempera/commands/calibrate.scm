@@ -147,8 +147,12 @@ more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability
              (model (cond (network? (network-model ref make (third (tensor-shape truths))))
                           ((eq? (ref 'model) 'gaussian) (gaussian-model ref make))
                           (else (mixture-model ref make))))
-             (simulations (simulate model (if truths (length paths) (ref 'simulations))
-                                    #:draws (ref 'draws) #:seed (ref 'seed) #:truths truths))
+             (simulations (call-saying-results
+                           (ref 'out) '()
+                           (lambda ()
+                             (simulate model (if truths (length paths) (ref 'simulations))
+                                       #:draws (ref 'draws) #:seed (ref 'seed)
+                                       #:truths truths))))
              (results (calibrate-to
                        (ref 'out) simulations #:sbc? (not network?) #:seed (ref 'seed)
                        #:about `(("model" . ,(or network? (symbol->string (ref 'model))))

@@ -39,6 +39,9 @@ reconstructed together yet" #f ,(lambda (name) (memq name '(slices coils))))
     (seed integer "of mask, noise and chains" 1 ,(lambda (n) (>= n 0)))
     (out string "the folder for the results" "out")))
 
+(define files                           ; that it writes
+  '("mean.npy" "std.npy" "samples.npy" "figure.png" "report.html" "summary.json"))
+
 (define (main arguments)
   (let-values (((options operands)
                 (parse-options "reconstruct" options arguments #:operands "INPUT" #:count 1
@@ -67,24 +70,25 @@ summary.json.")))
                                             (measured image (load-image (ref 'mask))
                                                       (ref 'scale) (ref 'noise) doubt!))))
         (let ((results
-               (reconstruct-to (ref 'out) prior op y #:noise (ref 'noise)
-                               #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
-                               #:command (shell-text (cons* "tempera" "reconstruct" arguments))
-                               #:settings (list #:temperatures
-                                                (default-temperatures prior #:ratio (ref 'ratio)
-                                                                      #:until (ref 'until)))
-                               #:about `(("name" . ,(basename input))
-                                         ("input" . ,input)
-                                         ("prior" . ,(ref 'prior))
-                                         ("precision" . ,(symbol->string (ref 'precision)))
-                                         ("version" . ,tempera-version)
-                                         ("acceleration" . ,(if truth (ref 'acceleration) 'null))
-                                         ("scale" . ,scale)
-                                         ("warnings" . ,(list->vector doubts))))))
+                (call-saying-results (ref 'out) files
+                 (lambda ()
+                  (reconstruct-to (ref 'out) prior op y #:noise (ref 'noise)
+                                  #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
+                                  #:command (shell-text (cons* "tempera" "reconstruct" arguments))
+                                  #:settings (list #:temperatures
+                                                   (default-temperatures prior #:ratio (ref 'ratio)
+                                                                         #:until (ref 'until)))
+                                  #:about `(("name" . ,(basename input))
+                                            ("input" . ,input)
+                                            ("prior" . ,(ref 'prior))
+                                            ("precision" . ,(symbol->string (ref 'precision)))
+                                            ("version" . ,tempera-version)
+                                            ("acceleration" . ,(if truth (ref 'acceleration) 'null))
+                                            ("scale" . ,scale)
+                                            ("warnings" . ,(list->vector doubts))))))))
           (when truth
             (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
-          (format #t "~a: mean.npy std.npy samples.npy figure.png report.html summary.json~%"
-                  (ref 'out)))))))
+          (format #t "~a: ~a~%" (ref 'out) (string-join files)))))))
 
 (define (plain-shape tensor)
   ;; The lengths of TENSOR without those of 1 before its last two.
