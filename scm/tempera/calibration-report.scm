@@ -138,7 +138,7 @@ Returns the summary, an alist; ABOUT is an alist that goes first into it; PART a
 Example: (calibrate-to \"out/calibration\" simulations)"
   (check-that (simulations? simulations) 'calibrate-to
               "simulations: expected what `simulate' returns, got ~s" simulations)
-  (make-directories out)
+  (check-output 'calibrate-to out)
   (let* ((shape (tensor-shape (simulations-draws simulations)))
          (in-out (lambda (name) (string-append out "/" name)))
          (tests (if sbc? (sbc simulations #:seed seed) '()))

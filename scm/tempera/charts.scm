@@ -193,7 +193,8 @@ Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(
                                                     (else (number->string (exact->inexact x)))))
                                             point)
                                        " ")))
-                points))))
+                points))
+    #:encoding "UTF-8"))
 
 (define (terminal-of path width height scale colours)
   ;; gnuplot's, of WIDTH x HEIGHT pixels, or characters; PDF in inches of 100.
@@ -340,7 +341,8 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
                 (for-each (lambda (chart number)
                             (write-chart port chart folder number (text-path? path)))
                           charts (iota (length charts)))
-                (format port "unset multiplot~%")))
+                (format port "unset multiplot~%"))
+              #:encoding "UTF-8")
             (run-program 'save-charts "gnuplot" script))))))))
 
 (document

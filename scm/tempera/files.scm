@@ -22,7 +22,7 @@
   #:export (save-png load-nifti load-dicom load-image load-volume
             load-safetensors save-safetensors check-no-others
             load-json save-json json-text load-datum save-datum datum?
-            make-directories call-with-temporary-folder call-with-new-file run-program program-exists? shell-text))
+            make-directories check-output call-with-temporary-folder call-with-new-file run-program program-exists? shell-text))
 
 ;;; --- Folders, programs and text ---------------------------------------------
 
@@ -37,6 +37,27 @@ Example: (make-directories \"out/demo/slice-1\")"
         (unless (file-exists? path)
           (complain 'make-directories "~a: ~a" path
                     (strerror (system-error-errno (cons key arguments)))))))))
+
+(define* (check-output who folder #:optional (names '()))
+  "Make FOLDER where it is missing, and try to write into it, for WHO (a symbol), before the long
+work whose results are to be the files NAMES in it: what cannot be written is an error now and not
+after that work.
+Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
+  (make-directories folder)
+  (check-that (file-is-directory? folder) who "~a: is a file, where a folder is expected" folder)
+  (for-each (lambda (name)
+              (let ((path (string-append folder "/" name)))
+                (check-that (not (and (file-exists? path) (file-is-directory? path))) who
+                            "~a: is a folder, where a file is expected" path)))
+            names)
+  (catch 'system-error
+    (lambda ()
+      (let ((port (mkstemp! (string-append folder "/.tempera-XXXXXX"))))
+        (close-port port)
+        (delete-file (port-filename port))))
+    (lambda arguments
+      (complain who "~a: cannot be written into: ~a" folder
+                (strerror (system-error-errno arguments))))))
 
 (define (remove-tree path)
   (file-system-fold (const #t)

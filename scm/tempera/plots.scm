@@ -93,7 +93,7 @@ characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
              (picture-for terminal (list (panel "" (load-png file) #:high 255)) #:width width))
            (let ((file (string-append folder "/charts.txt")))
              (draw-characters terminal charts file width height columns)
-             (call-with-input-file file get-string-all)))))))
+             (call-with-input-file file get-string-all #:encoding "UTF-8")))))))
 
 (define (draw-pixels terminal charts file width height columns)
   (let* ((scale (terminal-scale terminal))

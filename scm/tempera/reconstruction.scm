@@ -69,7 +69,8 @@ c64, by OP with noise of standard deviation NOISE, and write into the folder OUT
 Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
 alist that goes first into the summary; COMMAND is what the report says is run to make it again.
 Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
-  (make-directories out)
+  (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "figure.png" "report.html"
+                                      "summary.json"))
   (let* ((start (get-internal-real-time))
          (target (posterior prior op y #:noise noise))
          (chain (apply anneal target #:chains chains #:seed seed settings))
