@@ -157,8 +157,20 @@ where prepared volumes are, in tempera/data
 .B XDG_STATE_HOME
 where the prompt's history is, in tempera
 .TP
-.B OMP_NUM_THREADS
-how many threads compute
+.B TEMPERA_THREADS, OMP_NUM_THREADS
+how many threads compute, the first before the second; by default as many as there are
+processors at hand.  Results do not depend on it.
+.TP
+.B TEMPERA_ISA
+the instruction set of the networks' kernels, generic, v3, v4 or v4\\-bf16 (levels of x86\\-64),
+where the processor has it; by default the best that it has
+.TP
+.B TEMPERA_FFT_PLAN
+\\(dqmeasure\\(dq has Fourier transforms timed and the fastest kept in XDG_CACHE_HOME; by default they are
+chosen by size alone, so that a processor always computes the same bits
+.TP
+.B TEMPERA_PICTURES
+how pictures are shown in the terminal: kitty, iterm, sixel, symbols or ascii
 .SH EXIT STATUS
 0 when all went well, 1 after an error, 130 after Ctrl\\-C.
 .SH SEE ALSO

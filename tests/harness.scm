@@ -107,15 +107,24 @@
                      (if (pair? (cdr parts)) (string->number (cadr parts)) 0))))
     (* 1.5 (expt 10. (- exponent digits)))))
 
-(define (same-token? wanted got)
+;; A tolerance is #f, or a pair (part . SHARE) or (amount . NUMBER).
+(define (tolerance-allowed tolerance value)
+  (match tolerance
+    (#f 0)
+    (('part . share) (* share (abs value)))
+    (('amount . number) number)))
+
+(define (same-token? wanted got tolerance)
   (let ((a (string->number wanted)) (b (string->number got)))
-    (if (and a b (real? a) (real? b) (not (and (exact? a) (exact? b))))
+    (if (and a b (real? a) (real? b) (or tolerance (not (and (exact? a) (exact? b)))))
         (or (and (nan? a) (nan? b)) (= a b)
-            (< (abs (- a b)) (max (printed-precision wanted) (* 1e-5 (abs a)))))
+            (<= (abs (- a b)) (max (if (and (exact? a) (exact? b)) 0 (printed-precision wanted))
+                                   (* 1e-5 (abs a)) (tolerance-allowed tolerance a))))
         (string=? wanted got))))
 
-(define (same-text? wanted got)
+(define* (same-text? wanted got #:optional (tolerance #f))
   "Whether GOT is what the documentation prints, WANTED: the same words, and numbers within the
-digits that WANTED has."
+digits that WANTED has, or within TOLERANCE, a pair (part . SHARE) or (amount . NUMBER), which
+holds of whole numbers too."
   (let ((a (tokens wanted)) (b (tokens got)))
-    (and (= (length a) (length b)) (every same-token? a b))))
+    (and (= (length a) (length b)) (every (lambda (a b) (same-token? a b tolerance)) a b))))

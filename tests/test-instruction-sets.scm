@@ -1,6 +1,6 @@
-;;; test-instruction-sets.scm -- the layers' C tests by each set of kernels that this processor
-;;; can run, forced one after the other.
-(use-modules (harness) (ice-9 popen) (ice-9 rdelim) (tempera))
+;;; test-instruction-sets.scm -- what the environment decides: the layers' C tests by each set of
+;;; kernels that this processor can run, forced one after the other; and the number of threads.
+(use-modules (harness) (ice-9 popen) (ice-9 rdelim) (ice-9 threads) (tempera))
 (start-tests "instruction sets")
 
 (define (first-line command)
@@ -8,9 +8,14 @@
     (close-pipe port)
     line))
 
+(define (shown variables expression)
+  ;; What EXPRESSION displays where VARIABLES are set.
+  (first-line (format #f "env -u TEMPERA_ISA -u TEMPERA_THREADS -u OMP_NUM_THREADS ~a guile -c ~a"
+                      variables
+                      (format #f "'(use-modules (tempera primitives)) (display ~s)'" expression))))
+
 (define (set-in-force name)
-  (first-line (string-append "TEMPERA_ISA=" name " guile -c "
-                             "'(use-modules (tempera primitives)) (display (instruction-set))'")))
+  (shown (string-append "TEMPERA_ISA=" name) '(instruction-set)))
 
 (for-each
  (lambda (name)
@@ -22,4 +27,15 @@
 
 ;; An unknown name changes nothing.
 (test-equal "unknown" (set-in-force "") (set-in-force "v5"))
+;;; --- Threads ----------------------------------------------------------------------
+
+(for-each (lambda (variables count)
+            (test-equal (string-append "threads by " variables) count
+                        (shown variables '(threads))))
+          '("OMP_NUM_THREADS=3" "OMP_NUM_THREADS=3,2" "TEMPERA_THREADS=5"
+            "TEMPERA_THREADS=5 OMP_NUM_THREADS=3")
+          '("3" "3" "5" "5"))
+(test-equal "threads by default: the processors at hand"
+  (shown "" '(threads)) (number->string (current-processor-count)))
+
 (finish-tests)

@@ -21,10 +21,27 @@
   (test-equal "calls" 2 (value whole 'calls))
   (test-equal "arithmetic" (* 2. 2 9 16 32 16 16) (value whole 'flops))
   (test-equal "parts are not counted again" (* 2. 2 9 16 32 16 16) (profile-flops p))
-  ;; 36 products for each tile of 16 outputs
+  ;; 36 products for each tile of 16 outputs, however many of either a kernel takes at once
   (test-equal "Winograd's products" (* 2. 2 36 16 16 32) (value products 'flops))
   (test-assert "seconds" (< 0 (value whole 'seconds)))
   (test-assert "the table" (string-contains (object->string p) "3x3 16 -> 32, 1 x 16 x 16, Winograd")))
+
+;;; What fills a kernel's tiles up is not the layer's: not for a row of tiles that is no whole
+;;; number of them, nor for channels that are no whole block, forward or back.
+(let* ((x (random-normal '(1 12 20 17) 3))
+       (w (random-normal '(3 3 17 21) 4))
+       (tiles (* 3 5))
+       (p (profile (lambda ()
+                     (gradients (lambda () (tensor-sum (convolution x w #f #f 1 1))) (list w)))))
+       (products (lambda (operation)
+                   (value (find (lambda (row) (and (string=? (value row 'operation) operation)
+                                                   (equal? (value row 'part) "products")))
+                                (profile-rows p #:by '(operation part)))
+                          'flops))))
+  (for-each (lambda (operation)
+              (test-equal (string-append operation ": products of the layer alone")
+                (* 2. 36 tiles 17 21) (products operation)))
+            '("convolution" "convolution, weight gradient")))
 
 ;;; Off, nothing is added.
 

@@ -29,7 +29,10 @@
 (define (state-directory)
   ;; $XDG_STATE_HOME/tempera, made when missing; #f where that cannot be.
   (let* ((home (or (getenv "HOME") ""))
-         (state (or (getenv "XDG_STATE_HOME") (string-append home "/.local/state")))
+         (given (getenv "XDG_STATE_HOME"))
+         (state (if (and given (absolute-file-name? given))
+                    given
+                    (string-append home "/.local/state")))
          (directory (string-append state "/tempera")))
     (define (make path)
       (unless (or (string-null? path) (file-exists? path))

@@ -13,7 +13,8 @@ tp_threads (void)
     {
       const char *setting = getenv ("TEMPERA_THREADS");
       int count = setting ? atoi (setting) : 0;
-      thread_count = count > 0 ? count : omp_get_num_procs ();
+      /* OpenMP has read OMP_NUM_THREADS; without it, it has the processors. */
+      thread_count = count > 0 ? count : omp_get_max_threads ();
     }
   return thread_count;
 }

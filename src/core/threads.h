@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-/* How many threads parallel loops use: TEMPERA_THREADS, or the processors at
- * hand; tp_set_threads changes it (at least 1). */
+/* How many threads parallel loops use: TEMPERA_THREADS, or OMP_NUM_THREADS, or the
+ * processors at hand; tp_set_threads changes it (at least 1). */
 int tp_threads (void);
 void tp_set_threads (int count);
 

@@ -38,7 +38,7 @@ wisdom_path (char path[PATH_MAX])
   const char *cache = getenv ("XDG_CACHE_HOME"), *home = getenv ("HOME");
   char folder[PATH_MAX - 32];
   int length;
-  if (cache && *cache)
+  if (cache && *cache == '/')
     length = snprintf (folder, sizeof folder, "%s", cache);
   else if (home && *home)
     length = snprintf (folder, sizeof folder, "%s/.cache", home);

@@ -730,12 +730,14 @@ tp_init_tensor (void)
   tp_define ("memory-trim!", 0, 0, memory_trim, "",
              "Return pooled memory to the system and start a new peak.\nExample: (memory-trim!)");
   tp_define ("threads", 0, 0, threads, "",
-             "How many threads primitives use: TEMPERA_THREADS, or the processors at hand.\n"
+             "How many threads primitives use: what the environment variable TEMPERA_THREADS says, or\n"
+             "OMP_NUM_THREADS, or as many as there are processors at hand.\n"
              "Example: (threads)");
   tp_define ("set-threads!", 1, 0, set_threads, "count",
              "Use COUNT threads from now on.  Results do not change by a bit.\n"
              "Example: (set-threads! 1)");
   tp_define ("instruction-set", 0, 0, instruction_set, "",
-             "The instruction set of the kernels in use: generic, v3 or v4 (x86-64 levels).\n"
-             "The environment variable TEMPERA_ISA asks for a lower one.\nExample: (instruction-set)");
+             "The instruction set of the kernels in use: generic, v3, v4 or v4-bf16 (x86-64 levels).\n"
+             "The environment variable TEMPERA_ISA asks for a lower one.  Networks round differently\n"
+             "on each.\nExample: (instruction-set)");
 }

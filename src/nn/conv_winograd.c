@@ -175,8 +175,6 @@ convolve_batches (void *context, int64_t begin, int64_t end)
         {
           int64_t first = item * q->batch, count = tp_least (q->batch, q->tiles - first);
           int64_t whole = tp_pieces (count, step) * step;
-          tp_work products = { .flops = 2.0 * PLACES * (double) (whole * j->c * width),
-                               .bf16 = j->precision == TP_BFLOAT16 };
           tp_span span = tp_span_start ();
           transform_inputs (q, v, strip, first, count);
           tp_part_end (span, "input transform", (tp_work) { 0 });
@@ -187,7 +185,13 @@ convolve_batches (void *context, int64_t begin, int64_t end)
               {
                 span = tp_span_start ();
                 q->factors->product (m, v, q->v_tile, q->c_padded, u, j->c, whole);
-                tp_part_end (span, "products", products);
+                /* What the layer needs.  How far tiles and channels are filled up is the
+                 * kernel's affair, and shows as so much less of the peak. */
+                double products = (double) (PLACES * count * j->c
+                                            * tp_least (width, j->sinks[i].o - b * width));
+                tp_part_end (span, "products",
+                             (tp_work) { .flops = 2 * products,
+                                         .bf16 = j->precision == TP_BFLOAT16 });
                 span = tp_span_start ();
                 transform_outputs (q, m, &j->sinks[i], b, bias ? bias + b * width : NULL, first,
                                    count);
