@@ -290,8 +290,10 @@ chains_select (SCM accepted, SCM x, SCM x1, SCM gradient, SCM gradient1)
   bool *take = (bool *) pointerless (count, sizeof (bool));
   for (int64_t c = 0; c < count; c++)
     take[c] = scm_is_true (scm_c_vector_ref (accepted, (size_t) c));
-  tp_chains_select (state, state1, take);
-  tp_chains_select (score, score1, take);
+  if (tp_overlap (state, score) || tp_overlap (state, score1) || tp_overlap (score, state1))
+    tp_raise_argument (name, "x, gradient: expected memory of their own, got views of one tensor");
+  tp_require (name, tp_chains_select (state, state1, take));
+  tp_require (name, tp_chains_select (score, score1, take));
   scm_remember_upto_here (x, x1, gradient, gradient1);
   return SCM_UNSPECIFIED;
 }

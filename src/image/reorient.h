@@ -4,7 +4,8 @@
 
 #include "tensor/tensor.h"
 
-/* A copy of T whose axis i is T's axis PERMUTATION[i], backwards where REVERSE[i]. */
-tp_tensor *tp_reorient (const tp_tensor *t, const int *permutation, const bool *reverse);
+/* A copy of T whose axis i is T's axis PERMUTATION[i], backwards where REVERSE[i].  On
+ * the tape. */
+tp_tensor *tp_reorient (tp_tensor *t, const int *permutation, const bool *reverse);
 
 #endif
