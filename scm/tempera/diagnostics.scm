@@ -211,9 +211,19 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
              (max 1 (1- (length numbers)))))))
 
 (define (transitions->band transitions)
-  (let* ((accepted (append-map (lambda (t) (vector->list (transition-accepted t))) transitions))
+  ;; Without proposals of chains that had no score, whose energy errors are NaN: they say nothing
+  ;; of steps.
+  (let* ((of-scores (lambda (t values)
+                      (let ((e (transition-energy-error t)))
+                        (if e
+                            (filter-map (lambda (value error) (and (not (nan? error)) (list value)))
+                                        (vector->list values) (vector->list e))
+                            (map list (vector->list values))))))
+         (accepted (map first (append-map (lambda (t) (of-scores t (transition-accepted t)))
+                                          transitions)))
          (errors (append-map (lambda (t)
-                               (let ((e (transition-energy-error t))) (if e (vector->list e) '())))
+                               (let ((e (transition-energy-error t)))
+                                 (if e (map first (of-scores t e)) '())))
                              transitions))
          (finite (filter finite? errors)))
     (make-band (transition-sigma (first transitions)) (transition-sigma (last transitions))
@@ -239,17 +249,27 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
 (define (corrected? band)
   (and (band-energy-error-mean band) #t))
 
-(define (divergence-warning bands)
+(define (remedy chain band)
+  ;; What would make CHAIN accept more in BAND.
+  (let ((ends (list (band-from band) (band-to band))))
+    (rejection-remedy chain (filter (lambda (t)
+                                      (<= (apply min ends) (transition-sigma t) (apply max ends)))
+                                    (chain-trace chain)))))
+
+(define (divergence-warning chain bands)
   (let ((bad (filter (lambda (b) (> (band-diverged b) 0)) bands)))
     (and (pair? bad)
-         (format #f "~a trajectories are not finite, first at ~a: a smaller #:step-size there"
-                 (apply + (map band-diverged bad)) (band-text (first bad))))))
+         ;; What uncorrected samplers refuse has no energy error: it may be for want of a score.
+         (or (any corrected? bands) (null? (chain-warnings chain)))
+         (format #f "~a trajectories are not finite, first at ~a: ~a"
+                 (apply + (map band-diverged bad)) (band-text (first bad))
+                 (remedy chain (first bad))))))
 
-(define (low-acceptance-warning bands)
+(define (low-acceptance-warning chain bands)
   (let ((worst (extreme < band-acceptance bands)))
     (and (< (band-acceptance worst) 0.5)
-         (format #f "acceptance below 0.5 at ~a (~,2f): a smaller #:step-size there"
-                 (band-text worst) (band-acceptance worst)))))
+         (format #f "acceptance below 0.5 at ~a (~,2f): ~a"
+                 (band-text worst) (band-acceptance worst) (remedy chain worst)))))
 
 (define (high-acceptance-warning bands)
   (and (every corrected? bands)
@@ -294,7 +314,7 @@ another #:trajectory-length" (band-text worst) (significant mean 3)))))
 (define (stuck-warning chain)
   ;; Where 0.3 are accepted, so many rejections in a row have a probability of 1e-3.
   (let* ((trace (chain-trace chain))
-         (stuck (if (< (chain-acceptance chain) 0.3)
+         (stuck (if (or (< (chain-acceptance chain) 0.3) (pair? (chain-warnings chain)))
                     '()
                     (filter (lambda (c) (>= (longest-run c trace) longest-rest))
                             (iota (vector-length (transition-accepted (first trace))))))))
@@ -343,13 +363,15 @@ Example: (diagnose (anneal target #:step-size 1))"
     (check-that (pair? trace) 'diagnose "chain: it has made no step yet; `resume!' it")
     (let ((bands (map transitions->band (trace-bands trace))))
       (make-diagnosis chain bands
-                      (filter identity
-                              (list (divergence-warning bands)
-                                    (low-acceptance-warning bands)
+                      (append
+                       (chain-warnings chain)
+                       (filter identity
+                              (list (divergence-warning chain bands)
+                                    (low-acceptance-warning chain bands)
                                     (high-acceptance-warning bands)
                                     (no-correction-warning bands)
                                     (lag-warning bands (chain-dimensions chain))
-                                    (stuck-warning chain)))))))
+                                    (stuck-warning chain))))))))
 
 (document
  (diagnosis?

@@ -381,11 +381,12 @@ or leave out the temperatures that it was not made for")))))
 
 (define (chain-warnings chain)
   "What is wrong with the samples of CHAIN, a list of strings, each with its cause and what to do:
-scores that were not finite, proposals none of which was accepted, temperatures that rise.
+a target that is doubtful, scores that were not finite, proposals none of which was accepted,
+temperatures that rise.
 `anneal' and `resume!' print them at the end, and `diagnose' has them first.
 Example: (chain-warnings chain) => ()"
   (check-that (chain? chain) 'chain-warnings "chain: expected one, got ~s" chain)
-  (filter identity (list (score-warning chain) (refusal-warning chain)
+  (filter identity (list (target-caution (chain-target chain)) (score-warning chain) (refusal-warning chain)
                          (standing-warning chain) (rising-warning chain))))
 
 (define (print-warnings chain)
@@ -465,13 +466,15 @@ x stands still, and ends as no sample; leave it out, or look into the prior at t
 Example: (rejection-remedy chain (chain-trace chain)) => \"a smaller #:step-size there\""
   (let* ((masses (target-masses (chain-target chain)))
          (sigma (transition-sigma (first transitions))))
-    (if (and (pair? masses) (not ((settings-mass (chain-rules chain)) sigma)))
-        (format #f "with the mass identity a step must suit the sharpest direction of the data: take \
+    (cond
+     ((target-caution (chain-target chain)) "see the warning about the target")
+     ((and (pair? masses) (not ((settings-mass (chain-rules chain)) sigma)))
+      (format #f "with the mass identity a step must suit the sharpest direction of the data: take \
 the target's mass, #:mass '~a~a" (car (first masses))
-                (if (assq 'normal masses)
-                    ", or as the paper has it the likelihood with #:widening 1 of `posterior'"
-                    ""))
-        "a smaller #:step-size there")))
+              (if (assq 'normal masses)
+                  ", or as the paper has it the likelihood with #:widening 1 of `posterior'"
+                  "")))
+     (else "a smaller #:step-size there"))))
 
 (define (standing-warning chain)
   ;; Chains that refused all at the end while others, which met the same, did not.
@@ -492,7 +495,7 @@ the target's mass, #:mass '~a~a" (car (first masses))
                               1e-3))))
                   numbers)))
     (and (pair? standing)
-         (format #f "~a of ~a accepted nothing at the end (from sigma ~a on at least): leave ~a out, or ~
+         (format #f "~a of ~a accepted nothing at the end (from sigma ~a on at least): leave ~a out, or \
 take a smaller #:step-size there"
                  (several standing) (length (chain-numbers chain))
                  (significant (transition-sigma (list-ref trace 7)) 3)

@@ -11,16 +11,18 @@
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera masses)
+  #:use-module (tempera numbers)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
   #:use-module (tempera schedules)
+  #:use-module (tempera tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
-            target-log-density target-masses target-start target-prior
+            target-log-density target-masses target-start target-prior target-caution
             posterior prior-target))
 
 (define-record-type <target>
-  (%make-target name shape dtype score log-density masses start prior)
+  (%make-target name shape dtype score log-density masses start prior caution)
   target?
   (name target-name)
   (shape target-shape)                  ; of one chain's state
@@ -29,7 +31,8 @@
   (log-density %target-log-density)     ; x sigma -> vector, or #f
   (masses target-masses)                ; by name, the first the best: sigma -> mass
   (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
-  (prior target-prior))                 ; what `denoise' uses
+  (prior target-prior)                  ; what `denoise' uses
+  (caution target-caution))             ; why its samples may be wrong, a string, or #f
 
 (set-record-type-printer! <target>
   (lambda (t port)
@@ -48,12 +51,14 @@ Example: (target-log-density (prior-target (two-moons-prior)) x 0.5)"
               "target: ~a has no log density" target)
   ((%target-log-density target) x sigma))
 
-(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior)
+(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior
+                      caution)
   "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
 x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it is
 known; MASSES an association list from a name to a procedure sigma -> mass, the best
 first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
-unless given).
+unless given); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
+warns.
 Example: (make-target \"normal\" #:shape '(2)
            #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
   (check-that (and (list? shape) (every (lambda (n) (and (exact-integer? n) (> n 0))) shape)
@@ -64,10 +69,24 @@ Example: (make-target \"normal\" #:shape '(2)
   (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)
                                    (tensor-finite? start)))
               'make-target "start: expected a tensor of shape ~a, of finite numbers, got ~s" shape start)
-  (%make-target name shape dtype score log-density masses start (or prior score)))
+  (check-that (or (not caution) (string? caution)) 'make-target
+              "caution: expected a string, got ~s" caution)
+  (%make-target name shape dtype score log-density masses start (or prior score) caution))
 
 (define (square s)
   (if (tensor? s) (tensor* s s) (* s s)))
+
+;; Images are float32, and so is A x: each has an error of a few 2^-24 of their size, which should
+;; be little beside the noise.  With less than this of it, exact posteriors came out wrong.
+(define least-noise (expt 2. -18))
+
+(define (noise-caution noise image)
+  ;; Of a posterior of IMAGEs.
+  (let ((size (sqrt (/ (tensor->number (tensor-sum-squares image)) (tensor-count image)))))
+    (and (< noise (* least-noise size))
+         (format #f "noise ~a is less than what float32 keeps of images of size ~a: samples do not \
+fit the data so closely, and steps are refused for it; give #:noise ~a or more"
+                 noise (significant size 3) (significant (* least-noise size) 2)))))
 
 (define* (posterior prior op y #:key (noise 0.1) (widening 0))
   "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
@@ -105,6 +124,7 @@ them, got ~a" shape prior)
     (make-target
      (format #f "posterior of ~a" (operator-name op))
      #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:caution (noise-caution noise start)
      #:score
      (lambda (x sigma)
        ;; The difference is taken where it was measured: that of the images A^H y and A^H A x is
@@ -170,6 +190,9 @@ Example: (map car (target-masses target)) => (fourier normal)")
  (target-prior
   "The prior of TARGET, or #f.
 Example: (target-prior target)")
+ (target-caution
+  "Why samples of TARGET may be wrong, a string, or #f: such as noise below float32's rounding.
+Example: (target-caution target) => #f")
  (target-start
   "The image that chains on TARGET start from but for noise, or #f.
 Example: (target-start target)"))
