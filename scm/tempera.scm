@@ -14,6 +14,7 @@
      calibration-report
      charts
      colours
+     comparison
      compressed-sensing
      conditional
      data

@@ -1,11 +1,13 @@
 ;;; completion.scm -- what Tab offers at the prompt.
 ;;;
 ;;; Names everywhere; after #: the keywords of the procedure that is being called; inside of a
-;;; string the names of files; after a comma the prompt's commands.
+;;; string the names of files, where a folder stays open for what is in it; after a comma the
+;;; prompt's commands.
 
 (define-module (tempera completion)
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 ftw)
+  #:use-module (rnrs bytevectors)
   #:use-module (system foreign)
   #:use-module (tempera suggestions)
   #:export (completions complete-line-editing readline-variable))
@@ -36,15 +38,8 @@
   (let* ((name (called line))
          (variable (and name (module-variable module name)))
          (value (and variable (variable-bound? variable) (variable-ref variable)))
-         (own (if (procedure? value) (procedure-keywords value) '())))
-    ;; `anneal' and the like pass on what others take.
-    (if (or (null? own) (and (procedure? value) (passes-on? value)))
-        (visible-keywords module)
-        own)))
-
-(define (passes-on? procedure)
-  (let ((arguments ((@ (ice-9 session) procedure-arguments) procedure)))
-    (or (assq-ref arguments 'allow-other-keys?) (assq-ref arguments 'rest))))
+         (own (if (procedure? value) (call-keywords value module) '())))
+    (if (null? own) (visible-keywords module) own)))
 
 (define (files text)
   (let* ((slash (string-rindex text #\/))
@@ -80,6 +75,18 @@ order.  COMMANDS are the names of the prompt's commands."
   ;; library depends on readline's, whose names are found through it.)
   (false-if-exception (dynamic-pointer name (dynamic-link "guile-readline"))))
 
+(define (set-readline-variable! name n)
+  (let ((pointer (readline-variable name)))
+    (when pointer
+      (bytevector-sint-set! (pointer->bytevector pointer (sizeof int)) 0 n (native-endianness)
+                            (sizeof int)))))
+
+(define (leave-open! candidates)
+  ;; What is inside of a folder is to follow: no quote and no space after its name.
+  (when (and (pair? candidates) (null? (cdr candidates)) (string-suffix? "/" (car candidates)))
+    (set-readline-variable! "rl_completion_suppress_append" 1)
+    (set-readline-variable! "rl_completion_suppress_quote" 1)))
+
 (define (line-so-far text)
   (let ((buffer (readline-variable "rl_line_buffer")) (point (readline-variable "rl_point")))
     (or (and buffer point
@@ -95,7 +102,8 @@ order.  COMMANDS are the names of the prompt's commands."
     (module-set! (resolve-module '(ice-9 readline)) '*readline-completion-function*
                  (lambda (text again?)
                    (unless again?
-                     (set! left (completions text (line-so-far text) (current-module) commands)))
+                     (set! left (completions text (line-so-far text) (current-module) commands))
+                     (leave-open! left))
                    (and (pair? left)
                         (let ((next (car left)))
                           (set! left (cdr left))

@@ -21,6 +21,7 @@
   #:use-module (tempera interrupts)
   #:use-module (tempera files)
   #:use-module (tempera masses)
+  #:use-module (tempera networks)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
@@ -79,7 +80,7 @@
   (trace state-trace))                  ; transitions, newest first
 
 (define-record-type <chain>
-  (make-chain target arguments settings x score state kept)
+  (%make-chain target arguments settings x score state kept later)
   chain?
   (target chain-target)
   (arguments chain-settings)            ; as `anneal' got them, keywords and values
@@ -87,7 +88,11 @@
   (x chain-x)                           ; (C ...)
   (score chain-score)
   (state chain-state set-chain-state!)
-  (kept chain-kept set-chain-kept!))    ; snapshots, newest first
+  (kept chain-kept set-chain-kept!)     ; snapshots, newest first
+  (later chain-later set-chain-later!)) ; those ahead of a chain that was rewound, oldest first
+
+(define (make-chain target arguments settings x score state kept)
+  (%make-chain target arguments settings x score state kept '()))
 
 ;; A state that can be gone back to.
 (define-record-type <snapshot>
@@ -99,6 +104,7 @@
   (state snapshot-state))
 
 (define (chain-counter chain) (state-counter (chain-state chain)))
+(define (snapshot-counter snapshot) (state-counter (snapshot-state snapshot)))
 (define (chain-reversed-trace chain) (state-trace (chain-state chain)))
 
 (define (chain-evaluations chain)
@@ -112,11 +118,11 @@ Example: (chain-evaluations chain)"
     (if (pair? trace) (transition-sigma (first trace)) (chain-sigma chain))))
 
 (define (keep-state! chain)
-  (set-chain-kept! chain
-                   (cons (make-snapshot (sigma-reached chain)
-                                        (kept-copy (chain-x chain)) (kept-copy (chain-score chain))
-                                        (chain-state chain))
-                         (chain-kept chain))))
+  (set-chain-kept! chain (cons (present-snapshot chain) (chain-kept chain))))
+
+(define (present-snapshot chain)
+  (make-snapshot (sigma-reached chain) (kept-copy (chain-x chain)) (kept-copy (chain-score chain))
+                 (chain-state chain)))
 
 (define (kept-copy tensor)
   ;; Past the scope of a move.
@@ -373,6 +379,9 @@ or leave out the temperatures that it was not made for")))))
                  (cons (make-transition sigma step-size steps accepted energy-errors
                                         evaluations (state-ratio state))
                        (state-trace state))))
+    ;; Where a rewound chain comes by again, it goes the same way.
+    (set-chain-later! chain (drop-while (lambda (s) (<= (snapshot-counter s) (chain-counter chain)))
+                                        (chain-later chain)))
     (when (and over? (pair? (chain-kept chain))
                ((settings-keep? rules) (snapshot-sigma (first (chain-kept chain))) sigma))
       (keep-state! chain))))
@@ -669,11 +678,20 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
 
 (pauses! resume! anneal)
 
+(define (check-target who object)
+  ;; A prior is what one has at hand, and what is sampled is a target.
+  (check-that (not (or (prior? object) (network? object))) who
+              "target: ~s is a prior; (posterior prior op y #:noise 0.1) is its target with a \
+measurement y, (prior-target prior~a) without one"
+              object (if (network? object) " #:shape '(64 64)" ""))
+  (check-that (target? object) who
+              "target: expected one, as `posterior' and `prior-target' make, got ~s" object))
+
 (define* (start-chain target #:key (chains 8) start #:allow-other-keys #:rest arguments)
   "The chain that `anneal' with these settings begins with, at its first temperature, no move
 made: to be looked at with `preview', and gone on with by `resume!'.
 Example: (preview (start-chain target #:step-size 1))"
-  (check-that (target? target) 'anneal "target: expected one, as `posterior' makes, got ~s" target)
+  (check-target 'anneal target)
   (check-that (positive-integer? chains) 'anneal "chains: expected a positive integer, got ~s" chains)
   (check-that (or (not start)
                   (and (tensor? start) (eq? (tensor-dtype start) (target-dtype target))
@@ -742,12 +760,19 @@ Example: (define bold (fork chain #:step-size (power-law 12 #:exponent 1.3)))"
 
 (define (rewind! chain sigma)
   "Put CHAIN back into the last state it kept (see #:keep of `anneal') with moves at SIGMA or
-above, and return it; `resume!' goes the same way again, and after `fork' another.
-Example: (rewind! chain 3)"
+above, and return it; `resume!' goes the same way again, and after `fork' another.  Nothing is
+lost: where CHAIN stood is kept too, and a lower SIGMA brings it there again.
+Example: (rewind! (rewind! chain 3) (chain-sigma chain))"
   (check-that (chain? chain) 'rewind! "chain: expected one, got ~s" chain)
   (check-that (positive-number? sigma) 'rewind! "sigma: expected a positive number, got ~s" sigma)
-  (let ((kept (drop-while (lambda (s) (not (not-above? sigma (snapshot-sigma s))))
-                          (chain-kept chain))))
+  (let*-values (((present?) (and (pair? (chain-kept chain))
+                                 (eq? (chain-state chain) (snapshot-state (first (chain-kept chain))))))
+                ((later kept) (break (lambda (s) (not-above? sigma (snapshot-sigma s)))
+                                     (append (reverse (chain-later chain))
+                                             (if (or present? (null? (chain-kept chain)))
+                                                 '()
+                                                 (list (present-snapshot chain)))
+                                             (chain-kept chain)))))
     (check-that (pair? kept) 'rewind!
                 "sigma: no state was kept at ~a or above; kept are those at ~a" sigma
                 (if (null? (chain-kept chain)) "none: see #:keep of anneal"
@@ -759,7 +784,8 @@ Example: (rewind! chain 3)"
          (tensor-assign! (chain-x chain) (snapshot-x found))
          (tensor-assign! (chain-score chain) (snapshot-score found))
          (set-chain-state! chain (snapshot-state found))
-         (set-chain-kept! chain kept))))
+         (set-chain-kept! chain kept)
+         (set-chain-later! chain (reverse later)))))
     chain))
 
 ;;; --- Keeping ------------------------------------------------------------------
@@ -847,7 +873,7 @@ settings, `fork' it.
 Example: (let ((file \"loaded.safetensors\"))
            (save-chain file chain)
            (load-chain file target #:seed 42))"
-  (check-that (target? target) 'load-chain "target: expected one, got ~s" target)
+  (check-target 'load-chain target)
   (let*-values (((tensors metadata) (load-safetensors path))
                 ((rules) (checked-settings 'load-chain target settings)))
     (define (datum name)

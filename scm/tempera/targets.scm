@@ -12,6 +12,7 @@
   #:use-module (tempera errors)
   #:use-module (tempera masses)
   #:use-module (tempera numbers)
+  #:use-module (tempera networks)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
@@ -154,22 +155,32 @@ them, got ~a" shape prior)
   (check-that (or (prior? prior) (procedure? prior)) procedure
               "prior: expected a prior, a network or a procedure of x and sigma, got ~s" prior))
 
-(define* (prior-target prior #:key shape (dtype 'f32))
-  "The target that is PRIOR alone, over states of SHAPE (an exact prior knows its own) and
-DTYPE.  Its mass, white, is 1 / sigma^2, above which no curvature of p_sigma is.
+(define* (prior-target prior #:key shape dtype)
+  "The target that is PRIOR alone, over states of SHAPE and DTYPE: an exact prior knows its own, a
+network takes images of many shapes, c64 unless told.  Its mass, white, is 1 / sigma^2, above
+which no curvature of p_sigma is.
 Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
   (check-prior 'prior-target prior)
   (check-that (or (not shape) (not (prior? prior)) (not (prior-shape prior))
                   (equal? shape (prior-shape prior)))
               'prior-target "shape: expected ~a, that of ~a, got ~s"
               (and (prior? prior) (prior-shape prior)) prior shape)
-  (make-target (if (prior? prior) (prior-name prior) "prior")
-               #:shape (or shape (and (prior? prior) (prior-shape prior)))
-               #:dtype dtype #:prior prior
-               #:score (lambda (x sigma) (score prior x sigma))
-               #:log-density (and (has-log-density? prior)
-                                  (lambda (x sigma) (log-density prior x sigma)))
-               #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (square sigma))))))))
+  (let ((shape (or shape (and (prior? prior) (prior-shape prior)))))
+    (check-that shape 'prior-target "shape: this prior has none of its own; give that of one sample, \
+(prior-target prior #:shape '(64 64)) of images")
+    (check-that (or (not (prior? prior)) (not dtype) (eq? dtype (prior-dtype prior))) 'prior-target
+                "dtype: expected ~a as ~a has, got ~s" (and (prior? prior) (prior-dtype prior)) prior
+                dtype)
+    (make-target (if (prior? prior) (prior-name prior) "prior")
+                 #:shape shape #:prior prior
+                 #:dtype (cond (dtype dtype)
+                               ((prior? prior) (prior-dtype prior))
+                               ((and (network? prior) (list? shape) (= 2 (length shape))) 'c64)
+                               (else 'f32))
+                 #:score (lambda (x sigma) (score prior x sigma))
+                 #:log-density (and (has-log-density? prior)
+                                    (lambda (x sigma) (log-density prior x sigma)))
+                 #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (square sigma)))))))))
 
 (document
  (target?

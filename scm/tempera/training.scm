@@ -31,7 +31,7 @@
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
             trainer-save trainer-resume! trainer-losses-by-sigma trainer-history
             trainer-about set-trainer-about!
-            spectral-norms))
+            spectral-norms cap projection penalty))
 
 ;;; --- Distributions of sigma -----------------------------------------------------
 
@@ -178,15 +178,56 @@ Example: (spectral-norms (dense-layer 2 3))"
                  (spectral-norm! (assoc-ref parameters (car v)) (cdr v) iterations)))
          vectors)))
 
+;; What #:spectral asks for.
+(define-record-type <spectral-bound>
+  (make-spectral-bound kind value weight)
+  spectral-bound?
+  (kind bound-kind)                     ; cap, projection or penalty
+  (value bound-value)                   ; of the norm
+  (weight bound-weight))                ; of a penalty, else 0
+
+(set-record-type-printer! <spectral-bound>
+  (lambda (b port)
+    (format port "#<~a ~a>" (bound-kind b)
+            (if (eq? 'penalty (bound-kind b))
+                (format #f "~a of norms from ~a" (bound-weight b) (bound-value b))
+                (format #f "of norms at ~a" (bound-value b))))))
+
+(define (spectral-bound kind value weight)
+  (for-each (lambda (name n least)
+              (check-that (and (real? n) (finite? n) (least n)) kind
+                          "~a: expected a ~a number, got ~s" name
+                          (if (eq? least positive?) "positive" "non-negative") n))
+            '("value" "weight") (list value weight)
+            (if (eq? kind 'penalty)
+                (list (lambda (n) (>= n 0)) positive?)
+                (list positive? (const #t))))
+  (make-spectral-bound kind value weight))
+
+(define (cap value)
+  "For #:spectral of `make-trainer': after each step a weight matrix whose spectral norm is above
+VALUE is scaled down to it.
+Example: (make-trainer net slices #:spectral (cap 2))"
+  (spectral-bound 'cap value 0))
+
+(define (projection value)
+  "For #:spectral of `make-trainer': after each step every weight matrix is scaled to the spectral
+norm VALUE, up or down, as the paper's authors' code does.
+Example: (make-trainer net slices #:spectral (projection 2))"
+  (spectral-bound 'projection value 0))
+
+(define* (penalty weight #:optional (target 0))
+  "For #:spectral of `make-trainer': the loss has WEIGHT / 2 times the sum of (s - TARGET)^2 over
+the spectral norms s of weight matrices, the paper's penalty (Yoshida, Miyato 2017).
+Example: (make-trainer net slices #:spectral (penalty 1e-3))"
+  (spectral-bound 'penalty target weight))
+
 (define (spectral-rule spectral)
-  "SPECTRAL as (kind value weight)."
-  (match spectral
-    (#f #f)
-    (('penalty (? real? weight)) (list 'penalty 0 weight))
-    (('penalty (? real? weight) (? real? target)) (list 'penalty target weight))
-    (((and kind (or 'projection 'cap)) (? real? value)) (list kind value 0))
-    (_ (complain 'make-trainer "spectral: expected #f, (penalty weight [target]), (projection ~
-value) or (cap value), got ~s" spectral))))
+  "SPECTRAL as (kind value weight), or #f."
+  (check-that (or (not spectral) (spectral-bound? spectral)) 'make-trainer
+              "spectral: expected #f, (cap value), (projection value) or (penalty weight [target]), \
+calls without a quote, got ~s" spectral)
+  (and spectral (list (bound-kind spectral) (bound-value spectral) (bound-weight spectral))))
 
 ;;; --- The trainer ----------------------------------------------------------------
 
@@ -230,9 +271,9 @@ DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
 f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
 procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
 a step of the running average of the weights, or #f.  CLIP: the largest norm of
-the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
-(Yoshida, Miyato 2017); (projection VALUE), the authors' code; (cap VALUE), which
-only scales down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
+the gradient, or #f.  SPECTRAL: #f, or a bound on spectral norms of weights: (penalty WEIGHT
+[TARGET]), the paper's; (projection VALUE), its authors'; (cap VALUE), which only scales
+down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
 added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
 made for that.  WEIGHT: a procedure of |sigma|, by whose value a loss at sigma counts, such as
 `balanced-weight' gives.  FREQUENCIES: #f, or what `balanced-frequencies' gives: by how much errors
@@ -590,10 +631,12 @@ Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
 (define (keep-state! trainer)
   (unless (memv (trainer-step trainer) (trainer-kept-steps trainer))
     (set-trainer-kept! trainer
-                       (cons (cons* (trainer-step trainer) (trainer-losses trainer)
-                                    (map (lambda (entry) (tensor-copy (cdr entry)))
-                                         (state-tensors trainer)))
-                             (trainer-kept trainer)))))
+                       ;; Of one that was rewound, the way ahead is kept already.
+                       (sort (cons (cons* (trainer-step trainer) (trainer-losses trainer)
+                                          (map (lambda (entry) (tensor-copy (cdr entry)))
+                                               (state-tensors trainer)))
+                                   (trainer-kept trainer))
+                             (lambda (a b) (> (first a) (first b)))))))
 
 (define (trainer-kept-steps trainer)
   "The steps whose states TRAINER has kept (see #:keep of `train!'), newest first.
@@ -602,12 +645,14 @@ Example: (trainer-kept-steps trainer)"
 
 (define (trainer-rewind! trainer step)
   "Put TRAINER back into the last state it kept at STEP or before, and return it; `train!'
-goes the same way again, and after `trainer-fork' another.
+goes the same way again, and after `trainer-fork' another.  Nothing is lost: where TRAINER
+stood is kept too, and a later STEP brings it there again.
 Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
                               #:batch 2 #:steps 2)))
            (trainer-rewind! (train! trainer #:keep 1) 1))"
   (check-that (trainer? trainer) 'trainer-rewind! "trainer: expected one, got ~s" trainer)
   (check-that (real? step) 'trainer-rewind! "step: expected a number, got ~s" step)
+  (when (pair? (trainer-kept trainer)) (keep-state! trainer))
   (let ((kept (drop-while (lambda (k) (> (first k) step)) (trainer-kept trainer))))
     (check-that (pair? kept) 'trainer-rewind!
                 "step: no state was kept at ~a or before; kept are those of ~a" step
@@ -619,8 +664,7 @@ Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (l
         (lambda ()
           (for-each (lambda (entry t) (tensor-assign! (cdr entry) t)) (state-tensors trainer) tensors)
           (set-trainer-step! trainer step)
-          (set-trainer-losses! trainer losses)
-          (set-trainer-kept! trainer kept)))))
+          (set-trainer-losses! trainer losses)))))
     trainer))
 
 (define (trainer-fork trainer . settings)
@@ -645,7 +689,8 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
     (set-trainer-history! new (trainer-history trainer))
     (set-trainer-losses! new (trainer-losses trainer))
     (set-trainer-kept! new (if (equal? (map car state) (map car (state-tensors new)))
-                               (trainer-kept trainer)
+                               (filter (lambda (k) (<= (first k) (trainer-step trainer)))
+                                       (trainer-kept trainer))
                                '()))
     new))
 
