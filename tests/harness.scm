@@ -107,24 +107,27 @@
                      (if (pair? (cdr parts)) (string->number (cadr parts)) 0))))
     (* 1.5 (expt 10. (- exponent digits)))))
 
-;; A tolerance is #f, or a pair (part . SHARE) or (amount . NUMBER).
-(define (tolerance-allowed tolerance value)
-  (match tolerance
-    (#f 0)
-    (('part . share) (* share (abs value)))
-    (('amount . number) number)))
+;; How much TOLERANCES allow VALUE, PRINTED so, to be off, or #f: each is a list of 'part or
+;; 'amount, a number, and the numbers as printed of which it holds; none are all.
+(define (allowed-by tolerances printed value)
+  (any (match-lambda
+         ((kind number . those)
+          (and (or (null? those) (member printed those))
+               (if (eq? kind 'part) (* number (abs value)) number))))
+       tolerances))
 
-(define (same-token? wanted got tolerance)
-  (let ((a (string->number wanted)) (b (string->number got)))
-    (if (and a b (real? a) (real? b) (or tolerance (not (and (exact? a) (exact? b)))))
-        (or (and (nan? a) (nan? b)) (= a b)
-            (<= (abs (- a b)) (max (if (and (exact? a) (exact? b)) 0 (printed-precision wanted))
-                                   (* 1e-5 (abs a)) (tolerance-allowed tolerance a))))
-        (string=? wanted got))))
+(define (same-token? wanted got tolerances)
+  (let* ((a (string->number wanted)) (b (string->number got))
+         (allowed (and a (real? a) (allowed-by tolerances wanted a))))
+    (cond ((not (and a b (real? a) (real? b))) (string=? wanted got))
+          ((or (= a b) (and (nan? a) (nan? b))) #t)
+          (allowed (<= (abs (- a b)) allowed))
+          ((and (exact? a) (exact? b)) #f)
+          (else (< (abs (- a b)) (max (printed-precision wanted) (* 1e-5 (abs a))))))))
 
-(define* (same-text? wanted got #:optional (tolerance #f))
+(define* (same-text? wanted got #:optional (tolerances '()))
   "Whether GOT is what the documentation prints, WANTED: the same words, and numbers within the
-digits that WANTED has, or within TOLERANCE, a pair (part . SHARE) or (amount . NUMBER), which
-holds of whole numbers too."
+digits that WANTED has, or within TOLERANCES, lists (part SHARE NUMBER ...) or (amount AMOUNT
+NUMBER ...): of the NUMBERs as printed, whole ones too, or of all when none is named."
   (let ((a (tokens wanted)) (b (tokens got)))
-    (and (= (length a) (length b)) (every (lambda (a b) (same-token? a b tolerance)) a b))))
+    (and (= (length a) (length b)) (every (lambda (a b) (same-token? a b tolerances)) a b))))

@@ -3,10 +3,12 @@
 ;;; A session is a block of lines `tempera> FORM', each with what it prints below it.  A line
 ;;; `...' there stands for any lines, a time of the clock for any time.  Numbers hold within the
 ;;; digits printed.  A comment of one line says otherwise (in Texinfo `@c TEXT' above a prompt,
-;;; for what that prompt prints; in Markdown `<!-- TEXT -->' above a block, for all of it):
+;;; for what that prompt prints; in Markdown `<!-- TEXT -->' above a block, for all of it; there may
+;;; be several):
 ;;;
-;;;   within 5%      numbers may be off by that part, or by 0.3 if it is `within 0.3', which
-;;;                  also holds of whole numbers: what depends on the instruction set.
+;;;   within 5%      numbers may be off by that part, or by 0.3 if it is `within 0.3', whole ones
+;;;                  too: what depends on the instruction set.
+;;;   within 5%: 151 0.92    only those numbers, as they are printed.
 ;;;   quick FORM     FORM is evaluated in place of what takes minutes; from there on, to the end
 ;;;                  of the chapter, numbers are not compared.
 ;;;   instead FORM   FORM is evaluated in place of what needs a terminal.
@@ -37,7 +39,7 @@
   (source step-source)                  ; the form as printed,
   (form step-form)                      ; and what to evaluate
   (output step-output)                  ; text, trimmed
-  (within step-within)                  ; #f or what `tolerance-allowed' takes
+  (within step-within)                  ; tolerances, as `same-text?' takes them
   (quick? step-quick?))                 ; whether numbers are not compared from here on
 
 ;;; --- Documents --------------------------------------------------------------------
@@ -51,7 +53,7 @@
 (define (markdown-blocks text)
   "The blocks of TEXT, indented by four, that have a prompt; a comment above one is put before
 each of its prompts."
-  (let loop ((lines (string-split text #\newline)) (comment #f) (block '()) (blocks '()))
+  (let loop ((lines (string-split text #\newline)) (comments '()) (block '()) (blocks '()))
     (let ((done (lambda ()
                   (if (any prompt? block)
                       (cons (string-join (reverse block) "\n") blocks)
@@ -60,15 +62,15 @@ each of its prompts."
         (() (reverse (done)))
         (((? (lambda (line) (string-prefix? "    " line)) line) . more)
          (let ((line (string-drop line 4)))
-           (loop more comment
-                 (append (list line) (if (and comment (prompt? line)) (list comment) '()) block)
+           (loop more comments
+                 (append (list line) (if (prompt? line) comments '()) block)
                  blocks)))
         ((line . more)
          (let ((m (string-match "^<!-- (.*) -->$" line)))
            (loop more
-                 (cond (m (string-append "@c " (match:substring m 1)))
-                       ((string-null? line) comment)
-                       (else #f))
+                 (cond (m (cons (string-append "@c " (match:substring m 1)) comments))
+                       ((string-null? line) comments)
+                       (else '()))
                  '() (done))))))))
 
 ;;; --- Steps --------------------------------------------------------------------------
@@ -76,14 +78,18 @@ each of its prompts."
 (define (read-form text) (call-with-input-string text read))
 
 (define (read-tolerance text)
-  (let* ((part? (string-suffix? "%" text))
-         (number (string->number (string-trim-right text #\%))))
-    (unless number (error "within: expected a number, perhaps with %, got" text))
-    (cons (if part? 'part 'amount) (if part? (/ number 100) number))))
+  ;; As `same-text?' takes it.
+  (match (string-tokenize text (char-set-complement (string->char-set " :")))
+    ((amount . those)
+     (let* ((part? (string-suffix? "%" amount))
+            (number (string->number (string-trim-right amount #\%))))
+       (unless number (error "within: expected a number, perhaps with %, got" text))
+       `(,(if part? 'part 'amount) ,(if part? (/ number 100) number) ,@those)))))
 
 (define (session-steps block)
   "The steps of BLOCK, in order."
-  (let loop ((lines (string-split block #\newline)) (within #f) (quick #f) (instead #f) (steps '()))
+  ;; WITHIN, QUICK and INSTEAD are what comments have said since the last prompt.
+  (let loop ((lines (string-split block #\newline)) (within '()) (quick #f) (instead #f) (steps '()))
     (match lines
       (() (reverse steps))
       (((? prompt? first) . rest)
@@ -95,7 +101,7 @@ each of its prompts."
                (lambda (port)
                  (let* ((form (read port)) (output (get-string-all port)))
                    (values form (string-trim-both output)))))))
-         (loop more #f #f #f
+         (loop more '() #f #f
                (cons (make-step form
                                 (or instead (and (not whole-sessions?) quick) form)
                                 output within (and quick (not whole-sessions?)))
@@ -105,7 +111,7 @@ each of its prompts."
          (#f (loop more within quick instead steps))
          (m (let ((text (match:substring m 2)))
               (match (match:substring m 1)
-                ("within" (loop more (read-tolerance text) quick instead steps))
+                ("within" (loop more (append within (list (read-tolerance text))) quick instead steps))
                 ("quick" (loop more within (read-form text) instead steps))
                 ("instead" (loop more within quick (read-form text) steps))))))))))
 
@@ -132,7 +138,7 @@ each of its prompts."
     (((line . more) (first . rest)) (and (same? line first) (same-lines? more rest same?)))
     (_ #f)))
 
-(define* (output-differences wanted got #:key (within #f) (numbers? #t))
+(define* (output-differences wanted got #:key (within '()) (numbers? #t))
   "What differs between WANTED, an output as documented, and GOT, as printed: #f for nothing, or
 the lines of both that do, as (WANTED GOT)."
   (let ((a (string-split wanted #\newline)) (b (string-split got #\newline))

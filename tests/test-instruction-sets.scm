@@ -38,4 +38,16 @@
 (test-equal "threads by default: the processors at hand"
   (shown "" '(threads)) (number->string (current-processor-count)))
 
+;; What cannot be used is said, and nothing of what can.
+(define (warning variables)
+  (first-line (format #f "env -u TEMPERA_ISA -u TEMPERA_THREADS ~a tempera --version 2>&1 >/dev/null"
+                      variables)))
+(for-each (lambda (variable)
+            (let ((line (warning variable)))
+              (test-assert (string-append "a warning of " variable)
+                (and (string? line)
+                     (string-prefix? (string-append "tempera: " variable ": expected ") line)))))
+          '("TEMPERA_ISA=v5" "TEMPERA_THREADS=many" "TEMPERA_THREADS=0"))
+(test-assert "no warning" (eof-object? (warning "TEMPERA_ISA=generic TEMPERA_THREADS=1")))
+
 (finish-tests)

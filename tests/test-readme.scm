@@ -16,10 +16,10 @@
 (define printing (remove (lambda (step) (string-null? (step-output step))) steps))
 
 (test-assert "ten lines or so" (>= (length steps) 8))
-(test-equal "a comment holds of its block" '((part . 1/20) (part . 1/20) #f)
+(test-equal "a comment holds of its block" '(((part 1/20 "2")) ((part 1/20 "2")) ())
   (map step-within
        (append-map session-steps
-                   (markdown-blocks (string-append "<!-- within 5% -->\n\n    tempera> 1\n    2\n"
+                   (markdown-blocks (string-append "<!-- within 5%: 2 -->\n\n    tempera> 1\n    2\n"
                                                    "    tempera> 3\n\nThen\n\n    tempera> 4\n")))))
 
 (call-with-temporary-directory

@@ -230,6 +230,23 @@ and everything of (tempera)."
     (format (current-error-port) "~a~a~%"
             (if (string-prefix? "tempera: " text) "" "tempera: ") text)))
 
+;; Of what the core cannot use, and passes over.  Few runs have either: `@' loads when needed.
+(define (warn-of-variables)
+  (define (warn-unless used? name in-its-place)
+    (let ((value (getenv name)))
+      (when (and value (not (string-null? value)) (not (used? value)))
+        (format (current-error-port) "tempera: ~a=~a: ~a~%" name value (in-its-place)))))
+  (warn-unless (lambda (value) (string=? value (symbol->string ((@ (tempera primitives) instruction-set)))))
+               "TEMPERA_ISA"
+               (lambda ()
+                 (format #f "expected generic, v3, v4 or v4-bf16, as far as this processor has it; \
+going on with ~a" ((@ (tempera primitives) instruction-set)))))
+  (warn-unless (lambda (value) (let ((n (string->number value))) (and (exact-integer? n) (> n 0))))
+               "TEMPERA_THREADS"
+               (lambda ()
+                 (format #f "expected a positive integer; going on with ~a"
+                         ((@ (tempera primitives) threads))))))
+
 (define (main arguments)
   "Do what ARGUMENTS, those after the program's name, ask for, and leave with
 the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 after Ctrl-C."
@@ -240,6 +257,7 @@ the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 a
           (call-keeping-stack
            (lambda ()
              (handle-signals)
+             (warn-of-variables)
              (run-command arguments)
              (force-output)
              0)
