@@ -70,8 +70,14 @@ summary.json.")))
                                          ("scale" . ,scale)))))
           (when truth
             (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
+          (print-diagnosis results)
           (format #t "~a: mean.npy std.npy samples.npy figure.png report.html summary.json~%"
                   (ref 'out)))))))
+
+(define (print-diagnosis results)
+  (format #t "~a~%" (assoc-ref results "diagnosis"))
+  (for-each (lambda (text) (format #t "  ~a~%" text))
+            (vector->list (assoc-ref results "warnings"))))
 
 (define (one-image input given slice)
   ;; GIVEN (rows columns), or the SLICE of a volume.
