@@ -8,6 +8,7 @@
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
   #:use-module (tempera data)
+  #:use-module (tempera diagnostics)
   #:use-module (tempera errors)
   #:use-module (tempera figures)
   #:use-module (tempera files)
@@ -65,7 +66,7 @@ c64, by OP with noise of standard deviation NOISE, and write into the folder OUT
   std.npy       the standard deviation of their magnitudes, f32 (H W)
   figure.png    TRUTH if known, zero-filled, mean, standard deviation, samples
   report.html   all that `write-report' has of the chain
-  summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance and settings
+  summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance, settings, and the diagnosis
 Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
 alist that goes first into the summary; COMMAND is what the report says is run to make it again.
 Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
@@ -75,6 +76,7 @@ Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
          (target (posterior prior op y #:noise noise))
          (chain (apply anneal target #:chains chains #:seed seed settings))
          (seconds (seconds-since start))
+         (diagnosis (diagnose chain))
          (samples (chain-samples chain))
          (zero-filled (apply-adjoint op y))
          (complex-mean (chain-mean chain))
@@ -94,6 +96,8 @@ prior was not trained for this")
                  `(("score_evaluations" . ,(chain-evaluations chain))
                    ("sigma_final" . ,(chain-sigma chain))
                    ("acceptance" . ,(chain-acceptance chain))
+                   ("diagnosis" . ,(diagnosis-summary diagnosis))
+                   ("warnings" . ,(list->vector (diagnosis-warnings diagnosis)))
                    ("seconds" . ,seconds)
                    ("shape" . ,(list->vector (tensor-shape mean)))
                    ("noise" . ,noise)

@@ -85,9 +85,10 @@ summary.json.")))
                                             ("version" . ,tempera-version)
                                             ("acceleration" . ,(if truth (ref 'acceleration) 'null))
                                             ("scale" . ,scale)
-                                            ("warnings" . ,(list->vector doubts))))))))
+                                            ("doubts" . ,(list->vector doubts))))))))
           (when truth
             (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
+          (print-diagnosis results)
           (format #t "~a: ~a~%" (ref 'out) (string-join files)))))))
 
 (define (plain-shape tensor)
@@ -107,6 +108,11 @@ axis is of slices, say --first-axis=slices --slice=N, and for one coil choose it
         (when (and alike (> alike 0.5))
           (doubt! (format #f "~a: its ~a slices look like coils: their edges are alike to ~,2f, where \
 slices from 4 mm apart have up to 0.45" input (first shape) alike)))))))
+
+(define (print-diagnosis results)
+  (format #t "~a~%" (assoc-ref results "diagnosis"))
+  (for-each (lambda (text) (format #t "  ~a~%" text))
+            (vector->list (assoc-ref results "warnings"))))
 
 (define (one-image input given slice)
   ;; GIVEN (rows columns), or the SLICE of a volume.
