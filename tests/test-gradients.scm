@@ -464,4 +464,26 @@
                   (with-scope (lambda () (tensor-sum (tensor-square (tensor-exp w))))))
                 (list->tensor '(1 2))))
 
+;;; --- What is written has memory of its own ------------------------------------------
+
+(let ((t (list->tensor '(1 2 3 4))))
+  (tensor-assign! (tensor-slice t 0 1 4) (tensor-slice t 0 0 3))
+  (test-equal "assigned from itself, shifted" '(1. 1. 2. 3.) (tensor->list t)))
+(let ((a (random-normal '(4 2) 1)) (before (random-normal '(4 2) 1)) (g (zeros 3 2)))
+  (chains-select! #(#t #t #t) (tensor-slice a 0 1 4) (tensor-slice a 0 0 3) g (tensor-copy g))
+  (test-equal "chains from themselves, shifted" (tensor->list (tensor-slice before 0 0 3))
+    (tensor->list (tensor-slice a 0 1 4))))
+(let ((a (random-normal '(4) 1)) (one (list->tensor '(1 1))))
+  (define (part n) (tensor-slice a 0 n (+ n 2)))
+  (test-error-matching "chains and their scores" "x, gradient: expected memory of their own"
+    (let ((x (tensor-reshape a '(2 2)))) (chains-select! #(#t #t) x (zeros 2 2) x (zeros 2 2))))
+  (test-error-matching "Adam" "moments: expected memory of their own"
+    (adam-step! (part 0) (zeros 2) (part 1) (zeros 2) 1 '(1e-4 0.9 0.999 1e-8)))
+  (test-error-matching "a spectral vector" "vector: expected memory of its own"
+    (spectral-norm! (tensor-reshape a '(2 2)) (part 1)))
+  (test-error-matching "running statistics" "running-mean, running-variance: expected memory of their own"
+    (batch-normalisation (zeros 2 2 2) (list one one one (tensor-copy one)) #t 0.9 1e-5 1))
+  (test-error-matching "an element of a stretched view" "got a stretched view"
+    (tensor-set! (tensor-broadcast one '(3 2)) 5 0 0)))
+
 (finish-tests)

@@ -144,6 +144,7 @@ read in place of what the file holds now.
 Example: (load-script \"experiments/two-moons.scm\")"
   ;; Compile form by form, in memory: fast loops, and no cache that outlives
   ;; the version of Tempera whose macros it expanded.
+  (check-path 'load-script file)
   (check-that (or text (file-exists? file)) 'load-script "no such file: ~a" file)
   (check-that (or text (not (file-is-directory? file))) 'load-script
               "expected a script, got the folder ~a" file)
