@@ -183,6 +183,13 @@
     (image-resample #f ((normal (2 5 6)))
                     ,(lambda (x) (image-resample x '(0.7 0.2 0.1 -0.3 1.4 0.5) 4 3 2)))
     (image-tone #f ((positive (2 3 4)) (positive (2 4))) ,(lambda (x k) (image-tone x k 1.2)))
+    (image-modulate #f ((positive (2 3 4)) (normal (2 2 3) c64))
+                    ,(lambda (x c) (image-modulate x (tensor* 0.3 c))))
+    (mixture-score #f ((normal (2 3)))
+                   ,(lambda (x) (mixture-score x (random-normal '(4 3) 1) (random-normal '(4) 2) 0.5 0.6)))
+    (mixture-score #f ((normal (2 3) c64))
+                   ,(lambda (x) (mixture-score x (random-normal '(2 3) 1 0 'c64) (random-normal '(2) 2)
+                                               0.3 (list->tensor '(0.9 1.1)))))
     (convolution #f ((normal (1 4 5 2)) (normal (3 3 2 3)) (normal (3)) (normal (1 4 5 3)))
                  ,(lambda (x w b r) (tensor* 0.2 (convolution x w b r 1 1))))
     (convolution-adjoint #f ((normal (1 2 3 3)) (normal (3 3 2 3)))
@@ -247,7 +254,6 @@
    (tensor-assign! (tensor-assign! (zeros 2) (want '(2))))
    (tensor-assign! (tensor-assign! (want '(2)) 1))
    (tensor-axpby! (tensor-axpby! 1 (want '(2)) 1 (zeros 2)))
-   (image-modulate (image-modulate (want '(1 2 2)) (tensor-zeros '(1 1 1) 'c64)))
    (image-psnr (image-psnr (want '(12 12)) (random-normal '(12 12) 4)))
    (image-ssim (image-ssim (want '(12 12)) (random-normal '(12 12) 4)))
    (trajectory (trajectory 'leapfrog half (want '(2 2)) (zeros 2 2) (zeros 2 2) 0.1 2 #f))
@@ -259,7 +265,6 @@
    (kinetic-energy (kinetic-energy (want '(2 2)) #f))
    (chains-select! (chains-select! #(#t #t) (zeros 2 2) (want '(2 2)) (zeros 2 2) (zeros 2 2)))
    (chains-dot (chains-dot (want '(2 2)) (zeros 2 2)))
-   (mixture-score (mixture-score (want '(2 2)) (zeros 1 2) (zeros 1) 1 1))
    (mixture-log-density (mixture-log-density (want '(2 2)) (zeros 1 2) (zeros 1) 1 1))
    (funnel-score (funnel-score (want '(2 2)) 1 1))
    (funnel-log-density (funnel-log-density (want '(2 2)) 1 1))
@@ -326,6 +331,8 @@
                                                                         (list one one (tensor-copy one) w)
                                                                         #f 0 #f 0.9 1e-5 1)))))
    ("sigma of the loss" . ,(lambda (w) (tensor-sum (dsm-loss (tensor-reshape w '(1 1)) (zeros 1 1) w))))
+   ("means of a mixture" . ,(lambda (w) (tensor-sum (mixture-score (zeros 1 1) (tensor-reshape w '(1 1)) (zeros 1) 1 1))))
+   ("sigma of a mixture" . ,(lambda (w) (tensor-sum (mixture-score (tensor-reshape w '(1 1)) (zeros 1 1) (zeros 1) 1 w))))
    ("range of ms-ssim" . ,(lambda (w) (tensor-sum (ms-ssim (zeros 1 12 12) (zeros 1 12 12) w))))))
 
 (test-error-matching "pictures" "tensor-assign!: source: this tensor wants a gradient"
@@ -403,6 +410,8 @@
     (tape-backward! other loss))
   (test-error-matching "another tape's tensor" "tensor-sum: an input was made on another tape"
     (with-tape other (lambda () (tensor-sum square))))
+  (test-error-matching "a tensor that the outer tape has not seen" "an input was made on another tape"
+    (with-tape other (lambda () (with-tape one (lambda () (tensor-sum square))))))
   (test-error-matching "open around itself" "tape: it is open already"
     (with-tape one (lambda () (with-tape other (lambda () (with-tape one (lambda () #t)))))))
   (test-error-matching "accumulating inside another" "another one is open around it"

@@ -247,7 +247,8 @@ static void
 check_overlapping (const tp_tensor *t, tp_tensor *target, tp_tensor *source)
 {
   tp_tensor *before = tp_copy (target), *values = tp_copy (source), *as = tp_copy (target), *sum = NULL;
-  if (tp_tensor_contiguous (target) && tp_tensor_contiguous (source) && target->dtype == source->dtype)
+  if (tp_tensor_contiguous (target) && tp_tensor_contiguous (source) && target->dtype == source->dtype
+      && tp_same_shape (target, source))
     {
       tp_tensor *double_of = tp_affine (values, 2, 0);
       sum = tp_map2 (TP_SUB, double_of, before);
