@@ -6,9 +6,11 @@
              (rnrs bytevectors)
              (harness)
              (tempera figures)
+             (tempera experiments)
              (tempera files)
              (tempera images)
-             (tempera primitives))
+             (tempera primitives)
+             (tempera tables))
 
 (start-tests "images")
 
@@ -46,6 +48,21 @@
        (same? (tensor-copy (tensor-transpose scan '(2 0 1))) (load-npy (in "b.npy"))))
      (test-error-matching "missing" "load-npy: " (load-npy (in "none.npy")))
      (test-error-matching "not a path" "path: expected a string, got 3" (load-npy 3))
+     ;; The system would take a path to end at a NUL.
+     (for-each
+      (lambda (use)
+        (test-error-matching (object->string use) "expected a string without NUL characters"
+          (use (string-append (in "volume.npy") "\x00b"))))
+      (list load-npy load-png load-nifti load-volume load-image load-dicom load-json load-datum
+            load-safetensors load-table load-script make-directories
+            (lambda (path) (save-npy path (tensor-zeros '(2))))
+            (lambda (path) (save-png path (tensor-zeros '(2 2))))
+            (lambda (path) (save-json path '()))
+            (lambda (path) (save-text path ""))
+            (lambda (path) (save-safetensors path '()))
+            (lambda (path) (call-with-new-file 'copy path (const #t)))))
+     (test-error-matching "text with a NUL is not cut" "text: expected a string without NUL characters"
+       (save-text (in "note.txt") "a\x00b"))
      (test-error-matching "not a tensor" "tensor: expected" (save-npy (in "c.npy") '(1 2)))
      (test-error-matching "full disk" "No space left" (save-npy "/dev/full" image))
      (test-error-matching "no such folder" "No such file" (save-npy (in "x/y.npy") image))

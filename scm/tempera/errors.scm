@@ -6,7 +6,7 @@
 
 (define-module (tempera errors)
   #:use-module (tempera documentation)
-  #:export (complain check-that error-text))
+  #:export (complain check-that check-path error-text))
 
 (define (complain procedure message . arguments)
   "Raise a `tempera-error' from PROCEDURE (a symbol or string) whose text is
@@ -20,6 +20,13 @@ Example: (catch 'tempera-error (lambda () (complain 'anneal \"chains: expected 1
 
 (define-syntax-rule (check-that condition procedure message argument ...)
   (unless condition (complain procedure message argument ...)))
+
+(define (check-path procedure path)
+  "Complain from PROCEDURE unless PATH can name a file: a string without NUL characters, at which
+the system would take it to end.
+Example: (check-path 'load-json \"chain.json\")"
+  (check-that (and (string? path) (not (string-index path #\nul))) procedure
+              "path: expected a string without NUL characters, got ~s" path))
 
 (define (error-text key arguments)
   "The one line that a user reads for an exception KEY with ARGUMENTS, as caught

@@ -138,6 +138,7 @@ Example: (assq-ref (experiment-settings two-moons '((samples . \"500\"))) 'sampl
   "The experiment that the script FILE defines last, or the one called NAME.  TEXT, if given, is
 read in place of what the file holds now.
 Example: (load-script \"experiments/two-moons.scm\")"
+  (check-path 'load-script file)
   (check-that (or text (file-exists? file)) 'load-script "no such file: ~a" file)
   (check-that (or text (not (file-is-directory? file))) 'load-script
               "expected a script, got the folder ~a" file)

@@ -29,6 +29,7 @@
 (define (make-directories path)
   "Make the folder PATH and those that hold it, where they are missing.
 Example: (make-directories \"out/demo/slice-1\")"
+  (check-path 'make-directories path)
   (unless (or (string-null? path) (file-exists? path))
     (make-directories (dirname path))
     (catch 'system-error
@@ -83,6 +84,7 @@ Example: (call-with-temporary-folder file-is-directory?) => #t"
 not at all.  An error of WHO if PATH is a folder or a device, or its folder is not to be
 written into.  For what libraries write; the writers of this module need it not.
 Example: (call-with-new-file 'copy \"copy.png\" (lambda (name) (copy-file \"brain.png\" name)))"
+  (check-path who path)
   (check-that (or (not (file-exists? path)) (eq? 'regular (stat:type (stat path)))) who
               "~a: is there, and no file that could be replaced" path)
   (check-that (access? (dirname path) W_OK) who "~a: cannot be written" path)
@@ -170,6 +172,7 @@ Example: (save-json \"summary.json\" '((\"gamma\" . 0.9) (\"sizes\" . #(64 64)))
 (define (load-json path)
   "What the JSON file PATH holds: alists with string keys, vectors, numbers.
 Example: (begin (save-json \"a.json\" '((\"gamma\" . 0.9))) (load-json \"a.json\")) => ((\"gamma\" . 0.9))"
+  (check-path 'load-json path)
   (check-that (file-exists? path) 'load-json "~a: no such file" path)
   (parse-json 'load-json path (call-with-input-file path get-string-all #:encoding "UTF-8")))
 
@@ -197,6 +200,7 @@ Example: (save-datum \"config.scm\" '((steps . 500) (rate . 1e-3)))"
   "The one datum in the file PATH.  It is read and never evaluated.
 Example: (load-datum \"runs/two-moons/config.scm\")"
   (define (refuse . text) (apply complain 'load-datum "~a: ~a" path text))
+  (check-path 'load-datum path)
   (check-that (and (file-exists? path) (not (file-is-directory? path))) 'load-datum
               "~a: no such file" path)
   (let ((size (stat:size (stat path))))
@@ -296,6 +300,7 @@ from the first, where they are ~a mm apart" path step number place usual)
 with the values of `load-nifti', NAN as there.  A single slice has one voxel on its first axis.  Files need
 no ending; a series with slices missing between others, or with a file that is cut, is an error.
 Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const 'missing)) => missing"
+  (check-path 'load-dicom path)
   (check-that (file-exists? path) 'load-dicom "~a: no such file" path)
   (check-that (program-exists? "dcm2niix") 'load-dicom
               "the program dcm2niix is needed and is not installed")
@@ -391,7 +396,7 @@ Example: (load-volume \"volume.npy\")"
 comes as (rows columns), and so does a PNG with colours that are all grey; the numbers are the
 file's own, but that NaN becomes the number NAN if it is given.
 Example: (tensor-shape (load-image \"brain.png\")) => (256 256)"
-  (check-that (string? path) 'load-image "path: expected a string, got ~s" path)
+  (check-path 'load-image path)
   (check-that (file-exists? path) 'load-image "~a: no such file" path)
   (let ((kind (extension path)))
     (cond ((equal? kind ".npy")

@@ -41,7 +41,7 @@ wrote it~a" path (assq-ref value 'format) format-number
 
 (define (load-config who directory)
   "What config.scm of DIRECTORY says, checked; errors are of WHO."
-  (check-that (string? directory) who "directory: expected a string, got ~s" directory)
+  (check-path who directory)
   (let ((path (in-run directory "config.scm")))
     (check-that (file-exists? directory) who "~a: no such directory" directory)
     (check-that (file-exists? path) who "~a: is no run's directory: it has no config.scm" directory)

@@ -191,14 +191,15 @@ tp_tape_constant (const tp_tensor *t, const char *name)
                   "for a constant, pass a copy made inside `no-tape'", name);
 }
 
-/* Whether a tensor that wants a gradient is made on no tape, or on one that is open. */
+/* Whether a tensor that wants a gradient is made on no tape, or on all that need to know: made
+ * outside of an inner one it is constant to that, but the outermost must have it. */
 static bool
 belongs (const tp_tensor *t)
 {
-  bool found = !tp_wants_grad (t) || !t->tape;
-  for (const tp_tape *tape = current; !found && tape; tape = tape->outer)
-    found = t->tape == tape->serial;
-  return found;
+  const tp_tape *outermost = current;
+  while (outermost->outer)
+    outermost = outermost->outer;
+  return !tp_wants_grad (t) || !t->tape || t->tape == outermost->serial;
 }
 
 static tp_status

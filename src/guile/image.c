@@ -161,6 +161,6 @@ tp_init_image (void)
              "coefficients X.  Periodic; the level of m x m pixels has indices m to 2 m - 1.\n"
              "Source: Daubechies, Comm. Pure Appl. Math. 41 (1988).\n"
              "Example: (wavelet-transform (random-normal '(64 64) 1) 4)");
-  tp_define_recorded ("image-resample image-reorient image-tone wavelet-transform");
+  tp_define_recorded ("image-resample image-reorient image-tone image-modulate wavelet-transform");
   tp_define_reading ("image-pixels");
 }

@@ -372,5 +372,5 @@ tp_init_io (void)
              "path format next height width milliseconds loops quality",
              "Write the frames that NEXT gives, bytevectors of words #xFFrrggbb and #f after the last, to\n"
              "PATH; `save-animation' is its convenient form.");
-  tp_define_reading ("save-npy save-png save-safetensors");
+  tp_define_reading ("save-npy write-png save-png safetensors-write save-safetensors");
 }

@@ -780,5 +780,6 @@ tp_init_tensor (void)
                       "tensor-conjugate tensor-sum tensor-mean tensor-max tensor-min "
                       "tensor-sum-squares tensor-quantile matrix-product");
   tp_define_reading ("tensor-element tensor->list tensor->number tensor-finite? tensor-identical? "
-                     "tensor< tensor-sign tensor-round release! keep! keep-always!");
+                     "tensor? tensor-alive? tensor-shape tensor-dtype tensor< tensor-sign tensor-round "
+                     "release! keep! keep-always!");
 }

@@ -2,7 +2,7 @@
 #ifndef TP_REORIENT_H
 #define TP_REORIENT_H
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
 /* A copy of T whose axis i is T's axis PERMUTATION[i], backwards where REVERSE[i].  On
  * the tape. */

@@ -2,7 +2,7 @@
 #ifndef TP_RESAMPLE_H
 #define TP_RESAMPLE_H
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
 /* SLAB (slices, rows, columns; f32, any strides) to (ROWS, COLUMNS): output
  * pixel (r, c) is the mean over the slices of SLAB at

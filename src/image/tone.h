@@ -2,7 +2,7 @@
 #ifndef TP_TONE_H
 #define TP_TONE_H
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
 /* IMAGES (n, rows, columns), each through its own row of KNOTS (n, k), k >= 2:
  * the curve's values at 0, TOP/(k-1), ..., TOP, joined by Catmull-Rom splines.

@@ -2,7 +2,7 @@
 #ifndef TP_WAVELET_H
 #define TP_WAVELET_H
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
 /* The coefficients of X, f32 or c64 (N, N), N a power of two, in Daubechies's wavelets with TAPS
  * coefficients (4, 6, ..., 20), all levels down to one pixel, square by square (the "nonstandard"

@@ -333,6 +333,15 @@ typedef struct {
   double place;        /* between order statistics, from 0 */
 } quantile_job;
 
+static bool
+any_nan (const float *row, int64_t length)
+{
+  bool nan = false;
+  for (int64_t i = 0; i < length; i++)
+    nan = nan || row[i] != row[i];
+  return nan;
+}
+
 static void
 quantile_rows (void *context, int64_t begin, int64_t end)
 {
@@ -341,10 +350,7 @@ quantile_rows (void *context, int64_t begin, int64_t end)
   for (int64_t r = begin; r < end; r++)
     {
       float *row = j->rows + r * j->length, next = INFINITY;
-      bool nan = false;
-      for (int64_t i = 0; i < j->length; i++)
-        nan = nan || row[i] != row[i];
-      if (nan)
+      if (any_nan (row, j->length))
         {
           j->out[r] = NAN;
           continue;
@@ -368,6 +374,12 @@ quantile_weight_rows (void *context, int64_t begin, int64_t end)
     {
       float *row = j->rows + r * j->length, *out = j->out + r * j->length, next = INFINITY;
       const float *values = j->values + r * j->length;
+      if (any_nan (row, j->length))
+        {
+          for (int64_t i = 0; i < j->length; i++)
+            out[i] = NAN;
+          continue;
+        }
       select_kth (row, j->length, low);
       for (int64_t i = low + 1; i < j->length; i++)
         next = row[i] < next ? row[i] : next;
