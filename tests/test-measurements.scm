@@ -2,6 +2,7 @@
 
 (use-modules (harness)
              (srfi srfi-1)
+             (ice-9 popen) (ice-9 textual-ports)
              (tempera files) (tempera measurements) (tempera operators) (tempera primitives)
              (tempera priors) (tempera reconstruction) (tempera tensors))
 
@@ -128,7 +129,7 @@
   (doubtful "a mask without the middle" "leaves out the middle"
             (tensor* square (plane 64 64 (lambda (i j) (if (and (< 28 i 36) (< 28 j 36)) 0 1))))
             (tensor* (measured square) (plane 64 64 (lambda (i j) (if (and (< 28 i 36) (< 28 j 36)) 0 1)))))
-  (doubtful "noise in other units" "noise: 10" columns (measured columns) #:noise 10)
+  (doubtful "noise in other units" "noise: 100" columns (measured columns) #:noise 100)
 
   (let ((said '()))
     (test-equal "check-kspace gives what it got" #t
@@ -156,17 +157,15 @@
                                 (complex-view (tensor* 0.8 (random-normal '(1 3 3 2) seed))))
                 '(96 96))))
        (slice (lambda (k)
-                ;; Other shapes and stripes within the same outline.
-                (smooth-slice k)))
-       (smooth-slice (lambda (k)
-                       (simulated-scan
-                        (plane 96 96 (lambda (i j)
-                                       (let ((y (- (/ i 48.) 1)) (x (- (/ j 48.) 1)))
-                                         (if (< (+ (* y y) (* 1.4 x x)) 0.7)
-                                             (+ 80 (* 30 (sin (+ (* (+ 5 k) 3 x) (* (- 9 k) 2 y k))))
-                                                (* 20 (cos (* 11 (+ k 1) y))))
-                                             0))))
-                        #:seed k)))
+                ;; Other stripes within another outline.
+                (simulated-scan
+                 (plane 96 96 (lambda (i j)
+                                (let ((y (- (/ i 48.) 1)) (x (- (/ j 48.) 1)))
+                                  (if (< (+ (* y y) (* 1.4 x x)) (- 0.7 (* 0.06 k)))
+                                      (+ 80 (* 30 (sin (+ (* (+ 5 k) 3 x) (* (- 9 k) 2 y k))))
+                                         (* 20 (cos (* 11 (+ k 1) y))))
+                                      0))))
+                 #:seed k)))
        (mask (random-mask 96 #:acceleration 4 #:seed 1)))
   (for-each
    (lambda (mask)
@@ -202,5 +201,60 @@
   (random-mask 128 #:acceleration 1000))
 (test-error-matching "nor at equal spacing" "no column of 128 is left"
   (equispaced-mask 128 #:acceleration 1000))
+
+;;; --- The command -----------------------------------------------------------------------------
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (define (in name) (string-append folder "/" name))
+   (define (reconstruct . arguments)
+     ;; What it says on both streams, and the exit status.
+     (let* ((port (open-input-pipe
+                   (string-append "tempera reconstruct --chains=1 --ratio=0.5 --out=" (in "out")
+                                  " --prior=" (or (getenv "srcdir") ".")
+                                  "/priors/brain-small.safetensors "
+                                  (string-join arguments) " 2>&1")))
+            (text (get-string-all port)))
+       (cons (status:exit-val (close-pipe port)) text)))
+   (define (test-said name status text said)
+     (test-equal name (list status text)
+                 (if (and (eqv? status (car said)) (string-contains (cdr said) text))
+                     (list status text)
+                     said)))
+   (let* ((x (simulated-scan (head 32 32) #:seed 1))
+          (mask (random-mask 32 #:acceleration 2 #:seed 1))
+          (op (mri-operator #:mask mask))
+          (y (measure op x #:noise 1 #:seed 1))
+          (stack (lambda (parts)
+                   (tensor-concatenate (map (lambda (t) (tensor-reshape t '(1 32 32))) parts) 0)))
+          (given (string-append "--mask=" (in "mask.npy") " --noise=1 ")))
+     (save-npy (in "k.npy") y)
+     (save-npy (in "one.npy") (tensor-reshape y '(1 32 32)))
+     (save-npy (in "coils.npy") (stack (list y (tensor* 0.5 y) (tensor* 2 y))))
+     (save-npy (in "moved.npy") (measure op (turned x 1) #:noise 1))
+     (save-npy (in "raw.npy") (tensor* (whole mask '(32 32)) (turned (fft2 x) -1)))
+     (save-npy (in "mask.npy") (tensor-reshape mask '(1 1 32 1)))
+     (save-png (in "mask.png") (tensor-reshape mask '(1 32)))
+     (let ((said (reconstruct given (in "one.npy"))))
+       (test-equal "what is right: status" 0 (car said))
+       (test-assert "and no warning" (not (string-contains (cdr said) "k-space")))
+       (test-equal "nor in the summary" #() (assoc-ref (load-json (in "out/summary.json")) "warnings")))
+     (let ((said (reconstruct "--noise=1" (string-append "--mask=" (in "mask.png")) (in "moved.npy"))))
+       (test-said "an image moved by half: a warning" 0 "warning: k-space: its image is dark" said)
+       (test-equal "that stays with the results" 1
+         (vector-length (assoc-ref (load-json (in "out/summary.json")) "warnings"))))
+     (for-each
+      (lambda (name text . arguments) (test-said name 1 text (apply reconstruct given arguments)))
+      '("not centred" "coils" "a coil chosen as a slice" "another axis")
+      '("check-kspace: k-space: it is not centred" "several coils are not reconstructed together yet"
+        "several coils are not reconstructed together yet" "--first-axis: expected slices or coils")
+      (map in '("raw.npy" "coils.npy" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
+     (test-said "coils called slices: a warning" 0 "look like coils"
+                (reconstruct given "--first-axis=slices --slice=1" (in "coils.npy")))
+     (save-npy (in "image.npy") (tensor-abs x))
+     (test-said "no column left" 1 "no column of 32 is left at 1000"
+                (reconstruct "--simulate --acceleration=1000" (in "image.npy")))
+     (save-npy (in "nan.npy") (tensor/ (tensor-abs x) (tensor< 0 (tensor-abs x))))
+     (test-said "NaN around the head" 1 "(--nan=0) makes NaN 0" (reconstruct "--simulate" (in "nan.npy"))))))
 
 (finish-tests)

@@ -99,15 +99,17 @@ Example: (intensity-scale (load-image \"brain.png\"))"
        name))))
 
 (define* (data-add! path #:key person (name (basename path)) (contrast "unknown")
-                    (licence "unknown") (source "a user's own") (orientation #f))
+                    (licence "unknown") (source "a user's own") (orientation #f) (nan #f))
   "Prepare the volume in PATH (NIfTI, a folder of DICOM slices, npy) for training, as
 the PERSON whose head it is.  ORIENTATION, three letters, says in which directions
 the file's axes rise, slowest first, when the file itself does not; see
-`load-volume'.
+`load-volume', and for NAN, a number for voxels that have none.
 Example: (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") => \"volume.npy\""
   (check-that (and (string? person) (not (string-null? person))) 'data-add!
               "person: expected a name, got ~s; data are split by person" person)
-  (let-values (((volume spacing) (load-volume path #:orientation orientation)))
+  (let-values (((volume spacing) (load-volume path #:orientation orientation #:nan nan)))
+    (check-that (tensor-finite? volume) 'data-add!
+                "~a: it has NaN or infinite voxels; #:nan 0 (--nan=0) makes NaN 0" path)
     (prepare! 'data-add! name volume spacing #:person person #:contrast contrast
               #:licence licence #:source source)))
 

@@ -43,7 +43,8 @@ Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
               "image: expected a tensor (rows columns), got ~s" image)
   (check-that (every (lambda (n) (>= n 16)) (tensor-shape image)) 'simulated-scan
               "image: expected at least 16 x 16 pixels, got shape ~a" (tensor-shape image))
-  (check-that (tensor-finite? image) 'simulated-scan "image: it has NaN or infinite values")
+  (check-that (tensor-finite? image) 'simulated-scan
+              "image: it has NaN or infinite values; #:nan 0 of load-image (--nan=0) makes NaN 0")
   (let ((image (pad-to-multiple (intensity-scale image) 8)))
     (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
 

@@ -17,6 +17,7 @@
     (licence string "its licence" "unknown")
     (orientation string "where the file does not say: directions of its axes, slowest first, \
 such as SAR for superior, anterior, right")
+    (nan number "what becomes of voxels that are NaN; else they are an error")
     (list flag "only list what is prepared")))
 
 (define (main arguments)
@@ -29,7 +30,8 @@ and prepare it in the user's cache, or add a volume of your own.")))
             ((ref 'add)
              (check-that (ref 'person) 'data "--add: expected --person=NAME with it")
              (data-add! (ref 'add) #:person (ref 'person) #:contrast (ref 'contrast)
-                        #:licence (ref 'licence) #:orientation (ref 'orientation)))
+                        #:licence (ref 'licence) #:orientation (ref 'orientation)
+                        #:nan (ref 'nan)))
             (else
              (check-that (not (ref 'person)) 'data "--person: expected --add=FILE with it")
              (data-fetch! #:log (lambda (line) (format #t "~a~%" line)))))

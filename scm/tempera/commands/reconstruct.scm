@@ -26,7 +26,7 @@
     (acceleration number "of the simulated mask" 4 ,(lambda (r) (>= r 1)))
     (slice integer "which slice of a volume, from 0")
     (first-axis symbol "what the first of three axes of k-space is: slices; coils are not \
-reconstructed together yet" #f ,(lambda (name) (memq name '(slices coils))))
+reconstructed together yet")
     (nan number "what becomes of voxels that are NaN; else they are an error")
     (scale number "multiply k-space by this; else its zero-filled image is scaled")
     (noise number "its standard deviation, on the intensity scale" 0.1 ,positive?)
@@ -60,6 +60,8 @@ summary.json.")))
       (check-that (ref 'prior) 'reconstruct "--prior: expected a .safetensors file, got none")
       (check-that (if (ref 'simulate) (not (ref 'mask)) (ref 'mask)) 'reconstruct
                   "expected either --mask=FILE or --simulate")
+      (check-that (memq (ref 'first-axis) '(#f slices coils)) 'reconstruct
+                  "--first-axis: expected slices or coils, got ~a" (ref 'first-axis))
       (unless (ref 'simulate)
         (check-first-axis input given (ref 'first-axis) (load-image (ref 'mask)) doubt!))
       (let*-values (((image) (one-image input given (ref 'slice)))
