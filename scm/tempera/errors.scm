@@ -5,7 +5,6 @@
 ;;; expected, and the status that the core gives (bad-argument, bad-shape, ...).
 
 (define-module (tempera errors)
-  #:use-module (ice-9 match)
   #:use-module (tempera documentation)
   #:export (complain check-that error-text))
 
@@ -42,13 +41,12 @@ Example: (error-text 'tempera-error '(\"f\" \"~A\" (\"x: expected 1\") (bad-argu
 ;; Sound bounds of a length or an index begin with 0, which can be told by its bits alone.
 (set-exception-printer! 'out-of-range
   (lambda (port key arguments default)
-    (match arguments
-      ((#f "Value out of range ~S to< ~S: ~S" ((not (? (lambda (low) (eq? low 0)))) _ value) . _)
-       (format port "Value out of range: ~s" value))
-      ((procedure message values . _)
-       (when procedure (format port "In procedure ~a: " procedure))
-       (apply simple-format port message values))
-      (_ (default)))))
+    (apply (lambda (procedure message values . rest)
+             (when procedure (format port "In procedure ~a: " procedure))
+             (if (and (= 3 (length values)) (not (eq? 0 (car values))))
+                 (format port "Value out of range: ~s" (caddr values))
+                 (apply simple-format port message values)))
+           arguments)))
 
 (document
  (check-that

@@ -5,6 +5,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera cli)
   #:use-module (tempera data)
+  #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera networks)
   #:use-module (tempera training)
@@ -50,7 +51,8 @@
   (let-values (((options operands)
                 (parse-options "train" options arguments #:count 0
                                #:summary "Trains on the volumes of `tempera data'.  Writes a checkpoint now and then and at
-Ctrl-C; the same command goes on from it, to the bit.")))
+Ctrl-C; the same command goes on from it, to the bit.  With other settings it goes on too, and says what is
+other; not with another network, seed, or after training diverged.")))
     (define (ref name) (assq-ref options name))
     (let* ((dataset (training-set (ref 'hold-out)))
            (network (score-network (description ref) #:parametrisation (ref 'parametrisation)
@@ -68,6 +70,8 @@ Ctrl-C; the same command goes on from it, to the bit.")))
                                               (sigma-normal (ref 'normal))
                                               (sigma-log-uniform (ref 'low) (ref 'high)))
                                   #:averaging (ref 'averaging)
+                                  #:about `(("data" . ,(dataset-text dataset))
+                                            ("size" . ,(number->string size)))
                                   #:spectral (and (ref 'spectral)
                                                   (list (ref 'spectral) (ref 'spectral-value))))))
       (make-directories (ref 'out))
@@ -80,6 +84,7 @@ Ctrl-C; the same command goes on from it, to the bit.")))
                       #:metadata `(("data" . ,(object->string dataset))
                                    ("command" . ,(string-join (cons "tempera train" arguments)))
                                    ("steps" . ,(number->string (trainer-step trainer)))
+                                   ("training" . ,(object->string (trainer-history trainer)))
                                    ("version" . ,tempera-version)))
         (format #t "wrote ~a~%" path)))))
 
@@ -88,6 +93,9 @@ Ctrl-C; the same command goes on from it, to the bit.")))
     (if hold-out
         (let-values (((training held-out)
                       (apply dataset-split dataset (string-split hold-out #\,))))
+          (check-that (pair? (dataset-scans training)) 'train
+                      "--hold-out: nobody is left to train on: ~a is all there are"
+                      (string-join (dataset-persons dataset) ", "))
           training)
         dataset)))
 
