@@ -143,16 +143,6 @@ Example: (intensity-scale (load-image \"brain.png\"))"
 (define* (prepare! who names volume spacing #:key person contrast licence source (session #f)
                    (nan-is-zero? #f) (log (const #t)))
   ;; Put VOLUME, upright, into the cache as the first of NAMES that no other volume has; the name.
-  (define (write! base name volume)
-    (save-json (string-append base ".json")
-               `(("name" . ,name) ("person" . ,person)
-                 ,@(if session `(("session" . ,session)) '())
-                 ("contrast" . ,contrast) ("licence" . ,licence) ("source" . ,source)
-                 ("spacing" . ,(list->vector spacing))
-                 ("mean" . ,(volume-mean volume))
-                 ("slices" . ,(list->vector
-                               (map (lambda (axis) (list->vector (useful-slices volume axis)))
-                                    '(0 1 2)))))))
   (check-that (every (lambda (n) (>= n 8)) (tensor-shape volume)) who
               "volume: expected at least 8 voxels along each axis, got shape ~a"
               (tensor-shape volume))
@@ -175,7 +165,16 @@ one (data-remove!, --remove)"
                             (first names) (of (prepared-named (first names)) "person"))
                 (let ((base (string-append (data-folder) "/" (file-name-of name))))
                   (save-npy (string-append base ".npy") volume)
-                  (write! base name volume)
+                  (save-json (string-append base ".json")
+                             `(("name" . ,name) ("person" . ,person)
+                               ,@(if session `(("session" . ,session)) '())
+                               ("contrast" . ,contrast) ("licence" . ,licence) ("source" . ,source)
+                               ("spacing" . ,(list->vector spacing))
+                               ("mean" . ,(volume-mean volume))
+                               ("slices" . ,(list->vector
+                                             (map (lambda (axis)
+                                                    (list->vector (useful-slices volume axis)))
+                                                  '(0 1 2))))))
                   (log (format #f "~a: prepared, of ~a~a" name person (planes-text spacing)))
                   name)))
              ((not (equal? person (of twin "person")))
@@ -183,11 +182,9 @@ one (data-remove!, --remove)"
 are split by person, and nobody may be two (data-remove! or --remove takes one away), got ~s"
                         (of twin "name") (of twin "person") person))
              (else
-              (when (member (of twin "name") names) ; what is said of it may be new
-                (write! (car twin) (of twin "name") volume))
-              (log (format #f "~a: there already~a" (first names)
-                           (if (member (of twin "name") names) ""
-                               (format #f ", as ~a" (of twin "name")))))
+              (log (if (member (of twin "name") names)
+                       (format #f "~a: there already" (of twin "name"))
+                       (format #f "~a: there already, as ~a" (first names) (of twin "name"))))
               (of twin "name")))))))
 
 (define (planes-text spacing)
