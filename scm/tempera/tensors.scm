@@ -9,6 +9,7 @@
 (define-module (tempera tensors)
   #:use-module (oop goops)
   #:use-module (ice-9 receive)
+  #:use-module (tempera errors)
   #:use-module (tempera primitives)
   #:export (tensor-ref tensor-set! tensor-size tensor-count number->tensor
             with-scope with-tape gradients no-tape))
@@ -26,7 +27,10 @@ Example: (tensor-set! t 2.5 0 1)"
 (define (tensor-size tensor axis)
   "The length of AXIS of TENSOR.
 Example: (tensor-size (tensor-zeros '(2 3)) 1) => 3"
-  (list-ref (tensor-shape tensor) axis))
+  (let ((shape (tensor-shape tensor)))
+    (check-that (and (exact-integer? axis) (< -1 axis (length shape))) 'tensor-size
+                "axis: expected an integer from 0 to ~a, got ~s" (1- (length shape)) axis)
+    (list-ref shape axis)))
 
 (define (tensor-count tensor)
   "How many elements TENSOR has.

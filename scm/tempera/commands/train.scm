@@ -6,6 +6,7 @@
   #:use-module (ice-9 format)
   #:use-module (tempera cli)
   #:use-module (tempera data)
+  #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera interrupts)
   #:use-module (tempera networks)
@@ -53,7 +54,8 @@
   (let-values (((options operands)
                 (parse-options "train" options arguments #:count 0
                                #:summary "Trains on the volumes of `tempera data'.  Writes a checkpoint now and then and at
-Ctrl-C or SIGTERM; the same command goes on from it, to the bit.")))
+Ctrl-C or SIGTERM; the same command goes on from it, to the bit.  With other settings it goes on too, and says
+what is other; not with another network, seed, or after training diverged.")))
     (define (ref name) (assq-ref options name))
     (let* ((dataset (training-set (ref 'hold-out)))
            (network (score-network (description ref) #:parametrisation (ref 'parametrisation)
@@ -71,6 +73,8 @@ Ctrl-C or SIGTERM; the same command goes on from it, to the bit.")))
                                               (sigma-normal (ref 'normal))
                                               (sigma-log-uniform (ref 'low) (ref 'high)))
                                   #:averaging (ref 'averaging)
+                                  #:about `(("data" . ,(dataset-text dataset))
+                                            ("size" . ,(number->string size)))
                                   #:spectral (and (ref 'spectral)
                                                   ((assq-ref `((cap . ,cap) (projection . ,projection) (penalty . ,penalty))
                                                              (ref 'spectral))
@@ -91,6 +95,7 @@ Ctrl-C or SIGTERM; the same command goes on from it, to the bit.")))
                       #:metadata `(("data" . ,(object->string dataset))
                                    ("command" . ,(string-join (cons "tempera train" arguments)))
                                    ("steps" . ,(number->string (trainer-step trainer)))
+                                   ("training" . ,(object->string (trainer-history trainer)))
                                    ("version" . ,tempera-version)))
         (format #t "wrote ~a~%" path)))))
 
@@ -109,6 +114,9 @@ Ctrl-C or SIGTERM; the same command goes on from it, to the bit.")))
     (if hold-out
         (let-values (((training held-out)
                       (apply dataset-split dataset (string-split hold-out #\,))))
+          (check-that (pair? (dataset-scans training)) 'train
+                      "--hold-out: nobody is left to train on: ~a is all there are"
+                      (string-join (dataset-persons dataset) ", "))
           training)
         dataset)))
 
