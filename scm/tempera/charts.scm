@@ -190,13 +190,15 @@ Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(
                 (texts x-names (length (first values))) (texts y-names (length values))
                 value-label colours)))
 
-(define (overlay-charts charts titles)
+(define* (overlay-charts charts titles #:key (title (and (pair? charts) (chart? (car charts))
+                                                         (chart-title (car charts)))))
   "One chart of the lines of CHARTS, which show the same of several objects, named by TITLES, a
-list of as many strings: of each the last series that is a line.  An axis is logarithmic where
+list of as many strings: of each the last series that is a line.  TITLE is the first's unless given.
+An axis is logarithmic where
 one of them has it so and all can.
 Example: (overlay-charts (append (charts (geometric 9 #:ratio 1/2 #:until 1))
                                  (charts (geometric 9 #:ratio 2/3 #:until 1)))
-                         '(\"fast\" \"slow\"))"
+                         '(\"fast\" \"slow\") #:title \"cooling\")"
   (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'overlay-charts
               "charts: expected a list of charts, got ~s" charts)
   (check-that (and (list? titles) (= (length titles) (length charts)) (every string? titles))
@@ -211,7 +213,7 @@ Example: (overlay-charts (append (charts (geometric 9 #:ratio 1/2 #:until 1))
                                         lines)))
          (logarithmic (filter (lambda (axis) (any (lambda (c) (memq axis (chart-logarithmic c))) charts))
                               (append (if (positive? first) '(x) '()) (if (positive? second) '(y) '())))))
-    (chart (chart-title (first charts)) lines
+    (chart title lines
            #:x-label (chart-x-label (first charts)) #:y-label (chart-y-label (first charts))
            #:x-range (chart-x-range (first charts)) #:y-range (chart-y-range (first charts))
            #:logarithmic logarithmic)))
@@ -332,7 +334,7 @@ got ~a" path)))))
   (write-palette port (chart-colours chart))
   (format port "set key ~a reverse Left samplen 2~%"
           (if (eq? (chart-key chart) 'below)
-              "outside bottom center horizontal"
+              (if text? "bmargin center horizontal" "bmargin center horizontal height 1")
               (string-append "inside vertical "
                              (string-join (string-split (symbol->string (chart-key chart)) #\-) " "))))
   (format port "plot ~a~%"
@@ -383,8 +385,9 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
               (lambda (port)
                 (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
                         (quoted temporary))
-                (format port "set border 3~a~%set tics nomirror~%set multiplot layout ~a,~a~%"
+                (format port "set border 3~a~%set tics nomirror~%~aset multiplot layout ~a,~a~%"
                         (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
+                        (if (text-path? path) "set tmargin 1\n" "") ; lines are dear
                         rows columns)
                 (for-each (lambda (chart number)
                             (write-chart port chart folder number (text-path? path)))

@@ -115,7 +115,7 @@ and their means may differ by less than by chance")))
 ;;; --- Together -------------------------------------------------------------------
 
 (define (compare chain . others)
-  "What CHAIN and OTHERS have in common and what each cost: a comparison, which prints as two
+  "Do CHAIN and other chains agree, and what did each cost?  A comparison, which prints as two
 tables.  The first has a row for each chain: its samples, sigma, acceptance, moves, evaluations
 of the score, and the root mean square over pixels of mean and standard deviation.  The second
 compares each with the first: the root mean square difference of the means; the same over what
@@ -131,9 +131,10 @@ Example: (compare chain (anneal target #:seed 43) #:titles '(\"one\" \"other\"))
 
 (define* (compare-chains chains #:key (titles (map number->string (iota (length chains) 1))))
   (check-that (and (pair? chains) (pair? (cdr chains)) (every chain? chains)) 'compare
-              "expected two chains or more, as `anneal' returns, got ~s; `compare-runs' is for runs"
-              (if (and (pair? chains) (every chain? chains)) "one"
-                  (find (lambda (object) (not (chain? object))) chains)))
+              "expected two chains or more, as `anneal' returns, got ~a; `compare-runs' is for runs"
+              (if (every chain? chains)
+                  "one"
+                  (object->string (find (lambda (object) (not (chain? object))) chains))))
   (check-that (and (list? titles) (= (length titles) (length chains)) (every string? titles)) 'compare
               "titles: expected a list of ~a strings, got ~s" (length chains) titles)
   (for-each (lambda (chain)

@@ -75,17 +75,28 @@ order.  COMMANDS are the names of the prompt's commands."
   ;; library depends on readline's, whose names are found through it.)
   (false-if-exception (dynamic-pointer name (dynamic-link "guile-readline"))))
 
-(define (set-readline-variable! name n)
+(define (set-readline-variable! name type n)
   (let ((pointer (readline-variable name)))
     (when pointer
-      (bytevector-sint-set! (pointer->bytevector pointer (sizeof int)) 0 n (native-endianness)
-                            (sizeof int)))))
+      (bytevector-uint-set! (pointer->bytevector pointer (sizeof type)) 0 n (native-endianness)
+                            (sizeof type)))))
 
-(define (leave-open! candidates)
-  ;; What is inside of a folder is to follow: no quote and no space after its name.
-  (when (and (pair? candidates) (null? (cdr candidates)) (string-suffix? "/" (car candidates)))
-    (set-readline-variable! "rl_completion_suppress_append" 1)
-    (set-readline-variable! "rl_completion_suppress_quote" 1)))
+(define quote-mark (string->pointer "\""))
+(define no-mark (string->pointer ""))
+
+(define (quotes-are-ours!)
+  ;; As readline comes, it knows a quote as a break between words, and closes whatever is completed
+  ;; after one.  As what surrounds a name it is closed only where we let it.
+  (set-readline-variable! "rl_basic_quote_characters" '* (pointer-address no-mark))
+  (set-readline-variable! "rl_completer_quote_characters" '* (pointer-address quote-mark)))
+
+(define (end-name! candidates line)
+  ;; After the name of a folder what is in it is to follow; after that of a file the quote, and no
+  ;; blank.  (Readline forgets both before the next completion.)
+  (when (inside-string? line)
+    (set-readline-variable! "rl_completion_suppress_append" int 1)
+    (when (and (pair? candidates) (null? (cdr candidates)) (string-suffix? "/" (car candidates)))
+      (set-readline-variable! "rl_completion_suppress_quote" int 1))))
 
 (define (line-so-far text)
   (let ((buffer (readline-variable "rl_line_buffer")) (point (readline-variable "rl_point")))
@@ -98,12 +109,14 @@ order.  COMMANDS are the names of the prompt's commands."
 
 (define (complete-line-editing commands)
   "Let Tab complete as `completions' says; COMMANDS are the prompt's."
+  (quotes-are-ours!)
   (let ((left '()))
     (module-set! (resolve-module '(ice-9 readline)) '*readline-completion-function*
                  (lambda (text again?)
                    (unless again?
-                     (set! left (completions text (line-so-far text) (current-module) commands))
-                     (leave-open! left))
+                     (let ((line (line-so-far text)))
+                       (set! left (completions text line (current-module) commands))
+                       (end-name! left line)))
                    (and (pair? left)
                         (let ((next (car left)))
                           (set! left (cdr left))

@@ -55,9 +55,9 @@ Example: (plot (geometric 100 #:ratio 0.9 #:until 0.05) #:to \"temperatures.svg\
   (let*-values (((more options) (break keyword? options))
                 ((own others) (split-options 'plot '(#:to #:as #:width #:height #:columns #:port)
                                              options)))
-      (let ((charts (if (null? more)
-                        (apply charts object others)
-                        (apply charts-together (cons object more) others))))
+      (let ((charts (cond ((null? more) (apply charts object others))
+                          ((every chart? (cons object more)) (cons object more)) ; side by side
+                          (else (apply charts-together (cons object more) others)))))
         (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'plot
                     "expected a list of charts, got ~s" charts)
         (apply draw charts own))))
@@ -77,7 +77,7 @@ Example: (save-charts \"cooling.svg\"
                                     (not (every (lambda (title) (equal? title (first named))) named))))
                 ((titles) (or titles (if own-titles? named (map number->string (iota (length all) 1))))))
     (if own-titles?
-        (list (overlay-charts (map first all) titles))
+        (list (overlay-charts (map first all) titles #:title ""))
         (map (lambda (title)
                (let ((found (filter-map (lambda (charts name)
                                           (and=> (find (lambda (c) (equal? title (chart-title c))) charts)
