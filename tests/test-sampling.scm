@@ -1,8 +1,8 @@
 ;;; test-sampling.scm -- schedules, exact priors, and chains that reach them, stop and go on.
 
 (use-modules (harness)
-             (tempera) (tempera streams)
-             (system repl common) (ice-9 control)
+             (tempera) (tempera interrupts) (tempera streams)
+             (ice-9 control)
              (srfi srfi-1) (srfi srfi-11))
 
 (start-tests "sampling")
@@ -601,13 +601,12 @@
   (call-with-temporary-directory
    (lambda (directory)
      (let ((file (string-append directory "/chain"))
-           (paused (with-fluids ((*repl-stack* (list 'a-prompt)))
-                     (with-error-to-port (%make-void-port "w")
+           (paused (call-typed with-error-to-port (%make-void-port "w")
                        (lambda ()
                          (sigaction SIGINT
                            (lambda (signal)
                              (scm-error 'signal #f "User interrupt" '() (list signal))))
-                         (apply anneal (interrupted-target 40) settings))))))
+                         (apply anneal (interrupted-target 40) settings)))))
        (test-assert "paused" (not (chain-finished? paused)))
        (save-chain file paused)
        (test-assert "through a file, the same bits"
@@ -619,8 +618,7 @@
 (sigaction SIGINT (lambda (signal) (scm-error 'signal #f "User interrupt" '() (list signal))))
 
 (define-syntax-rule (at-a-prompt expression)
-  (with-fluids ((*repl-stack* (list 'a-prompt)))
-    (with-error-to-port (%make-void-port "w") (lambda () expression))))
+  (call-typed with-error-to-port (%make-void-port "w") (lambda () expression)))
 
 (for-each
  (lambda (call)

@@ -12,8 +12,8 @@
   #:use-module (system vm frame)
   #:use-module (system vm program)
   #:use-module (tempera errors)
-  #:export (evaluate evaluate-text load-file file-text call-keeping-stack exception-frames
-            exception-place exception-words exception-text write-backtrace)
+  #:export (evaluate evaluate-text load-file file-text call-keeping-stack keep-stack-of-throw!
+            exception-frames exception-place exception-words exception-text write-backtrace)
   #:replace (load))
 
 ;;; --- One form -------------------------------------------------------------------
@@ -113,15 +113,31 @@ Example: (file-text \"experiments/two-moons.scm\")"
 ;;; --- Errors ---------------------------------------------------------------------
 
 (define kept
-  ;; Of the exception kept last: itself, its stack as frames, and the value of `current-place'.
+  ;; Of the exception kept last: itself, or its key and arguments while C has it; its stack as
+  ;; frames; and the value of `current-place'.
   (vector #f '() #f))
 
 (define (keep-stack! exception)
-  ;; Unless an inner call has.
-  (unless (eq? exception (vector-ref kept 0))
-    (set! kept (vector exception
-                       (vector->list (stack->vector (make-stack #t 1))) ; 1: without itself
-                       (fluid-ref current-place)))))
+  (let ((before (vector-ref kept 0)))
+    (cond ((eq? before exception))      ; an inner call has kept it
+          ((and (pair? before) (equal? before (cons (exception-kind exception)
+                                                    (exception-args exception))))
+           (vector-set! kept 0 exception))
+          (else (set! kept (stack-kept-as exception))))))
+
+(define (stack-kept-as what)
+  (vector what
+          (vector->list (stack->vector (make-stack #t 1))) ; 1: without itself
+          (fluid-ref current-place)))
+
+(define (keep-stack-of-throw! key arguments)
+  ;; For C, which catches what is thrown in a procedure of Scheme's that it calls, frees what is
+  ;; its own, and throws it again, as another exception.
+  (let ((before (vector-ref kept 0)) (thrown (cons key arguments)))
+    (if (and (exception? before)
+             (equal? thrown (cons (exception-kind before) (exception-args before))))
+        (vector-set! kept 0 thrown)
+        (set! kept (stack-kept-as thrown)))))
 
 (define (call-keeping-stack thunk handler)
   ;; What THUNK returns; when an exception ends it, what HANDLER returns, called with that after
@@ -175,9 +191,11 @@ Example: (file-text \"experiments/two-moons.scm\")"
 
 (define (form-text text)
   ;; The form that TEXT begins with, cut to a line; of one that cannot be read its first line.
-  (let ((line (catch #t
-                (lambda () (object->string (call-with-input-string text read)))
-                (lambda _ (car (string-split text #\newline))))))
+  (let* ((end (catch #t
+                (lambda ()
+                  (call-with-input-string text (lambda (port) (read port) (ftell port))))
+                (lambda _ (string-index text #\newline))))
+         (line (string-join (string-tokenize (if end (substring text 0 end) text)))))
     (if (> (string-length line) most-characters)
         (string-append (string-take line (- most-characters 3)) "...")
         line)))

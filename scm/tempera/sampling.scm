@@ -32,7 +32,8 @@
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
-  #:re-export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule)
+  #:re-export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule
+               last-paused)
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain
             chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead

@@ -50,13 +50,22 @@ note_throw (void *data, SCM key, SCM arguments)
   return SCM_BOOL_F;
 }
 
+/* Where it came from would be lost with the frames below us. */
+static SCM
+keep_stack (void *data, SCM key, SCM arguments)
+{
+  (void) data;
+  return scm_call_2 (scm_c_public_ref ("tempera evaluation", "keep-stack-of-throw!"),
+                     key, arguments);
+}
+
 static tp_status
 evaluate (void *context, const tp_tensor *x, tp_tensor **score)
 {
   scheme_score *s = context;
   s->x = x;
   s->score = NULL;
-  scm_c_catch (SCM_BOOL_T, call_procedure, s, note_throw, s, NULL, NULL);
+  scm_c_catch (SCM_BOOL_T, call_procedure, s, note_throw, s, keep_stack, NULL);
   if (scm_is_true (s->key))
     return tp_fail (TP_INTERRUPTED, "score: stopped by an exception");
   *score = s->score;
