@@ -82,12 +82,12 @@
                  `(("zero_filled" . ,zero-filled) ("rows" . ,(list->vector rows))))
       (save-charts (run-path "samplers.png")
                   (list (chart "PSNR of the mean" (curves "psnr_mean")
-                              #:x-label "score evaluations" #:y-label "dB" #:key 'bottom-right)
+                              #:x-label "score evaluations" #:y-label "dB")
                         (chart "pixels in 90 % intervals"
                               (cons (series 'reference `((,(first evaluations) 0.9)
                                                          (,(last evaluations) 0.9)))
                                     (curves "coverage_90"))
                               #:x-label "score evaluations" #:y-label "share"
-                              #:y-range '(0.6 1) #:key 'bottom-right))
+                              #:y-range '(0.6 1)))
                   #:columns 2 #:width 480)
       rows)))

@@ -133,13 +133,13 @@ the line, and by PRIOR, an exact prior, or #f; lists with a number for each chai
                                                            (curve rows key title)))
                                                     '("score_error" "asymmetry")
                                                     '("relative error" "asymmetry of the Jacobian"))
-                            #:x-label "sigma" #:logarithmic '(x y) #:key 'bottom-right)
+                            #:x-label "sigma" #:logarithmic '(x y))
                       (chart "log ratio of densities over a trajectory"
                             (filter-map (lambda (key title)
                                           (and (assoc-ref (first rows) key) (curve rows key title)))
                                         '("density_ratio" "line_error" "trajectory_error" "circulation")
                                         '("its spread" "error along the line"
                                           "error along the trajectory" "line less trajectory"))
-                            #:x-label "sigma" #:logarithmic '(x y) #:key 'bottom-right))
+                            #:x-label "sigma" #:logarithmic '(x y)))
                 #:columns 2 #:width 480)
     rows))

@@ -92,7 +92,7 @@ there is nothing but the noise's score."
                                #:batch batch #:steps steps #:seed seed #:sigma distribution
                                #:weight weight #:averaging 0.998
                                #:frequencies (and exponent (balanced-frequencies heads exponent))
-                               #:spectral (and norm (list 'cap norm))
+                               #:spectral (and norm (cap norm))
                                #:rate (warmup-stable-decay rate #:decay 0.4)))
                 ((truth) (random-slices held-out images size #:fit 1 #:seed 1234)))
     (train! trainer)

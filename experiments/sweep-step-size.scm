@@ -98,7 +98,7 @@ measured and over unmeasured frequencies."
                  #:width 460 #:height 360)
     (save-charts (run-path "step-size-lines.png")
                  (list (table-chart results #:x 'step #:y (if known? 'off 'psnr) #:by 'exponent
-                                    #:logarithmic (if known? '(x y) '(x)) #:key 'bottom-right
+                                    #:logarithmic (if known? '(x y) '(x))
                                     #:title (if known? "log10 of variance / exact: how far from 0"
                                                 "PSNR of the mean, dB")))
                  #:width 700 #:height 400)

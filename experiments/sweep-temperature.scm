@@ -55,10 +55,10 @@
                               (list (curve 'sample "sample") (curve 'sample-denoised "after EDS")
                                     (curve 'mean "mean of samples")
                                     (curve 'mean-denoised "mean after EDS"))
-                              #:x-label "sigma at the end" #:logarithmic '(x) #:key 'bottom-left)
+                              #:x-label "sigma at the end" #:logarithmic '(x))
                        (chart "standard deviation over samples"
                               (list (curve 'spread "samples") (curve 'spread-denoised "after EDS"))
-                              #:x-label "sigma at the end" #:logarithmic '(x y) #:key 'top-left))
+                              #:x-label "sigma at the end" #:logarithmic '(x y)))
                  #:columns 2 #:width 480)
     (format #t "~a~%" (table-text result #:most 100))
     result))

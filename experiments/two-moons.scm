@@ -56,7 +56,7 @@ around the moons: an image."
                                (lambda (n step) (prior-draw prior n #:seed (+ seed step)))
                                #:batch batch #:steps steps #:seed seed
                                #:sigma (sigma-log-uniform (/ sigma 2) 5)
-                               #:spectral (and (> norm 0) (list 'cap norm))
+                               #:spectral (and (> norm 0) (cap norm))
                                #:rate (warmup-cosine 1e-3))))
     (train! trainer)
     (trainer-averaged trainer)))

@@ -14,6 +14,7 @@
      calibration-report
      charts
      colours
+     comparison
      compressed-sensing
      conditional
      data
@@ -27,6 +28,7 @@
      images
      layers
      masses
+     measurements
      networks
      numbers
      operators

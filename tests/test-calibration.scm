@@ -380,7 +380,7 @@
      (chart "x" (list (series 'line '((0 0)))) #:logarithmic 'x))
    (test-error-matching "logarithm of 0" "a logarithmic y needs numbers above 0"
      (chart "x" (list (series 'line '((1 0)))) #:logarithmic '(x y)))
-   (test-error-matching "key" "key: expected a corner" (chart "x" (list (series 'line '((0 0)))) #:key 'middle))
+   (test-error-matching "key" "key: expected below or a corner" (chart "x" (list (series 'line '((0 0)))) #:key 'middle))
    (test-error-matching "rank chart" "test: expected a rank test" (rank-chart 3))
    (test-error-matching "coverage chart" "table: expected" (coverage-chart '(1)))
    (test-error-matching "tarp chart" "t: expected" (tarp-chart 1))

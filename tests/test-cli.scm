@@ -86,18 +86,74 @@
    (let-values (((output status) (shell (string-append "tempera --debug run "
                                                        (file "broken.scm")))))
      (test-equal "--debug: status" 1 status)
-     (test-assert "--debug: a backtrace" (string-contains output "broken.scm")))
+     (test-assert "--debug: a backtrace" (string-contains output "broken.scm:\n")))
+
+   ;; An error names its file, line, column and form first: of the innermost call that is in the
+   ;; user's file, whatever raised the error.
+   (write-file "places.scm"
+               ";; A comment (with a parenthesis"
+               "(define (helper v)"
+               "  (let ((r (vector-ref v 5)))"
+               "    (list r)))"
+               "(define calls 0)"
+               "(define (score x sigma)"
+               "  (set! calls (1+ calls))"
+               "  (if (= calls 5) (list (car calls)) (tensor* -1 x)))"
+               "(define-experiment places ((in 'helper))"
+               "  (case in"
+               "    ((helper) (list (helper (vector 1))))"
+               "    ((unbound) (list (no-such-name 3)))"
+               "    ((tempera) (list (geometric 100 #:ratio 2 #:until 1)))"
+               "    ((score) (list (anneal (prior-target score #:shape '(4 4)) #:chains 2)))"
+               "    ((raised) (list (raise-exception 'odd)))))")
+   (for-each
+    (lambda (in place message)
+      (check-run (string-append "a place, " in)
+                 (format #f "tempera run places.scm in=~a --run=runs/~a 2>&1 | grep -v warning: >lines; cat lines; false" in in)
+                 1 (string-append "tempera: places.scm:" place ": " message))
+      (let ((log (call-with-input-file (string-append "runs/" in "/log.txt") get-string-all)))
+        (test-equal (string-append "the log has it, " in) (string-append "places.scm:" place)
+          (string-take log (min (string-length log) (string-length (string-append "places.scm:" place)))))
+        (test-assert (string-append "and a backtrace, " in)
+          (string-contains log "In places.scm:"))))
+    '("helper" "unbound" "tempera" "score" "raised")
+    '("3:12" "12:23" "13:22" "8:25" "15:21")
+    '("(vector-ref v 5): vector-ref: Argument 2 out of range: 5"
+      "no-such-name: unbound variable no-such-name"
+      "(geometric 100 #:ratio 2 #:until 1): geometric: ratio: expected"
+      "(car calls): car: Wrong type argument" "(raise-exception 'odd)"))
+   (write-file "open-inside.scm" "(define x 3)" "" "(define (f)" "  (list x)" "(define (g) 4)")
+   (check-run "the form that has no end" "tempera run open-inside.scm" 1
+              "tempera: open-inside.scm:3:1: (define (f): open-inside.scm:6:1: unexpected end of input")
+   (write-file "top.scm" "(define x 3)" "(car x)")
+   (check-run "at the top of a script" "tempera run top.scm" 1
+              "tempera: top.scm:2:1: (car x): car: Wrong type argument")
    (write-file (file "exit.scm") "(define-experiment quitter ((n 3)) (exit n))")
    (check-run "exit inside" (string-append "tempera run " (file "exit.scm")) 3)
 
-   ;; Ctrl-C: status 130 and no word of how it came.
+   ;; Ctrl-C and SIGTERM: status 130 and 143, and how to go on, which works.
    (write-file (file "long.scm")
                "(define-experiment long ((n 1))"
                "  (display \"begun\\n\") (force-output)"
                "  (kill (getpid) SIGINT) (sleep 60))")
-   (let-values (((output status) (shell (string-append "tempera run " (file "long.scm")))))
-     (test-equal "interrupt: status" 130 status)
-     (test-equal "interrupt: says nothing" "begun" (string-trim-both output)))
+   (check-run "interrupt" (string-append "tempera run --run='runs/long 1' " (file "long.scm")) 130
+              "begun\nruns/long 1: interrupted; go on with: tempera run '--run=runs/long 1'\n")
+   (check-run "goes on" "tempera run '--run=runs/long 1'" 130 "begun\nruns/long 1: interrupted")
+   (write-file "ended.scm"
+               "(define-experiment ended ((signal SIGTERM))"
+               "  (unless (file-exists? \"again\")"
+               "    (call-with-output-file \"again\" (const #t))"
+               "    (kill (getpid) signal) (sleep 60)))")
+   (check-run "SIGTERM" "tempera run --run=runs/ended ended.scm" 143
+              "runs/ended: interrupted; go on with: tempera run --run=runs/ended\n")
+   (check-run "goes on after SIGTERM" "tempera run --run=runs/ended" 0 "finished")
+   (delete-file "again")
+   (check-run "SIGHUP" (format #f "tempera run --run=runs/hung ended.scm signal=~a" SIGHUP) 129
+              "runs/hung: interrupted")
+   (delete-file "again")
+   (check-run "what nohup has SIGHUP ignored for goes on"
+              (format #f "trap '' HUP; sed -i s/.sleep.60.// ended.scm; tempera run ended.scm signal=~a" SIGHUP)
+              0 "finished")
    (check-run "a reader that goes away"
               (string-append "tempera run " (file "toy.scm") " | true") 0)
 
@@ -108,7 +164,85 @@
    (check-run "the prompt" (string-append "tempera < "
                                           (prompt-lines "(define x 3)" "(car x)" "(* x x)"
                                                         ",quit" "(+ x 1)"))
-              0 "Wrong type" "Entering a new prompt" "= 9" "= 4")
+              0 "car: Wrong type (expecting pair): 3\n" "= 9\n")
+   ;; One level, however many errors; `,bt' shows the last one's, also after other lines.
+   (write-file "err.scm" "(define (first-of x)" "  (let ((y (* 2 x)))" "    (list (car y))))" "" "(first-of 4)")
+   (let-values (((output status)
+                 (shell (string-append
+                         "tempera < "
+                         (prompt-lines "(car 1)" "(vector-ref (vector) 2)" "(load \"err.scm\")" "(* 6 7)" ",bt"
+                                       "(define (list x)" "" ")" ",load err.scm" "(* 7 7)")))))
+     (define (said? text) (string-contains output text))
+     (test-equal "the end of input ends the prompt" 0 status)
+     (test-assert "its place" (said? "err.scm:3:11: (car y)\ncar: Wrong type"))
+     (test-assert "the backtrace"
+       (string-contains output "first-of" (or (said? " = 42") (string-length output))))
+     (test-equal "once, after the error" 1
+       (let count ((from 0) (n 0))
+         (let ((at (string-contains output "In err.scm:" from)))
+           (if at (count (1+ at) (1+ n)) n))))
+     (test-assert "the session goes on" (said? " = 49")))
+   (check-run "exit at the prompt" (string-append "tempera < " (prompt-lines "(car 1)" "(exit 5)")) 5)
+
+   ;; Ctrl-C in what was typed.  SCORE sends it once, in its call number AT.
+   (write-file "interrupts.scm"
+               "(define calls 0)"
+               "(define at 5)"
+               "(define (score x sigma)"
+               "  (set! calls (1+ calls))"
+               "  (when (= calls at) (kill (getpid) SIGINT) (usleep 1000000))"
+               "  (tensor* (/ -1 (+ 1 (* sigma sigma))) x))"
+               "(define (again n) (set! calls 0) (set! at n))"
+               "(define target (prior-target score #:shape '(4 4)))"
+               "(define short (list #:chains 2 #:seed 1 #:temperatures (geometric 10 #:ratio 0.5 #:until 1)))"
+               "(define whole (begin (again 0) (apply anneal target short)))"
+               "(define (same? a b) (tensor-identical? (chain-samples a) (chain-samples b)))"
+               "(define (unfinished what) (format #t \"~a: ~a~%\" what (not (chain-finished? (last-paused)))))"
+               "(again 5)")
+   (define (session . lines)
+     (let-values (((output status) (shell (string-append
+                                           "tempera < "
+                                           (apply prompt-lines "(load \"interrupts.scm\")" lines)))))
+       output))
+   (define (typed-pauses name text)
+     ;; TEXT, which defines c, is what was typed.
+     (let ((output (session text "(list 'unfinished (not (chain-finished? c)))"
+                            "(list 'same-bits (same? whole (resume! c)))")))
+       (test-assert (string-append name ": says so") (string-contains output "(resume! chain) goes on"))
+       (test-assert (string-append name ": is a value") (string-contains output "(unfinished #t)"))
+       (test-assert (string-append name ": goes on") (string-contains output "(same-bits #t)"))))
+   (typed-pauses "define" "(define c (apply anneal target short))")
+   (typed-pauses "a call" "(anneal target #:chains 2 #:seed 1 #:temperatures (geometric 10 #:ratio 0.5 #:until 1))\n(define c $1)")
+   (typed-pauses "set!, with a procedure in it"
+                 "(define c #f)\n(set! c (apply anneal target #:hook (lambda (chain) #f) short))")
+   (typed-pauses "resume!" "(define c (apply start-chain target short))\n(resume! c)")
+   (define (program-stops name text)
+     (let ((output (session text "(unfinished 'paused)"
+                            "(list 'same-bits (same? whole (resume! (last-paused))))")))
+       (test-assert (string-append name ": says what stopped")
+         (string-contains output "(resume! (last-paused)) goes on\ninterrupted\n"))
+       (test-assert (string-append name ": all of it") (not (string-contains output "after")))
+       (test-assert (string-append name ": is at hand") (string-contains output "paused: #t"))
+       (test-assert (string-append name ": goes on") (string-contains output "(same-bits #t)"))))
+   (write-file "inner.scm" "(define inner (apply anneal target short))" "(display \"after\")")
+   (for-each program-stops
+             '("begin" "for-each" "an argument" "a script" "a let" "a define in a begin" "a hook")
+             '("(begin (apply anneal target short) (display \"after\"))"
+               "(for-each (lambda (k) (apply anneal target short) (display \"after\")) '(1 2 3 4))"
+               "(define x (list (apply anneal target short) (display \"after\")))"
+               "(load \"inner.scm\")"
+               "(let ((c (apply anneal target short))) (display \"after\"))"
+               "(begin (define x (apply anneal target short)) (display \"after\"))"
+               "(resume! (apply anneal target short) #:hook (lambda (c) (display \"after\")))"))
+   (let ((output (session
+                  "(define trainer (make-trainer (score-network '(moons-mlp)) (lambda (count step) (when (= step 3) (kill (getpid) SIGINT) (usleep 1000000)) (random-normal (list count 2) step)) #:batch 2 #:steps 6))"
+                  "(begin (train! trainer) (display \"after\"))"
+                  "(list 'stopped-at (trainer-step trainer) (eq? trainer (last-paused)))")))
+     (test-assert "train! in a program: stops" (string-contains output "stopped at step 3; (train! (last-paused)) goes on\ninterrupted"))
+     (test-assert "train! in a program: all of it" (not (string-contains output "after")))
+     (test-assert "train! in a program: is at hand" (string-contains output "(stopped-at 3 #t)")))
+   (test-assert "nothing has stopped yet"
+     (string-contains (session "(last-paused)") "last-paused: Ctrl-C has stopped nothing"))
    (check-run "everything is loaded"
               (string-append "tempera < "
                              (prompt-lines "(define-experiment e ((n 7)) n)" "(run-result (run-experiment e))"))

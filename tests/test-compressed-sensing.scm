@@ -95,7 +95,7 @@
 (for-each
  (lambda (reconstruct)
    (test-error-matching "operator" "operator: expected one" (reconstruct 3 y))
-   (test-error-matching "NaN" "y: expected finite" (reconstruct op (tensor/ y 0)))
+   (test-error-matching "NaN" "numbers are NaN or infinite, the first at (0 0)" (reconstruct op (tensor/ y 0)))
    (test-error-matching "weight" "weight: expected" (reconstruct op y #:weight 0))
    (test-error-matching "iterations" "iterations: expected" (reconstruct op y #:iterations 0)))
  (list total-variation wavelet-reconstruction))

@@ -3,6 +3,7 @@
 (use-modules (srfi srfi-1)
              (srfi srfi-11)
              (harness)
+             (rnrs bytevectors) (ice-9 binary-ports)
              (tempera data)
              (tempera files)
              (tempera images)
@@ -48,8 +49,9 @@
    (save-npy (in "thin.npy") (make-head 4 30 20))
    (test-error-matching "too thin" "at least 8 voxels" (data-add! (in "thin.npy") #:person "ann"))
    (data-add! (in "head.npy") #:person "ann" #:name "Ann's head" #:contrast "T1")
-   (data-add! (in "head.npy") #:person "bob" #:name "bob 1" #:orientation "SAR")
-   (data-add! (in "head.npy") #:person "bob" #:name "bob 2")
+   (save-npy (in "bob.npy") (make-head 24 30 22))
+   (data-add! (in "bob.npy") #:person "bob" #:name "bob 1" #:orientation "SAR")
+   (data-add! (in "bob.npy") #:person "bob" #:name "bob 2")
    (test-assert "no temporary is left"
      (every (lambda (name) (or (string-prefix? "." name) (string-suffix? ".npy" name)
                                (string-suffix? ".json" name)))
@@ -102,10 +104,205 @@
      (test-error-matching "seed" "seed: expected" (random-slices data 1 32 #:seed -1))
      (test-error-matching "not a dataset" "dataset: expected" (random-slices '() 1 32)))
 
-   (save-text (in "tempera/data/bob-2.json") "{\"name\": \"bob 2\"}")
+   (let-values (((nobody all) (dataset-split (load-dataset) "ann" "bob")))
+     (test-equal "nobody is left" '() (dataset-scans nobody))
+     (test-error-matching "nobody to draw from" "expected a dataset with scans in it"
+       (random-slices nobody 1 32)))
+
+   (save-text (in "tempera/data/bob%20;2.json") "{\"name\": \"bob 2\"}")
    (test-error-matching "a damaged description" "is missing" (load-dataset))
-   (save-text (in "tempera/data/bob-2.json") "{")
+   (save-text (in "tempera/data/bob%20;2.json") "{")
    (test-error-matching "not JSON" "not understood" (load-dataset))))
+
+;;; --- Names, and who is who ---------------------------------------------------------
+
+(define (write-nifti path volume spacing)
+  ;; VOLUME as float32 NIfTI-1 whose axes rise to the left, front and head; SPACING in mm, slowest first.
+  (define bytes (make-bytevector (+ 352 (* 4 (apply * (tensor-shape volume)))) 0))
+  (define (i16! at n) (bytevector-s16-set! bytes at n (endianness little)))
+  (define (f32! at x) (bytevector-ieee-single-set! bytes at x (endianness little)))
+  (bytevector-s32-set! bytes 0 348 (endianness little))
+  (i16! 40 3)
+  (for-each (lambda (k n) (i16! (+ 42 (* 2 k)) n)) '(0 1 2) (reverse (tensor-shape volume)))
+  (for-each i16! '(48 50 52 54 70 72 254) '(1 1 1 1 16 32 1)) ; float32, an affine map
+  (for-each (lambda (k s)
+              (f32! (+ 80 (* 4 k)) s)
+              (f32! (+ 280 (* 20 k)) s)) ; srow_x, _y, _z
+            '(0 1 2) (reverse spacing))
+  (f32! 108 352.)
+  (f32! 112 1.)
+  (bytevector-copy! (string->utf8 "n+1") 0 bytes 344 3)
+  (for-each (lambda (i x) (f32! (+ 352 (* 4 i)) x)) (iota (apply * (tensor-shape volume)))
+            (tensor->list volume))
+  (make-directories (dirname path))
+  (call-with-output-file path (lambda (port) (put-bytevector port bytes)) #:binary #t))
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (define (in name) (string-append folder "/" name))
+   (define (head n) (make-head 12 14 n))
+   (define (names) (sort (map scan-name (dataset-scans (load-dataset))) string<?))
+   (define (scan name)
+     (find (lambda (s) (string=? (scan-name s) name)) (dataset-scans (load-dataset))))
+   (define said '())
+   (define (log line) (set! said (cons line said)))
+   (setenv "XDG_CACHE_HOME" (in "cache"))
+
+   ;; What the issue of names is about: one file name in the folders of two persons, and two names
+   ;; that differ by what a file's name may not have.
+   (for-each (lambda (path n) (make-directories (dirname (in path))) (save-npy (in path) (head n)))
+             '("sub-01/T1w.npy" "sub-02/T1w.npy" "a b.npy" "A-B.npy" "x/h.npy" "y/h.npy")
+             '(10 11 12 13 14 15))
+   (test-equal "a person from the folder" "sub-01_T1w" (data-add! (in "sub-01/T1w.npy")))
+   (test-equal "another person" "sub-02_T1w" (data-add! (in "sub-02/T1w.npy")))
+   (for-each (lambda (path) (data-add! (in path) #:person "ann"))
+             '("a b.npy" "A-B.npy" "x/h.npy" "y/h.npy"))
+   (test-equal "each has a name of its own"
+     '("A-B.npy" "a b.npy" "h.npy" "sub-01_T1w" "sub-02_T1w" "y/h.npy") (names))
+   (test-equal "and its own voxels" '(10 11 12 13 14 15)
+     (map (lambda (name) (third (scan-shape (scan name))))
+          '("sub-01_T1w" "sub-02_T1w" "a b.npy" "A-B.npy" "h.npy" "y/h.npy")))
+   (test-equal "person and contrast" '("02" "T1")
+     (list (scan-person (scan "sub-02_T1w")) (scan-contrast (scan "sub-02_T1w"))))
+   (data-add! (in "y/h.npy") #:person "ann" #:log log)
+   (test-equal "the same again" '("y/h.npy: there already") said)
+   (test-equal "is no other" 6 (length (names)))
+   (test-error-matching "one head of two persons" "there already as the person ann's"
+     (data-add! (in "y/h.npy") #:person "eve"))
+   (test-error-matching "a name that is another's" "name: h.npy is there already with other voxels"
+     (begin (save-npy (in "z.npy") (head 16))
+            (data-add! (in "z.npy") #:person "ann" #:name "h.npy")))
+   (data-remove! "a b.npy")
+   (test-equal "removed" 5 (length (names)))
+   (test-error-matching "remove what" "name: expected that of a prepared" (data-remove! "a b.npy"))))
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (define (in name) (string-append folder "/" name))
+   (define said "")
+   (define (log line) (set! said (string-append said line "\n")))
+   (define (says? text) (string-contains said text))
+   (setenv "XDG_CACHE_HOME" (in "cache"))
+   (for-each (lambda (path shape spacing)
+               (write-nifti (in (string-append "tree/" path)) (apply make-head shape) spacing))
+             '("sub-01/anat/sub-01_T1w.nii" "sub-01/anat/sub-01_T2w.nii"
+               "sub-02/ses-1/anat/sub-02_ses-1_FLAIR.nii" "sub-02/ses-2/anat/sub-02_ses-2_FLAIR.nii"
+               "sub-01/anat/sub-01_space-T1w_mask.nii" "sub-01/func/sub-01_task-rest_bold.nii"
+               "sub-03/anat/sub-03_T1w.nii")
+             '((16 18 14) (10 18 14) (16 18 15) (16 18 13) (16 18 14) (16 18 14) (4 18 14))
+             '((1. 1. 1.) (5. 1. 1.) (1. 1.3 1.) (1. 1. 1.) (1. 1. 1.) (1. 1. 1.) (1. 1. 1.)))
+   (save-text (in "tree/participants.tsv")
+              "participant_id\tlicence\tage\nsub-01\tCC0\t30\nsub-02\t\t31\n")
+   (save-json (in "tree/dataset_description.json") '(("Name" . "Two heads") ("License" . "PDDL")))
+   (test-equal "a tree" '("sub-01_T1w" "sub-01_T2w" "sub-02_ses-1_FLAIR" "sub-02_ses-2_FLAIR")
+     (data-add-tree! (in "tree") #:log log))
+   (for-each (lambda (text) (test-assert text (says? text)))
+             '("2 files that are no images of a head by their names: left out"
+               "sub-03_T1w.nii: skipped, data-add!: volume: expected at least 8 voxels"
+               "sub-01_T2w: prepared, of 01; of voxels of 5.0 x 1.0 x 1.0 mm only the planes across axis 0"))
+   (let* ((data (load-dataset))
+          (scans (sort (dataset-scans data) (lambda (a b) (string<? (scan-name a) (scan-name b))))))
+     (test-equal "persons" '("01" "01" "02" "02") (map scan-person scans))
+     (test-equal "sessions" '(#f #f "1" "2") (map scan-session scans))
+     (test-equal "contrasts" '("T1" "T2" "FLAIR" "FLAIR") (map scan-contrast scans))
+     (test-equal "licences" '("CC0" "CC0" "PDDL" "PDDL") (map scan-licence scans))
+     (test-equal "source" "Two heads" (scan-source (first scans)))
+     (set! said "")
+     (test-equal "again" 4 (length (data-add-tree! (in "tree") #:log log)))
+     (test-assert "nothing new" (and (says? "sub-01_T1w: there already") (not (says? "prepared"))))
+     (write-nifti (in "other/sub-01_T1w.nii") (make-head 16 18 19) '(1. 1. 1.))
+     (test-error-matching "another data set's person of that name" "none of its 1 NIfTI files"
+       (data-add-tree! (in "other") #:log log))
+     (test-assert "says what to do" (says? "its person and name a prefix"))
+     (test-equal "with a prefix" '("b-sub-01_T1w") (data-add-tree! (in "other") #:prefix "b-"))
+     (test-assert "another person" (member "b-01" (dataset-persons (load-dataset)))))))
+
+;;; --- Voxels that are not cubes --------------------------------------------------------
+
+;; A block of 40 x 40 x 40 mm in voxels of 1 x 1 x 5: any square view of it shows a square, or it is
+;; squashed.  Native views keep pixels, so that sides can be counted: where the field of view
+;; holds all of it, a side is at least what it is in another direction, but for an edge's width.
+(define (block slices rows columns margins)
+  (define (inside n margin k) (and (>= k margin) (< k (- n margin))))
+  (list->tensor
+   (append-map (lambda (i)
+                 (append-map (lambda (j)
+                               (map (lambda (k)
+                                      (if (and (inside slices (first margins) i)
+                                               (inside rows (second margins) j)
+                                               (inside columns (third margins) k))
+                                          100 0))
+                                    (iota columns)))
+                             (iota rows)))
+               (iota slices))
+   (list slices rows columns)))
+
+(define (aspects dataset count size)
+  ;; Of each of COUNT images, sqrt (second moment along its longer axis / that along its shorter).
+  (let ((batch (tensor-abs (random-slices dataset count size #:seed 5 #:fit 1))))
+    (map (lambda (n)
+           (let* ((image (tensor-reshape (tensor-copy (tensor-slice batch 0 n (1+ n))) (list size size)))
+                  (weights (tensor< 20 image))
+                  (total (tensor->number (tensor-sum weights)))
+                  (places (list->tensor (iota size) (list size 1)))
+                  (moment (lambda (a b)
+                            (let ((product (tensor* a b)))
+                              (/ (tensor->number (tensor-sum (tensor* weights product))) total))))
+                  (ones (tensor+ 1 (tensor-zeros (list size size))))
+                  (y (tensor* ones places))
+                  (x (tensor* ones (tensor-reshape places (list 1 size))))
+                  (cy (moment y ones)) (cx (moment x ones))
+                  (yy (- (moment y y) (* cy cy))) (xx (- (moment x x) (* cx cx)))
+                  (xy (- (moment x y) (* cx cy)))
+                  (middle (/ (+ yy xx) 2))
+                  (radius (sqrt (+ (expt (/ (- yy xx) 2) 2) (* xy xy)))))
+             (sqrt (/ (+ middle radius) (- middle radius)))))
+         (iota count))))
+
+(for-each
+ (lambda (name shape margins spacing)
+   (call-with-temporary-directory
+    (lambda (folder)
+      (setenv "XDG_CACHE_HOME" folder)
+      (let ((file (string-append folder "/block.nii")))
+        (write-nifti file (apply block (append shape (list margins))) spacing)
+        (data-add! file #:person "ann")
+        ;; A square's second moments are alike in all directions, whatever its turn; pixels at its
+        ;; edges, 1 of 16 or so, move the ratio by less than a tenth.  Squashed by 1.3 it is 1.3.
+        (test-assert name (every (lambda (a) (< a 1.1)) (aspects (load-dataset) 12 48)))))))
+ '("cubes" "slices of 5 mm" "pixels of 1 x 1.3 mm, in all planes")
+ '((60 60 60) (12 60 60) (60 46 60))
+ '((10 10 10) (2 10 10) (10 8 10))
+ '((1. 1. 1.) (5. 1. 1.) (1. 1.3333 1.)))
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (define (in name) (string-append folder "/" name))
+   (setenv "XDG_CACHE_HOME" folder)
+   (write-nifti (in "bars.nii") (make-head 9 10 11) '(1. 2. 4.))
+   (test-error-matching "no plane is near to square" "voxels of (1.0 2.0 4.0) mm have no plane"
+     (data-add! (in "bars.nii") #:person "ann"))
+   (test-error-matching "spacing" "spacing: expected three positive numbers"
+     (data-add! (in "bars.nii") #:person "ann" #:spacing '(1 0 1)))
+   (data-add! (in "bars.nii") #:person "ann" #:spacing '(1 1 1))
+   (test-equal "spacing given" '((1.0 1.0 1.0))
+     (map (lambda (s) (map exact->inexact (scan-spacing s))) (dataset-scans (load-dataset))))
+   ;; One voxel that is not finite is enough to spoil a training.
+   (let ((spoilt (lambda (value)
+                   (let ((head (make-head 9 10 12)))
+                     (tensor-set-element! head '(0 1 2) value)
+                     (save-npy (in "spoilt.npy") head)
+                     (in "spoilt.npy")))))
+     (test-error-matching "an infinite voxel" "1 of 1080 voxels are NaN or infinite"
+       (data-add! (spoilt +inf.0) #:person "bob"))
+     (test-error-matching "is no background" "infinite ones are no background"
+       (data-add! (spoilt +inf.0) #:person "bob" #:nan-is-zero? #t))
+     (test-error-matching "NaN" "--nan-is-zero makes it 0" (data-add! (spoilt +nan.0) #:person "bob"))
+     (data-add! (spoilt +nan.0) #:person "bob" #:nan-is-zero? #t)
+     (test-equal "NaN as background" 0.0
+       (tensor-element (scan-volume (find (lambda (s) (string=? "bob" (scan-person s)))
+                                          (dataset-scans (load-dataset))))
+                       '(0 1 2))))))
 
 ;;; --- The scale and the simulated scan -----------------------------------------
 

@@ -465,4 +465,55 @@
 (test-error-matching "images" "images: expected c64" (score-loss-by-frequency car (tensor-zeros '(2 2)) 1))
 (test-error-matching "draws" "draws: expected" (score-loss-by-frequency car (tensor-zeros '(1 2 2) 'c64) 1 #:draws 0))
 
+;;; --- Comparing chains -----------------------------------------------------------
+
+(let* ((field (gaussian-prior (power-spectrum '(8 8) #:amplitude 100)))
+       (target (prior-target field))
+       (short (lambda (seed . settings)
+                (apply anneal target #:seed seed #:temperatures (geometric 30 #:ratio 0.5 #:until 0.2) settings)))
+       (one (short 1)) (other (short 2 #:chains 5)) (bold (short 1 #:step-size 0.6))
+       (both (compare one other #:titles '("one" "other")))
+       (of (lambda (table name) (table-column table name)))
+       (differences (chain-comparison-differences both)))
+  (test-equal "samples" '(8 5) (of (chain-comparison-table both) 'samples))
+  (test-equal "evaluations" (map chain-evaluations (list one other))
+    (of (chain-comparison-table both) 'evaluations))
+  (test-equal "moves" (map (lambda (c) (length (chain-trace c))) (list one other))
+    (of (chain-comparison-table both) 'moves))
+  ;; By the formulas, from the samples, to three digits.
+  (let* ((columns (lambda (chain)       ; (pixels samples) of real numbers, both parts
+                    (let ((x (real-view (chain-samples chain))))
+                      (apply map list (map (lambda (k) (tensor->list (tensor-slice x 0 k (1+ k))))
+                                           (iota (first (tensor-shape x))))))))
+         (means (lambda (chain) (map mean (columns chain))))
+         (rms (lambda (l) (sqrt (/ (apply + (map (lambda (x) (* x x)) l)) 64)))) ; of pixels
+         (deviation (lambda (chain) (sqrt (/ (apply + (map variance (columns chain))) 64))))
+         (apart (rms (map - (means one) (means other))))
+         (chance (sqrt (+ (/ (expt (deviation one) 2) 8) (/ (expt (deviation other) 2) 5))))
+         (close (lambda (name expected got) (test-approximate name expected got (* 0.006 expected)))))
+    (close "means differ" apart (first (of differences 'means-differ)))
+    (close "by how much more than by chance" (/ apart chance) (first (of differences 'times-chance)))
+    (close "deviations" (/ (deviation other) (deviation one)) (first (of differences 'deviations-ratio)))
+    (let ((r (r-hat-between (list (tensor-slice (chain-samples one) 0 0 5) (chain-samples other)))))
+      (close "R-hat" (largest r) (first (of differences 'r-hat-greatest)))
+      (test-assert "of each pixel" (tensor-identical? r (chain-comparison-r-hat both)))))
+  (let ((text (format #f "~a" both)))
+    (test-assert "it prints" (every (lambda (word) (string-contains text word))
+                                    '("comparison of 2 chains" "one" "other" "times-chance")))
+    (test-assert "in lines that fit" (every (lambda (line) (< (string-length line) 100))
+                                            (string-split text #\newline))))
+  (test-equal "nothing to say of a fair pair" '() (chain-comparison-notes both))
+  (test-assert "the same seed is noted"
+    (string-contains (first (chain-comparison-notes (compare one bold))) "#:seed of the first"))
+  (test-equal "what is not comparable" 3
+    (length (chain-comparison-notes (compare one (start-chain (prior-target field) #:seed 3)))))
+  (test-equal "the charts of both" (map chart-title (charts one)) (map chart-title (charts both)))
+  (test-equal "and pictures" 6 (length (view both)))
+  (test-error-matching "one chain" "expected two chains or more, as `anneal' returns, got one" (compare one))
+  (test-error-matching "no chain" "got 3; `compare-runs' is for runs" (compare one 3))
+  (test-error-matching "other shapes" "expected samples of one shape"
+    (compare one (start-chain (prior-target (two-moons-prior)))))
+  (test-error-matching "one sample" "one sample has no deviation" (compare one (short 3 #:chains 1)))
+  (test-error-matching "titles" "titles: expected a list of 2 strings" (compare one other #:titles '("x"))))
+
 (finish-tests)

@@ -67,6 +67,9 @@
     (define y (measure op scan #:noise 0.1 #:seed 2))
     (define target (posterior prior op y #:noise 0.1))
     (define chain (anneal target #:chains 8 #:seed 42))
+    ((@ (tempera interrupts) call-typed) ; and Ctrl-C, for `last-paused'
+     (@ (tempera interrupts) call-with-pause) chain "chain" (lambda () (throw 'user-interrupt))
+     (const #f))
     (define net (score-network '(paper-unet #:channels (4 8) #:blocks 1)))
     (define trainer
       (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "check.h"
 #include "io/file.h"
@@ -100,6 +101,13 @@ same (const tp_tensor *a, const tp_tensor *b)
   check_report ((call) == NULL && tp_last_status () == (expected), __FILE__, __LINE__, \
                 #call " fails")
 
+/* The same, and its message has TEXT. */
+#define CHECK_SAYS(text, expected, call) \
+  do \
+    if (CHECK_NO_TENSOR (expected, call) && !CHECK (strstr (tp_last_message (), text) != NULL)) \
+      printf ("  %s: %s\n", text, tp_last_message ()); \
+  while (0)
+
 /* --- npy ------------------------------------------------------------------ */
 
 static void
@@ -161,6 +169,77 @@ test_npy_types (void)
 }
 
 static void
+test_npy_byte_orders (void)
+{
+  static const struct { const char *descr; unsigned char bytes[16]; size_t length; float re, im; }
+    cases[] = {
+      { ">f4", { 0xc0, 0x20, 0, 0 }, 4, -2.5f, 0 },
+      { ">f8", { 0x40, 0x04, 0, 0, 0, 0, 0, 0 }, 8, 2.5f, 0 },
+      { ">f2", { 0xc1, 0x00 }, 2, -2.5f, 0 },
+      { ">i2", { 0xff, 0xfe }, 2, -2, 0 },
+      { ">u2", { 1, 2 }, 2, 258, 0 },
+      { ">i4", { 0, 1, 0, 2 }, 4, 65538, 0 },
+      { ">i8", { 0, 0, 0, 0, 0, 0, 1, 2 }, 8, 258, 0 },
+      { ">u1", { 7 }, 1, 7, 0 },
+      { "|b1", { 1 }, 1, 1, 0 },
+      { ">c8", { 0x3f, 0x80, 0, 0, 0xc0, 0x20, 0, 0 }, 8, 1, -2.5f },
+      { ">c16", { 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 0x40, 0x04, 0, 0, 0, 0, 0, 0 }, 16, 1, 2.5f },
+    };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    {
+      char header[128];
+      snprintf (header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (1,)}",
+                cases[i].descr);
+      tp_tensor *t = tp_npy_load (make_npy (1, header, cases[i].bytes, cases[i].length));
+      bool pair = cases[i].length > 4 && strchr (cases[i].descr, 'c');
+      if (!CHECK (t && t->dtype == (pair ? TP_C64 : TP_F32)
+                  && (pair ? crealf (tp_c64 (t)[0]) == cases[i].re
+                             && cimagf (tp_c64 (t)[0]) == cases[i].im
+                           : tp_f32 (t)[0] == cases[i].re)))
+        printf ("  %s: %s\n", cases[i].descr, tp_last_message ());
+      tp_tensor_free (t);
+    }
+}
+
+/* What float32 cannot hold is named; what was infinite or NaN stays. */
+static void
+test_npy_range (void)
+{
+  static const char header[] = "{'descr': '<f8', 'fortran_order': False, 'shape': (4,)}";
+  const double fine[4] = { 1e-300, -INFINITY, 3.4028234e38, NAN }, beyond[4] = { 0, 1, -1e300, 2 };
+  tp_tensor *t = tp_npy_load (make_npy (1, header, fine, sizeof fine));
+  CHECK (t && tp_f32 (t)[0] == 0 && tp_f32 (t)[1] == -INFINITY && tp_f32 (t)[2] == 3.4028234e38f
+         && isnan (tp_f32 (t)[3]));
+  tp_tensor_free (t);
+  CHECK_SAYS ("number 2 is -1e+300", TP_BAD_VALUE,
+              tp_npy_load (make_npy (1, header, beyond, sizeof beyond)));
+  CHECK_SAYS ("number 2 is -1e+300", TP_BAD_VALUE,
+              tp_npy_load (make_npy (1, "{'descr': '<c16', 'fortran_order': False, 'shape': (2,)}",
+                                     beyond, sizeof beyond)));
+}
+
+/* --- Files of other formats, cut and damaged ones -------------------------- */
+
+static void
+test_npy_mistaken (void)
+{
+  CHECK_SAYS ("got a zip archive", TP_BAD_FILE,
+              tp_npy_load (write_bytes ("a.npy", "PK\3\4............", 16)));
+  CHECK_SAYS ("got an HDF5 file", TP_BAD_FILE,
+              tp_npy_load (write_bytes ("a.npy", "\x89HDF\r\n\x1a\n........", 16)));
+  CHECK_SAYS ("got an empty file", TP_BAD_FILE, tp_npy_load (write_bytes ("a.npy", "", 0)));
+  CHECK_SAYS ("not an npy file", TP_BAD_FILE, tp_npy_load (write_bytes ("a.npy", "Good day", 8)));
+  CHECK_SAYS ("got an npy file", TP_BAD_FILE,
+              tp_png_load (write_bytes ("a.png", "\x93NUMPY\1\0v\0{'des", 16)));
+  CHECK_SAYS ("got a JPEG picture", TP_BAD_FILE,
+              tp_png_load (write_bytes ("a.png", "\xff\xd8\xff\xe0....JFIF", 12)));
+  const float data[4] = { 0 };
+  CHECK_SAYS ("12 bytes follow its array", TP_BAD_FILE,
+              tp_npy_load (make_npy (1, "{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}",
+                                     data, sizeof data)));
+}
+
+static void
 test_npy_hostile (void)
 {
   const float data[4] = { 0 };
@@ -178,7 +257,8 @@ test_npy_hostile (void)
     { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False,"
                    " 'shape': (4294967296, 4294967296, 4294967296)}" },
     { TP_BAD_FILE, "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904,)}" },
-    { TP_UNSUPPORTED, "{'descr': '>f4', 'fortran_order': False, 'shape': (1,)}" },
+    { TP_UNSUPPORTED, "{'descr': '<f16', 'fortran_order': False, 'shape': (1,)}" },
+    { TP_UNSUPPORTED, "{'descr': '=f4', 'fortran_order': False, 'shape': (1,)}" },
     { TP_UNSUPPORTED, "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}" },
     { TP_UNSUPPORTED, "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}" },
   };
@@ -361,6 +441,96 @@ test_nifti (void)
   CHECK_NO_TENSOR (TP_IO, tp_nifti_load (file_in_folder ("missing.nii"), &info));
 }
 
+/* DATA as voxels of TYPE, BITS each, in a file of RANK axes (4 1 1 1 ...); SLOPE 0 is none. */
+static tp_tensor *
+load_voxels (int16_t rank, int16_t type, int16_t bits, float slope, const void *data)
+{
+  unsigned char file[352 + 64] = { 0 };
+  tp_nifti_info info;
+  make_nifti (file, rank, 4, 1, 1);
+  memcpy (file + 70, (int16_t[]) { type, bits }, 4);
+  memcpy (file + 112, (float[]) { slope, 0 }, 8);
+  memcpy (file + 352, data, (size_t) bits / 2);
+  return tp_nifti_load (write_bytes ("voxels.nii", file, 352 + (size_t) bits / 2), &info);
+}
+
+static void
+test_nifti_types (void)
+{
+  const int64_t i64[4] = { -3, 0, 7, INT64_C (1) << 40 };
+  tp_tensor *t = load_voxels (3, 1024, 64, 0, i64);
+  CHECK (t && tp_f32 (t)[0] == -3 && tp_f32 (t)[3] == 0x1p40f);
+  tp_tensor_free (t);
+  const uint64_t u64[4] = { 0, 1, 2, UINT64_C (1) << 63 };
+  t = load_voxels (3, 1280, 64, 0, u64);
+  CHECK (t && tp_f32 (t)[1] == 1 && tp_f32 (t)[3] == 0x1p63f);
+  tp_tensor_free (t);
+  t = load_voxels (2, 1024, 64, 0, i64); /* two axes; four, the last of one point */
+  CHECK (t && t->rank == 2 && t->shape[0] == 1 && t->shape[1] == 4);
+  tp_tensor_free (t);
+  t = load_voxels (4, 1024, 64, 0, i64);
+  CHECK (t && t->rank == 4 && t->shape[0] == 1 && t->shape[3] == 4);
+  tp_tensor_free (t);
+
+  const double wide[4] = { 1, 1e300, NAN, INFINITY };
+  CHECK_SAYS ("voxel 1 is 1e+300", TP_BAD_VALUE, load_voxels (3, 64, 64, 0, wide));
+  t = load_voxels (3, 64, 64, 1e-30f, (double[]) { 1e30, 1e60, NAN, INFINITY });
+  CHECK (t && fabsf (tp_f32 (t)[1] - 1e30f) < 1e24f && isnan (tp_f32 (t)[2])
+         && tp_f32 (t)[3] == INFINITY);
+  tp_tensor_free (t);
+  CHECK_SAYS ("voxel 3 is 6e+38", TP_BAD_VALUE,
+              load_voxels (3, 16, 32, 2, (float[]) { 0, 1, 2, 3e38f }));
+}
+
+/* A whole .nii.gz of noise, cut anywhere and with a bit turned anywhere, is never read as if it
+ * were right. */
+static void
+test_nifti_gzip (void)
+{
+  enum { COUNT = 2000 };
+  static unsigned char volume[352 + 2 * COUNT], file[16384];
+  tp_nifti_info info;
+  make_nifti (volume, 3, 20, 10, 10);
+  for (unsigned i = 0, x = 1; i < 2 * COUNT; i++, x = x * 1664525u + 1013904223u)
+    volume[352 + i] = (unsigned char) (x >> 24 & 15);
+  const char *path = file_in_folder ("whole.nii.gz");
+  gzFile gz = gzopen (path, "wb");
+  gzwrite (gz, volume, sizeof volume);
+  gzclose (gz);
+  tp_tensor *t = tp_nifti_load (path, &info);
+  CHECK (t && t->shape[0] == 10 && t->shape[2] == 20);
+  tp_tensor_free (t);
+  FILE *stream = fopen (path, "rb");
+  size_t length = fread (file, 1, sizeof file, stream);
+  fclose (stream);
+  CHECK (length > 1000 && length < sizeof file);
+  for (size_t bytes = 20; bytes < length; bytes += 97)
+    CHECK_SAYS ("truncated inside its gzip compression", TP_BAD_FILE,
+                tp_nifti_load (write_bytes ("cut.nii.gz", file, bytes), &info));
+  for (size_t at = 400; at < length; at += 97)
+    {
+      file[at] ^= 4;
+      const char *damaged = write_bytes ("bad.nii.gz", file, length);
+      CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (damaged, &info));
+      if (at < length - 8 && !CHECK (strstr (tp_last_message (), "gzip compression") != NULL))
+        printf ("  at %zu: %s\n", at, tp_last_message ());
+      file[at] ^= 4;
+    }
+  file[length - 6] ^= 1; /* the checksum itself */
+  CHECK_SAYS ("damaged: its gzip compression is broken", TP_BAD_FILE,
+              tp_nifti_load (write_bytes ("sum.nii.gz", file, length), &info));
+  CHECK_SAYS ("got a gzip file", TP_BAD_FILE,
+              tp_nifti_load ((file[length - 6] ^= 1, write_bytes ("name.nii", file, length)), &info));
+  unsigned char second[544] = { 0x1c, 2, 0, 0, 'n', '+', '2' };
+  CHECK_SAYS ("got a NIfTI-2 file", TP_BAD_FILE,
+              tp_nifti_load (write_bytes ("two.nii", second, sizeof second), &info));
+  CHECK_SAYS ("got an empty file", TP_BAD_FILE,
+              tp_nifti_load (write_bytes ("none.nii", "", 0), &info));
+  memset (volume + 344, 0, 4);
+  CHECK_SAYS ("got ANALYZE 7.5", TP_UNSUPPORTED,
+              tp_nifti_load (write_bytes ("old.nii", volume, sizeof volume), &info));
+}
+
 /* --- safetensors ---------------------------------------------------------- */
 
 static void
@@ -383,6 +553,9 @@ test_safetensors (void)
                    tp_safetensors_read (path, 0, 2, (int64_t[]) { INT64_MAX, INT64_MAX }));
   CHECK (!tp_safetensors_header (write_bytes ("cut.safetensors", "\x10\0\0\0\0\0\0\0{}", 10),
                                  &bytes));
+  CHECK (strstr (tp_last_message (), "truncated") != NULL);
+  CHECK (!tp_safetensors_header (write_bytes ("zip.safetensors", "PK\3\4\1\1\1\1\1\1", 10), &bytes));
+  CHECK (strstr (tp_last_message (), "got a zip archive") != NULL);
   CHECK (!tp_safetensors_header (write_bytes ("minus.safetensors",
                                               "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10), &bytes));
   CHECK (!tp_safetensors_header (write_bytes ("short.safetensors", "\x01", 1), &bytes));
@@ -399,6 +572,7 @@ test_safetensors (void)
   tp_tensor_free (a);
 }
 
-CHECK_MAIN (make_folder, test_npy_round_trip, test_npy_types, test_npy_hostile,
-            test_writing_is_atomic, test_png_round_trip, test_png_hostile, test_nifti,
-            test_safetensors, remove_folder)
+CHECK_MAIN (make_folder, test_npy_round_trip, test_npy_types, test_npy_byte_orders, test_npy_range,
+            test_npy_mistaken, test_npy_hostile, test_writing_is_atomic, test_png_round_trip,
+            test_png_hostile, test_nifti, test_nifti_types, test_nifti_gzip, test_safetensors,
+            remove_folder)

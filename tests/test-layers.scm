@@ -1,7 +1,7 @@
 ;;; test-layers.scm -- every layer against PyTorch's stored values
 ;;; (torch_reference.py), its bad shapes, and how it prints.
 
-(use-modules (harness) (srfi srfi-1) (oop goops)
+(use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
              (tempera primitives) (tempera tensors) (tempera layers) (tempera networks)
              (tempera files) (tempera priors))
 
@@ -294,6 +294,15 @@
                  '(() (("spectrum" . "(1 2")) (("spectrum" . "(1 2 -3)")) (("spectrum" . "(1 2)"))))
        (save-network path net))
      (test-equal 'bf16 (network-precision (load-network path #:precision 'bf16)))
+     ;; A weight that is misspelt, one too many, one that is missing.
+     (let-values (((tensors about) (load-safetensors path)))
+       (save-safetensors path (append tensors `(("stem.wieghts" . ,(tensor-zeros '(2)))))
+                         #:metadata about)
+       (test-error-matching "a tensor too many" "it has tensors that are not of it: \"stem.wieghts\""
+         (load-network path))
+       (save-safetensors path (cdr tensors) #:metadata about)
+       (test-error-matching "one missing" (format #f "no tensor ~s" (car (first tensors)))
+         (load-network path)))
      (save-safetensors path '() #:metadata '(("a" . "b")))
      (test-error-matching "no network" "not a network of Tempera" (load-network path))
      (save-network path net #:metadata '())

@@ -87,7 +87,7 @@ static tp_status
 moons_score (void *context, const tp_tensor *x, tp_tensor **score)
 {
   moons *m = context;
-  *score = tp_mixture_score (x, m->means, m->log_weights, m->sd, m->sigma);
+  *score = tp_mixture_score ((tp_tensor *) x, m->means, m->log_weights, m->sd, m->sigma);
   return *score ? TP_OK : tp_last_status ();
 }
 

@@ -80,7 +80,7 @@
 (for-each
  (lambda (reconstruct)
    (test-error-matching "operator" "operator: expected one" (reconstruct prior 3 y))
-   (test-error-matching "NaN" "y: expected finite" (reconstruct prior op (tensor/ y 0)))
+   (test-error-matching "NaN" "numbers are NaN or infinite, the first at (0 0)" (reconstruct prior op (tensor/ y 0)))
    (test-error-matching "noise" "noise: expected" (reconstruct prior op y #:noise 0))
    (test-error-matching "weight" "weight: expected" (reconstruct prior op y #:weight -1))
    (test-error-matching "fresh noise" "fresh-noise: expected" (reconstruct prior op y #:fresh-noise 2))

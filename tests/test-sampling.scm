@@ -1,8 +1,8 @@
 ;;; test-sampling.scm -- schedules, exact priors, and chains that reach them, stop and go on.
 
 (use-modules (harness)
-             (tempera) (tempera streams)
-             (system repl common) (ice-9 control)
+             (tempera) (tempera interrupts) (tempera streams)
+             (ice-9 control)
              (srfi srfi-1) (srfi srfi-11))
 
 (start-tests "sampling")
@@ -601,13 +601,12 @@
   (call-with-temporary-directory
    (lambda (directory)
      (let ((file (string-append directory "/chain"))
-           (paused (with-fluids ((*repl-stack* (list 'a-prompt)))
-                     (with-error-to-port (%make-void-port "w")
+           (paused (call-typed with-error-to-port (%make-void-port "w")
                        (lambda ()
                          (sigaction SIGINT
                            (lambda (signal)
                              (scm-error 'signal #f "User interrupt" '() (list signal))))
-                         (apply anneal (interrupted-target 40) settings))))))
+                         (apply anneal (interrupted-target 40) settings)))))
        (test-assert "paused" (not (chain-finished? paused)))
        (save-chain file paused)
        (test-assert "through a file, the same bits"
@@ -619,8 +618,7 @@
 (sigaction SIGINT (lambda (signal) (scm-error 'signal #f "User interrupt" '() (list signal))))
 
 (define-syntax-rule (at-a-prompt expression)
-  (with-fluids ((*repl-stack* (list 'a-prompt)))
-    (with-error-to-port (%make-void-port "w") (lambda () expression))))
+  (call-typed with-error-to-port (%make-void-port "w") (lambda () expression)))
 
 (for-each
  (lambda (call)
@@ -730,7 +728,7 @@
   (test-assert "to the state of then" (tensor-identical? at-2 (chain-samples chain)))
   (test-equal "before the next temperature" 4 (length (chain-trace chain)))
   (test-assert "at it" (close? 1e-6 1.296 (chain-sigma chain)))
-  (test-equal "later states are gone" 5 (length (chain-states chain)))
+  (test-equal "states up to there" 5 (length (chain-states chain)))
   (let ((bold (resume! (fork chain #:step-size 0.3))))
     (test-assert "another way from there" (not (same? bold whole)))
     (test-assert "with the states before it"
@@ -739,9 +737,17 @@
     (test-equal "a fork's states go on with its temperatures" 1.25 (chain-sigma colder))
     (resume! colder)
     (test-equal "to its end" 0.1 (chain-sigma colder)))
-  (resume! chain)
+  (test-assert "its end is still there" (same? (rewind! chain 0.5) whole))
+  (test-equal "with what came before" (length (chain-states whole)) (length (chain-states chain)))
+  (resume! (rewind! chain 2.16))
+  (test-equal "each once" (map car (chain-states whole)) (map car (chain-states chain)))
   (test-assert "the same way to the same bits" (same? chain whole))
   (test-equal "and evaluations" (chain-evaluations whole) (chain-evaluations chain))
+  ;; The end is no state that #:keep asks for.
+  (let ((chain (rewind! (short target #:keep 5) 10)))
+    (test-assert "an end that was not kept" (same? whole (rewind! chain 0.5)))
+    (resume! (rewind! chain 10))
+    (test-assert "what is kept stays" (close-sigmas? (kept-at (short target #:keep 5)) (kept-at chain))))
   (test-equal "to the start" 0 (length (chain-trace (rewind! (short target) 10))))
   (call-with-temporary-directory
    (lambda (directory)
@@ -892,6 +898,20 @@
   (short (posterior (lambda (x s) x) op y) #:sampler (hmc #:acceptance 'log-density)))
 (test-error-matching "no mass" "mass: expected white, identity"
   (short (prior-target moons) #:mass 'fourier))
+(test-error-matching "an exact prior" "is a prior; (posterior prior op y #:noise 0.1) is its target"
+  (anneal field))
+(test-error-matching "a network" "(prior-target prior #:shape '(64 64)) without one"
+  (anneal (score-network '(moons-mlp))))
+(test-error-matching "neither" "target: expected one, as `posterior' and `prior-target' make, got 3" (anneal 3))
+(test-error-matching "of a file" "is a prior" (load-chain "none" field))
+(test-eq "complex images by themselves" 'c64 (target-dtype (prior-target field)))
+(test-eq "of a network too" 'c64
+  (target-dtype (prior-target (score-network '(paper-unet #:channels (4 8) #:blocks 1)) #:shape '(16 16))))
+(test-eq "but not points" 'f32
+  (target-dtype (prior-target (score-network '(moons-mlp)) #:shape '(2))))
+(test-assert "the prior alone is sampled" (chain-finished? (short (prior-target field))))
+(test-error-matching "another dtype" "dtype: expected c64" (prior-target field #:dtype 'f32))
+(test-error-matching "no prior" "prior: expected a prior" (prior-target 3))
 (test-error-matching "operator" "operator: expected one" (posterior field 3 y))
 (test-error-matching "noise" "noise: expected a positive number" (posterior field op y #:noise 0))
 (test-error-matching "widening" "widening: expected a number of 0 or more"
@@ -899,7 +919,7 @@
 (test-error-matching "data" "y: expected" (posterior field op (tensor-zeros '(16 13) 'c64)))
 (test-error-matching "a batch of data" "y: expected one measurement"
   (posterior field op (tensor-zeros '(2 16 12) 'c64)))
-(test-error-matching "shape" "shape: expected a list of lengths" (prior-target (lambda (x s) x)))
+(test-error-matching "shape" "shape: this prior has none of its own" (prior-target (lambda (x s) x)))
 (test-error-matching "dtype" "dtype: expected" (make-target "t" #:shape '(2) #:dtype 'f64 #:score +))
 (test-error-matching "score" "score: expected" (make-target "t" #:shape '(2)))
 (test-error-matching "accepted" "count, at-most: expected" (accepted-steps 0))

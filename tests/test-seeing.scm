@@ -91,6 +91,19 @@
        '((100 400) (400 100))))
 (test-assert "a room too small is no error"
   (picture? (draw-figure (list named) #:room '(1 1) #:cell '(16 8) #:labels? #t)))
+(test-equal "a logarithmic scale: the middle of 1 and 100 is 10" '(0 128 255)
+  (let ((picture (draw-figure (list (panel "" (list->tensor '(1 10 100) '(1 3)) #:low 1
+                                           #:logarithmic? #t)))))
+    (map (lambda (k) (logand 255 (pixel picture 0 (* k (quotient (picture-width picture) 3))))) '(0 1 2))))
+(test-equal "its bar has the values" '("10" "1000")
+  (sort (filter-map (lambda (label) (and (not (string-null? (third label))) (third label)))
+                    (picture-labels
+                     (draw-figure (list (panel "" (list->tensor '(0 10 1000 5) '(2 2)) #:low 10 #:bar? #t
+                                               #:logarithmic? #t))
+                                  #:room '(160 400) #:cell '(16 8) #:labels? #t)))
+        string<?))
+(test-error-matching "no logarithm of a phase" "logarithmic?: needs magnitudes"
+  (panel "" phases #:part 'phase #:logarithmic? #t))
 (test-error-matching "no panels" "expected a list of panels" (draw-figure '()))
 (test-error-matching "colours of an image" "expected a tensor (rows columns)"
                      (panel "" (tensor-zeros '(2 2 4))))
@@ -242,6 +255,43 @@ TEMPERA_PICTURES=symbols draws it here\n"
    (test-assert "a colour for each of nine lines"
      (let ((text (file-text (in "many.svg"))))
        (not (string-contains text "stroke:#1f5fa8"))))
+   ;; The key is below the axis, where no line is.
+   (plot (chart "key" (list (series 'curve '((0 0) (1 1)) #:title "rises")
+                            (series 'curve '((0 1) (1 0)) #:title "falls")))
+         #:to (in "key.txt"))
+   (let* ((lines (lines-of (file-text (in "key.txt"))))
+          (where (lambda (text) (list-index (lambda (line) (string-contains line text)) lines)))
+          (axis (- (length lines) 1 (list-index (lambda (line) (string-contains line "----")) (reverse lines)))))
+     (test-assert "what is named is below" (and (> (where "rises") axis) (> (where "falls") axis))))
+   ;; A heat map's colours: the middle of 1, 10, 100 is 10 by logarithm.
+   (let ((middle (lambda (values . options)
+                   ;; The colour of the second square; gnuplot's SVG has the map as an image, so
+                   ;; that a PNG is read: where the squares are, the palette's red part rises.
+                   (plot (apply heat-chart "" (list values) options) #:to (in "middle.svg"))
+                   (file-text (in "middle.svg")))))
+     (test-assert "geometric steps are told"
+       (equal? (middle '(1 10 100)) (middle '(1 10 100) #:logarithmic? #t)))
+     (test-assert "even ones too"
+       (equal? (middle '(1 50 100)) (middle '(1 50 100) #:logarithmic? #f)))
+     (test-assert "they differ"
+       (not (equal? (middle '(1 10 100)) (middle '(1 10 100) #:logarithmic? #f))))
+     (test-assert "of what is not above 0, none"
+       (equal? (middle '(0 10 100)) (middle '(0 10 100) #:logarithmic? #f)))
+     (test-error-matching "a logarithm of 0" "logarithmic?: needs values above 0, got 0"
+       (heat-chart "" '((0 1)) #:logarithmic? #t)))
+   ;; Several objects together.
+   (let ((both (charts-together (list (geometric 100 #:ratio 0.5 #:until 1)
+                                      (geometric 100 #:ratio 0.7 #:until 1)))))
+     (test-equal "schedules in one chart" 1 (length both))
+     (plot (geometric 100 #:ratio 0.5 #:until 1) (geometric 100 #:ratio 0.7 #:until 1) #:to (in "both.svg"))
+     (test-assert "each with its name"
+       (every (lambda (text) (string-contains (file-text (in "both.svg")) text))
+              '("geometric 0.5" "geometric 0.7"))))
+   (plot '(1 2 3) '(3 2 1) #:titles '("up" "down") #:to (in "numbers.svg"))
+   (test-assert "named" (string-contains (file-text (in "numbers.svg")) "down"))
+   (test-error-matching "too few names" "titles: expected a list of 2 strings"
+     (plot '(1 2) '(2 1) #:titles '("one") #:to (in "a.svg")))
+   (test-error-matching "no line" "has no line" (overlay-charts (list map-of-three) '("x")))
    (test-error-matching "an ending" "path: expected a name that ends" (plot '(1 2) #:to (in "a.doc")))
    (test-error-matching "no folder" "cannot be written" (plot '(1 2) #:to "/nowhere/a.png"))
    (test-equal "nothing half-done" '() (filter (lambda (name) (string-contains name ".tmp"))

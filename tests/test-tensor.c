@@ -241,6 +241,88 @@ test_hostile_shapes (void)
   tp_tensor_free (sum);
 }
 
+/* TARGET assigned from SOURCE, both views of T, is TARGET assigned from a copy; the same of y <- 2 x - y.
+ * Takes over the views. */
+static void
+check_overlapping (const tp_tensor *t, tp_tensor *target, tp_tensor *source)
+{
+  tp_tensor *before = tp_copy (target), *values = tp_copy (source), *as = tp_copy (target), *sum = NULL;
+  if (tp_tensor_contiguous (target) && tp_tensor_contiguous (source) && target->dtype == source->dtype
+      && tp_same_shape (target, source))
+    {
+      tp_tensor *double_of = tp_affine (values, 2, 0);
+      sum = tp_map2 (TP_SUB, double_of, before);
+      tp_tensor_free (double_of);
+      CHECK (tp_axpby (2, source, -1, target) == TP_OK);
+      tp_tensor *now = tp_copy (target);
+      CHECK (!memcmp (tp_f32 (now), tp_f32 (sum), (size_t) tp_tensor_count (now) * sizeof (float)));
+      tp_tensor_free (now);
+      tp_tensor_free (values);
+      values = tp_copy (source); /* as they are after that */
+    }
+  CHECK (tp_assign (as, values) == TP_OK && tp_assign (target, source) == TP_OK);
+  tp_tensor *now = tp_copy (target);
+  CHECK (!memcmp (tp_buffer_data (now->buffer), tp_buffer_data (as->buffer),
+                  (size_t) tp_tensor_count (now) * tp_dtype_size (now->dtype)));
+  CHECK (tp_overlap (target, source) && tp_overlap (t, target));
+  tp_tensor *all[] = { target, source, before, values, as, sum, now };
+  for (int i = 0; i < 7; i++)
+    tp_tensor_free (all[i]);
+}
+
+static void
+test_overlapping (void)
+{
+  for (int threads = 1; threads <= 3; threads += 2)
+    {
+      tp_set_threads (threads);
+      tp_tensor *line = counting (1, SHAPE (100000)), *square = counting (2, SHAPE (300, 300));
+      tp_tensor *small = counting (1, SHAPE (4)), *pairs = tp_reshape (small, 2, SHAPE (2, 2));
+      check_overlapping (small, tp_slice (small, 0, 1, 4, 1), tp_slice (small, 0, 0, 3, 1));
+      check_overlapping (line, tp_slice (line, 0, 1, 100000, 1), tp_slice (line, 0, 0, 99999, 1));
+      check_overlapping (line, tp_slice (line, 0, 0, 99999, 1), tp_slice (line, 0, 1, 100000, 1));
+      check_overlapping (line, tp_slice (line, 0, 0, 100000, 2), tp_slice (line, 0, 50000, 100000, 1));
+      check_overlapping (line, tp_tensor_ref (line), tp_slice (line, 0, 7, 8, 1));
+      check_overlapping (square, tp_tensor_ref (square), tp_transpose (square, (int[]) { 1, 0 }));
+      check_overlapping (square, tp_slice (square, 0, 1, 300, 1), tp_slice (square, 0, 299, 300, 1));
+      check_overlapping (square, tp_tensor_ref (square), tp_tensor_ref (square));
+      check_overlapping (small, tp_view_complex (pairs), tp_slice (small, 0, 0, 2, 1)); /* c64 from f32 */
+      tp_tensor *left = tp_slice (line, 0, 0, 50000, 1), *right = tp_slice (line, 0, 50000, 100000, 1);
+      CHECK (!tp_overlap (left, right) && !tp_overlap (line, square));
+      tp_tensor *stretched = tp_broadcast_to (small, 2, SHAPE (3, 4));
+      CHECK (tp_assign (stretched, small) == TP_BAD_ARGUMENT && strstr (tp_last_message (), "stretched view"));
+      CHECK (tp_fill (stretched, 1) == TP_BAD_ARGUMENT);
+      tp_tensor *all[] = { line, square, small, pairs, left, right, stretched };
+      for (int i = 0; i < 7; i++)
+        tp_tensor_free (all[i]);
+    }
+}
+
+/* Lengths that would overflow. */
+static void
+test_enormous_views (void)
+{
+  tp_tensor *t = counting (2, SHAPE (2, 5)), *one = tp_tensor_zeros (TP_F32, 1, SHAPE (1));
+  tp_tensor *s = tp_slice (t, 1, 0, 3, INT64_MAX);
+  CHECK (s && s->shape[1] == 1 && tp_tensor_count (s) == 2 && tp_tensor_contiguous (t));
+  tp_tensor *copy = tp_copy (s), *none = tp_slice (t, 1, 5, 5, INT64_MAX);
+  CHECK (tp_f32 (copy)[1] == 5 && none && none->shape[1] == 0);
+  CHECK (!tp_broadcast_to (one, 2, SHAPE ((int64_t) 1 << 40, (int64_t) 1 << 40)));
+  CHECK (!tp_broadcast_to (one, 1, SHAPE (-1)));
+  CHECK (!tp_reshape (t, 3, SHAPE ((int64_t) 1 << 40, (int64_t) 1 << 40, -1)));
+  CHECK (!tp_tensor_create (TP_F32, 2, SHAPE ((int64_t) 1 << 40, (int64_t) 1 << 40)));
+  tp_tensor *empty = tp_tensor_create (TP_F32, 3, SHAPE (0, (int64_t) 1 << 59, (int64_t) 1 << 59));
+  CHECK (empty && tp_tensor_count (empty) == 0);
+  tp_tensor *wide = tp_broadcast_to (one, 1, SHAPE (INT64_MAX / 16));
+  const tp_tensor *parts[20];
+  for (int i = 0; i < 20; i++)
+    parts[i] = wide;
+  CHECK (wide && !tp_concatenate (parts, 20, 0) && strstr (tp_last_message (), "too long"));
+  tp_tensor *all[] = { t, one, s, copy, none, empty, wide };
+  for (int i = 0; i < 7; i++)
+    tp_tensor_free (all[i]);
+}
+
 static void
 test_released_tensors_say_so (void)
 {
@@ -256,4 +338,4 @@ test_released_tensors_say_so (void)
 
 CHECK_MAIN (test_views, test_complex_views, test_broadcasting, test_reductions,
             test_sum_is_accurate_and_ordered, test_products, test_quantile, test_hostile_shapes,
-            test_released_tensors_say_so)
+            test_overlapping, test_enormous_views, test_released_tensors_say_so)

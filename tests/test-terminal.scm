@@ -66,6 +66,25 @@
 
 (define (session)
   (test-assert "a prompt" (wait-for at-prompt?))
+  ;; Tab goes into a folder, whose name does not end the string.
+  (mkdir "subjects")
+  (call-with-output-file "subjects/scan.npy" (const #t))
+  (define (press-tab) (tmux "send-keys" "-t" "session" "Tab"))
+  (tmux "send-keys" "-t" "session" "-l" "(load-npy \"sub")
+  (press-tab)
+  (test-assert "a folder stays open"
+    (wait-for (lambda (text) (string=? "tempera> (load-npy \"subjects/" (last-line text))) #:seconds 20))
+  (press-tab)
+  (test-assert "a file is closed"
+    (wait-for (lambda (text) (string-prefix? "tempera> (load-npy \"subjects/scan.npy\"" (last-line text)))
+              #:seconds 20))
+  (tmux "send-keys" "-t" "session" "C-u")
+  (tmux "send-keys" "-t" "session" "-l" "(anneal target #:step-")
+  (press-tab)
+  (test-assert "a keyword of the call"
+    (wait-for (lambda (text) (string-prefix? "tempera> (anneal target #:step-size" (last-line text)))
+              #:seconds 20))
+  (tmux "send-keys" "-t" "session" "C-u")
   (enter (format #f "(define prior (load-network ~s))" network))
   (enter (format #f "(define scan (simulated-scan (half-size (load-image ~s)) #:seed 1))" head))
   (enter "(define op (mri-operator #:mask (random-mask 128 #:acceleration 4 #:seed 1)))")

@@ -180,15 +180,19 @@
 (define (norms spectral)
   (map cdr (spectral-norms (trainer-network
                             (train! (small-trainer #:normalisation #f #:spectral spectral))))))
-(let ((free (norms #f)) (projected (norms '(projection 2))) (capped (norms '(cap 1.5)))
-      (penalised (norms '(penalty 10.0))))
+(let ((free (norms #f)) (projected (norms (projection 2))) (capped (norms (cap 1.5)))
+      (penalised (norms (penalty 10.0))))
   (test-assert (format #f "projection sets the norm: ~a" projected)
     (every (lambda (s) (< 1.9 s 2.1)) projected))
   (test-assert (format #f "cap bounds it: ~a" capped) (every (lambda (s) (< s 1.6)) capped))
   (test-assert "and leaves smaller ones" (< (apply min capped) 1.0))
   (test-assert "the penalty lowers it" (< (apply + penalised) (apply + free))))
-(test-error-matching "spectral" "spectral: expected #f, (penalty weight [target])"
+(test-error-matching "spectral" "spectral: expected #f, (cap value)"
   (small-trainer #:spectral 'strong))
+(test-error-matching "a bound in quotes" "calls without a quote, got (cap 2)"
+  (small-trainer #:spectral '(cap 2)))
+(test-error-matching "no norm" "cap: value: expected a positive number, got 0" (cap 0))
+(test-equal "a bound prints" "#<cap of norms at 2>" (format #f "~a" (cap 2)))
 
 ;;; Bad settings.
 
@@ -211,7 +215,11 @@
   (let ((losses (trainer-losses trainer)))
     (test-eq "rewound in place" trainer (trainer-rewind! trainer 5))
     (test-equal "to the last state before" 3 (trainer-step trainer))
-    (test-equal "later states are gone" '(3 0) (trainer-kept-steps trainer))
+    (test-equal "the end is kept with what was" '(20 6 3 0) (trainer-kept-steps trainer))
+    (test-equal "a fork has what is behind it" '(3 0) (trainer-kept-steps (trainer-fork trainer)))
+    (test-assert "and is come back to" (same-bits? unbroken (trainer-rewind! trainer 20)))
+    (test-equal "losses too" losses (trainer-losses trainer))
+    (trainer-rewind! trainer 5)
     (test-assert "the same way again" (same-bits? unbroken (train! trainer))))
   (test-equal "a fork has its states too" 6 (trainer-step (trainer-rewind! twin 7)))
   (test-assert "from which it goes on" (same-bits? unbroken (train! twin)))

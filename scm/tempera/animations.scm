@@ -8,6 +8,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera errors)
   #:use-module (tempera figures)
+  #:use-module (tempera files)
   #:use-module (tempera images)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
@@ -100,6 +101,7 @@ Example: (save-animation \"cooling.webp\" chain #:over 'temperatures #:fps 8)"
               "loop: expected a number of times, 0 for ever, got ~s" loop)
   (check-that (or (not quality) (and (real? quality) (<= 0 quality 100))) 'save-animation
               "quality: expected a number from 0 to 100, or #f for lossless, got ~s" quality)
+  (check-output 'save-animation (dirname path) (list (basename path)))
   (let* ((format (format-of path))
          (frames (frames-of frames over titles
                             (without-own options)))

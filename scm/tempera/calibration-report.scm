@@ -73,7 +73,7 @@ Example: (save-charts \"coverage.png\" (list (coverage-chart (coverage simulatio
                                    table)
                       #:title "measured"))
         #:x-label "level of the credible interval" #:y-label "fraction with the truth inside"
-        #:x-range '(0 1) #:y-range '(0 1) #:key 'bottom-right))
+        #:x-range '(0 1) #:y-range '(0 1)))
 
 (define (tarp-chart t)
   "The curve of a `tarp' against the level, with the band in which each of its points is with
@@ -92,7 +92,7 @@ Example: (save-charts \"tarp.pdf\" (list (tarp-chart (tarp simulations))))"
                 diagonal
                 (series 'line (tarp-curve t) #:title "measured"))
           #:x-label "level" #:y-label "expected coverage"
-          #:x-range '(0 1) #:y-range '(0 1) #:key 'bottom-right)))
+          #:x-range '(0 1) #:y-range '(0 1))))
 
 (define (reliability-chart r)
   "The reliability diagram, error against predicted standard deviation, of what `reliability'
@@ -104,8 +104,7 @@ Example: (save-charts \"reliability.svg\" (list (reliability-chart (reliability 
           (list (series 'reference (list '(0 0) (list most most)) #:title "calibrated")
                 (series 'points (reliability-bins r) #:title "bins of pixels"))
           #:x-label "predicted standard deviation" #:y-label "root mean square error"
-          #:x-range (list 0 most) #:y-range (list 0 most)
-          #:key 'bottom-right)))
+          #:x-range (list 0 most) #:y-range (list 0 most))))
 
 ;;; --- The folder ---------------------------------------------------------------
 
@@ -138,7 +137,7 @@ Returns the summary, an alist; ABOUT is an alist that goes first into it; PART a
 Example: (calibrate-to \"out/calibration\" simulations)"
   (check-that (simulations? simulations) 'calibrate-to
               "simulations: expected what `simulate' returns, got ~s" simulations)
-  (make-directories out)
+  (check-output 'calibrate-to out)
   (let* ((shape (tensor-shape (simulations-draws simulations)))
          (in-out (lambda (name) (string-append out "/" name)))
          (tests (if sbc? (sbc simulations #:seed seed) '()))

@@ -119,6 +119,7 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
          (shape (cdr (tensor-shape truths)))
          (all (tensor-zeros (cons* count draws shape) (tensor-dtype truths)))
          (progress (make-progress "simulating" count))
+         (warnings '())                 ; of simulations that had any, newest first
          (simulation
           (lambda (i)
             ;; Other simulations, and those of other seeds, have other random numbers.
@@ -127,7 +128,11 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
                                #:noise (model-noise model) #:seed own-seed)))
               (with-scope
                (lambda ()
-                 (let ((batch (quietly (lambda () ((model-sample model) y draws own-seed)))))
+                 (let* ((said (open-output-string))
+                        (batch (parameterize ((current-warning-port said))
+                                 (quietly (lambda () ((model-sample model) y draws own-seed))))))
+                   (unless (string-null? (get-output-string said))
+                     (set! warnings (cons (get-output-string said) warnings)))
                    (check-that (and (tensor? batch) (eq? (tensor-dtype batch) (tensor-dtype truths))
                                     (equal? (tensor-shape batch) (cons draws shape)))
                                'simulate "sample: expected a ~a tensor of shape ~a, got ~s"
@@ -142,6 +147,9 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
       (lambda ()
         (let ((measurements (map-in-order simulation (iota count))))
           (progress-finish! progress)
+          (when (pair? warnings)
+            (format (current-warning-port) "~a of ~a simulations had warnings; the first:~%~a"
+                    (length warnings) count (last warnings)))
           (make-simulations model truths measurements all)))
       (lambda _ (progress-finish! progress)))))
 
@@ -333,6 +341,20 @@ Example: (map rank-test-p (sbc simulations))"
          (fraction-between ranks below (- l below))
          (fraction-between ranks (1+ below) (- l below 1)))))
 
+(define (warn-of-few procedure draws levels)
+  ;; An interval of LEVEL of few DRAWS is mostly, all but (1 - LEVEL) (DRAWS + 1) / 2 of it, one
+  ;; without ends: see `coverage'.  Most here is three quarters.
+  (let* ((ends (lambda (level) (* (- 1 level) (/ (1+ draws) 2))))
+         (few (filter (lambda (level) (< (ends level) 1/4)) levels)))
+    (when (pair? few)
+      (let ((level (apply max few)))
+        (format (current-warning-port)
+                "warning: ~a: of ~a samples intervals of ~a % are for ~a % without ends, which have \
+the truth in them whatever it is; take ~a samples or more~%"
+                procedure draws (significant (* 100. level) 3)
+                (significant (* 100. (- 1 (ends level))) 2)
+                (inexact->exact (ceiling (- (/ 1 (- 1 level)) 1 1e-9))))))))
+
 (define* (covered-share samples truth #:key (level 0.9) (part 'magnitude) (where #f))
   "How many pixels of TRUTH, (...), are inside the central credible interval of LEVEL of SAMPLES,
 (L ...): `coverage' of one simulation.  WHERE, f32 of 0 and 1 and TRUTH's shape, says which
@@ -353,6 +375,7 @@ Example: (covered-share (chain-samples chain) scan #:where (tensor< 0.5 (tensor-
                       (filter-map (lambda (rank in) (and (> in 0) rank))
                                   (tensor->list ranks) (tensor->list where))
                       (tensor->list ranks))))
+    (warn-of-few 'covered-share (tensor-size samples 0) (list level))
     (check-that (pair? counted) 'covered-share "where: no pixel counts")
     (first (fraction-covered (list->tensor counted (list 1 (length counted)))
                              (tensor-size samples 0) level))))
@@ -377,6 +400,7 @@ Example: (assv-ref (coverage simulations #:levels '(0.9)) 0.9)"
   (let* ((l (draws-count simulations))
          (ranks (pixel-ranks (simulations-truths simulations) (simulations-draws simulations)
                              part)))
+    (warn-of-few 'coverage l levels)
     (map (lambda (level)
            (let ((each (fraction-covered ranks l level)))
              (list level (mean each) (standard-error each))))

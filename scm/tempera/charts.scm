@@ -14,7 +14,7 @@
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera numbers)
-  #:export (series series? chart heat-chart chart? save-charts))
+  #:export (series series? chart heat-chart overlay-charts chart? chart-title save-charts))
 
 (define-record-type <series>
   (make-series style points title)
@@ -102,11 +102,11 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
       (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
 
 (define* (chart title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
-               (logarithmic '()) (key 'top-left) (x-names #f))
+               (logarithmic '()) (key 'below) (x-names #f))
   "A chart called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
 are lists of two limits, or #f: gnuplot's choice.  LOGARITHMIC lists the axes that are, x or
-y, whose numbers must be above 0.  KEY is the corner for what is named:
-top-left, top-right, bottom-left or bottom-right.  X-NAMES, a list of strings, are written at
+y, whose numbers must be above 0.  What is named is listed below, or in the corner KEY, where data
+may lie: top-left, top-right, bottom-left or bottom-right.  X-NAMES, a list of strings, are written at
 0, 1, ... of the x axis in place of numbers.
 Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
   (check-that (and (pair? data) (every series? data)) 'chart
@@ -119,8 +119,8 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
             '("x-range" "y-range") (list x-range y-range))
   (check-that (or (not x-names) (and (list? x-names) (every string? x-names))) 'chart
               "x-names: expected a list of strings, got ~s" x-names)
-  (check-that (memq key '(top-left top-right bottom-left bottom-right)) 'chart
-              "key: expected a corner such as top-left, got ~s" key)
+  (check-that (memq key '(below top-left top-right bottom-left bottom-right)) 'chart
+              "key: expected below or a corner such as top-left, got ~s" key)
   (check-that (and (list? logarithmic) (every (lambda (axis) (memq axis '(x y))) logarithmic))
               'chart "logarithmic: expected a list of x and y, got ~s" logarithmic)
   (for-each (lambda (series)
@@ -132,12 +132,28 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
             data)
   (make-chart title data x-label y-label x-range y-range logarithmic key x-names #f "" 'heat))
 
+(define (heat-numbers values)
+  (filter (lambda (v) (and (real? v) (finite? v))) (concatenate (filter list? values))))
+
+(define (geometric-steps? values)
+  (let* ((numbers (sort (heat-numbers (if (list? values) values '())) <)))
+    (and (pair? numbers)
+         (> (first numbers) 0)
+         (> (last numbers) (* 10 (first numbers)))
+         (let* ((middle (list-ref numbers (quotient (length numbers) 2)))
+                (off (lambda (scale)
+                       (let ((low (scale (first numbers))))
+                         (abs (- (/ (- (scale middle) low) (- (scale (last numbers)) low)) 1/2))))))
+           (< (off log) (off identity))))))
+
 (define* (heat-chart title values #:key (x-label "") (y-label "") (x-names #f) (y-names #f)
-                     (value-label "") (colours 'heat))
+                     (value-label "") (colours 'heat) (logarithmic? (geometric-steps? values)))
   "A chart of VALUES, a list of rows, the first the lowest, each a list of as many numbers, #f
 where there is none: a square each in COLOURS (see `colour-map-names') with a colour bar.
 X-NAMES and Y-NAMES, lists of numbers or strings, are written along the axes: the values of two
-parameters, say.
+parameters, say.  Colours go by the logarithm of the values where LOGARITHMIC?, which is so
+unless told where they are above 0 and their steps are geometric: they span more than a decade,
+and their median lies nearer to the middle of that scale.
 Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(0.1 0.2)
                      #:y-label \"norm\" #:y-names '(1 2))"
   (check-that (and (list? values) (pair? values) (every list? values) (pair? (first values))
@@ -155,6 +171,8 @@ Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(
             (list (length (first values)) (length values)))
   (check-that (string? value-label) 'heat-chart "value-label: expected a string, got ~s" value-label)
   (check-colours 'heat-chart colours)
+  (check-that (or (not logarithmic?) (every positive? (heat-numbers values))) 'heat-chart
+              "logarithmic?: needs values above 0, got ~s" (apply min (heat-numbers values)))
   (let ((texts (lambda (names count)
                  (map (lambda (n) (if (string? n) n (number-text n))) (or names (iota count)))))
         (plain (chart title
@@ -168,9 +186,37 @@ Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(
                       #:x-range (list -1/2 (- (length (first values)) 1/2))
                       #:y-range (list -1/2 (- (length values) 1/2)))))
     (make-chart title (chart-series plain) x-label y-label (chart-x-range plain)
-                (chart-y-range plain) '() 'top-left
+                (chart-y-range plain) (if logarithmic? '(cb) '()) 'below
                 (texts x-names (length (first values))) (texts y-names (length values))
                 value-label colours)))
+
+(define* (overlay-charts charts titles #:key (title (and (pair? charts) (chart? (car charts))
+                                                         (chart-title (car charts)))))
+  "One chart of the lines of CHARTS, which show the same of several objects, named by TITLES, a
+list of as many strings: of each the last series that is a line.  TITLE is the first's unless given.
+An axis is logarithmic where
+one of them has it so and all can.
+Example: (overlay-charts (append (charts (geometric 9 #:ratio 1/2 #:until 1))
+                                 (charts (geometric 9 #:ratio 2/3 #:until 1)))
+                         '(\"fast\" \"slow\") #:title \"cooling\")"
+  (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'overlay-charts
+              "charts: expected a list of charts, got ~s" charts)
+  (check-that (and (list? titles) (= (length titles) (length charts)) (every string? titles))
+              'overlay-charts "titles: expected ~a strings, got ~s" (length charts) titles)
+  (let* ((lines (map (lambda (c title)
+                       (let ((line (find (lambda (s) (memq (series-style s) '(line curve points)))
+                                         (reverse (chart-series c)))))
+                         (check-that line 'overlay-charts "charts: ~s has no line" c)
+                         (series (series-style line) (series-points line) #:title title)))
+                     charts titles))
+         (positive? (lambda (of) (every (lambda (s) (every (lambda (p) (> (of p) 0)) (series-points s)))
+                                        lines)))
+         (logarithmic (filter (lambda (axis) (any (lambda (c) (memq axis (chart-logarithmic c))) charts))
+                              (append (if (positive? first) '(x) '()) (if (positive? second) '(y) '())))))
+    (chart title lines
+           #:x-label (chart-x-label (first charts)) #:y-label (chart-y-label (first charts))
+           #:x-range (chart-x-range (first charts)) #:y-range (chart-y-range (first charts))
+           #:logarithmic logarithmic)))
 
 ;;; --- What gnuplot reads -------------------------------------------------------
 
@@ -193,7 +239,8 @@ Example: (heat-chart \"PSNR\" '((20 22) (21 #f)) #:x-label \"step\" #:x-names '(
                                                     (else (number->string (exact->inexact x)))))
                                             point)
                                        " ")))
-                points))))
+                points))
+    #:encoding "UTF-8"))
 
 (define (terminal-of path width height scale colours)
   ;; gnuplot's, of WIDTH x HEIGHT pixels, or characters; PDF in inches of 100.
@@ -244,10 +291,11 @@ got ~a" path)))))
                          (series-points (first (chart-series chart)))))
          (values (map third points))
          (words (colour-words (chart-colours chart)))
-         (low (apply min values))
+         (scale (if (memq 'cb (chart-logarithmic chart)) log identity))
+         (low (scale (apply min values)))
          (dark? (lambda (p)
-                  (let* ((span (- (apply max values) low))
-                         (place (if (zero? span) 1/2 (/ (- (third p) low) span)))
+                  (let* ((span (- (scale (apply max values)) low))
+                         (place (if (zero? span) 1/2 (/ (- (scale (third p)) low) span)))
                          (word (vector-ref words (inexact->exact (round (* 255 place))))))
                     (< (+ (* 0.3 (logand (ash word -16) 255)) (* 0.6 (logand (ash word -8) 255))
                           (* 0.1 (logand word 255)))
@@ -285,7 +333,10 @@ got ~a" path)))))
   (write-names port "y" (chart-y-names chart))
   (write-palette port (chart-colours chart))
   (format port "set key ~a reverse Left samplen 2~%"
-          (string-join (string-split (symbol->string (chart-key chart)) #\-) " "))
+          (if (eq? (chart-key chart) 'below)
+              (if text? "bmargin center horizontal" "bmargin center horizontal height 1")
+              (string-append "inside vertical "
+                             (string-join (string-split (symbol->string (chart-key chart)) #\-) " "))))
   (format port "plot ~a~%"
           (string-join
            (append-map
@@ -334,16 +385,21 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
               (lambda (port)
                 (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
                         (quoted temporary))
-                (format port "set border 3~a~%set tics nomirror~%set multiplot layout ~a,~a~%"
+                (format port "set border 3~a~%set tics nomirror~%~aset multiplot layout ~a,~a~%"
                         (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
+                        (if (text-path? path) "set tmargin 1\n" "") ; lines are dear
                         rows columns)
                 (for-each (lambda (chart number)
                             (write-chart port chart folder number (text-path? path)))
                           charts (iota (length charts)))
-                (format port "unset multiplot~%")))
+                (format port "unset multiplot~%"))
+              #:encoding "UTF-8")
             (run-program 'save-charts "gnuplot" script))))))))
 
 (document
+ (chart-title
+  "The title of CHART.
+Example: (chart-title (chart \"coverage\" (list (series 'line '((0 0) (1 1)))))) => coverage")
  (chart?
   "True when OBJECT is a chart.
 Example: (chart? 3) => #f")

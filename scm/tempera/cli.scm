@@ -4,7 +4,7 @@
 ;;; `summary', one line for `tempera --help', and `main', a procedure of the
 ;;; list of arguments after the command's name.  A new command is a new file.
 ;;; A command ends by returning; an error is one line on standard error and
-;;; exit status 1; Ctrl-C ends with status 130.
+;;; exit status 1; Ctrl-C ends with status 130, SIGTERM with 143.
 
 (define-module (tempera cli)
   #:use-module (srfi srfi-1)
@@ -12,8 +12,10 @@
   #:use-module (ice-9 getopt-long)
   #:use-module (ice-9 ftw)
   #:use-module (tempera errors)
+  #:use-module (tempera evaluation)
+  #:use-module (tempera interrupts)
   #:use-module (tempera parameters)
-  #:export (main parse-options user-module tempera-version
+  #:export (main parse-options call-saying-results user-module tempera-version
             command-names command-summary command-usage))
 
 (define tempera-version "0.1.0")
@@ -133,6 +135,23 @@ Example:
                    parameters)
               rest))))
 
+(define (call-saying-results folder names thunk)
+  "What THUNK returns, which writes files with NAMES into FOLDER; when a signal ends it, say which
+it has written.
+Example: (call-saying-results \"out\" '(\"mean.npy\") (lambda () (save-npy \"out/mean.npy\" mean)))"
+  (let ((begun (current-time)))
+    (define (written? name)
+      (let ((status (stat (string-append folder "/" name) #f)))
+        (and status (>= (stat:mtime status) begun))))
+    (call-saying-stop thunk
+      (lambda ()
+        (let ((written (filter written? names)))
+          (format #f "stopped: ~a written; the same command begins again"
+                  (if (null? written)
+                      "nothing was"
+                      (format #f "of ~a, ~a ~a" folder (string-join written ", ")
+                              (if (null? (cdr written)) "was" "were")))))))))
+
 ;;; --- Commands --------------------------------------------------------------
 
 (define (command-names)
@@ -196,37 +215,27 @@ and everything of (tempera)."
   (let ((module (resolve-module '(tempera-user))))
     (beautify-user-module! module)
     (module-use! module (resolve-interface '(tempera)))
+    ;; In place of Guile's, which is found first.
+    (module-add! module 'load (module-variable (resolve-module '(tempera evaluation)) 'load))
     module))
 
 ;;; --- Errors and signals ----------------------------------------------------
 
-(define (interrupted? key arguments)
-  (and (eq? key 'signal)
-       (equal? (false-if-exception (fourth arguments)) (list SIGINT))))
-
 (define (one-line text)
   (string-join (string-tokenize text) " "))
 
-(define (report-error key arguments)
-  ;; "tempera: PROCEDURE: message", and no "tempera: tempera:".
-  (let* ((text (one-line (error-text key arguments)))
-         (text (if (string-prefix? "In procedure " text) (substring text 13) text)))
+(define (report-error exception)
+  ;; "tempera: FILE:LINE:COLUMN: FORM: PROCEDURE: message", and no "tempera: tempera:".
+  (let ((text (one-line (exception-text exception))))
     (format (current-error-port) "~a~a~%"
             (if (string-prefix? "tempera: " text) "" "tempera: ") text)))
 
-(define (handle-signals)
-  ;; Ctrl-C is an exception with the key that Guile's own prompt gives it; a
-  ;; reader that goes away (`tempera ... | head') is an error like another.
-  (sigaction SIGINT
-    (lambda (signal) (scm-error 'signal #f "User interrupt" '() (list signal))))
-  (sigaction SIGPIPE SIG_IGN))
-
 ;; Of what the core cannot use, and passes over.  Few runs have either: `@' loads when needed.
 (define (warn-of-variables)
-  (define (warn-unless used? name used)
+  (define (warn-unless used? name in-its-place)
     (let ((value (getenv name)))
       (when (and value (not (string-null? value)) (not (used? value)))
-        (format (current-error-port) "tempera: ~a=~a: ~a~%" name value (used)))))
+        (format (current-error-port) "tempera: ~a=~a: ~a~%" name value (in-its-place)))))
   (warn-unless (lambda (value) (string=? value (symbol->string ((@ (tempera primitives) instruction-set)))))
                "TEMPERA_ISA"
                (lambda ()
@@ -240,26 +249,25 @@ going on with ~a" ((@ (tempera primitives) instruction-set)))))
 
 (define (main arguments)
   "Do what ARGUMENTS, those after the program's name, ask for, and leave with
-the exit status: 0, 1 after an error, 130 after Ctrl-C."
+the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 after Ctrl-C."
   (false-if-exception (setlocale LC_ALL ""))
   (let* ((debug? (and (pair? arguments) (string=? (car arguments) "--debug")))
          (arguments (if debug? (cdr arguments) arguments))
          (status
-          (catch #t
-            (lambda ()
-              (handle-signals)
-              (warn-of-variables)
-              (run-command arguments)
-              (force-output)
-              0)
-            (lambda (key . details)
-              (cond ((eq? key 'quit)
-                     (apply (lambda* (#:optional (status #t)) status) details))
-                    ((interrupted? key details)
-                     (newline (current-error-port))
-                     130)
-                    (else (report-error key details) 1)))
-            (lambda (key . details)
-              (when (and debug? (not (eq? key 'quit)))
-                (display-backtrace (make-stack #t) (current-error-port)))))))
+          (call-keeping-stack
+           (lambda ()
+             (handle-signals)
+             (warn-of-variables)
+             (run-command arguments)
+             (force-output)
+             0)
+           (lambda (exception)
+             (cond ((eq? 'quit (exception-kind exception))
+                    (apply (lambda* (#:optional (status #t)) status) (exception-args exception)))
+                   ((interrupt-status exception)
+                    => (lambda (status) (end-interrupted-line) status))
+                   (else
+                    (when debug? (write-backtrace exception (current-error-port)))
+                    (report-error exception)
+                    1))))))
     (exit status)))

@@ -1,14 +1,16 @@
 ;;; completion.scm -- what Tab offers at the prompt.
 ;;;
 ;;; Names everywhere; after #: the keywords of the procedure that is being called; inside of a
-;;; string the names of files; after a comma the prompt's commands.
+;;; string the names of files, where a folder stays open for what is in it; after a comma the
+;;; prompt's commands.
 
 (define-module (tempera completion)
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 ftw)
+  #:use-module (rnrs bytevectors)
   #:use-module (system foreign)
   #:use-module (tempera suggestions)
-  #:export (completions complete-line-editing))
+  #:export (completions complete-line-editing readline-variable))
 
 (define (inside-string? line)
   ;; Where LINE ends.
@@ -36,15 +38,8 @@
   (let* ((name (called line))
          (variable (and name (module-variable module name)))
          (value (and variable (variable-bound? variable) (variable-ref variable)))
-         (own (if (procedure? value) (procedure-keywords value) '())))
-    ;; `anneal' and the like pass on what others take.
-    (if (or (null? own) (and (procedure? value) (passes-on? value)))
-        (visible-keywords module)
-        own)))
-
-(define (passes-on? procedure)
-  (let ((arguments ((@ (ice-9 session) procedure-arguments) procedure)))
-    (or (assq-ref arguments 'allow-other-keys?) (assq-ref arguments 'rest))))
+         (own (if (procedure? value) (call-keywords value module) '())))
+    (if (null? own) (visible-keywords module) own)))
 
 (define (files text)
   (let* ((slash (string-rindex text #\/))
@@ -80,6 +75,29 @@ order.  COMMANDS are the names of the prompt's commands."
   ;; library depends on readline's, whose names are found through it.)
   (false-if-exception (dynamic-pointer name (dynamic-link "guile-readline"))))
 
+(define (set-readline-variable! name type n)
+  (let ((pointer (readline-variable name)))
+    (when pointer
+      (bytevector-uint-set! (pointer->bytevector pointer (sizeof type)) 0 n (native-endianness)
+                            (sizeof type)))))
+
+(define quote-mark (string->pointer "\""))
+(define no-mark (string->pointer ""))
+
+(define (quotes-are-ours!)
+  ;; As readline comes, it knows a quote as a break between words, and closes whatever is completed
+  ;; after one.  As what surrounds a name it is closed only where we let it.
+  (set-readline-variable! "rl_basic_quote_characters" '* (pointer-address no-mark))
+  (set-readline-variable! "rl_completer_quote_characters" '* (pointer-address quote-mark)))
+
+(define (end-name! candidates line)
+  ;; After the name of a folder what is in it is to follow; after that of a file the quote, and no
+  ;; blank.  (Readline forgets both before the next completion.)
+  (when (inside-string? line)
+    (set-readline-variable! "rl_completion_suppress_append" int 1)
+    (when (and (pair? candidates) (null? (cdr candidates)) (string-suffix? "/" (car candidates)))
+      (set-readline-variable! "rl_completion_suppress_quote" int 1))))
+
 (define (line-so-far text)
   (let ((buffer (readline-variable "rl_line_buffer")) (point (readline-variable "rl_point")))
     (or (and buffer point
@@ -91,11 +109,14 @@ order.  COMMANDS are the names of the prompt's commands."
 
 (define (complete-line-editing commands)
   "Let Tab complete as `completions' says; COMMANDS are the prompt's."
+  (quotes-are-ours!)
   (let ((left '()))
     (module-set! (resolve-module '(ice-9 readline)) '*readline-completion-function*
                  (lambda (text again?)
                    (unless again?
-                     (set! left (completions text (line-so-far text) (current-module) commands)))
+                     (let ((line (line-so-far text)))
+                       (set! left (completions text line (current-module) commands))
+                       (end-name! left line)))
                    (and (pair? left)
                         (let ((next (car left)))
                           (set! left (cdr left))

@@ -16,9 +16,7 @@
   #:export (total-variation total-variation-of wavelet-reconstruction))
 
 (define (check-problem procedure op y weight iterations)
-  (check-that (operator? op) procedure "operator: expected one, got ~s" op)
-  (check-that (and (tensor? y) (tensor-finite? y)) procedure
-              "y: expected finite measurements, got ~s" y)
+  (check-measurement procedure op y)
   (check-that (positive-number? weight) procedure "weight: expected a positive number, got ~s" weight)
   (check-that (and (exact-integer? iterations) (> iterations 0)) procedure
               "iterations: expected a positive integer, got ~s" iterations))
@@ -84,7 +82,9 @@ Example: (total-variation op y #:weight 0.5)"
               "penalty: expected a positive number, got ~s" penalty)
   (let* ((b (apply-adjoint op y))
          (shape (tensor-shape b))
-         (solve (normal-inverse op (tensor* penalty (laplacian (first shape) (second shape)))))
+         (table (tensor* penalty (laplacian (first shape) (second shape))))
+         (solve (normal-inverse op table))
+         (of-data ((normal-inverse op table #:measured? #t) b))
          (nothing (tensor-zeros shape (tensor-dtype b))))
     (first
      (iterate "total variation" iterations (list b nothing nothing nothing nothing)
@@ -92,9 +92,10 @@ Example: (total-variation op y #:weight 0.5)"
                 (apply
                  (lambda (x z0 z1 u0 u1)
                    ;; z = D x, with the multipliers u.
-                   (let* ((x (solve (tensor+ b (tensor* penalty
-                                                        (differences-adjoint
-                                                         (list (tensor- z0 u0) (tensor- z1 u1)))))))
+                   (let* ((x (tensor+ of-data
+                                      (solve (tensor* penalty
+                                                      (differences-adjoint
+                                                       (list (tensor- z0 u0) (tensor- z1 u1)))))))
                           (d (map tensor+ (differences x) (list u0 u1)))
                           (magnitude (length-of d))
                           (z (map (lambda (d) (shrink d magnitude (/ weight penalty))) d)))

@@ -7,6 +7,7 @@
 
 (define-module (tempera conditional)
   #:use-module (oop goops)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera layers)
   #:use-module (tempera masses)
@@ -81,11 +82,13 @@ the losses, (N), and sigma, drawn from the distribution SIGMA, as the noise is b
 Example: (make-trainer (conditional-network '(paper-unet #:inputs 2 #:channels (4 8) #:blocks 1))
                        (lambda (count step) (list (tensor-zeros '(2 16 16 2)) (tensor-zeros '(2 16 16 2))))
                        #:loss (conditional-loss))"
-  (lambda (network batch step)
-    (check-that (conditional-network? network) 'conditional-loss
-                "network: expected a conditional network, got ~s" network)
-    (denoising-losses (lambda (noisy sigma) ((scaled-procedure network) noisy sigma (car batch)))
-                      (cadr batch) sigma #:seed seed #:step step)))
+  (described
+   (lambda (network batch step)
+     (check-that (conditional-network? network) 'conditional-loss
+                 "network: expected a conditional network, got ~s" network)
+     (denoising-losses (lambda (noisy sigma) ((scaled-procedure network) noisy sigma (car batch)))
+                       (cadr batch) sigma #:seed seed #:step step))
+   (format #f "conditional-loss of ~a, seed ~a" sigma seed)))
 
 (define (conditional-target network zero-filled)
   "The target p_sigma (x | ZERO-FILLED) of the conditional NETWORK, over c64 (H W) as ZERO-FILLED is:
@@ -96,8 +99,8 @@ Example: (conditional-target (conditional-network '(paper-unet #:inputs 2 #:chan
   (check-that (conditional-network? network) 'conditional-target
               "network: expected a conditional network, got ~s" network)
   (check-that (and (tensor? zero-filled) (eq? (tensor-dtype zero-filled) 'c64)
-                   (= 2 (length (tensor-shape zero-filled))))
-              'conditional-target "zero-filled: expected c64 (rows columns), got ~s" zero-filled)
+                   (= 2 (length (tensor-shape zero-filled))) (tensor-finite? zero-filled))
+              'conditional-target "zero-filled: expected finite c64 (rows columns), got ~s" zero-filled)
   (make-target "conditional posterior"
                #:shape (tensor-shape zero-filled) #:dtype 'c64
                #:score (lambda (x sigma) (network x zero-filled sigma))

@@ -1,13 +1,14 @@
 ;;; data.scm -- real heads to train on, and endless variations of their slices.
 ;;;
 ;;; Some package managers carry real MR volumes.  `data-fetch!' gathers them;
-;;; `data-add!' takes a volume of your own.  Each becomes, in the user's cache, an
+;;; `data-add!' takes a volume of your own, `data-add-tree!' a folder of them whose names say whose
+;;; they are, as BIDS has them.  Each becomes, in the user's cache, an
 ;;; upright f32 volume on the paper's intensity scale (the 99.9th percentile of
 ;;; magnitude at 150) and a small JSON file about it.  Volumes are split by person,
 ;;; never by slice: neighbouring slices are nearly equal.
 ;;;
 ;;; `random-slices' makes a batch from them: any slice in any of the three
-;;; orientations, moved, turned, scaled, in another contrast, with a smooth gain
+;;; orientations whose voxels are near to square, moved, turned, scaled, in another contrast, with a smooth gain
 ;;; and phase.  Item i of stream s is a function of the seed, s and i alone.
 
 (define-module (tempera data)
@@ -19,6 +20,7 @@
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 match)
   #:use-module (ice-9 popen)
+  #:use-module ((ice-9 textual-ports) #:select (get-string-all))
   #:use-module (rnrs bytevectors)
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
@@ -26,10 +28,10 @@
   #:use-module (tempera primitives)
   #:use-module (tempera streams)
   #:use-module ((tempera tensors) #:select (with-scope))
-  #:export (data-folder data-fetch! data-add!
-            load-dataset dataset? dataset-scans dataset-persons dataset-split
+  #:export (data-folder data-fetch! data-add! data-add-tree! data-remove! volume-tree?
+            load-dataset dataset? dataset-text dataset-scans dataset-persons dataset-split
             scan? scan-name scan-person scan-contrast scan-licence scan-source scan-spacing
-            scan-shape scan-volume
+            scan-shape scan-volume scan-session
             random-slices intensity-scale smooth-phase top-intensity))
 
 (define top-intensity
@@ -71,45 +73,300 @@ Example: (intensity-scale (load-image \"brain.png\"))"
           (- (length areas) (list-index useful? (reverse areas))))))
 
 (define (file-name-of text)
-  ;; TEXT as a plain file name.
-  (string-map (lambda (c) (if (or (char-alphabetic? c) (char-numeric? c)) c #\-))
-              (string-downcase text)))
+  ;; TEXT as a plain file name, another one for every other text.
+  (string-concatenate
+   (map (lambda (c)
+          (if (and (char<? c #\x7f) (or (char-alphabetic? c) (char-numeric? c) (memv c '(#\- #\_ #\.))))
+              (string c)
+              (format #f "%~a;" (number->string (char->integer c) 16))))
+        (string->list (if (string-prefix? "." text) (string-append "%2e;" (substring text 1)) text)))))
 
-(define* (prepare! who name volume spacing #:key person contrast licence source)
-  ;; Put VOLUME, upright, into the cache as NAME.
-  (let* ((folder (data-folder))
-         (base (string-append folder "/" (file-name-of name))))
-    (check-that (every (lambda (n) (>= n 8)) (tensor-shape volume)) who
-                "volume: expected at least 8 voxels along each axis, got shape ~a"
-                (tensor-shape volume))
-    (make-directories folder)
-    ;; Volumes are large: copies go at once, not when the collector comes by.
-    (with-scope
-     (lambda ()
-       (let ((volume (intensity-scale volume)))
-         (save-npy (string-append base ".npy") volume)
-         (save-json (string-append base ".json")
-                    `(("name" . ,name) ("person" . ,person) ("contrast" . ,contrast)
-                      ("licence" . ,licence) ("source" . ,source)
-                      ("spacing" . ,(list->vector spacing))
-                      ("slices" . ,(list->vector
-                                    (map (lambda (axis)
-                                           (list->vector (useful-slices volume axis)))
-                                         '(0 1 2)))))))
-       name))))
+(define (prepared)
+  ;; What is in the cache: a list of (base . description).
+  (map (lambda (file)
+         (let ((base (string-append (data-folder) "/" (string-drop-right file 5))))
+           (cons base (load-json (string-append base ".json")))))
+       (or (scandir (data-folder) (lambda (file) (string-suffix? ".json" file))) '())))
 
-(define* (data-add! path #:key person (name (basename path)) (contrast "unknown")
-                    (licence "unknown") (source "a user's own") (orientation #f))
+(define (prepared-named name)
+  (find (lambda (entry) (equal? name (assoc-ref (cdr entry) "name"))) (prepared)))
+
+(define (volume-mean volume)
+  (tensor->number (tensor-mean volume)))
+
+(define (same-voxels? volume entry)
+  ;; Whether VOLUME, on the intensity scale, is that of ENTRY up to rounding.
+  (let ((mean (assoc-ref (cdr entry) "mean")))
+    (and (or (not mean)                 ; of earlier versions
+             (< (abs (- mean (volume-mean volume))) (* 1e-5 top-intensity)))
+         (let ((other (load-npy (string-append (car entry) ".npy"))))
+           (and (equal? (tensor-shape other) (tensor-shape volume))
+                (< (tensor->number (tensor-max (tensor-abs (tensor- other volume))))
+                   (* 1e-5 top-intensity)))))))
+
+;; Interpolated from thick slices a plane would be blurred in one direction, and a prior would learn
+;; that: planes whose voxels are longer than this times their width are not taken.
+(define most-aspect 1.5)
+
+(define (square-axes spacing)
+  ;; The axes across which planes of voxels of SPACING are near to square.
+  (filter (lambda (axis)
+            (match (map (lambda (k) (list-ref spacing k)) (delete axis '(0 1 2)))
+              ((a b) (<= (/ (max a b) (min a b)) most-aspect))))
+          '(0 1 2)))
+
+(define (check-spacing who spacing text)
+  (check-that (and (list? spacing) (= 3 (length spacing))
+                   (every (lambda (s) (and (real? s) (finite? s) (> s 0))) spacing))
+              who "~aexpected three positive numbers, the millimetres between voxels, got ~s"
+              text spacing)
+  (check-that (pair? (square-axes spacing)) who
+              "~avoxels of ~a mm have no plane in which they are near to square, within ~a"
+              text spacing most-aspect))
+
+;; A voxel that is not finite makes the loss of every step that sees it NaN, where the rate is blamed.
+(define (check-finite who volume nan-is-zero?)
+  (define (zero-nan! slice)
+    (unless (tensor-finite? slice)
+      (tensor-assign! slice (list->tensor (map (lambda (v) (if (nan? v) 0 v)) (tensor->list slice))
+                                          (tensor-shape slice)))))
+  (when nan-is-zero?
+    (for-each (lambda (k) (zero-nan! (tensor-slice volume 0 k (1+ k))))
+              (iota (first (tensor-shape volume)))))
+  (unless (tensor-finite? volume)
+    (let ((bad (tensor-sum (tensor- 1 (tensor< (tensor-abs volume) +inf.0))))) ; < is 0 at NaN
+      (complain who "volume: ~a of ~a voxels are NaN or infinite~a" (inexact->exact (tensor->number bad))
+                (apply * (tensor-shape volume))
+                (if nan-is-zero? ": infinite ones are no background"
+                    "; where NaN is background, #:nan-is-zero? #t or --nan-is-zero makes it 0")))))
+
+(define* (prepare! who names volume spacing #:key person contrast licence source (session #f)
+                   (nan-is-zero? #f) (log (const #t)))
+  ;; Put VOLUME, upright, into the cache as the first of NAMES that no other volume has; the name.
+  (check-that (every (lambda (n) (>= n 8)) (tensor-shape volume)) who
+              "volume: expected at least 8 voxels along each axis, got shape ~a"
+              (tensor-shape volume))
+  (check-spacing who spacing "spacing: ")
+  (make-directories (data-folder))
+  ;; Volumes are large: copies go at once, not when the collector comes by.
+  (with-scope
+   (lambda ()
+     (check-finite who volume nan-is-zero?)
+     (let* ((volume (intensity-scale volume))
+            (entries (prepared))
+            (of (lambda (entry key) (assoc-ref (cdr entry) key)))
+            (taken (map (lambda (entry) (of entry "name")) entries))
+            (twin (find (lambda (entry) (same-voxels? volume entry)) entries)))
+       (cond ((not twin)
+              (let ((name (find (lambda (name) (not (member name taken))) names)))
+                (check-that name who "name: ~a is there already with other voxels, of the person ~a; \
+give this one another name, or its person and name a prefix (#:name, #:prefix; --name, --prefix), or remove that \
+one (data-remove!, --remove)"
+                            (first names) (of (prepared-named (first names)) "person"))
+                (let ((base (string-append (data-folder) "/" (file-name-of name))))
+                  (save-npy (string-append base ".npy") volume)
+                  (save-json (string-append base ".json")
+                             `(("name" . ,name) ("person" . ,person)
+                               ,@(if session `(("session" . ,session)) '())
+                               ("contrast" . ,contrast) ("licence" . ,licence) ("source" . ,source)
+                               ("spacing" . ,(list->vector spacing))
+                               ("mean" . ,(volume-mean volume))
+                               ("slices" . ,(list->vector
+                                             (map (lambda (axis)
+                                                    (list->vector (useful-slices volume axis)))
+                                                  '(0 1 2))))))
+                  (log (format #f "~a: prepared, of ~a~a" name person (planes-text spacing)))
+                  name)))
+             ((not (equal? person (of twin "person")))
+              (complain who "person: these are the voxels of ~a, there already as the person ~a's; data \
+are split by person, and nobody may be two (data-remove! or --remove takes one away), got ~s"
+                        (of twin "name") (of twin "person") person))
+             (else
+              (log (if (member (of twin "name") names)
+                       (format #f "~a: there already" (of twin "name"))
+                       (format #f "~a: there already, as ~a" (first names) (of twin "name"))))
+              (of twin "name")))))))
+
+(define (planes-text spacing)
+  (let ((axes (square-axes spacing)))
+    (if (= 3 (length axes)) ""
+        (format #f "; of voxels of ~a mm only the planes across axis ~a are near to square, and used"
+                (string-join (map (lambda (s) (number->string (/ (round (* 100 s)) 100))) spacing) " x ")
+                (string-join (map number->string axes) " and ")))))
+
+(define (data-remove! name)
+  "Remove the prepared volume NAME from the cache.
+Example: (begin (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") (data-remove! \"volume.npy\")
+           (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\")) => \"volume.npy\""
+  (let ((entry (prepared-named name)))
+    (check-that entry 'data-remove! "name: expected that of a prepared volume, got ~s" name)
+    (for-each (lambda (ending) (delete-file (string-append (car entry) ending))) '(".json" ".npy"))))
+
+;;; --- What names say -------------------------------------------------------------
+
+(define nifti-endings '(".nii.gz" ".nii"))
+
+(define (without-ending name)
+  (let ((ending (find (lambda (e) (string-suffix? e name))
+                      (append nifti-endings '(".hdr" ".img" ".npy" ".dcm")))))
+    (if ending (string-drop-right name (string-length ending)) name)))
+
+(define (path-parts path)
+  ;; The names in the absolute PATH, its last first.
+  (reverse (remove string-null? (string-split (if (absolute-file-name? path) path
+                                                  (string-append (getcwd) "/" path))
+                                              #\/))))
+
+(define (entity path prefix)
+  ;; What follows PREFIX, "sub-" or "ses-", in a part of PATH as BIDS has it, or #f.
+  (any (lambda (word)
+         (and (string-prefix? prefix word) (not (string=? prefix word))
+              (string-drop word (string-length prefix))))
+       (append (string-split (without-ending (first (path-parts path))) #\_) (cdr (path-parts path)))))
+
+(define (contrast-in path)
+  ;; By the suffix that BIDS gives the names of images, such as T1w, or #f.
+  (let ((suffix (last (string-split (without-ending (basename path)) #\_))))
+    (cond ((member suffix '("FLAIR" "PD" "PDT2" "T2star" "inplaneT1" "inplaneT2" "UNIT1" "FLASH")) suffix)
+          ((member suffix '("T1w" "T2w" "PDw" "T2starw" "MTw")) (string-drop-right suffix 1))
+          (else #f))))
+
+(define (names-for path prefix)
+  ;; What the volume in PATH could be called, the best first.  Where its person is known it is
+  ;; told apart by that; else by the folders that it is in.
+  (match (path-parts path)
+    ((file . folders)
+     (let ((person (entity path "sub-")) (session (entity path "ses-")) (stem (without-ending file)))
+       (if person
+           (list (string-append
+                  prefix
+                  (if (string-prefix? "sub-" stem) stem
+                      (string-join `(,(string-append "sub-" person)
+                                     ,@(if session (list (string-append "ses-" session)) '())
+                                     ,stem)
+                                   "_"))))
+           (map (lambda (k)
+                  (string-append prefix (string-join (reverse (cons file (take folders k))) "/")))
+                (iota (1+ (min 3 (length folders))))))))))
+
+(define* (data-add! path #:key (person #f) (name #f) (contrast #f) (licence "unknown")
+                    (source "a user's own") (orientation #f) (spacing #f) (session #f) (prefix "")
+                    (nan-is-zero? #f) (log (const #t)))
   "Prepare the volume in PATH (NIfTI, a folder of DICOM slices, npy) for training, as
-the PERSON whose head it is.  ORIENTATION, three letters, says in which directions
+the PERSON whose head it is.  PERSON, SESSION, CONTRAST and the NAME under which it is kept come, where
+not given, from a PATH as BIDS has them, such as sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz, and the person
+and name then begin with PREFIX; without those the name is the file's, with its folders' where another
+volume has it.  ORIENTATION, three letters, says in which directions
 the file's axes rise, slowest first, when the file itself does not; see
-`load-volume'.
+`load-volume'.  SPACING: millimetres between slices, rows and columns, when upright, in place of the
+file's.  NaN and infinite voxels are an error; NAN-IS-ZERO? makes the former 0.  LOG is called with a line
+of text.  Returns the name; that of a volume which is there already is not taken by another.
 Example: (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") => \"volume.npy\""
-  (check-that (and (string? person) (not (string-null? person))) 'data-add!
-              "person: expected a name, got ~s; data are split by person" person)
-  (let-values (((volume spacing) (load-volume path #:orientation orientation)))
-    (prepare! 'data-add! name volume spacing #:person person #:contrast contrast
-              #:licence licence #:source source)))
+  (let ((person (or person
+                    (let ((found (entity path "sub-"))) (and found (string-append prefix found))))))
+    (check-that (and (string? person) (not (string-null? person))) 'data-add!
+                "person: expected a name, got ~s; data are split by person" person)
+    (check-that (or (not name) (and (string? name) (not (string-null? name)))) 'data-add!
+                "name: expected a name, got ~s" name)
+    (let-values (((volume from-file) (load-volume path #:orientation orientation)))
+      (prepare! 'data-add! (if name (list name) (names-for path prefix)) volume (or spacing from-file)
+                #:person person #:contrast (or contrast (contrast-in path) "unknown")
+                #:session (or session (entity path "ses-")) #:licence licence #:source source
+                #:nan-is-zero? nan-is-zero? #:log log))))
+
+;; Folders of BIDS that have other things than images of a head, and suffixes of what is derived.
+(define other-folders '("func" "dwi" "fmap" "perf" "pet" "meg" "eeg" "ieeg" "nirs" "micr" "mrs" "beh"
+                        "derivatives" "sourcedata"))
+(define other-suffixes '("mask" "dseg" "probseg" "defacemask" "label"))
+
+(define (nifti-files folder)
+  (sort (file-system-fold (const #t)
+                          (lambda (path stat result)
+                            (if (any (lambda (e) (string-suffix? e path)) nifti-endings)
+                                (cons path result) result))
+                          (lambda (path stat result) result)
+                          (lambda (path stat result) result)
+                          (lambda (path stat result) result)
+                          (lambda (path stat errno result) result)
+                          '() folder)
+        string<?))
+
+(define (volume-tree? path)
+  "Whether PATH is a folder with NIfTI volumes in it, at any depth, for `data-add-tree!'.
+Example: (volume-tree? \"volume.npy\") => #f"
+  (and (file-exists? path) (file-is-directory? path) (pair? (nifti-files path))))
+
+(define (beside path root name)
+  ;; The file NAME in the folder of PATH or the nearest around it, up to ROOT; or #f.
+  (let loop ((folder (dirname path)))
+    (let ((file (string-append folder "/" name)))
+      (cond ((file-exists? file) file)
+            ((or (string=? folder root) (string=? folder (dirname folder))) #f)
+            (else (loop (dirname folder)))))))
+
+(define (of-participant file person)
+  ;; The row for PERSON in the participants.tsv FILE: from column to text.
+  (let* ((lines (remove string-null?
+                        (map (lambda (line) (string-trim-right line #\return))
+                             (string-split (call-with-input-file file get-string-all #:encoding "UTF-8")
+                                           #\newline))))
+         (cells (lambda (line) (string-split line #\tab)))
+         (columns (if (pair? lines) (cells (first lines)) '())))
+    (or (any (lambda (line)
+               (let ((row (map cons columns (cells line))))
+                 (and (equal? (assoc-ref row "participant_id") (string-append "sub-" person)) row)))
+             (filter (lambda (line) (= (length (cells line)) (length columns))) lines))
+        '())))
+
+(define* (data-add-tree! folder #:key (log (const #t)) (licence #f) (source #f) (person #f)
+                         #:allow-other-keys #:rest options)
+  "Prepare all volumes of heads in FOLDER, NIfTI files at any depth, as `data-add!' does with OPTIONS,
+by whose names their persons, sessions and contrasts are known, as in BIDS.  What is in func, dwi, derivatives and the like is
+left out, and so are masks.  LICENCE and SOURCE are, where not given, those of the person in
+participants.tsv (columns licence or license, and source), else License and Name of dataset_description.json.
+LOG is called with a line about each; one that cannot be prepared is said and skipped.  Returns the names.
+Example: (begin (mkdir \"empty\") (catch 'tempera-error (lambda () (data-add-tree! \"empty\")) (const 'none))) => none"
+  (check-that (and (file-exists? folder) (file-is-directory? folder)) 'data-add-tree!
+              "folder: expected one, got ~s" folder)
+  (let* ((root (string-trim-right folder #\/))
+         (files (nifti-files root))
+         (inside (lambda (path) (string-split (string-drop path (string-length root)) #\/)))
+         (other? (lambda (path)
+                   (or (any (lambda (part) (member part other-folders)) (inside path))
+                       (member (last (string-split (without-ending (basename path)) #\_))
+                               other-suffixes))))
+         (options (let loop ((rest options))
+                    (cond ((or (null? rest) (null? (cdr rest))) '())
+                          ((memq (car rest) '(#:licence #:source)) (loop (cddr rest)))
+                          (else (cons* (car rest) (cadr rest) (loop (cddr rest)))))))
+         (names
+          (filter-map
+           (lambda (path)
+             (catch 'tempera-error
+               (lambda ()
+                 (let* ((table (beside path root "participants.tsv"))
+                        (about (beside path root "dataset_description.json"))
+                        (row (if (and table (entity path "sub-"))
+                                 (of-participant table (entity path "sub-")) '()))
+                        (whole (if about (load-json about) '()))
+                        (text (lambda (value) (and (string? value) (not (string-null? value)) value))))
+                   (apply data-add! path
+                          #:licence (or licence (text (assoc-ref row "licence"))
+                                        (text (assoc-ref row "license"))
+                                        (text (assoc-ref whole "License")) "unknown")
+                          #:source (or source (text (assoc-ref row "source"))
+                                       (text (assoc-ref whole "Name")) "a user's own")
+                          options)))
+               (lambda (key . arguments)
+                 (log (format #f "~a: skipped, ~a" path (string-trim-right (error-text key arguments))))
+                 #f)))
+           (remove other? files)))
+         (left (count other? files)))
+    (when (> left 0)
+      (log (format #f "~a files that are no images of a head by their names: left out" left)))
+    (check-that (pair? names) 'data-add-tree! "~a: none of its ~a NIfTI files could be prepared~a" folder
+                (length files) (if (null? files) "" ", for the reasons above"))
+    (delete-duplicates names)))
 
 ;;; --- What package managers carry --------------------------------------------
 
@@ -119,7 +376,7 @@ Example: (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") => \"volu
   ;; Debian's mricron-data: Colin27, an average of 27 scans of one person.
   (define (prepare file)
     (let-values (((volume spacing) (load-volume file)))
-      (prepare! 'data-fetch! "colin27" volume spacing #:person "colin27" #:contrast "T1"
+      (prepare! 'data-fetch! '("colin27") volume spacing #:person "colin27" #:contrast "T1"
                 #:licence "BSD-3-Clause"
                 #:source "Debian package mricron-data, templates/ch2.nii.gz")))
   (if (file-exists? colin-file)
@@ -158,7 +415,7 @@ Example: (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") => \"volu
         (let* ((base (format #f "~a/examples/models/structural~a.mnc" package number))
                (volume (load-minc (string-append base ".header.gz")
                                   (string-append base ".raw.gz"))))
-          (prepare! 'data-fetch! (format #f "brainbrowser-~a" number) volume '(1.0 1.0 1.0)
+          (prepare! 'data-fetch! (list (format #f "brainbrowser-~a" number)) volume '(1.0 1.0 1.0)
                     #:person "brainbrowser" #:contrast "T1" #:licence "AGPL-3.0"
                     #:source (format #f "npm package brainbrowser 2.3.0, structural~a.mnc"
                                      number))))
@@ -229,10 +486,11 @@ scans prepared; one that cannot be had is logged and skipped."
 ;;; --- Datasets ---------------------------------------------------------------
 
 (define-record-type <scan>
-  (make-scan name person contrast licence source spacing ranges volume)
+  (make-scan name person session contrast licence source spacing ranges volume)
   scan?
   (name scan-name)
   (person scan-person)
+  (session scan-session)                ; or #f
   (contrast scan-contrast)
   (licence scan-licence)
   (source scan-source)
@@ -265,6 +523,22 @@ Example: (map scan-shape (dataset-scans (load-dataset))) => ((12 32 32))"
 Example: (dataset-persons (load-dataset)) => (\"ann\")"
   (delete-duplicates (map scan-person (dataset-scans dataset))))
 
+(define (dataset-text dataset)
+  "What DATASET is, in a line: how many scans of whom, and a number that others do not have.
+Example: (string-prefix? \"1 scans of ann\" (dataset-text (load-dataset))) => #t"
+  (let ((persons (sort (dataset-persons dataset) string<?)))
+    (format #f "~a scans of ~a (~a)" (length (dataset-scans dataset))
+            (if (<= (length persons) 4) (string-join persons ", ")
+                (format #f "~a persons" (length persons)))
+            (number->string
+             (string-hash (object->string
+                           (sort (map (lambda (s) (object->string (list (scan-name s) (scan-person s)
+                                                                        (scan-shape s))))
+                                      (dataset-scans dataset))
+                                 string<?))
+                          (ash 1 32))
+             16))))
+
 (define (load-scan base)
   (let* ((about (load-json (string-append base ".json")))
          (volume (load-npy (string-append base ".npy")))
@@ -274,9 +548,11 @@ Example: (dataset-persons (load-dataset)) => (\"ann\")"
     (check-that (= 3 (length (tensor-shape volume))) 'load-dataset
                 "~a.npy: expected a volume of three axes, got shape ~a" base
                 (tensor-shape volume))
-    (make-scan (field "name") (field "person") (field "contrast") (field "licence")
-               (field "source") (vector->list (field "spacing"))
-               (map vector->list (vector->list (field "slices"))) volume)))
+    (let ((spacing (vector->list (field "spacing"))))
+      (check-spacing 'load-dataset spacing (string-append base ".json: spacing: "))
+      (make-scan (field "name") (field "person") (assoc-ref about "session") (field "contrast")
+                 (field "licence") (field "source") spacing
+                 (map vector->list (vector->list (field "slices"))) volume))))
 
 (define* (load-dataset #:key (folder (data-folder)))
   "All prepared volumes in FOLDER, in memory; see `data-fetch!' and `data-add!'.
@@ -317,12 +593,22 @@ Example: (dataset-split (load-dataset) \"ann\")"
 (define (log-uniform u low high)
   (exp (u (log low) (log high))))
 
-(define (random-map u rows columns size fit)
-  ;; An affine map from SIZE x SIZE pixels to a slice of ROWS x COLUMNS, and how many
+(define (voxels-per-pixel spacing axis)
+  ;; Rows and columns of a plane across AXIS to a square pixel, as wide as its voxels are long: one
+  ;; as long as they are wide would be interpolated, and blurred, in one direction.
+  (let* ((plane (map (lambda (k) (list-ref spacing k)) (delete axis '(0 1 2))))
+         (pixel (apply max plane)))
+    (map (lambda (s) (let ((ratio (/ pixel s))) (if (< ratio 1.01) 1 ratio))) plane)))
+
+(define (random-map u voxel-rows voxel-columns per-row per-column size fit)
+  ;; An affine map from SIZE x SIZE pixels to a slice of VOXEL-ROWS x VOXEL-COLUMNS, of which there are
+  ;; PER-ROW and PER-COLUMN to a square pixel, and how many
   ;; samples a pixel it needs.  With probability FIT the field of view holds the
   ;; whole slice; else pixels are about the slice's own and the view is cropped or
   ;; padded.  A third of the latter keep the slice's pixels, and so its noise.
-  (let* ((whole? (< (u 0 1) fit))
+  (let* ((rows (/ voxel-rows per-row))
+         (columns (/ voxel-columns per-column))
+         (whole? (< (u 0 1) fit))
          (native? (and (< (u 0 1) 1/3) (not whole?)))
          (zoom (log-uniform u 0.7 1.3))
          (step (cond (whole? (* (/ (max rows columns) size) (log-uniform u 0.85 1.25)))
@@ -342,15 +628,26 @@ Example: (dataset-split (load-dataset) \"ann\")"
                   ;; The first pixel's place when the view's centre is at random.
                   (let ((at (- (+ (/ (1- extent) 2) (* (u -1 1) (free extent)))
                                (* center (+ along across)))))
-                    (if native? (round at) at)))))
-    (values (list a b (place rows a b) c d (place columns c d))
-            (max 1 (min 4 (inexact->exact (ceiling (- step 0.35))))))))
+                    (if native? (round at) at))))
+         ;; The middle of the first pixel is not that of the first voxel.
+         (voxels (lambda (per along across at)
+                   (if (eqv? per 1) (list along across at)
+                       (list (* per along) (* per across) (- (* per (+ at 1/2)) 1/2)))))
+         (row (place rows a b))
+         (column (place columns c d)))
+    (values (append (voxels per-row a b row) (voxels per-column c d column))
+            (max 1 (min 4 (inexact->exact (ceiling (- (* step (max per-row per-column)) 0.35))))))))
+
+(define thickest-slab 4.2)              ; in mm, unless a slice alone is thicker
 
 (define (random-slice u scan size fit)
   ;; (1 SIZE SIZE) of SCAN, on the volume's own intensities.
-  (let* ((axis (choose u '(0 0 0 1 2)))
+  (let* ((square (square-axes (scan-spacing scan)))
+         (axis (choose u (filter (lambda (axis) (memv axis square)) '(0 0 0 1 2))))
          (range (list-ref (scan-ranges scan) axis))
-         (thickness (choose u '(1 1 1 2 3)))
+         (thickness (max 1 (min (choose u '(1 1 1 2 3))
+                                (inexact->exact
+                                 (floor (/ thickest-slab (list-ref (scan-spacing scan) axis)))))))
          (slices (list-ref (tensor-shape (scan-volume scan)) axis))
          (first-slice (min (- slices thickness)
                            (inexact->exact (floor (u (first range) (second range))))))
@@ -359,7 +656,10 @@ Example: (dataset-split (load-dataset) \"ann\")"
                 (cons axis (delete axis '(0 1 2))))))
     (match (tensor-shape slab)
       ((_ rows columns)
-       (let-values (((map samples) (random-map u rows columns size fit)))
+       (let-values (((map samples)
+                     (match (voxels-per-pixel (scan-spacing scan) axis)
+                       ((per-row per-column)
+                        (random-map u rows columns per-row per-column size fit)))))
          (tensor-reshape (image-resample slab map size size samples) (list 1 size size)))))))
 
 (define tone-top 180)                   ; the intensity of the last knot
@@ -407,11 +707,13 @@ Example: (dataset-split (load-dataset) \"ann\")"
 chosen, moved, turned, scaled, and given another contrast, gain and phase at random;
 the 99.9th percentile of magnitude is at 150 times a factor from 0.7 to 1.3 (lower
 where there is hardly any tissue).  FIT is the share of images whose field of view
-holds the whole slice; in the others a pixel is 0.7 to 1.3 of the slice's.  Persons
+holds the whole slice; in the others a pixel is 0.7 to 1.3 of the slice's.  Pixels are square, by the
+scans' spacing, and planes in which voxels are 1.5 times as long as wide are not taken.  Persons
 are drawn evenly.  The same SEED and STREAM (a training step's number, say) give the
 same bits.
 Example: (random-slices (load-dataset) 4 16 #:seed 1 #:stream 0)"
-  (check-that (dataset? dataset) 'random-slices "dataset: expected a dataset, got ~s" dataset)
+  (check-that (and (dataset? dataset) (pair? (dataset-scans dataset))) 'random-slices
+              "dataset: expected a dataset with scans in it, got ~s" dataset)
   (check-that (and (exact-integer? count) (> count 0)) 'random-slices
               "count: expected a positive integer, got ~s" count)
   (check-that (and (exact-integer? size) (<= 8 size 4096)) 'random-slices
@@ -479,6 +781,9 @@ Example: (map scan-name (dataset-scans (load-dataset))) => (\"volume.npy\")")
  (scan-person
   "Whose scan SCAN is, a string.
 Example: (map scan-person (dataset-scans (load-dataset))) => (\"ann\")")
+ (scan-session
+  "The session of its person in which SCAN was made, a string, or #f where that is not known.
+Example: (map scan-session (dataset-scans (load-dataset))) => (#f)")
  (scan-contrast
   "The contrast of SCAN, such as \"T1\".
 Example: (map scan-contrast (dataset-scans (load-dataset))) => (\"T1\")")

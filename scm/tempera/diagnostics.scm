@@ -18,7 +18,7 @@
   #:use-module (tempera schedules)
   #:use-module (tempera streams)
   #:export (hold ess-per-evaluation score-asymmetry power-by-frequency score-loss-by-frequency
-            diagnose diagnosis? diagnosis-bands diagnosis-warnings
+            diagnose diagnosis? diagnosis-bands diagnosis-warnings diagnosis-summary
             band? band-from band-to band-proposals band-acceptance
             band-energy-error-mean band-energy-error-sd band-diverged)
   #:re-export (r-hat r-hat-between ess-bulk ess-tail autocorrelation-time))
@@ -44,7 +44,8 @@ Example: (r-hat (hold chain 200))"
                        (= steps count))))
     (set! held (fork chain #:temperatures (list (chain-sigma chain))
                      #:steps-per-temperature keep-draw!))
-    (resume! held)
+    ;; Its trace is CHAIN's, of which CHAIN has warned.
+    (parameterize ((current-warning-port (%make-void-port "w"))) (resume! held))
     (check-that (chain-finished? held) 'hold "paused before it had its ~a draws" count)
     (values draws (- (chain-evaluations held) (chain-evaluations chain)))))
 
@@ -211,9 +212,19 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
              (max 1 (1- (length numbers)))))))
 
 (define (transitions->band transitions)
-  (let* ((accepted (append-map (lambda (t) (vector->list (transition-accepted t))) transitions))
+  ;; Without proposals of chains that had no score, whose energy errors are NaN: they say nothing
+  ;; of steps.
+  (let* ((of-scores (lambda (t values)
+                      (let ((e (transition-energy-error t)))
+                        (if e
+                            (filter-map (lambda (value error) (and (not (nan? error)) (list value)))
+                                        (vector->list values) (vector->list e))
+                            (map list (vector->list values))))))
+         (accepted (map first (append-map (lambda (t) (of-scores t (transition-accepted t)))
+                                          transitions)))
          (errors (append-map (lambda (t)
-                               (let ((e (transition-energy-error t))) (if e (vector->list e) '())))
+                               (let ((e (transition-energy-error t)))
+                                 (if e (map first (of-scores t e)) '())))
                              transitions))
          (finite (filter finite? errors)))
     (make-band (transition-sigma (first transitions)) (transition-sigma (last transitions))
@@ -239,17 +250,27 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
 (define (corrected? band)
   (and (band-energy-error-mean band) #t))
 
-(define (divergence-warning bands)
+(define (remedy chain band)
+  ;; What would make CHAIN accept more in BAND.
+  (let ((ends (list (band-from band) (band-to band))))
+    (rejection-remedy chain (filter (lambda (t)
+                                      (<= (apply min ends) (transition-sigma t) (apply max ends)))
+                                    (chain-trace chain)))))
+
+(define (divergence-warning chain bands)
   (let ((bad (filter (lambda (b) (> (band-diverged b) 0)) bands)))
     (and (pair? bad)
-         (format #f "~a trajectories are not finite, first at ~a: a smaller #:step-size there"
-                 (apply + (map band-diverged bad)) (band-text (first bad))))))
+         ;; What uncorrected samplers refuse has no energy error: it may be for want of a score.
+         (or (any corrected? bands) (null? (chain-warnings chain)))
+         (format #f "~a trajectories are not finite, first at ~a: ~a"
+                 (apply + (map band-diverged bad)) (band-text (first bad))
+                 (remedy chain (first bad))))))
 
-(define (low-acceptance-warning bands)
+(define (low-acceptance-warning chain bands)
   (let ((worst (extreme < band-acceptance bands)))
     (and (< (band-acceptance worst) 0.5)
-         (format #f "acceptance below 0.5 at ~a (~,2f): a smaller #:step-size there"
-                 (band-text worst) (band-acceptance worst)))))
+         (format #f "acceptance below 0.5 at ~a (~,2f): ~a"
+                 (band-text worst) (band-acceptance worst) (remedy chain worst)))))
 
 (define (high-acceptance-warning bands)
   (and (every corrected? bands)
@@ -278,6 +299,18 @@ one bears about 0.5, doc/sampling.texi)"))
 chains lag behind the temperature; cool more slowly, or take more #:steps-per-temperature or ~
 another #:trajectory-length" (band-text worst) (significant mean 3)))))
 
+;; So energy errors below 0 are no fault of the score: an exact one and a learned one have them
+;; alike, and held at their temperature both lose them in two or three moves.
+(define (cooling-note bands dimensions)
+  (let* ((corrected (filter corrected? bands))
+         (worst (and (pair? corrected) (extreme < band-energy-error-mean corrected))))
+    (and worst
+         (< (band-energy-error-mean worst) (* -3 (standard-error worst)))
+         (not (lag-warning bands dimensions))
+         (format #f "energy errors below 0 come of cooling, which leaves chains energy to lose: down to \
+~a is usual for ~a numbers"
+                 (significant (* -1 lag-a-dimension dimensions) 3) dimensions))))
+
 (define (standard-error b)
   (/ (band-energy-error-sd b) (sqrt (- (band-proposals b) (band-diverged b)))))
 
@@ -294,7 +327,7 @@ another #:trajectory-length" (band-text worst) (significant mean 3)))))
 (define (stuck-warning chain)
   ;; Where 0.3 are accepted, so many rejections in a row have a probability of 1e-3.
   (let* ((trace (chain-trace chain))
-         (stuck (if (< (chain-acceptance chain) 0.3)
+         (stuck (if (or (< (chain-acceptance chain) 0.3) (pair? (chain-warnings chain)))
                     '()
                     (filter (lambda (c) (>= (longest-run c trace) longest-rest))
                             (iota (vector-length (transition-accepted (first trace))))))))
@@ -320,20 +353,30 @@ take smaller steps"
                         (cons (list-ref by-acceptance (quotient (length bands) 2)) "median")
                         (cons (last by-acceptance) "greatest"))
                   (lambda (a b) (eq? (car a) (car b))))))
-    (map (lambda (entry)
-           (let ((b (car entry)))
-             (format #f "~8a acceptance ~,2f at ~a~a" (cdr entry) (band-acceptance b) (band-text b)
-                     (if (corrected? b)
-                         (format #f ", energy error ~a +- ~a"
-                                 (significant (band-energy-error-mean b) 3)
-                                 (significant (band-energy-error-sd b) 3))
-                         ""))))
-         chosen)))
+    (append
+     (map (lambda (entry)
+            (let ((b (car entry)))
+              (format #f "~8a acceptance ~,2f at ~a~a" (cdr entry) (band-acceptance b) (band-text b)
+                      (if (corrected? b)
+                          (format #f ", energy error ~a +- ~a"
+                                  (significant (band-energy-error-mean b) 3)
+                                  (significant (band-energy-error-sd b) 3))
+                          ""))))
+          chosen)
+     (let ((note (cooling-note bands (chain-dimensions (diagnosis-chain diagnosis)))))
+       (if note (list note) '())))))
+
+(define (diagnosis-summary diagnosis)
+  "DIAGNOSIS in a line: the acceptance in all, and where it was least.
+Example: (diagnosis-summary (diagnose chain))"
+  (let ((worst (extreme < band-acceptance (diagnosis-bands diagnosis))))
+    (format #f "accepted ~,2f, least ~,2f at ~a" (chain-acceptance (diagnosis-chain diagnosis))
+            (band-acceptance worst) (band-text worst))))
 
 (define (diagnose chain)
   "What the trace of CHAIN says: a diagnosis, which prints as the least, median and greatest
 acceptance by temperature, mean and standard deviation of the energy errors H(end) - H(start)
-there, and warnings that say what to change.  Temperatures are judged in bands of 32
+there, and warnings that say what to change, first those of `chain-warnings'.  Temperatures are judged in bands of 32
 proposals or more: see `diagnosis-bands' (a list from hot to cold), `band-from', `-to',
 `-proposals', `-acceptance', `-energy-error-mean', `-energy-error-sd', `-diverged', and
 `diagnosis-warnings' (a list of strings).
@@ -343,13 +386,15 @@ Example: (diagnose (anneal target #:step-size 1))"
     (check-that (pair? trace) 'diagnose "chain: it has made no step yet; `resume!' it")
     (let ((bands (map transitions->band (trace-bands trace))))
       (make-diagnosis chain bands
-                      (filter identity
-                              (list (divergence-warning bands)
-                                    (low-acceptance-warning bands)
+                      (append
+                       (chain-warnings chain)
+                       (filter identity
+                              (list (divergence-warning chain bands)
+                                    (low-acceptance-warning chain bands)
                                     (high-acceptance-warning bands)
                                     (no-correction-warning bands)
                                     (lag-warning bands (chain-dimensions chain))
-                                    (stuck-warning chain)))))))
+                                    (stuck-warning chain))))))))
 
 (document
  (diagnosis?

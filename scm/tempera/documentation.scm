@@ -11,7 +11,22 @@
   #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:export (document documented-names name-module name-documentation name-kind name-signature
             argument-texts
-            documentation-parts))
+            documentation-parts described description))
+
+;;; --- Procedures made by procedures ------------------------------------------------
+
+(define (described procedure text)
+  "PROCEDURE, which is from now on called TEXT where settings are compared or recorded.
+Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                       #:rate (described (lambda (step steps) (/ 1e-2 (+ step 10))) \"1e-2 / (step + 10)\"))"
+  (set-procedure-property! procedure 'description text)
+  procedure)
+
+(define (description procedure)
+  "The text that `described' gave PROCEDURE, else its name, or #f.
+Example: (description (constant-rate 1e-4)) => \"1.0e-4\""
+  (or (procedure-property procedure 'description)
+      (and=> (procedure-name procedure) symbol->string)))
 
 ;;; --- Texts --------------------------------------------------------------------
 

@@ -9,11 +9,10 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
-  #:use-module (ice-9 textual-ports)
-  #:use-module (system base compile)
   #:use-module (tempera cli)
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
+  #:use-module (tempera evaluation)
   #:use-module (tempera parameters)
   #:export (define-experiment make-experiment experiment?
             experiment-name experiment-parameters experiment-documentation
@@ -135,15 +134,11 @@ Example: (assq-ref (experiment-settings two-moons '((samples . \"500\"))) 'sampl
 
 ;;; --- Scripts ------------------------------------------------------------------
 
-(define (file-text file)
-  (call-with-input-file file get-string-all #:encoding "UTF-8"))
-
 (define* (load-script file #:key (text #f) (name #f))
   "The experiment that the script FILE defines last, or the one called NAME.  TEXT, if given, is
 read in place of what the file holds now.
 Example: (load-script \"experiments/two-moons.scm\")"
-  ;; Compile form by form, in memory: fast loops, and no cache that outlives
-  ;; the version of Tempera whose macros it expanded.
+  (check-path 'load-script file)
   (check-that (or text (file-exists? file)) 'load-script "no such file: ~a" file)
   (check-that (or text (not (file-is-directory? file))) 'load-script
               "expected a script, got the folder ~a" file)
@@ -154,13 +149,8 @@ Example: (load-script \"experiments/two-moons.scm\")"
       (save-module-excursion
        (lambda ()
          (set-current-module (user-module))
-         (call-with-input-string text
-           (lambda (port)
-             (set-port-filename! port file)
-             (let loop ((form (read-syntax port)))
-               (unless (eof-object? form)
-                 (compile form #:env (current-module))
-                 (loop (read-syntax port))))))))
+         ;; Compiled, for fast loops.
+         (evaluate-text file text (current-module) #:compile? (const #t))))
       (or (if name
               (find (lambda (e) (eq? (experiment-name e) name)) (defined))
               (last-experiment))

@@ -32,7 +32,7 @@
 ;;; --- Panels -----------------------------------------------------------------
 
 (define-record-type <panel>
-  (make-panel title image low high colours bar? box)
+  (make-panel title image low high colours bar? box value-at)
   panel?
   (title panel-title)
   (image panel-image)                   ; (rows columns), or with 3 colours
@@ -40,7 +40,8 @@
   (high panel-high)
   (colours panel-colours)
   (bar? panel-bar?)
-  (box panel-box))                      ; (row column rows columns), or #f
+  (box panel-box)                       ; (row column rows columns), or #f
+  (value-at panel-value-at))            ; what LOW and HIGH stand for beside the bar
 
 (set-record-type-printer! <panel>
   (lambda (panel port)
@@ -52,13 +53,15 @@
 (define pi 3.141592653589793)
 
 (define* (panel title image #:key (part 'magnitude) (low #f) (high #f)
-                (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f) (box #f))
+                (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f) (box #f)
+                (logarithmic? #f))
   "A picture for `save-figure' and `show': IMAGE, (rows columns), under the text TITLE; of c64
 the PART magnitude, phase, real or imaginary.  Or f32 (rows columns 3), red, green and blue.
 LOW gets the first of COLOURS (grey, heat or wheel), HIGH the last.  Unless given they are 0
 and the greatest value; of a real or imaginary part the greatest magnitude, negative and
 positive; of a phase -pi and pi.  With BAR?, a colour bar with the limits.  BOX, (row column rows
-columns), is a part of the image with a red line around it.
+columns), is a part of the image with a red line around it.  LOGARITHMIC? gives colours by the
+logarithm of values, of k-space, say: LOW is then above 0, a thousandth of HIGH unless given.
 Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? #t)"
   (check-that (string? title) 'panel "title: expected a string, got ~s" title)
   (check-that (and (tensor? image)
@@ -88,13 +91,19 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
          (low (cond (low low)
                     ((eq? part 'phase) (- pi))
                     (signed? (- (abs (or high greatest))))
+                    (logarithmic? (/ (if (> (or high greatest) 0) (or high greatest) 1) 1000))
                     (else 0)))
          (high (cond (high high)
                      ((eq? part 'phase) pi)
                      ((> greatest low) greatest)
                      (else (1+ low)))))
     (check-that (< low high) 'panel "high: expected more than low, ~s, got ~s" low high)
-    (make-panel title image low high colours bar? box)))
+    (check-that (or (not logarithmic?) (and (> low 0) (not signed?) (not (eq? part 'phase)))) 'panel
+                "logarithmic?: needs magnitudes and a low above 0, got ~a from ~a" part low)
+    (if logarithmic?
+        (make-panel title (tensor-log (tensor-maximum image low)) (log low) (log high) colours bar? box
+                    exp)
+        (make-panel title image low high colours bar? box identity))))
 
 ;;; --- Pictures -----------------------------------------------------------------
 
@@ -250,10 +259,10 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
            (left (+ x (measures-bar-width m) gap))
            (room (- (measures-bar-room m) (measures-bar-width m) gap))
            (line (max (measures-unit-height m) (1+ font-size))))
-      (write left y room (number-text (panel-high panel)))
+      (write left y room (number-text ((panel-value-at panel) (panel-high panel))))
       (when (>= height (* 2 line))
         (write left (+ y (- (down height (measures-unit-height m)) line)) room
-               (number-text (panel-low panel)))))))
+               (number-text ((panel-value-at panel) (panel-low panel))))))))
 
 (define (draw-box context box x y zoom)
   ;; A red line of two pixels or so around BOX, outside of it.

@@ -7,25 +7,29 @@
 (define-module (tempera files)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
+  #:use-module (ice-9 binary-ports)
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 match)
+  #:use-module (ice-9 popen)
   #:use-module (ice-9 pretty-print)
   #:use-module (ice-9 textual-ports)
+  #:use-module (rnrs bytevectors)
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
   #:autoload (json parser) (json-string->scm)
   #:autoload (json builder) (scm->json-string)
   #:re-export (load-npy save-npy load-png save-text)
   #:export (save-png load-nifti load-dicom load-image load-volume
-            load-safetensors save-safetensors
+            load-safetensors save-safetensors check-no-others
             load-json save-json json-text load-datum save-datum datum?
-            make-directories call-with-temporary-folder call-with-new-file run-program program-exists? shell-text))
+            make-directories check-output call-with-temporary-folder call-with-new-file run-program program-exists? shell-text))
 
 ;;; --- Folders, programs and text ---------------------------------------------
 
 (define (make-directories path)
   "Make the folder PATH and those that hold it, where they are missing.
 Example: (make-directories \"out/demo/slice-1\")"
+  (check-path 'make-directories path)
   (unless (or (string-null? path) (file-exists? path))
     (make-directories (dirname path))
     (catch 'system-error
@@ -34,6 +38,27 @@ Example: (make-directories \"out/demo/slice-1\")"
         (unless (file-exists? path)
           (complain 'make-directories "~a: ~a" path
                     (strerror (system-error-errno (cons key arguments)))))))))
+
+(define* (check-output who folder #:optional (names '()))
+  "Make FOLDER where it is missing, and try to write into it, for WHO (a symbol), before the long
+work whose results are to be the files NAMES in it: what cannot be written is an error now and not
+after that work.
+Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
+  (make-directories folder)
+  (check-that (file-is-directory? folder) who "~a: is a file, where a folder is expected" folder)
+  (for-each (lambda (name)
+              (let ((path (string-append folder "/" name)))
+                (check-that (not (and (file-exists? path) (file-is-directory? path))) who
+                            "~a: is a folder, where a file is expected" path)))
+            names)
+  (catch 'system-error
+    (lambda ()
+      (let ((port (mkstemp! (string-append folder "/.tempera-XXXXXX"))))
+        (close-port port)
+        (delete-file (port-filename port))))
+    (lambda arguments
+      (complain who "~a: cannot be written into: ~a" folder
+                (strerror (system-error-errno arguments))))))
 
 (define (remove-tree path)
   (file-system-fold (const #t)
@@ -59,6 +84,7 @@ Example: (call-with-temporary-folder file-is-directory?) => #t"
 not at all.  An error of WHO if PATH is a folder or a device, or its folder is not to be
 written into.  For what libraries write; the writers of this module need it not.
 Example: (call-with-new-file 'copy \"copy.png\" (lambda (name) (copy-file \"brain.png\" name)))"
+  (check-path who path)
   (check-that (or (not (file-exists? path)) (eq? 'regular (stat:type (stat path)))) who
               "~a: is there, and no file that could be replaced" path)
   (check-that (access? (dirname path) W_OK) who "~a: cannot be written" path)
@@ -89,6 +115,14 @@ Example: (run-program 'f \"true\")"
                        (lambda () (apply system* program arguments)))))))
     (close-port nowhere)
     (check-that (zero? status) who "~a failed on ~a" program (last arguments))))
+
+(define (program-lines program . arguments)
+  ;; What PROGRAM says on its standard output, in lines.
+  (let* ((port (with-error-to-port (%make-void-port "w")
+                 (lambda () (apply open-pipe* OPEN_READ program arguments))))
+         (text (begin (set-port-conversion-strategy! port 'substitute) (get-string-all port))))
+    (close-pipe port)
+    (string-split text #\newline)))
 
 (define plain-characters
   (char-set-union (char-set-intersection char-set:ascii char-set:letter+digit)
@@ -138,6 +172,7 @@ Example: (save-json \"summary.json\" '((\"gamma\" . 0.9) (\"sizes\" . #(64 64)))
 (define (load-json path)
   "What the JSON file PATH holds: alists with string keys, vectors, numbers.
 Example: (begin (save-json \"a.json\" '((\"gamma\" . 0.9))) (load-json \"a.json\")) => ((\"gamma\" . 0.9))"
+  (check-path 'load-json path)
   (check-that (file-exists? path) 'load-json "~a: no such file" path)
   (parse-json 'load-json path (call-with-input-file path get-string-all #:encoding "UTF-8")))
 
@@ -165,6 +200,7 @@ Example: (save-datum \"config.scm\" '((steps . 500) (rate . 1e-3)))"
   "The one datum in the file PATH.  It is read and never evaluated.
 Example: (load-datum \"runs/two-moons/config.scm\")"
   (define (refuse . text) (apply complain 'load-datum "~a: ~a" path text))
+  (check-path 'load-datum path)
   (check-that (and (file-exists? path) (not (file-is-directory? path))) 'load-datum
               "~a: no such file" path)
   (let ((size (stat:size (stat path))))
@@ -201,28 +237,84 @@ Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
 
 ;;; --- Volumes ----------------------------------------------------------------
 
-(define (load-nifti path)
+(define (numbers-for-nan path volume nan)
+  ;; VOLUME with the number NAN where it has none, if NAN is one; how often that was is said.
+  (check-that (or (not nan) (and (real? nan) (finite? nan))) 'load-volume
+              "nan: expected a number, or #f to leave what is none, got ~s" nan)
+  (if (or (not nan) (tensor-finite? volume))
+      volume
+      ;; NaN is neither below infinity nor above 0; and to the power of 0 it is 1, as all is.
+      (let* ((good (tensor-minimum 1 (tensor+ (tensor< volume +inf.0) (tensor< 0 volume))))
+             (bad (tensor- 1 good)))
+        (format (current-error-port) "~a: ~a voxels that are NaN become ~a~%" path
+                (inexact->exact (round (tensor->number (tensor-sum bad)))) nan)
+        (tensor+ (tensor- (tensor-power volume good) bad) (tensor* nan bad)))))
+
+(define* (load-nifti path #:key (nan #f))
   "The volume in the NIfTI-1 file PATH (.nii, .nii.gz) as f32, its slowest axis
 first, with the file's slope and intercept applied.  Two values follow it: the
 millimetres between voxels along each axis, and three letters for the directions
 in which the last three axes rise, such as \"SAR\" (superior, anterior, right),
-or \"???\" where the file does not say.
+or \"???\" where the file does not say.  Voxels that are NaN, as some programs leave
+where there is no head, become the number NAN if it is given.
 Example: (catch 'tempera-error (lambda () (load-nifti \"missing.nii\")) (const 'missing)) => missing"
-  (apply values (read-nifti path)))
+  (match (read-nifti path)
+    ((volume spacing orientation)
+     (values (numbers-for-nan path volume nan) spacing orientation))))
 
-(define (load-dicom path)
+(define (dicom? path)
+  ;; Whether the file PATH begins as DICOM does, whatever its name.
+  (and (not (file-is-directory? path))
+       (let ((start (call-with-input-file path (lambda (port) (get-bytevector-n port 132))
+                                          #:binary #t)))
+         (and (bytevector? start) (= 132 (bytevector-length start))
+              (equal? (map char->integer (string->list "DICM"))
+                      (list-tail (bytevector->u8-list start) 128))))))
+
+(define (check-dicom path lines)
+  ;; Complain of what dcm2niix says in LINES and goes on after: slices that are missing
+  ;; from a series, files that are cut before their image.
+  (define (numbers-in line)
+    (filter-map string->number (string-tokenize line (char-set-complement (string->char-set " =[]\t")))))
+  (define (after prefix)
+    (find (lambda (line) (string-prefix? prefix line)) lines))
+  (fold (lambda (line file)
+          (check-that (not (string-contains line " valid 0 ")) 'load-dicom
+                      "~a: truncated or damaged before its image" file)
+          (if (string-prefix? "DICOM file: " line) (substring line 12) file))
+        path lines)
+  (let* ((places (let ((line (after "dx=["))) (if line (numbers-in (substring line 4)) '())))
+         (steps (if (pair? places) (map - (cdr places) places) '()))
+         (usual (and (pair? steps) (list-ref (sort steps <) (quotient (length steps) 2)))))
+    (for-each (lambda (step place number)
+                (check-that (< step (* 1.5 usual)) 'load-dicom
+                            "~a: slices are missing from the series: ~a mm after its slice ~a, at ~a mm \
+from the first, where they are ~a mm apart" path step number place usual)
+                (check-that (> step (* 0.5 usual)) 'load-dicom
+                            "~a: slices ~a and ~a are ~a mm apart, where others are ~a: is one there twice?"
+                            path number (1+ number) step usual))
+              steps (if (pair? places) (drop-right places 1) '()) (iota (length steps) 1))))
+
+(define* (load-dicom path #:key (nan #f))
   "The DICOM file PATH, or the series in the folder PATH, by the program dcm2niix,
-with the values of `load-nifti'.  A single slice has one voxel on its first axis.
+with the values of `load-nifti', NAN as there.  A single slice has one voxel on its first axis.  Files need
+no ending; a series with slices missing between others, or with a file that is cut, is an error.
 Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const 'missing)) => missing"
+  (check-path 'load-dicom path)
   (check-that (file-exists? path) 'load-dicom "~a: no such file" path)
+  (check-that (program-exists? "dcm2niix") 'load-dicom
+              "the program dcm2niix is needed and is not installed")
   (call-with-temporary-folder
    (lambda (folder)
-     (run-program 'load-dicom "dcm2niix" "-b" "n" "-z" "n" "-f" "volume"
-                  "-s" (if (file-is-directory? path) "n" "y") "-o" folder path)
-     (match (scandir folder (lambda (name) (string-suffix? ".nii" name)))
-       ((file) (load-nifti (string-append folder "/" file)))
-       (() (complain 'load-dicom "~a: no DICOM images" path))
-       (files (complain 'load-dicom "~a: expected one series, got ~a" path (length files)))))))
+     (let ((lines (program-lines "dcm2niix" "-b" "n" "-z" "n" "-f" "volume" "-v" "1"
+                                 "-s" (if (file-is-directory? path) "n" "y") "-o" folder path)))
+       (check-dicom path lines)
+       (match (scandir folder (lambda (name) (string-suffix? ".nii" name)))
+         ((file) (load-nifti (string-append folder "/" file) #:nan nan))
+         (() (complain 'load-dicom "~a: no DICOM images~a" path
+                       (let ((why (find (lambda (line) (string-prefix? "Warning: File " line)) lines)))
+                         (if why (format #f "; dcm2niix says: ~a" why) ""))))
+         (files (complain 'load-dicom "~a: expected one series, got ~a" path (length files))))))))
 
 (define upright
   ;; Slowest axis down to the feet, rows down to the back, columns to the
@@ -249,17 +341,29 @@ of LR, AP and IS, got ~a" orientation))))
   (find (lambda (suffix) (string-suffix? suffix (string-downcase path)))
         '(".nii.gz" ".nii" ".hdr" ".img" ".dcm" ".ima" ".npy" ".png")))
 
-(define* (load-volume path #:key (orientation #f))
-  "The volume in PATH (NIfTI, a folder of DICOM slices, npy) as f32 (slices rows
+(define (three-axes volume spacing)
+  ;; VOLUME without axes of one point before its last three, such as time's, or with one slice.
+  (let* ((shape (tensor-shape volume)) (extra (- (length shape) 3)))
+    (cond ((and (> extra 0) (every (lambda (n) (= n 1)) (take shape extra)))
+           (values (tensor-reshape volume (drop shape extra)) (drop spacing extra)))
+          ((= extra -1)
+           (values (tensor-reshape volume (cons 1 shape)) (cons 1.0 spacing)))
+          (else (values volume spacing)))))
+
+(define* (load-volume path #:key (orientation #f) (nan #f))
+  "The volume in PATH (NIfTI, DICOM or a folder of DICOM slices, npy) as f32 (slices rows
 columns), turned so that slices go from head to feet, rows from front to back,
 columns from the patient's right to left.  The second value is the millimetres
 between voxels.  ORIENTATION, three letters, overrides what the file says of the
 directions in which its axes rise, slowest first; npy files say nothing and are
-taken as they are without it.
+taken as they are without it.  Voxels that are NaN become the number NAN if it is given.
+An axis of one point, such as one time, is left out; a picture is one slice.
 Example: (load-volume \"volume.npy\")"
-  (define (finish volume spacing from-file)
+  (define (finish given given-spacing from-file)
+    (define-values (volume spacing) (three-axes given given-spacing))
     (check-that (= 3 (length (tensor-shape volume))) 'load-volume
-                "~a: expected a volume of three axes, got shape ~a" path (tensor-shape volume))
+                "~a: expected a volume of three axes, got shape ~a~a" path (tensor-shape volume)
+                (if (= 4 (length (tensor-shape volume))) ": several volumes; save the one you mean" ""))
     (let ((letters (or orientation from-file)))
       (if (string=? letters "???")
           (values volume spacing)
@@ -268,25 +372,42 @@ Example: (load-volume \"volume.npy\")"
                         "orientation: expected three letters, got ~s" letters)
             (turn-upright volume spacing letters)))))
   (cond ((member (extension path) '(".nii.gz" ".nii" ".hdr" ".img"))
-         (call-with-values (lambda () (load-nifti path)) finish))
-        ((equal? (extension path) ".npy") (finish (load-npy path) '(1.0 1.0 1.0) "???"))
-        (else (call-with-values (lambda () (load-dicom path)) finish))))
+         (call-with-values (lambda () (load-nifti path #:nan nan)) finish))
+        ((equal? (extension path) ".npy")
+         (let ((volume (load-npy path)))
+           (check-that (eq? 'f32 (tensor-dtype volume)) 'load-volume
+                       "~a: expected real numbers, got complex ones" path)
+           (finish (numbers-for-nan path volume nan) (map (const 1.0) (tensor-shape volume)) "???")))
+        (else (call-with-values (lambda () (load-dicom path #:nan nan)) finish))))
 
-(define (load-image path)
+(define (one-channel picture)
+  ;; PICTURE, grey if it is grey that was saved as three equal channels.
+  (match (tensor-shape picture)
+    ((rows columns 3)
+     (let ((channel (lambda (k) (tensor-copy (tensor-slice picture 2 k (1+ k))))))
+       (if (and (tensor-identical? (channel 0) (channel 1)) (tensor-identical? (channel 0) (channel 2)))
+           (tensor-reshape (channel 0) (list rows columns))
+           picture)))
+    (_ picture)))
+
+(define* (load-image path #:key (nan #f))
   "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .nii,
-.nii.gz, .dcm, or a folder of DICOM slices.  A single slice of a volume comes as
-(rows columns); the numbers are the file's own.
+.nii.gz, .dcm (DICOM also without), or a folder of DICOM slices.  A single slice of a volume
+comes as (rows columns), and so does a PNG with colours that are all grey; the numbers are the
+file's own, but that NaN becomes the number NAN if it is given.
 Example: (tensor-shape (load-image \"brain.png\")) => (256 256)"
-  (check-that (string? path) 'load-image "path: expected a string, got ~s" path)
+  (check-path 'load-image path)
   (check-that (file-exists? path) 'load-image "~a: no such file" path)
   (let ((kind (extension path)))
-    (cond ((equal? kind ".npy") (load-npy path))
-          ((equal? kind ".png") (load-png path))
-          ((or kind (file-is-directory? path))
-           (let ((volume (load-volume path)))
-             (match (tensor-shape volume)
-               ((1 rows columns) (tensor-reshape volume (list rows columns)))
-               (_ volume))))
+    (cond ((equal? kind ".npy")
+           (let ((image (load-npy path)))
+             (if (eq? 'f32 (tensor-dtype image)) (numbers-for-nan path image nan) image)))
+          ((equal? kind ".png") (one-channel (load-png path)))
+          ((or kind (file-is-directory? path) (dicom? path))
+           (let* ((volume (load-volume path #:nan nan))
+                  (lengths (delete 1 (tensor-shape volume))))
+             ;; Turned upright, a single slice may lie along any axis.
+             (if (= 2 (length lengths)) (tensor-reshape volume lengths) volume)))
           (else (complain 'load-image "~a: expected .npy, .png, .nii, .nii.gz, .dcm or a folder \
 of DICOM slices" path)))))
 
@@ -346,8 +467,16 @@ Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weigh
                                              "~a: its header is not UTF-8" path))))
          (bytes (cdr header+bytes))
          (header (parse-json 'load-safetensors path (car header+bytes))))
+    (define (end-of entry)
+      ;; Where the bytes of ENTRY are said to end.
+      (match (and (list? (cdr entry)) (assoc-ref (cdr entry) "data_offsets"))
+        (#(_ (? exact-integer? end)) end)
+        (_ 0)))
     (check-that (and (list? header) (every pair? header)) 'load-safetensors
                 "~a: expected a JSON object as header" path)
+    (let ((end (apply max 0 (map end-of (alist-delete "__metadata__" header)))))
+      (check-that (<= end bytes) 'load-safetensors
+                  "~a: truncated: it names ~a bytes of numbers and has ~a" path end bytes))
     (let* ((metadata (or (assoc-ref header "__metadata__") '()))
            (entries (sort (map (lambda (entry)
                                  (check-entry path (car entry) (cdr entry) bytes))
@@ -374,6 +503,14 @@ Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weigh
                       (cons name (safetensors-read path begin shape))))
                    entries)
               metadata))))
+
+(define (check-no-others who path tensors names)
+  "Complain from WHO if TENSORS, as `load-safetensors' has them of the file PATH, have others than
+NAMES: one that is misspelt would be missed by nobody.
+Example: (check-no-others 'load-network \"w.safetensors\" '() '(\"stem.weights\"))"
+  (let ((others (lset-difference string=? (map car tensors) names)))
+    (check-that (null? others) who "~a: it has tensors that are not of it: ~a" path
+                (string-join (map object->string (take others (min 5 (length others)))) ", "))))
 
 (define* (save-safetensors path tensors #:key (metadata '()))
   "Write TENSORS, a list of (name . tensor) of f32, and METADATA, a list of

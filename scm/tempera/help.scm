@@ -11,11 +11,13 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 documentation)
+  #:use-module (ice-9 format)
   #:use-module (ice-9 rdelim)
   #:use-module (tempera cli)
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera parameters)
+  #:use-module (tempera terminal)
   #:export (help help-about help-search add-help-topic! manual-section))
 
 ;;; --- Words ----------------------------------------------------------------------
@@ -78,7 +80,11 @@
          "weights parameters"
          "size shape length dimension"
          "sampler hmc langevin mala"
-         "denoise eds expected")))
+         "denoise eds expected"
+         "compare comparison two several agree between"
+         "coil multi multicoil parallel sense grappa sensitivities"
+         "export save write python numpy matlab"
+         "quit exit leave")))
 
 (define (related word)
   (delete word (delete-duplicates (append-map (lambda (group) (if (member word group) group '()))
@@ -100,24 +106,28 @@
     (let ((end (string-contains text ". ")))
       (if end (substring text 0 end) (string-trim-right text #\.)))))
 
-(define (topic title text show)
+(define* (topic title text show #:optional (asked ""))
+  ;; ASKED has further words by which it is to be found, as if they were in its title.
   (let ((counts (make-hash-table)) (summary (first-sentence text)))
     (define (count! text weight)
       (for-each (lambda (word)
                   (hash-set! counts word (+ weight (hash-ref counts word 0))))
                 (words text)))
-    (count! title 4)
+    (count! (string-append title " " asked) 4)
     (count! summary 1)
-    (count! (or text "") 1)
+    ;; Where such words are given, they are chosen, and a long text is not to outweigh them.
+    (when (string-null? asked) (count! (or text "") 1))
     (make-topic title summary counts (hash-fold (lambda (word n sum) (+ n sum)) 0 counts) show)))
 
 (define more-topics '())                ; of the prompt
 
-(define (add-help-topic! title text)
-  "Let `help' find TEXT, of which the first sentence is a summary, under TITLE, a string.
+(define* (add-help-topic! title text #:optional (asked ""))
+  "Let `help' find TEXT, of which the first sentence is a summary, under TITLE, a string; by the
+words of ASKED too.
 Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
   (set! more-topics
-        (cons (topic title text (lambda () (format #t "~a~%~%~a~%" title text)))
+        (cons (topic title text (lambda () (format #t "~a~%~%" title) (display-filled text))
+                     asked)
               (remove (lambda (t) (string=? title (topic-title t))) more-topics)))
   (set! all-topics #f))
 
@@ -130,7 +140,9 @@ Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
   (map (lambda (name)
          (topic (string-append "tempera " name) (command-summary name)
                 (lambda () (format #t "tempera ~a: ~a.~%`tempera ~a --help' lists its options.~%"
-                                   name (command-summary name) name))))
+                                   name (command-summary name) name))
+                ;; One line is all there is of it here, and says what it is for.
+                (command-summary name)))
        (command-names)))
 
 (define all-topics #f)
@@ -189,7 +201,8 @@ Example: (manual-section \"No such section\") => #f"
          (rarity (lambda (word)
                    (let ((having (count (lambda (t) (hash-ref (topic-counts t) word)) topics)))
                      (log (/ (+ total 1.) (+ having 0.5))))))
-         (terms (append-map
+         ;; For each word what may stand for it, itself first; the best counts.
+         (terms (map
                  (lambda (word)
                    (let ((weight (rarity word)))
                      (cons (list word weight)
@@ -200,9 +213,11 @@ Example: (manual-section \"No such section\") => #f"
          (score (lambda (topic)
                   ;; In a long text a word counts for less (Robertson, Walker 1994: BM25).
                   (let ((half (max 2 (+ 1 (/ (topic-total topic) usual)))))
-                    (fold (lambda (term sum)
-                            (let ((n (hash-ref (topic-counts topic) (first term) 0)))
-                              (+ sum (* (second term) (/ n (+ n half))))))
+                    (fold (lambda (same sum)
+                            (+ sum (apply max (map (lambda (term)
+                                                     (let ((n (hash-ref (topic-counts topic) (first term) 0)))
+                                                       (* (second term) (/ n (+ n half)))))
+                                                   same))))
                           0 terms)))))
     (map cdr
          (stable-sort (filter (lambda (scored) (> (car scored) 0))
@@ -217,18 +232,23 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
 
 ;;; --- Showing --------------------------------------------------------------------
 
+(define (padded text width)
+  (if (< (string-length text) width) (string-pad-right text width) text))
+
 (define (show-topics found)
   ;; The best, and of the manual's sections the best.
   (let*-values (((sections others)
                  (partition (lambda (t) (string-prefix? "manual: " (topic-title t))) found))
                 ((found) (append (take others (min 10 (length others)))
                                  (take sections (min 3 (length sections)))))
-                ((width) (apply max (map (lambda (t) (string-length (topic-title t))) found))))
+                ;; A long title is not to push what all others are from the screen.
+                ((width) (min 28 (apply max (map (lambda (t) (string-length (topic-title t))) found)))))
     (for-each (lambda (topic)
-                (let ((line (format #f "  ~a  ~a" (string-pad-right (topic-title topic) width)
-                                    (topic-summary topic))))
-                  (format #t "~a~%" (if (> (string-length line) 99)
-                                        (string-append (substring line 0 96) "...")
+                (let ((line (format #f "  ~a  ~a" (padded (topic-title topic) width)
+                                    (topic-summary topic)))
+                      (room (help-port-columns)))
+                  (format #t "~a~%" (if (> (string-length line) room)
+                                        (string-append (substring line 0 (- room 3)) "...")
                                         line))))
               found)))
 
@@ -237,7 +257,7 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
   (let loop ((words (argument-texts name)) (line (format #f "(~a" name)))
     (cond ((null? words)
            (format #t "~a)~%" (if (name-signature name) line (substring line 1))))
-          ((> (+ (string-length line) (string-length (car words))) 90)
+          ((> (+ (string-length line) (string-length (car words)) 2) (min 99 (help-port-columns)))
            (format #t "~a~%" line)
            (loop words "   "))
           (else (loop (cdr words) (string-append line " " (car words)))))))
@@ -245,27 +265,184 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
 (define (show-name name)
   (let-values (((text example result) (documentation-parts (name-documentation name))))
     (show-call name)
-    (format #t "    ~a of ~s~%~%~a~%" (name-kind name) (name-module name)
-            (or text "It has no documentation."))
+    (format #t "    ~a of ~s~%~%" (name-kind name) (name-module name))
+    (display-filled (or text "It has no documentation."))
     (when example
       (format #t "~%Example: ~a~a~%" example (if result (string-append " => " result) "")))))
 
-(add-help-topic!
- "Help"
- "(help \"in your own words\")  search everything
-(help NAME)                 what NAME is, its arguments, an example
-(help \"Tutorial\")           a section of the manual, by its title
-(apropos \"part\")            names that have this part
+;;; --- How to begin ---------------------------------------------------------------
 
-Begin with: load-network  mri-operator  measure  posterior  anneal  show  diagnose
-Tab completes names, keywords, and files inside of quotes.  ,help lists the prompt's commands.")
+(define begin-lines
+  ;; They need no file.
+  '("(define prior (gaussian-prior (power-spectrum '(64 64) #:amplitude 1e4)))"
+    "(define scan (tensor-reshape (prior-draw prior 1 #:seed 7) '(64 64)))"
+    "(define op (mri-operator #:mask (random-mask 64 #:acceleration 4 #:seed 1)))"
+    "(define y (measure op scan #:noise 0.1 #:seed 2))"
+    "(define chain (anneal (posterior prior op y #:noise 0.1)))"
+    "(show chain #:truth scan)"
+    "(diagnose chain)"))
 
-(define* (help-about #:optional (what "Help"))
+(define subjects
+  '(("images" load-image load-npy simulated-scan psnr save-png)
+    ("measuring" mri-operator random-mask measure apply-adjoint)
+    ("priors" load-network gaussian-prior make-trainer train! save-network)
+    ("posteriors" posterior prior-target anneal start-chain preview)
+    ("chains" chain-mean chain-std chain-samples resume! fork rewind!)
+    ("settings" geometric adaptive power-law hmc langevin)
+    ("looking" show plot watch save-figure write-report)
+    ("judging" diagnose compare hold r-hat calibrate-to)
+    ("experiments" define-experiment run-experiment sweep load-script)))
+
+(define (show-overview)
+  (format #t "Tempera draws images that fit a measurement from what a prior holds likely: a network that was
+trained, or a distribution known exactly.  To begin, type these lines:
+
+~{  ~a~%~}
+With a head and a learned prior the same takes ten minutes: (help \"Tutorial\").
+
+What there is to ask about, as in (help anneal):
+
+" begin-lines)
+  (for-each (lambda (subject)
+              (format #t "  ~a ~a~%" (string-pad-right (first subject) 12)
+                      (string-join (map symbol->string (cdr subject)) "  ")))
+            subjects)
+  (display "
+How to ask:
+
+  (help \"in your own words\")  search everything, such as (help \"compare two chains\")
+  (help NAME)                 what NAME is, its arguments, an example
+  (help \"How to\")             a section of the manual, by its title
+  (apropos \"part\")            names that have this part
+
+Tab completes names, keywords, and files inside of quotes.  ,help lists the prompt's commands;
+Ctrl-C pauses what runs; Ctrl-D leaves.
+"))
+
+;;; --- What is asked and has no name ---------------------------------------------------
+
+(for-each
+ (lambda (entry) (apply add-help-topic! entry))
+ '(("Several coils"
+    "Multi-coil data (parallel imaging, SENSE, GRAPPA, coil sensitivities) are not read yet.
+Combine the coils first: with sensitivities S_c, reconstruct sum_c conj(S_c) F^H y_c as an image,
+or reconstruct one coil, (H W), by itself.  With sensitivities at hand an operator of your own
+does it right, x -> M F S_c x for each coil: (help \"Your own operator\")."
+    "multi-coil multicoil parallel imaging SENSE GRAPPA sensitivities")
+   ("Noise of a measurement"
+    "How to estimate the noise, #:noise of `posterior': it is the standard deviation of the real and of the
+imaginary part of k-space, each, on the scale where the image's white is 150, and nothing
+estimates it for you.  Take it where there is no signal: from a scan without excitation, or from a
+measured corner of k-space y, c64 (H W), centred:
+
+  (define corner (tensor-slice (tensor-slice y 0 0 8) 1 0 8))
+  (sqrt (/ (tensor->number (tensor-mean (tensor-square (tensor-abs corner)))) 2))
+
+The mask is not to have thrown the corner away: 0 comes of that.  A wrong noise shows in
+`diagnose' hardly, in residuals well: (tensor- (apply-forward op (chain-mean chain)) y) is to be
+as large as the noise where it was measured."
+    "estimate the noise level, what noise to give")
+   ("Sampling from the prior"
+    "Draw samples from the prior alone, without a measurement: (anneal (prior-target prior)) of an
+exact prior, (anneal (prior-target net #:shape '(128 128))) of a network, then `chain-samples'
+and `show'.  An exact prior has independent draws at once: (prior-draw prior 8)."
+    "sample draw samples from a prior alone, unconditional, without data")
+   ("K-space from NumPy, ISMRMRD, scanners"
+    "Import raw k-space, Siemens twix, ISMRMRD, MATLAB: save it from Python as npy, complex64 (H W),
+centred, and read that with `load-npy' or give it to tempera reconstruct:
+
+  numpy.save(\"kspace.npy\", fftshift(fft2(ifftshift(x), norm=\"ortho\")).astype(\"complex64\"))
+
+is the convention; x is the complex image, 0 stands where nothing was measured.  Back to Python or
+MATLAB goes every result by `save-npy'."
+    "import raw data Python MATLAB Siemens twix export")
+   ("Radial, spiral, 3-D and dynamic data"
+    "Non-Cartesian trajectories (radial, spiral, NUFFT), volumes in one piece and dynamic series are
+not there: masks are columns or points of a Cartesian grid, images are single slices.  Reconstruct
+slices one by one; grid a trajectory first; or give the forward map and its adjoint as an operator
+of your own: (help \"Your own operator\")."
+    "non-Cartesian NUFFT trajectory 3D volume cine")
+   ("GPU and threads"
+    "Everything runs on the processor's cores, by their widest vector instructions; a GPU is not used.
+(help \"How fast\") says what bounds it; workers of `sweep' run several
+experiments at a time."
+    "CUDA graphics card cores parallel")
+   ("How many chains, how long"
+    "How many chains or samples, and how much time: the mean of C chains has the error s / sqrt(C) of
+their deviation s, deviations are known to 1 / sqrt(2 C); 8 give a picture, 48 let R-hat be judged.
+`preview' says before a run what it costs; ratios of temperatures nearer to 1 cool more slowly."
+    "how many samples, how long does it take")
+   ("Another contrast, size or organ"
+    "Which prior suits knees, T2, other matrix sizes: brain.safetensors was trained on heads, and takes
+images of any size in multiples of 8 at its scale, white 150.  Of what it never saw it is wrong
+without knowing; hold out truths and calibrate (tempera calibrate), or train one: (help \"Training it\")."
+    "other anatomy knee T2 matrix size resolution")
+   ("Uncertainty, credible intervals"
+    "Uncertainty maps, error bars, confidence, quantiles and probabilities of pixels: (tensor-quantile (tensor-abs
+(chain-samples chain)) 0.05 0) and 0.95 are the ends of 90 % of each pixel; `chain-std' is the
+deviation.  Intervals want samples: with fewer than 40 their ends are little but the extremes."
+    "uncertainty map confidence interval error bars quantile probability")
+   ("Leave the prompt"
+    "Quit, exit: ,quit or Ctrl-D.  What was defined is gone; `save-chain', `save-npy' and
+`save-network' keep it."
+    "quit exit leave")
+   ("Chains that reject or do not converge"
+    "What to do where steps are too large, acceptance is low, chains did not converge or are stuck:
+`diagnose' says at which temperature and what to change; `plot' draws acceptance by move.  Smaller
+steps, #:step-size of `anneal', or steps that tune themselves, (dual-averaging); slower cooling, a
+ratio of `geometric' nearer to 1; other seeds, and `compare', tell whether chains agree.
+(help \"Is it right?\") has more."
+    "converge converged convergence step size too large low acceptance rejected stuck")
+   ("Training a prior"
+    "Train a network on your own images: `tempera data' prepares them, `tempera train' trains and writes
+prior.safetensors, which `load-network' reads.  At the prompt `make-trainer' and `train!' do it
+with every setting: (help \"Training it\")."
+    "train training a network learn prior from own images")))
+
+(define (help-port-columns)
+  (max 20 (text-columns (current-output-port))))
+
+(define (display-filled text)
+  ;; TEXT, a docstring: paragraphs filled to the terminal's width, as far as it is good to read;
+  ;; what is indented, a list or a formula, as it stands where it fits.
+  (let ((width (min 99 (help-port-columns))))
+    (define (put words indent)
+      (let loop ((words words) (line "") (first? #t))
+        (cond ((null? words) (format #t "~a~%" line))
+              ((string-null? line)
+               (loop (cdr words) (string-append (if first? (car indent) (cdr indent)) (car words)) #f))
+              (else
+               ;; A sentence ends with two blanks, as it is written.
+               (let ((longer (string-append line (if (string-suffix? "." line) "  " " ") (car words))))
+                 (cond ((> (string-length longer) width)
+                        (format #t "~a~%" line)
+                        (loop words "" #f))
+                       (else (loop (cdr words) longer #f))))))))
+    (define (indented? line) (and (not (string-null? line)) (char=? #\space (string-ref line 0))))
+    (let loop ((lines (string-split text #\newline)) (paragraph '()))
+      (define (flush)
+        (unless (null? paragraph)
+          (put (append-map string-tokenize (reverse paragraph)) (cons "" ""))))
+      (cond ((null? lines) (flush))
+            ((string-null? (string-trim-both (car lines)))
+             (flush) (newline) (loop (cdr lines) '()))
+            ((indented? (car lines))
+             (flush)
+             (let ((indent (string-take (car lines)
+                                        (string-index (car lines) (lambda (c) (not (char=? c #\space)))))))
+               (if (<= (string-length (car lines)) width)
+                   (format #t "~a~%" (car lines))
+                   (put (string-tokenize (car lines)) (cons indent (string-append indent "    ")))))
+             (loop (cdr lines) '()))
+            (else (loop (cdr lines) (cons (car lines) paragraph)))))))
+
+(define* (help-about #:optional (what #f))
   "Show what there is on WHAT: a name (symbol), the title of something, or a question in
 words; of another thing its documentation; without it how to begin.  `(help anneal)' is
 `(help-about 'anneal)'.
 Example: (help-about \"undersampling\")"
-  (cond ((symbol? what) (show-symbol what))
+  (cond ((or (not what) (and (string? what) (string-ci=? what "help"))) (show-overview))
+        ((symbol? what) (show-symbol what))
         ((not (string? what)) (show-value what))
         ((find (lambda (topic)
                  (let ((title (string-downcase (topic-title topic))) (asked (string-downcase what)))

@@ -72,7 +72,7 @@ Example: (mass-operand #f) => #f"
 broadcasts over states.
 Example: (diagonal-mass 100)"
   (check-that (if (tensor? precision)
-                  (> (tensor->number (tensor-min precision)) 0)
+                  (and (tensor-finite? precision) (> (tensor->number (tensor-min precision)) 0))
                   (and (real? precision) (finite? precision) (> precision 0)))
               'diagonal-mass "precision: expected a positive number, or a tensor of them, got ~s"
               precision)

@@ -134,6 +134,11 @@ INPUTS: of how many complex images side by side, (N H W 2 INPUTS), it makes one.
 Example: (paper-unet #:channels '(16 32) #:blocks 1)"
   (check-that (and (exact-integer? inputs) (> inputs 0)) 'paper-unet
               "inputs: expected a positive integer, got ~s" inputs)
+  (check-that (and (pair? channels) (list? channels)
+                   (every (lambda (n) (and (exact-integer? n) (> n 0)))
+                          (cons* blocks convolutions channels)))
+              'paper-unet "channels, blocks, convolutions: expected a list of positive integers and \
+two of them, got ~s, ~s and ~s" channels blocks convolutions)
   (with-initial-seed seed
     (lambda ()
       (define lowest (1- (length channels)))
@@ -479,6 +484,8 @@ Example: (load-network \"priors/brain.safetensors\")"
                           metadata
                           '(("precision" . "float32"))) ; of files before there was a choice
                   bad)))
+    (check-no-others 'load-network path tensors
+                     (map car (append (layer-parameters network) (layer-buffers network))))
     (for-each
      (lambda (entry)
        (let ((loaded (assoc-ref tensors (car entry))))

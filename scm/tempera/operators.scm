@@ -15,7 +15,8 @@
   #:export (random-mask equispaced-mask
             make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-restrict mri-operator
-            apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect)
+            apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect
+            check-measurement)
   #:re-export (fft2 ifft2 fourier-multiply))
 
 ;;; --- Masks ------------------------------------------------------------------
@@ -32,9 +33,12 @@
   (check-that (or (not center-fraction) (and (real? center-fraction) (<= 0 center-fraction 1)))
               procedure "center-fraction: expected a number from 0 to 1, got ~s" center-fraction)
   (check-seed procedure seed)
-  (column-mask kind columns acceleration
-               (or center-fraction (usual-center-fraction acceleration))
-               seed (random-stream 'mask)))
+  (let ((mask (column-mask kind columns acceleration
+                           (or center-fraction (usual-center-fraction acceleration))
+                           seed (random-stream 'mask))))
+    (check-that (> (tensor->number (tensor-max mask)) 0) procedure
+                "acceleration: no column of ~a is left at ~a" columns acceleration)
+    mask))
 
 (define* (random-mask columns #:key (acceleration 4) center-fraction (seed 0))
   "A mask over COLUMNS centred k-space columns, f32 (COLUMNS) of 0 and 1: the
@@ -49,6 +53,31 @@ Example: (random-mask 256 #:acceleration 4 #:seed 1)"
 first one.  Source: Zbontar et al. 2018, brains.
 Example: (equispaced-mask 256 #:acceleration 8)"
   (make-mask 'equispaced-mask 'equispaced columns acceleration center-fraction seed))
+
+(define (plain-mask mask shape)
+  ;; MASK, as files have them, as f32 of 0 and 1 over (columns) or (rows columns): without axes of
+  ;; length 1, as (1 W), and (1 1 W 1) over real and imaginary parts; and from black and white.
+  (define (without-units lengths)
+    (let ((lengths (if (and (> (length lengths) 2) (= 1 (last lengths)))
+                       (drop-right lengths 1)
+                       lengths)))
+      (let loop ((lengths lengths))
+        (if (and (> (length lengths) 1) (= 1 (car lengths))) (loop (cdr lengths)) lengths))))
+  (check-that (and (tensor? mask) (eq? (tensor-dtype mask) 'f32)) 'mri-operator
+              "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
+  (let* ((lengths (without-units (tensor-shape mask)))
+         (mask (if (equal? lengths (tensor-shape mask)) mask (tensor-reshape mask lengths)))
+         (rows? (and (= 2 (length lengths)) (= 1 (second lengths)))))
+    (check-that (memv (length lengths) '(1 2)) 'mri-operator
+                "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
+    (check-that (or (not rows?) (and (list? shape) (= 2 (length shape)) (eqv? (car shape) (car lengths))))
+                'mri-operator "mask: one over rows, ~a, needs #:shape with as many" lengths)
+    (let* ((mask (if rows? (tensor-copy (tensor-broadcast mask shape)) mask))
+           (entries (tensor->list mask))
+           (white (if (null? entries) 0 (apply max entries))))
+      (if (and (memv white '(255.0 65535.0)) (every (lambda (m) (or (= m 0) (= m white))) entries))
+          (tensor/ mask white)
+          mask))))
 
 ;;; --- Operators --------------------------------------------------------------
 
@@ -89,18 +118,22 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
             '("forward" "adjoint" "restrict") (list forward adjoint restrict))
   (check-that (or (not normal) (procedure? normal)) 'make-operator
               "normal: expected a procedure, got ~s" normal)
+  (check-that (or (not normal-diagonal)
+                  (and (tensor? normal-diagonal) (tensor-finite? normal-diagonal)
+                       (>= (tensor->number (tensor-min normal-diagonal)) 0)))
+              'make-operator "normal-diagonal: expected a table of finite numbers, 0 or more, got ~s"
+              normal-diagonal)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
                   normal-diagonal restrict))
 
 (define* (mri-operator #:key mask shape)
   "Single-coil imaging, A = M F (equation 5).  MASK is f32 (W) over columns or (H W),
-of 0 and 1; SHAPE, (H W), is needed only to have the shape of images checked.
+of 0 and 1, or as files have it, such as (1 W), (1 1 W 1), or of 0 and 255; one over rows is
+(H 1).  SHAPE, (H W), is needed for that one, and else only to have the shape of images checked.
 Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
-  (check-that (and (tensor? mask) (eq? (tensor-dtype mask) 'f32)
-                   (memv (length (tensor-shape mask)) '(1 2)))
-              'mri-operator "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
-  (let* ((columns? (= (length (tensor-shape mask)) 1))
+  (let* ((mask (plain-mask mask shape))
+         (columns? (= (length (tensor-shape mask)) 1))
          (mask-shape (if columns? (cons #f (tensor-shape mask)) (tensor-shape mask)))
          (entries (tensor->list mask)))
     (check-that (every (lambda (m) (or (= m 0) (= m 1))) entries)
@@ -109,8 +142,11 @@ Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
     (check-that (or (not shape)
                     (and (list? shape) (= (length shape) 2)
                          (every (lambda (n m) (or (not m) (eqv? n m))) shape mask-shape)))
-                'mri-operator "shape: expected ~a as the mask has, got ~s"
-                (shape-text mask-shape) shape)
+                'mri-operator "shape: expected ~a as the mask has, got ~s~a"
+                (shape-text mask-shape) shape
+                (if (and (list? shape)
+                         (or (equal? mask-shape (reverse shape)) (eqv? (last mask-shape) (car shape))))
+                    "; transposed it would fit" ""))
     (let ((shape (or shape mask-shape)))
       (make-operator (format #f "MRI, ~a of ~a ~a measured" (count (lambda (m) (= m 1)) entries)
                              (length entries) (if columns? "columns" "points"))
@@ -150,16 +186,50 @@ Example: (apply-normal op scan)"
   (check-operand 'apply-normal "x" op (and (operator? op) (operator-domain op)) x)
   ((operator-normal op) x))
 
-(define (normal-inverse op table)
+(define (check-finite procedure argument tensor)
+  ;; Or say how much of TENSOR is not, and where that begins.
+  (unless (tensor-finite? tensor)
+    (let* ((number? (lambda (x) (and (finite? (real-part x)) (finite? (imag-part x)))))
+           (entries (tensor->list tensor))
+           (first-bad (list-index (negate number?) entries)))
+      (complain procedure "~a: ~a of its ~a numbers are NaN or infinite, the first at ~a; expected \
+finite ones, also where nothing was measured (put 0 there)"
+                argument (count (negate number?) entries) (length entries)
+                (place first-bad (tensor-shape tensor))))))
+
+(define (place index shape)
+  ;; Of element number INDEX of a tensor of SHAPE, row by row.
+  (cdr (fold-right (lambda (n rest)
+                     (cons (quotient (car rest) n) (cons (modulo (car rest) n) (cdr rest))))
+                   (list index) shape)))
+
+(define (check-measurement procedure op y)
+  "Complain from PROCEDURE unless Y is one measurement by the operator OP, of finite numbers.
+Example: (check-measurement 'posterior op y)"
+  (check-that (operator? op) procedure "operator: expected one, got ~s" op)
+  (check-that (and (tensor? y) (or (not (operator-range op))
+                                   (= (length (tensor-shape y)) (length (operator-range op)))))
+              procedure "y: expected one measurement, ~a, got ~s" (shape-text (operator-range op)) y)
+  (check-operand procedure "y" op (operator-range op) y)
+  (check-finite procedure "y" y))
+
+(define* (normal-inverse op table #:key (measured? #f))
   "The procedure v -> (A^H A + TABLE)^-1 v on images (H W), with TABLE a positive number or f32
 (H W) over centred k-space: at once where A^H A is diagonal there, else by conjugate gradients.
-Example: ((normal-inverse op 0.1) (apply-adjoint op y))"
+MEASURED? says that every v is an A^H y, so that nothing is in it, nor in the result, where A^H A
+has nothing: else rounding there is divided by TABLE, which may be small.
+Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
   (check-that (operator? op) 'normal-inverse "operator: expected one, got ~s" op)
-  (check-that (or (and (real? table) (finite? table) (> table 0)) (tensor? table)) 'normal-inverse
-              "table: expected a positive number or a table, got ~s" table)
+  (check-that (if (tensor? table)
+                  (and (tensor-finite? table) (>= (tensor->number (tensor-min table)) 0))
+                  (and (real? table) (finite? table) (> table 0)))
+              'normal-inverse "table: expected a positive number or a table of them, got ~s" table)
   (if (operator-normal-diagonal op)
       ;; A frequency that neither A nor the table has is left as good as 0.
-      (let ((inverse (tensor/ 1 (tensor-maximum 1e-9 (tensor+ (operator-normal-diagonal op) table)))))
+      (let* ((diagonal (operator-normal-diagonal op))
+             (sum (tensor+ diagonal table))
+             (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
+                               (tensor-maximum 1e-30 sum))))
         (lambda (v)
           (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v))))))
       (lambda (v)
@@ -183,6 +253,7 @@ Example: (measure op scan #:noise 0.1 #:seed 2)"
   (let* ((y (apply-forward op x))
          (z (random-normal (tensor-shape y) seed (random-stream 'measurement)
                            (tensor-dtype y))))
+    (check-finite 'measure "A x" y)
     (tensor+ y ((operator-restrict op) (tensor* noise z)))))
 
 (define* (adjoint-defect op shape #:key (dtype 'c64) (seed 0))

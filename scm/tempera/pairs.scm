@@ -3,6 +3,7 @@
 (define-module (tempera pairs)
   #:use-module (srfi srfi-1)
   #:use-module (tempera data)
+  #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
@@ -21,6 +22,11 @@ Example: (measured-slices (load-dataset) #:sizes '(64 96))"
               'measured-slices "sizes: expected a list of integers of 8 or more, got ~s" sizes)
   (check-that (and (real? noise) (finite? noise) (>= noise 0)) 'measured-slices
               "noise: expected a number of 0 or more, got ~s" noise)
+  (described (measured-source dataset sizes acceleration noise fit seed)
+             (format #f "slices of ~a, sizes ~a, acceleration ~a, noise ~a, fit ~a, seed ~a"
+                     (dataset-text dataset) sizes acceleration noise fit seed)))
+
+(define (measured-source dataset sizes acceleration noise fit seed)
   (lambda (count step)
     (let* ((size (list-ref sizes (modulo step (length sizes))))
            (images (max 1 (round (/ (* count 128 128) (* size size)))))

@@ -8,6 +8,7 @@
   #:use-module (ice-9 match)
   #:use-module (ice-9 textual-ports)
   #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-11)
   #:use-module (tempera charts)
   #:use-module (tempera errors)
   #:use-module (tempera figures)
@@ -19,13 +20,13 @@
   #:use-module (tempera schedules)
   #:use-module (tempera terminal)
   #:use-module (tempera training)
-  #:export (plot add-plot! charts charts-drawing))
+  #:export (plot add-plot! charts charts-together charts-drawing))
 
 ;;; --- The verb ---------------------------------------------------------------------
 
 (define plots
   (make-registry 'plot "a chart or a list of them, a schedule, a chain, a trainer, numbers or points \
-(x y); `show' draws images"))
+(x y), or several objects; `show' draws images"))
 
 (define (add-plot! predicate procedure)
   "Let `plot' draw what PREDICATE is true of: PROCEDURE of the object and of the keywords that
@@ -39,25 +40,51 @@ Example: (save-charts \"trace.svg\" (charts chain))"
   (registry-apply plots object options))
 
 (define (plot object . options)
-  "Draw OBJECT in the terminal or into a file:
+  "Draw OBJECT, or several of one kind together, in the terminal or into a file:
   a chart or a list of them
   a schedule: a sequence by its index; a rule over sigma from #:from (100) to #:until (0.05)
   a chain: sigma, step size, acceptance and energy error by move
   a trainer: the loss by step, #:bands? #t also that of each band of sigma
   a list of numbers, or of points (x y), #:title, #:x-label, #:y-label
-and what other modules add.  #:to is the name of a file, PNG, SVG, PDF or text (.txt); else it
+and what other modules add.  Of several, (plot chain other ...), each is a line in one chart,
+named by #:titles, a list of strings.  #:to is the name of a file, PNG, SVG, PDF or text (.txt); else it
 is the terminal, in pixels or characters by what it can do, which #:as and the variable
 TEMPERA_PICTURES override as for `show'; #:width of all, in characters or the file's pixels,
 #:height of a chart, #:columns the charts in a row, #:port.
 Example: (plot (geometric 100 #:ratio 0.9 #:until 0.05) #:to \"temperatures.svg\")"
-  (call-with-values
-      (lambda ()
-        (split-options 'plot '(#:to #:as #:width #:height #:columns #:port) options))
-    (lambda (own others)
-      (let ((charts (apply charts object others)))
+  (let*-values (((more options) (break keyword? options))
+                ((own others) (split-options 'plot '(#:to #:as #:width #:height #:columns #:port)
+                                             options)))
+      (let ((charts (cond ((null? more) (apply charts object others))
+                          ((every chart? (cons object more)) (cons object more)) ; side by side
+                          (else (apply charts-together (cons object more) others)))))
         (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'plot
                     "expected a list of charts, got ~s" charts)
-        (apply draw charts own)))))
+        (apply draw charts own))))
+
+(define* (charts-together objects #:key (titles #f) #:allow-other-keys #:rest options)
+  "The charts of OBJECTS, a list of two or more, each a line in them, as `plot' draws several.
+Example: (save-charts \"cooling.svg\"
+           (charts-together (list (geometric 100 #:ratio 0.9 #:until 1) (geometric 100 #:ratio 0.8 #:until 1))))"
+  (check-that (or (not titles)
+                  (and (list? titles) (= (length titles) (length objects)) (every string? titles)))
+              'plot "titles: expected a list of ~a strings, got ~s" (length objects) titles)
+  (let*-values (((ours options) (split-options 'plot '(#:titles) options))
+                ((all) (map (lambda (object) (apply charts object options)) objects))
+                ((named) (map chart-title (map first all)))
+                ;; Schedules, of which each has its own title, are one chart.
+                ((own-titles?) (and (every (lambda (charts) (null? (cdr charts))) all)
+                                    (not (every (lambda (title) (equal? title (first named))) named))))
+                ((titles) (or titles (if own-titles? named (map number->string (iota (length all) 1))))))
+    (if own-titles?
+        (list (overlay-charts (map first all) titles #:title ""))
+        (map (lambda (title)
+               (let ((found (filter-map (lambda (charts name)
+                                          (and=> (find (lambda (c) (equal? title (chart-title c))) charts)
+                                                 (lambda (c) (cons c name))))
+                                        all titles)))
+                 (overlay-charts (map car found) (map cdr found))))
+             (delete-duplicates (map chart-title (concatenate all)))))))
 
 (define* (draw charts #:key (to #f) (as #f) (width #f) (height #f) (columns #f)
                (port (current-output-port)))
@@ -93,7 +120,7 @@ characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
              (picture-for terminal (list (panel "" (load-png file) #:high 255)) #:width width))
            (let ((file (string-append folder "/charts.txt")))
              (draw-characters terminal charts file width height columns)
-             (call-with-input-file file get-string-all)))))))
+             (call-with-input-file file get-string-all #:encoding "UTF-8")))))))
 
 (define (draw-pixels terminal charts file width height columns)
   (let* ((scale (terminal-scale terminal))
@@ -195,7 +222,7 @@ characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
     (chart "acceptance" (list (series 'points (map list moves parts) #:title "of a move")
                               (series 'curve (map list moves (running-mean parts 20))
                                       #:title "mean of 20"))
-           #:x-label "move" #:y-range '(0 1.05) #:key 'bottom-left)))
+           #:x-label "move" #:y-range '(0 1.05))))
 
 (define (energy-chart trace)
   ;; Over chains, or #f where no move has an energy: from the least to the greatest, and the
@@ -214,7 +241,7 @@ characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
                               #:title "all chains")
                       (series 'curve (map (lambda (p) (list (car p) (mean (cdr p)))) points)
                               #:title "mean"))
-                #:x-label "move" #:key 'bottom-right))))
+                #:x-label "move"))))
 
 (add-plot! chain?
            (lambda (chain)
@@ -254,5 +281,5 @@ on, and notes them every 200 steps")
            (filter-map (lambda (b) (and (pair? (cdr b))
                                         (series (line-style (cdr b)) (cdr b) #:title (band-name (car b)))))
                        all)
-           #:x-label "step" #:key 'top-right
+           #:x-label "step"
            #:logarithmic (if (decades? (map second (append-map cdr all))) '(y) '()))))

@@ -18,9 +18,7 @@
   #:export (pnp-admm red))
 
 (define (check-problem procedure op y noise weight fresh-noise seed)
-  (check-that (operator? op) procedure "operator: expected one, got ~s" op)
-  (check-that (and (tensor? y) (tensor-finite? y)) procedure
-              "y: expected finite measurements, got ~s" y)
+  (check-measurement procedure op y)
   (check-that (positive-number? noise) procedure "noise: expected a positive number, got ~s" noise)
   (check-that (positive-number? weight) procedure "weight: expected a positive number, got ~s" weight)
   (check-that (and (real? fresh-noise) (<= 0 fresh-noise 1)) procedure
@@ -33,6 +31,12 @@
          (n (random-normal (tensor-shape x) seed (random-stream 'denoiser step) (tensor-dtype x))))
     (tensor-reshape (denoise prior (tensor+ x (tensor* (* fresh-noise sigma) n)) sigma)
                     (cdr (tensor-shape x)))))
+
+(define (proximal op y ratio v)
+  ;; argmin |A x - Y|^2 + RATIO |x - V|^2, as V and what Y says of it: where nothing was measured
+  ;; it is V, however small RATIO.
+  (tensor+ v ((normal-inverse op ratio #:measured? #t)
+              (apply-adjoint op (tensor- y (apply-forward op v))))))
 
 (define (over-sigmas title sigmas state step)
   ;; STEP of sigma, its number and STATE, a list of tensors, for each of SIGMAS, a vector, in turn.
@@ -68,9 +72,7 @@ Example: (pnp-admm prior op y #:noise 0.1)"
                            (u (tensor* (expt (/ sigma (tensor->number (third state))) 2)
                                        (second state)))
                            (prior-precision (/ weight (* sigma sigma)))
-                           (x ((normal-inverse op (/ prior-precision likelihood))
-                               (tensor+ b (tensor* (/ prior-precision likelihood)
-                                                   (tensor- z u)))))
+                           (x (proximal op y (/ prior-precision likelihood) (tensor- z u)))
                            (z (denoised prior (tensor+ x u) sigma fresh-noise seed k)))
                       (list z (tensor+ u (tensor- x z)) (number->tensor sigma))))))))
 
@@ -89,6 +91,5 @@ Example: (red prior op y #:noise 0.1)"
      (over-sigmas "RED" sigmas (list b)
                   (lambda (sigma k state)
                     (let ((ratio (* weight (/ (* noise noise) (* sigma sigma)))))
-                      (list ((normal-inverse op ratio)
-                             (tensor+ b (tensor* ratio (denoised prior (first state) sigma
-                                                         fresh-noise seed k)))))))))))
+                      (list (proximal op y ratio (denoised prior (first state) sigma
+                                                           fresh-noise seed k)))))))))

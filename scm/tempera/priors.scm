@@ -15,17 +15,18 @@
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module (tempera streams)
-  #:export (make-prior prior? prior-name prior-shape
+  #:export (make-prior prior? prior-name prior-shape prior-dtype
             score log-density has-log-density? prior-draw
             power-spectrum power-spectrum-by-size power-law? power-spectrum-of
             gaussian-prior gaussian-posterior hybrid-prior
             gaussian-mixture-prior two-moons-prior funnel-prior))
 
 (define-record-type <prior>
-  (%make-prior name shape score log-density draw)
+  (%make-prior name shape dtype score log-density draw)
   prior?
   (name prior-name)
   (shape prior-shape)                   ; of one x
+  (dtype prior-dtype)
   (score prior-score)
   (log-density prior-log-density)       ; or #f
   (draw prior-drawer))                  ; count seed -> batch, or #f
@@ -34,13 +35,13 @@
   (lambda (p port)
     (format port "#<prior ~a over ~a>" (prior-name p) (prior-shape p))))
 
-(define* (make-prior name #:key shape score log-density draw)
-  "A prior called NAME over x of SHAPE: SCORE is the procedure x sigma -> score,
+(define* (make-prior name #:key shape (dtype 'f32) score log-density draw)
+  "A prior called NAME over x of SHAPE and DTYPE, f32 or c64: SCORE is the procedure x sigma -> score,
 LOG-DENSITY x sigma -> a vector with a number for each chain (or #f), DRAW count
 seed -> a batch of draws (or #f).
 Example: (make-prior \"flat\" #:shape '(2) #:score (lambda (x sigma) (tensor* 0 x)))"
   (check-that (procedure? score) 'make-prior "score: expected a procedure, got ~s" score)
-  (%make-prior name shape score log-density draw))
+  (%make-prior name shape dtype score log-density draw))
 
 (define (score prior x sigma)
   "The score grad log p_sigma at X, (C ...), of PRIOR: a prior, a network or any
@@ -151,7 +152,7 @@ Convolved with noise the variance is P(k) + sigma^2.
 Example: (gaussian-prior (power-spectrum '(64 64) #:amplitude 100))"
   (check-that (and (tensor? spectrum) (eq? (tensor-dtype spectrum) 'f32)
                    (= (length (tensor-shape spectrum)) 2)
-                   (every positive? (tensor->list spectrum)))
+                   (tensor-finite? spectrum) (every positive? (tensor->list spectrum)))
               'gaussian-prior "spectrum: expected positive numbers, f32 (rows columns), got ~s"
               spectrum)
   (let* ((shape (tensor-shape spectrum))
@@ -159,7 +160,7 @@ Example: (gaussian-prior (power-spectrum '(64 64) #:amplitude 100))"
          (score (lambda (x sigma)
                   ;; -F^H 1/(P + sigma^2) F x
                   (fourier-multiply x (tensor/ -1 (variance sigma))))))
-    (make-prior "Gaussian field" #:shape shape #:score score
+    (make-prior "Gaussian field" #:shape shape #:dtype 'c64 #:score score
                 #:log-density
                 (lambda (x sigma)
                   ;; x^H grad log p / 2 - sum_k log (2 pi (P + sigma^2))
@@ -188,11 +189,20 @@ Example: (gaussian-posterior (power-spectrum '(16 16) #:amplitude 100) op y)"
   (let ((diagonal (operator-normal-diagonal op)))
     (check-that diagonal 'gaussian-posterior
                 "operator: expected one whose normal is diagonal in Fourier space, got ~s" op)
+    (check-measurement 'gaussian-posterior op y)
+    (for-each (lambda (name value least)
+                (check-that (and (real? value) (finite? value) (least value)) 'gaussian-posterior
+                            "~a: expected a finite number above 0 (noise) or not below (others), got ~s"
+                            name value))
+              '("noise" "sigma" "widening") (list noise sigma widening)
+              (list positive? (negate negative?) (negate negative?)))
     (let* ((precision (/ (+ (* noise noise) (* widening sigma sigma))))
            (variance (tensor/
                       1 (tensor+ (tensor* precision diagonal)
                                  (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))))
-      (values (fourier-multiply (apply-adjoint op y) (tensor* precision variance))
+      ;; Where nothing was measured, A^H y is rounding.
+      (values (fourier-multiply (apply-adjoint op y)
+                                (tensor* (tensor< 0 diagonal) (tensor* precision variance)))
               variance))))
 
 ;;; --- A Gaussian field and what a network knows better -----------------------
@@ -208,7 +218,7 @@ Example: (hybrid-prior (power-spectrum '(16 16) #:amplitude 100) net)"
   (check-that (procedure? residual) 'hybrid-prior
               "residual: expected a network or a procedure, got ~s" residual)
   (let ((gaussian (gaussian-prior spectrum)))
-    (make-prior "Gaussian field and residual" #:shape (prior-shape gaussian)
+    (make-prior "Gaussian field and residual" #:shape (prior-shape gaussian) #:dtype 'c64
                 #:score (lambda (x sigma)
                           (tensor+ (score gaussian x sigma) (residual x sigma))))))
 
@@ -218,8 +228,9 @@ Example: (hybrid-prior (power-spectrum '(16 16) #:amplitude 100) net)"
   "The mixture of isotropic Gaussians of standard deviation SD around MEANS, (K ...)
 f32 or c64, with WEIGHTS, a list of K positive numbers (equal unless given).
 Example: (gaussian-mixture-prior (list->tensor '(-1 0 1 0) '(2 2)) #:weights '(3 1))"
-  (check-that (and (tensor? means) (>= (length (tensor-shape means)) 2)) 'gaussian-mixture-prior
-              "means: expected a tensor (components ...), got ~s" means)
+  (check-that (and (tensor? means) (>= (length (tensor-shape means)) 2) (tensor-finite? means))
+              'gaussian-mixture-prior
+              "means: expected a tensor (components ...) of finite numbers, got ~s" means)
   (let* ((components (first (tensor-shape means)))
          (shape (cdr (tensor-shape means)))
          (weights (or weights (make-list components 1))))
@@ -233,7 +244,7 @@ Example: (gaussian-mixture-prior (list->tensor '(-1 0 1 0) '(2 2)) #:weights '(3
           (bounds (let ((total (apply + weights)))
                     (cdr (reverse (fold (lambda (w sums) (cons (+ (car sums) (/ w total)) sums))
                                         '(0) weights))))))
-      (make-prior name #:shape shape
+      (make-prior name #:shape shape #:dtype (tensor-dtype means)
                   #:score (lambda (x sigma) (mixture-score x means log-weights sd sigma))
                   #:log-density
                   (lambda (x sigma) (mixture-log-density x means log-weights sd sigma))
@@ -295,6 +306,9 @@ Example: (score (funnel-prior #:dimension 2) (list->tensor '(-4 0.1) '(1 2)) 0.1
  (prior?
   "True when OBJECT is an exact prior.
 Example: (prior? prior) => #t")
+ (prior-dtype
+  "The type of one x of PRIOR, f32 or c64.
+Example: (prior-dtype prior) => c64")
  (prior-name
   "The name of PRIOR, a string.
 Example: (prior-name (two-moons-prior))")

@@ -8,6 +8,7 @@
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
   #:use-module (tempera data)
+  #:use-module (tempera diagnostics)
   #:use-module (tempera errors)
   #:use-module (tempera figures)
   #:use-module (tempera files)
@@ -42,7 +43,8 @@ Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
               "image: expected a tensor (rows columns), got ~s" image)
   (check-that (every (lambda (n) (>= n 16)) (tensor-shape image)) 'simulated-scan
               "image: expected at least 16 x 16 pixels, got shape ~a" (tensor-shape image))
-  (check-that (tensor-finite? image) 'simulated-scan "image: it has NaN or infinite values")
+  (check-that (tensor-finite? image) 'simulated-scan
+              "image: it has NaN or infinite values; #:nan 0 of load-image (--nan=0) makes NaN 0")
   (let ((image (pad-to-multiple (intensity-scale image) 8)))
     (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
 
@@ -65,15 +67,17 @@ c64, by OP with noise of standard deviation NOISE, and write into the folder OUT
   std.npy       the standard deviation of their magnitudes, f32 (H W)
   figure.png    TRUTH if known, zero-filled, mean, standard deviation, samples
   report.html   all that `write-report' has of the chain
-  summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance and settings
+  summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance, settings, and the diagnosis
 Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
 alist that goes first into the summary; COMMAND is what the report says is run to make it again.
 Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
-  (make-directories out)
+  (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "figure.png" "report.html"
+                                      "summary.json"))
   (let* ((start (get-internal-real-time))
          (target (posterior prior op y #:noise noise))
          (chain (apply anneal target #:chains chains #:seed seed settings))
          (seconds (seconds-since start))
+         (diagnosis (diagnose chain))
          (samples (chain-samples chain))
          (zero-filled (apply-adjoint op y))
          (complex-mean (chain-mean chain))
@@ -93,6 +97,8 @@ prior was not trained for this")
                  `(("score_evaluations" . ,(chain-evaluations chain))
                    ("sigma_final" . ,(chain-sigma chain))
                    ("acceptance" . ,(chain-acceptance chain))
+                   ("diagnosis" . ,(diagnosis-summary diagnosis))
+                   ("warnings" . ,(list->vector (diagnosis-warnings diagnosis)))
                    ("seconds" . ,seconds)
                    ("shape" . ,(list->vector (tensor-shape mean)))
                    ("noise" . ,noise)

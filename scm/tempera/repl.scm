@@ -1,18 +1,25 @@
-;;; repl.scm -- the prompt: Guile's own, with everything of Tempera at hand.
+;;; repl.scm -- the prompt: expressions in, values out, with everything of Tempera at hand.
 ;;;
-;;; Line editing, completion, a history that lasts, commands of its own after a comma, and
-;;; Guile's nested prompt after an error: the session stays usable, and `,bt' shows where it
-;;; came from.
+;;; Line editing, completion, a history that lasts, Guile's commands after a comma and some of its
+;;; own.  After an error the prompt is what it was before, and `,bt' shows where the last one came
+;;; from.
 
 (define-module (tempera repl)
-  #:use-module (system base compile)
+  #:use-module (ice-9 buffered-input)
+  #:use-module (ice-9 control)
+  #:use-module (ice-9 rdelim)
+  #:use-module (ice-9 regex)
+  #:use-module (rnrs bytevectors)
   #:use-module (system base language)
-  #:use-module (system repl repl)
+  #:use-module (system foreign)
   #:use-module (system repl command)
   #:use-module (system repl common)
+  #:use-module (system repl debug)
   #:use-module (tempera cli)
   #:use-module (tempera completion)
+  #:use-module (tempera evaluation)
   #:use-module (tempera help)
+  #:use-module (tempera interrupts)
   #:use-module (tempera plots)
   #:use-module (tempera runs)
   #:use-module (tempera sweeps)
@@ -39,9 +46,46 @@
       ;; (ice-9 readline) looks for this name when it starts.
       (setenv "GUILE_HISTORY" (string-append directory "/history"))))
   (let ((readline (false-if-exception (resolve-interface '(ice-9 readline)))))
-    (when readline
-      ((module-ref readline 'activate-readline))
-      (complete-line-editing (map symbol->string prompt-commands)))))
+    (cond (readline
+           (wait-for-keys! (current-input-port))
+           ((module-ref readline 'activate-readline))
+           (complete-line-editing (map symbol->string prompt-commands)))
+          (else
+           (set-current-input-port (line-port (current-input-port)))))))
+
+(define (line-port terminal)
+  ;; What readline's port is, without its editing.
+  (make-line-buffered-input-port
+   (lambda (continuation?)
+     (when continuation? (display "... ") (force-output))
+     (wait-for-input terminal)
+     (read-line terminal))))
+
+(define (wait-for-input port)
+  ;; Until PORT has some.  Ctrl-C ends this at once; in a read Guile would notice it at the next
+  ;; key or line.
+  (unless (pair? (car (catch 'system-error
+                        (lambda () (select (list port) '() '()))
+                        (lambda arguments
+                          (if (= EINTR (system-error-errno arguments))
+                              '(())
+                              (apply throw arguments))))))
+    (wait-for-input port)))
+
+(define read-key #f)                    ; for C, which may call it as long as the program runs
+
+(define (wait-for-keys! port)
+  ;; Let readline wait for PORT's next key by `wait-for-input'.
+  (let ((variable (readline-variable "rl_getc_function")))
+    (when variable
+      (let ((read-ready-key (pointer->procedure int (dereference-pointer variable) '(*))))
+        (set! read-key (procedure->pointer int
+                                           (lambda (file)
+                                             (wait-for-input port)
+                                             (read-ready-key file))
+                                           '(*)))
+        (bytevector-uint-set! (pointer->bytevector variable (sizeof '*)) 0
+                              (pointer-address read-key) (native-endianness) (sizeof '*))))))
 
 ;;; --- Commands -------------------------------------------------------------------
 
@@ -112,29 +156,12 @@ Draw what EXPRESSION gives, a schedule, a chain, a trainer, a table, numbers, as
   (let ((word (syntax->datum word)))
     (if (string? word) word (object->string word))))
 
+(define-prompt-command (load #f repl file)
+  "load FILE
+Evaluate the forms in FILE."
+  (load-file #f (object->text file)))
+
 ;;; --- Evaluation -----------------------------------------------------------------
-
-;; Guile keeps the code of every expression that it compiled, and ends at some two thousand
-;; (its collector's "Too many root sets").  So what has no loop, which a prompt sees most, is
-;; interpreted, and after a while everything.
-(define most-compiled 1000)
-(define compiled 0)
-
-(define (loops? datum)
-  (and (pair? datum)
-       (or (memq (car datum) '(lambda lambda* case-lambda case-lambda* define* do while))
-           (and (memq (car datum) '(define let)) (pair? (cdr datum))
-                (eq? (eq? 'define (car datum)) (pair? (cadr datum)))
-                (not (null? (cadr datum))))
-           (let any-loops? ((rest datum))
-             (and (pair? rest) (or (loops? (car rest)) (any-loops? (cdr rest))))))))
-
-(define (evaluate form module)
-  (if (and (< compiled most-compiled) (loops? (syntax->datum form)))
-      (begin
-        (set! compiled (1+ compiled))
-        (compile form #:env module #:from 'scheme))
-      (primitive-eval form)))
 
 (define prompt-language
   ;; Scheme but for `evaluate'.
@@ -145,12 +172,120 @@ Draw what EXPRESSION gives, a schedule, a chain, a trainer, a table, numbers, as
                    #:decompilers (language-decompilers scheme)
                    #:make-default-environment (language-make-default-environment scheme))))
 
+(define (typed-form form module)
+  ;; FORM, which was typed, with its call marked as that if it is one of a procedure that pauses:
+  ;; (anneal ...), (apply anneal ...), or one of them as the value in a `define' or `set!'.
+  (define (value-of name)
+    (let* ((name (syntax->datum name))
+           (variable (and (symbol? name) (module-variable module name))))
+      (and variable (variable-bound? variable) (variable-ref variable))))
+  (define (marked call)
+    (syntax-case call ()
+      ((head . arguments) (pauses? (value-of #'head)) #'(call-typed head . arguments))
+      ((head first . arguments)
+       (and (eq? apply (value-of #'head)) (pauses? (value-of #'first)))
+       #'(call-typed head first . arguments))
+      (_ call)))
+  (syntax-case form ()
+    ((head name value)
+     (and (memq (syntax->datum #'head) '(define set!)) (symbol? (syntax->datum #'name)))
+     #`(head name #,(marked #'value)))
+    (_ (marked form))))
+
+(define (show-error repl exception)
+  ;; Its place, what it says; and keep it for `,bt'.
+  (let ((place (exception-place exception)) (message (exception-words exception)))
+    (when place (format #t "~a~%" place))
+    (format #t "~a~%" message)
+    (unless (repl-debug repl)           ; the first
+      (format #t "(,bt shows where that came from.)~%"))
+    (set! (repl-debug repl) (make-debug (exception-frames exception) 0 message))))
+
+(define (call-at-one-level repl thunk)
+  ;; Call THUNK; an error in it is shown.  Ctrl-C ends it; what asks the prompt itself to end
+  ;; goes on.
+  (call-keeping-stack
+   (lambda () (call-at-prompt thunk))
+   (lambda (exception)
+     (let ((signal (interrupt-signal exception)))
+       (cond ((or (eq? 'quit (exception-kind exception)) (and signal (not (eqv? signal SIGINT))))
+              (raise-exception exception))
+             (signal
+              ;; Over the ^C that the terminal shows.
+              (format #t "~ainterrupted~%" (if (isatty? (current-output-port)) "\r" "")))
+             (else (show-error repl exception)))))))
+
+(define (answer repl expression)
+  (call-at-one-level repl
+    (lambda ()
+      (if (eq? expression command-token)
+          (meta-command repl)
+          (call-with-values
+              (lambda ()
+                ;; With Guile's prompt tag, which `abort' and the like look for.
+                (% (start-stack #t (evaluate (typed-form expression (current-module))
+                                             (current-module)))
+                   (lambda _ (values))))
+            (lambda values
+              (for-each (lambda (value) (repl-print repl value)) values)))))))
+
+;;; --- The prompt -----------------------------------------------------------------
+
 (define (prompt-text repl)
-  ;; The stack ends with the one that `start-prompt' put there.
-  (let ((level (- (length (fluid-ref *repl-stack*)) 2)))
+  ;; Above the first are those that stop at a `,break'.
+  (let ((level (1- (length (fluid-ref *repl-stack*)))))
     (if (zero? level)
         "tempera> "
         (format #f "tempera [~a]> " level))))
+
+(define command-token (list 'command))
+
+(define (skip-white-space port)
+  ;; The next character, which stays; past it in a line that has no more.
+  (let ((next (peek-char port)))
+    (cond ((eof-object? next) next)
+          ((char-whitespace? next) (read-char port) (skip-white-space port))
+          (else next))))
+
+(define (skip-rest-of-line port)
+  ;; Past white space that is ready in PORT, to the line's end at most.
+  (when (char-ready? port)
+    (let ((next (peek-char port)))
+      (when (and (char? next) (char-whitespace? next))
+        (read-char port)
+        (unless (char=? next #\newline) (skip-rest-of-line port))))))
+
+(define (skip-ready-input port)
+  (when (and (char-ready? port) (char? (read-char port)))
+    (skip-ready-input port)))
+
+(define (read-expression port)
+  ;; The next expression in PORT, a comment being none; `command-token' for a comma; or the end.
+  (let ((next (skip-white-space port)))
+    (cond ((eof-object? next) next)
+          ((char=? next #\,) (read-char port) command-token)
+          ((char=? next #\;) (read-line port) *unspecified*)
+          (else ((language-reader prompt-language) port (current-module))))))
+
+(define (without-place text)
+  ;; The reader's "#<unknown port>:10:2: unexpected ...": what was typed is no file.
+  (let ((found (string-match "^[^ ]+ port>:[0-9]+:[0-9]+: " text)))
+    (if found (match:suffix found) text)))
+
+(define (next-expression repl)
+  ;; What is typed next; unspecified when that was Ctrl-C or could not be read.
+  (set-buffered-input-continuation?! (current-input-port) #f)
+  (call-keeping-stack
+   (lambda ()
+     (repl-reader (lambda () (prompt-text repl))
+                  (lambda* (#:optional (port (current-input-port))) (read-expression port))))
+   (lambda (exception)
+     (cond ((eqv? SIGINT (interrupt-signal exception))
+            (unless (using-readline?) (newline))) ; which has ended the line
+           ((interrupt-signal exception) (raise-exception exception))
+           (else (format #t "~a~%" (without-place (exception-words exception)))))
+     (skip-ready-input (current-input-port))
+     *unspecified*)))
 
 (define (start-prompt)
   "Read, evaluate and print expressions until `,quit' or the end of input."
@@ -161,7 +296,19 @@ Draw what EXPRESSION gives, a schedule, a chain, a trainer, a table, numbers, as
   (repl-default-option-set! 'interp #t) ; by the language's evaluator
   (format #t "Tempera ~a on Guile ~a.  (help) says how to begin; ,help lists the prompt's commands.~%"
           tempera-version (version))
-  ;; A prompt inside another does not greet: Guile's greeting has no option.
-  (with-fluids ((*repl-stack* (list (make-repl prompt-language))))
-    (start-repl prompt-language))
-  (run-hook exit-hook))
+  (let ((repl (make-repl prompt-language)))
+    (dynamic-wind
+      (const #t)
+      (lambda ()
+        (parameterize ((current-language prompt-language))
+          (with-fluids ((*repl-stack* (list repl)))
+            (let loop ()
+              (let ((expression (next-expression repl)))
+                (cond ((eof-object? expression) (newline))
+                      (else
+                       (unless (unspecified? expression)
+                         (unless (eq? expression command-token)
+                           (skip-rest-of-line (current-input-port)))
+                         (answer repl expression))
+                       (loop))))))))
+      (lambda () (run-hook exit-hook)))))

@@ -206,10 +206,7 @@
 
 (define (report-path path)
   ;; PATH itself if it names a page, else report.html in that folder.
-  (if (string-suffix? ".html" path)
-      path
-      (begin (make-directories path)
-             (string-append path "/report.html"))))
+  (if (string-suffix? ".html" path) path (string-append path "/report.html")))
 
 (define* (write-report object path #:key (title #f) (truth #f) (command #f))
   "Write a report of OBJECT, a chain, a run or a sweep, to the HTML file PATH, or to report.html in
@@ -230,6 +227,7 @@ Example: (write-report chain \"chain.html\" #:truth scan)"
             '("title" "command") (list title command))
   (check-that (or (chain? object) (not (or truth command))) 'write-report
               "~a: expected with a chain only" (if truth "truth" "command"))
+  (check-output 'write-report (dirname (report-path path)) (list (basename (report-path path))))
   (call-with-values
       (lambda ()
         (cond ((chain? object)

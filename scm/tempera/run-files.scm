@@ -4,12 +4,13 @@
 
 (define-module (tempera run-files)
   #:use-module (ice-9 ftw)
-  #:use-module (ice-9 textual-ports)
   #:use-module (srfi srfi-1)
   #:use-module (tempera errors)
+  #:use-module ((tempera evaluation) #:select (file-text))
   #:use-module (tempera files)
   #:use-module (tempera tables)
-  #:export (format-number own-names in-run files-below file-text text-hash
+  #:re-export (file-text)
+  #:export (format-number own-names in-run files-below text-hash
             load-alist load-config load-state save-state! load-metrics
             claim run-claimed? directory-state fail-run! fresh-directory))
 
@@ -40,7 +41,7 @@ wrote it~a" path (assq-ref value 'format) format-number
 
 (define (load-config who directory)
   "What config.scm of DIRECTORY says, checked; errors are of WHO."
-  (check-that (string? directory) who "directory: expected a string, got ~s" directory)
+  (check-path who directory)
   (let ((path (in-run directory "config.scm")))
     (check-that (file-exists? directory) who "~a: no such directory" directory)
     (check-that (file-exists? path) who "~a: is no run's directory: it has no config.scm" directory)
@@ -142,11 +143,6 @@ Example: (fail-run! \"runs/b\" \"its process died 3 times\")"
                             (lambda (path stat errno names) names)
                             '() directory)
           string<?)))
-
-(define (file-text path)
-  "The text of the file PATH.
-Example: (file-text \"experiments/two-moons.scm\")"
-  (call-with-input-file path get-string-all #:encoding "UTF-8"))
 
 (define (text-hash text)
   "A hash of TEXT (FNV-1a, 64 bits), which tells a changed script from the one that ran; it is no

@@ -19,6 +19,7 @@
   #:use-module (tempera documentation)
   #:use-module (tempera environment)
   #:use-module (tempera errors)
+  #:use-module (tempera evaluation)
   #:use-module (tempera experiments)
   #:use-module (tempera files)
   #:use-module (tempera interrupts)
@@ -292,15 +293,12 @@ directory" directory directory)
                ((exact-integer? (first arguments)) (first arguments))
                (else 1)))))
 
-(define (exception-text exception)
-  (string-trim-both (error-text (exception-kind exception) (exception-args exception))))
-
 (define* (run-experiment experiment #:optional (settings '()) #:key (directory #f))
   "Run EXPERIMENT and return the run, a value: see `run-result' for what the experiment returned.
 SETTINGS are as of `experiment-settings'.  All that belongs to the run goes to DIRECTORY, a new one
 in the folder runs/ unless given; that of a run that was interrupted or failed is gone on with, if
-script and settings are the same, and that of a finished run is refused.  Ctrl-C at a prompt
-leaves the run interrupted, for `resume-run'.
+script and settings are the same, and that of a finished run is refused.  Ctrl-C leaves the run
+interrupted, for `resume-run'.  An error's backtrace is in the run's log.
 Example: (let ()
            (define-experiment toy ((n 3 positive? \"points\")) (* 2 n))
            (run-experiment toy '((n . 5)) #:directory \"runs/toy\"))"
@@ -315,10 +313,10 @@ Example: (let ()
         (const #t)
         (lambda ()
           (let ((config (prepare! directory experiment settings)))
-            (make-run directory config (run-body directory experiment settings))))
+            (make-run directory config (run-body directory config experiment settings))))
         (lambda () (close-port lock))))))
 
-(define (run-body directory experiment settings)
+(define (run-body directory config experiment settings)
   ;; What the experiment returns; `nothing' when it was paused.
   (let* ((before (assq-ref (load-state directory) 'seconds))
          (start (get-internal-real-time))
@@ -332,7 +330,7 @@ Example: (let ()
                   (force-output errors)
                   (let ((status (exit-status exception)))
                     (cond ((eqv? status 0) (save-state! directory 'finished #:seconds (seconds)))
-                          ((interrupt? exception)
+                          ((interrupt-signal exception)
                            (put-string log "interrupted\n")
                            (save-state! directory 'interrupted #:seconds (seconds)))
                           (else
@@ -340,6 +338,7 @@ Example: (let ()
                                            (format #f "exit ~a" status)
                                            (exception-text exception))))
                              (format log "~a~%" text)
+                             (write-backtrace exception log)
                              (save-state! directory 'failed #:seconds (seconds)
                                           #:error text))))))))
     (define (body)
@@ -348,21 +347,21 @@ Example: (let ()
                      (current-output-port output)
                      (current-error-port errors)
                      (current-warning-port errors))
-        (with-exception-handler
-            (lambda (exception)
-              ;; Before the stack is unwound, so that --debug shows it.
-              (ended exception)
-              (raise-exception exception))
-          (lambda ()
-            (let ((value (apply (experiment-procedure experiment) (map cdr settings))))
-              (force-output output)
-              (force-output errors)
-              value)))))
+        (call-with-stop
+         (lambda ()
+           (let ((value (apply (experiment-procedure experiment) (map cdr settings))))
+             (force-output output)
+             (force-output errors)
+             value))
+         ended)))
     (save-state! directory 'running #:seconds before)
     (dynamic-wind
       (const #t)
       (lambda ()
-        (let ((value (call-without-pauses body nothing)))
+        (let ((value (call-with-pause (make-run directory config nothing) "run" body
+                       (lambda (name)
+                         (when name (say-how-to-go-on directory config))
+                         nothing))))
           (unless (eq? value nothing)
             (save-state! directory 'finished #:seconds (seconds)
                          #:result (and (datum? value) value)))
@@ -370,6 +369,13 @@ Example: (let ()
       (lambda ()
         (close-metrics! recorder)
         (close-port log)))))
+
+(define (say-how-to-go-on directory config)
+  (format (current-error-port) "~a: interrupted; ~a goes on~%" directory
+          (if (assq-ref config 'script)
+              (format #f "(resume-run ~s)" directory)
+              (format #f "(run-experiment ~a '~s #:directory ~s)" (assq-ref config 'experiment)
+                      (assq-ref config 'settings) directory))))
 
 ;;; --- Again --------------------------------------------------------------------
 
@@ -400,6 +406,8 @@ Example: (resume-run \"runs/b\")"
         (run-experiment (run-own-experiment (open-run directory))
                         (assq-ref (run-config run) 'settings) #:directory directory)))
     run))
+
+(pauses! run-experiment resume-run)
 
 (document
  (run?

@@ -94,6 +94,8 @@ Example: (anneal target #:mass 'identity #:step-size 0.1
   (let* ((mass (move-mass move))
          (m (mass-draw mass (move-x move) (move-seed move)
                        (random-stream 'momentum (move-number move)))))
+    (check-that (tensor-finite? m) 'anneal "mass: its momenta at sigma ~a are NaN or infinite"
+                (move-sigma move))
     (call-with-values
         (lambda ()
           (trajectory integrator (lambda (x) (move-score move x)) (move-x move) m

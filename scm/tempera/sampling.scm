@@ -21,6 +21,7 @@
   #:use-module (tempera interrupts)
   #:use-module (tempera files)
   #:use-module (tempera masses)
+  #:use-module (tempera networks)
   #:use-module (tempera numbers)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
@@ -31,11 +32,12 @@
   #:use-module (tempera streams)
   #:use-module (tempera targets)
   #:use-module (tempera tensors)
-  #:re-export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule)
+  #:re-export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule
+               last-paused)
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain
             chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead
-            chain-settings chain-sampler
+            chain-settings chain-sampler chain-warnings rejection-remedy
             transition-sigma transition-step-size transition-steps transition-accepted
             transition-energy-error transition-evaluations transition-ratio
             denoise))
@@ -79,7 +81,7 @@
   (trace state-trace))                  ; transitions, newest first
 
 (define-record-type <chain>
-  (make-chain target arguments settings x score state kept)
+  (%make-chain target arguments settings x score state kept later)
   chain?
   (target chain-target)
   (arguments chain-settings)            ; as `anneal' got them, keywords and values
@@ -87,7 +89,11 @@
   (x chain-x)                           ; (C ...)
   (score chain-score)
   (state chain-state set-chain-state!)
-  (kept chain-kept set-chain-kept!))    ; snapshots, newest first
+  (kept chain-kept set-chain-kept!)     ; snapshots, newest first
+  (later chain-later set-chain-later!)) ; those ahead of a chain that was rewound, oldest first
+
+(define (make-chain target arguments settings x score state kept)
+  (%make-chain target arguments settings x score state kept '()))
 
 ;; A state that can be gone back to.
 (define-record-type <snapshot>
@@ -99,6 +105,7 @@
   (state snapshot-state))
 
 (define (chain-counter chain) (state-counter (chain-state chain)))
+(define (snapshot-counter snapshot) (state-counter (snapshot-state snapshot)))
 (define (chain-reversed-trace chain) (state-trace (chain-state chain)))
 
 (define (chain-evaluations chain)
@@ -112,11 +119,11 @@ Example: (chain-evaluations chain)"
     (if (pair? trace) (transition-sigma (first trace)) (chain-sigma chain))))
 
 (define (keep-state! chain)
-  (set-chain-kept! chain
-                   (cons (make-snapshot (sigma-reached chain)
-                                        (kept-copy (chain-x chain)) (kept-copy (chain-score chain))
-                                        (chain-state chain))
-                         (chain-kept chain))))
+  (set-chain-kept! chain (cons (present-snapshot chain) (chain-kept chain))))
+
+(define (present-snapshot chain)
+  (make-snapshot (sigma-reached chain) (kept-copy (chain-x chain)) (kept-copy (chain-score chain))
+                 (chain-state chain)))
 
 (define (kept-copy tensor)
   ;; Past the scope of a move.
@@ -227,11 +234,11 @@ Example: (> (chain-acceptance chain) 0.5) => #t"
     g))
 
 (define (movement mass g1 g)
-  ;; |M^-1/2 (g1 - g)|, root mean square over dimensions and chains.
+  ;; |M^-1/2 (g1 - g)|, root mean square over dimensions and over chains whose scores are finite.
   (let* ((d (tensor- g1 g))
-         (dimensions (* (tensor-count d) (if (eq? (tensor-dtype d) 'c64) 2 1))))
-    (sqrt (max 0 (/ (apply + (vector->list (chains-dot d (mass-velocity mass d))))
-                    dimensions)))))
+         (dimensions (* (apply * (cdr (tensor-shape d))) (if (eq? (tensor-dtype d) 'c64) 2 1)))
+         (squares (filter finite? (vector->list (chains-dot d (mass-velocity mass d))))))
+    (sqrt (max 0 (/ (apply + squares) (* dimensions (max 1 (length squares))))))))
 
 (define (refresh-score! chain sigma)
   ;; The score at x belongs to one temperature.  At a new one it is taken anew, and its
@@ -289,31 +296,73 @@ Example: (let ((x (chain-samples chain)))
                     (tensor-dtype x) (tensor-shape x) x1)
         (values move evaluations x1 g1 log-ratio)))))
 
-(define (acceptance-probability log-ratios)
-  (mean (map (lambda (r) (if (finite? r) (min 1 (exp r)) 0)) (vector->list log-ratios))))
+(define (acceptance-probability energy-errors)
+  ;; Of the chains that have a score.
+  (mean (map (lambda (e) (if (finite? e) (min 1 (exp (- e))) 0))
+             (remove nan? (vector->list energy-errors)))))
+
+(define (finite-chains x g)
+  ;; Which chains have a finite state and a finite score, a vector: a number that is not makes the
+  ;; inner product such a one.
+  (vector-map finite? (chains-dot x g)))
+
+(define (both a b)
+  (vector-map (lambda (a b) (and a b)) a b))
 
 (define (advance! chain)
-  ;; One move; the state changes at the end, all at once.
+  ;; One move; the state changes at the end, all at once.  A chain whose score is not finite stands
+  ;; still while the others go on, and nothing that is not finite is accepted.
   (let ((sigma (chain-sigma chain)) (x (chain-x chain)) (g (chain-score chain)))
     (refresh-score! chain sigma)
-    (call-with-values (lambda () (propose chain x g sigma (next-sigma chain)))
-      (lambda (move evaluations x1 g1 log-ratio)
-        (let ((accepted (if log-ratio
-                            (metropolis log-ratio (move-seed move)
-                                        (random-stream 'acceptance (move-number move)))
-                            (vector-map finite? (chains-dot x1 x1)))))
-          (call-with-blocked-asyncs
-           (lambda ()
-             (chains-select! accepted x x1 g (or g1 g))
-             (commit! chain sigma (and g1 sigma) (move-step-size move) (move-steps move) accepted
-                      log-ratio evaluations))))))))
+    (let ((sound (finite-chains x g)))
+      (unless (memq #t (vector->list sound)) (complain-of-score chain sigma))
+      (call-with-values (lambda () (propose chain x g sigma (next-sigma chain)))
+        (lambda (move evaluations x1 g1 log-ratio)
+          (let* ((landed (finite-chains x1 (or g1 x1)))
+                 (accepted (both (both sound landed)
+                                 (if log-ratio
+                                     (metropolis log-ratio (move-seed move)
+                                                 (random-stream 'acceptance (move-number move)))
+                                     landed))))
+            (call-with-blocked-asyncs
+             (lambda ()
+               (chains-select! accepted x x1 g (or g1 g))
+               (commit! chain sigma (and g1 sigma) (move-step-size move) (move-steps move) accepted
+                        (and log-ratio (energy-errors log-ratio sound landed))
+                        (/ (count identity (vector->list accepted))
+                           (exact->inexact (count identity (vector->list sound))))
+                        evaluations)))))))))
 
-(define (commit! chain sigma scored step-size steps accepted log-ratio evaluations)
+(define (energy-errors log-ratio sound landed)
+  ;; H(end) - H(start) of each chain: NaN where there was no score to begin with, infinite where
+  ;; the way led to what is not finite.
+  (vector-map (lambda (r sound landed)
+                (cond ((not sound) +nan.0)
+                      ((and landed (finite? r)) (- r))
+                      (else +inf.0)))
+              log-ratio sound landed))
+
+(define (complain-of-score chain sigma)
+  (let* ((target (chain-target chain)) (x (chain-x chain))
+         (prior (catch 'tempera-error
+                  (lambda () (score (target-prior target) x sigma))
+                  (const #f))))
+    (complain 'anneal "score: it is NaN or infinite at sigma ~a, after ~a moves, in ~a; ~a"
+              (significant sigma 3) (chain-counter chain)
+              (let ((n (first (tensor-shape x)))) (if (= n 1) "the chain" (format #f "all ~a chains" n)))
+              (cond ((not (tensor? prior)) "x is finite: look into the target's score")
+                    ((tensor-finite? prior) "the prior's part is finite, that of the data is not: \
+look at #:noise of the posterior, and at the operator")
+                    (else "it is the prior's score there, though x is finite: look into the prior, \
+or leave out the temperatures that it was not made for")))))
+
+(define (commit! chain sigma scored step-size steps accepted energy-errors moved evaluations)
+  ;; MOVED is the part of the chains with a score that accepted.
   (let* ((rules (chain-rules chain)) (rule (settings-step-size rules))
          (state (chain-state chain))
          (evaluations (+ (state-evaluations state) evaluations))
          (moves (1+ (state-steps state)))
-         (moved (+ (state-accepted state) (mean-true accepted)))
+         (moved (+ (state-accepted state) moved))
          (over? ((settings-temperature-over? rules) moves moved)))
     (set-chain-state!
      chain
@@ -325,16 +374,153 @@ Example: (let ((x (chain-samples chain)))
                  (if over? 0 moved)
                  (1+ (state-counter state))
                  evaluations
-                 (if (and log-ratio (dual-averaging? rule))
-                     (tune rule (state-tuning state) (acceptance-probability log-ratio))
+                 (if (and energy-errors (dual-averaging? rule))
+                     (tune rule (state-tuning state) (acceptance-probability energy-errors))
                      (state-tuning state))
-                 (cons (make-transition sigma step-size steps accepted
-                                        (and log-ratio (vector-map - log-ratio))
+                 (cons (make-transition sigma step-size steps accepted energy-errors
                                         evaluations (state-ratio state))
                        (state-trace state))))
+    ;; Where a rewound chain comes by again, it goes the same way.
+    (set-chain-later! chain (drop-while (lambda (s) (<= (snapshot-counter s) (chain-counter chain)))
+                                        (chain-later chain)))
     (when (and over? (pair? (chain-kept chain))
                ((settings-keep? rules) (snapshot-sigma (first (chain-kept chain))) sigma))
       (keep-state! chain))))
+
+;;; --- What went wrong ------------------------------------------------------------
+
+(define (chain-warnings chain)
+  "What is wrong with the samples of CHAIN, a list of strings, each with its cause and what to do:
+a target that is doubtful, scores that were not finite, proposals none of which was accepted,
+temperatures that rise.
+`anneal' and `resume!' print them at the end, and `diagnose' has them first.
+Example: (chain-warnings chain) => ()"
+  (check-that (chain? chain) 'chain-warnings "chain: expected one, got ~s" chain)
+  (filter identity (list (target-caution (chain-target chain)) (score-warning chain) (refusal-warning chain)
+                         (standing-warning chain) (rising-warning chain))))
+
+(define (print-warnings chain)
+  (for-each (lambda (text) (format (current-warning-port) "warning: ~a~%" text))
+            (chain-warnings chain)))
+
+(define (several numbers)
+  ;; NUMBERS of chains, in words.
+  (format #f "chain~a ~a~a" (if (null? (cdr numbers)) "" "s")
+          (string-join (map number->string (take numbers (min 5 (length numbers)))) ", ")
+          (if (> (length numbers) 5) (format #f " and ~a more" (- (length numbers) 5)) "")))
+
+(define (chain-numbers chain)
+  (iota (first (tensor-shape (chain-x chain)))))
+
+(define (without-score chain number)
+  ;; The transitions in which chain NUMBER had no finite score, oldest first.
+  (let ((trace (chain-reversed-trace chain)))
+    (define (scoreless? t)
+      (let ((errors (transition-energy-error t))) (and errors (nan? (vector-ref errors number)))))
+    (define (refused? t)
+      (not (vector-ref (transition-accepted t) number)))
+    (reverse (if (vector-ref (finite-chains (chain-x chain) (chain-score chain)) number)
+                 (filter scoreless? trace)
+                 ;; Uncorrected samplers have no energy errors to tell by.
+                 (append (take-while (lambda (t) (or (scoreless? t)
+                                                     (and (not (transition-energy-error t))
+                                                          (refused? t))))
+                                     trace)
+                         (filter scoreless? (drop-while refused? trace)))))))
+
+(define (score-warning chain)
+  (let* ((trace (chain-trace chain))
+         (bad (filter (lambda (entry) (pair? (cdr entry)))
+                      (map (lambda (c) (cons c (without-score chain c))) (chain-numbers chain)))))
+    (and (pair? bad)
+         (let ((begun (cadr (reduce (lambda (a b) (if (>= (transition-sigma (cadr a))
+                                                          (transition-sigma (cadr b))) a b))
+                                    #f bad))))
+           (format #f "the score of ~a was NaN or infinite, first at sigma ~a, after ~a moves: there \
+x stands still, and ends as no sample; leave it out, or look into the prior at that sigma"
+                   (several (map car bad)) (significant (transition-sigma begun) 3)
+                   (list-index (lambda (t) (eq? t begun)) trace))))))
+
+(define (none-accepted? t)
+  (not (memq #t (vector->list (transition-accepted t)))))
+
+(define (longest-refusal trace)
+  ;; The longest run of TRACE's transitions in which no chain accepted.
+  (let loop ((rest trace) (longest '()))
+    (if (null? rest)
+        longest
+        (call-with-values (lambda () (span none-accepted? rest))
+          (lambda (run after)
+            (loop (if (pair? after) (cdr after) '())
+                  (if (> (length run) (length longest)) run longest)))))))
+
+;; Where a tenth is accepted so many proposals are refused with a probability of 1e-3.
+(define improbable-refusals 64)
+
+(define (refusal-warning chain)
+  (let* ((trace (chain-trace chain)) (run (longest-refusal trace))
+         (proposals (* (length run) (length (chain-numbers chain)))))
+    (and (pair? run)
+         (or (>= proposals improbable-refusals) (= (length run) (length trace)))
+         (format #f "no proposal of ~a was accepted ~a: the chains ~a; ~a"
+                 proposals
+                 (let ((from (transition-sigma (first run))) (to (transition-sigma (last run))))
+                   (if (= from to)
+                       (format #f "at sigma ~a" (significant from 3))
+                       (format #f "from sigma ~a to ~a" (significant from 3) (significant to 3))))
+                 (if (= (length run) (length trace)) "are where they began" "stood still there")
+                 (rejection-remedy chain run)))))
+
+(define (rejection-remedy chain transitions)
+  "What would make CHAIN accept more of what it rejected in TRANSITIONS, some of its trace: a string.
+Example: (rejection-remedy chain (chain-trace chain)) => \"a smaller #:step-size there\""
+  (let* ((masses (target-masses (chain-target chain)))
+         (sigma (transition-sigma (first transitions))))
+    (cond
+     ((target-caution (chain-target chain)) "see the warning about the target")
+     ((and (pair? masses) (not ((settings-mass (chain-rules chain)) sigma)))
+      (format #f "with the mass identity a step must suit the sharpest direction of the data: take \
+the target's mass, #:mass '~a~a" (car (first masses))
+              (if (assq 'normal masses)
+                  ", or as the paper has it the likelihood with #:widening 1 of `posterior'"
+                  "")))
+     (else "a smaller #:step-size there"))))
+
+(define (standing-warning chain)
+  ;; Chains that refused all at the end while others, which met the same, did not.
+  (let* ((trace (chain-reversed-trace chain))
+         (sound (finite-chains (chain-x chain) (chain-score chain)))
+         (numbers (filter (lambda (c) (vector-ref sound c)) (chain-numbers chain)))
+         (standing
+          (filter (lambda (c)
+                    (let* ((run (take-while (lambda (t) (not (vector-ref (transition-accepted t) c)))
+                                            trace))
+                           (moves (length run)))
+                      (and (>= moves 8)
+                           ;; Of N chains by chance one in a thousand runs, at most.
+                           (< (* (expt (- 1 (min 0.95 (mean (map (compose mean-true transition-accepted)
+                                                                 run))))
+                                       moves)
+                                 (length numbers))
+                              1e-3))))
+                  numbers)))
+    (and (pair? standing)
+         (format #f "~a of ~a accepted nothing at the end (from sigma ~a on at least): leave ~a out, or \
+take a smaller #:step-size there"
+                 (several standing) (length (chain-numbers chain))
+                 (significant (transition-sigma (list-ref trace 7)) 3)
+                 (if (null? (cdr standing)) "it" "them")))))
+
+(define (rising-warning chain)
+  (let ((temperatures (chain-temperatures chain)))
+    (and (not (adaptive? temperatures))
+         (let loop ((rest (vector->list temperatures)))
+           (cond ((null? (cdr rest)) #f)
+                 ((not-above? (second rest) (first rest)) (loop (cdr rest)))
+                 (else
+                  (format #f "temperatures rise, from sigma ~a to ~a: what was found below is lost again; \
+give #:temperatures that fall, such as (geometric 100 #:ratio 0.9 #:until 0.05)"
+                          (significant (first rest) 3) (significant (second rest) 3))))))))
 
 ;;; --- Annealing ----------------------------------------------------------------
 
@@ -399,14 +585,15 @@ Example: (length (chain-ahead (start-chain target))) => 151"
 (define* (resume! chain #:key (hook (const #f)))
   "Go on with CHAIN from where it stands to its last temperature, and return it.  HOOK is
 called with CHAIN at the end of each temperature, to look, to measure, to keep.
-Ctrl-C at the prompt pauses it after the last whole step.
+Ctrl-C pauses it after the last whole step: the call returns it where it was typed at the prompt
+itself; in a program nothing goes on with it, and `last-paused' has it.
 Example: (resume! (fork chain #:temperatures '(0.04 0.03))
                   #:hook (lambda (chain) (display (chain-sigma chain))))"
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
   (check-that (procedure? hook) 'resume! "hook: expected a procedure of a chain, got ~s" hook)
   (let* ((begun (annealed chain))       ; the time left is that of what is left
          (progress (make-progress "annealing" (- (annealed-in-all chain) begun))))
-    (call-with-pause
+    (call-with-pause chain "chain"
      (lambda ()
        (let loop ()
          (unless (chain-finished? chain)
@@ -420,12 +607,13 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
              (unless (= index (state-index (chain-state chain)))
                (hook chain)))
            (loop))))
-     (lambda (pause?)
+     (lambda (name)
        (progress-finish! progress)
-       (when pause?
-         (format (current-error-port) "paused at sigma ~a; (resume! chain) goes on~%"
-                 (significant (chain-sigma chain) 3)))))
+       (when name
+         (format (current-error-port) "paused at sigma ~a; (resume! ~a) goes on~%"
+                 (significant (chain-sigma chain) 3) name))))
     (progress-finish! progress)
+    (when (chain-finished? chain) (print-warnings chain))
     chain))
 
 (define (starting-state target settings chains start)
@@ -483,17 +671,28 @@ a chain.  Settings, all optional:
   #:start         a tensor of the target's shape, to which noise of the first sigma is
                   added (where the data allow it, unless the mass is the identity), or one
                   (C ...) that is taken as it is
-Ctrl-C at the prompt pauses; `resume!' goes on.  `paper-schedule' and `langevin-schedule' are
+Ctrl-C pauses, as of `resume!', which goes on.  `paper-schedule' and `langevin-schedule' are
 settings of others, for (apply anneal target paper-schedule); with their identity mass they want the
 paper's likelihood, #:widening 1 of `posterior'.
 Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
   (resume! (apply start-chain target (without-keywords settings #:hook)) #:hook hook))
 
+(pauses! resume! anneal)
+
+(define (check-target who object)
+  ;; A prior is what one has at hand, and what is sampled is a target.
+  (check-that (not (or (prior? object) (network? object))) who
+              "target: ~s is a prior; (posterior prior op y #:noise 0.1) is its target with a \
+measurement y, (prior-target prior~a) without one"
+              object (if (network? object) " #:shape '(64 64)" ""))
+  (check-that (target? object) who
+              "target: expected one, as `posterior' and `prior-target' make, got ~s" object))
+
 (define* (start-chain target #:key (chains 8) start #:allow-other-keys #:rest arguments)
   "The chain that `anneal' with these settings begins with, at its first temperature, no move
 made: to be looked at with `preview', and gone on with by `resume!'.
 Example: (preview (start-chain target #:step-size 1))"
-  (check-that (target? target) 'anneal "target: expected one, as `posterior' makes, got ~s" target)
+  (check-target 'anneal target)
   (check-that (positive-integer? chains) 'anneal "chains: expected a positive integer, got ~s" chains)
   (check-that (or (not start)
                   (and (tensor? start) (eq? (tensor-dtype start) (target-dtype target))
@@ -501,6 +700,8 @@ Example: (preview (start-chain target #:step-size 1))"
                                (list (target-shape target) (cons chains (target-shape target))))))
               'anneal "start: expected a ~a tensor of shape ~a, with or without ~a chains, got ~s"
               (target-dtype target) (target-shape target) chains start)
+  (check-that (or (not start) (tensor-finite? start)) 'anneal
+              "start: it has NaN or infinite values")
   (let* ((arguments (without-keywords arguments #:chains #:start))
          (settings (checked-settings 'anneal target arguments))
          (x (starting-state target settings chains start))
@@ -560,12 +761,19 @@ Example: (define bold (fork chain #:step-size (power-law 12 #:exponent 1.3)))"
 
 (define (rewind! chain sigma)
   "Put CHAIN back into the last state it kept (see #:keep of `anneal') with moves at SIGMA or
-above, and return it; `resume!' goes the same way again, and after `fork' another.
-Example: (rewind! chain 3)"
+above, and return it; `resume!' goes the same way again, and after `fork' another.  Nothing is
+lost: where CHAIN stood is kept too, and a lower SIGMA brings it there again.
+Example: (rewind! (rewind! chain 3) (chain-sigma chain))"
   (check-that (chain? chain) 'rewind! "chain: expected one, got ~s" chain)
   (check-that (positive-number? sigma) 'rewind! "sigma: expected a positive number, got ~s" sigma)
-  (let ((kept (drop-while (lambda (s) (not (not-above? sigma (snapshot-sigma s))))
-                          (chain-kept chain))))
+  (let*-values (((present?) (and (pair? (chain-kept chain))
+                                 (eq? (chain-state chain) (snapshot-state (first (chain-kept chain))))))
+                ((later kept) (break (lambda (s) (not-above? sigma (snapshot-sigma s)))
+                                     (append (reverse (chain-later chain))
+                                             (if (or present? (null? (chain-kept chain)))
+                                                 '()
+                                                 (list (present-snapshot chain)))
+                                             (chain-kept chain)))))
     (check-that (pair? kept) 'rewind!
                 "sigma: no state was kept at ~a or above; kept are those at ~a" sigma
                 (if (null? (chain-kept chain)) "none: see #:keep of anneal"
@@ -577,7 +785,8 @@ Example: (rewind! chain 3)"
          (tensor-assign! (chain-x chain) (snapshot-x found))
          (tensor-assign! (chain-score chain) (snapshot-score found))
          (set-chain-state! chain (snapshot-state found))
-         (set-chain-kept! chain kept))))
+         (set-chain-kept! chain kept)
+         (set-chain-later! chain (reverse later)))))
     chain))
 
 ;;; --- Keeping ------------------------------------------------------------------
@@ -621,6 +830,13 @@ Example: (save-chain \"chain.safetensors\" chain)"
   (let ((temperatures (settings-temperatures rules)))
     (if (adaptive? temperatures) (format #f "~a" temperatures) temperatures)))
 
+(define (datum-text datum)
+  ;; Of many temperatures their ends.
+  (if (and (vector? datum) (> (vector-length datum) 3))
+      (let ((n (vector-length datum)))
+        (format #f "~a ... ~a (~a)" (vector-ref datum 0) (vector-ref datum (1- n)) n))
+      datum))
+
 (define (state->list state)
   ;; Its trace is the end of the chain's: how long it is, is enough.
   (list (state-sigma-scored state) (state-sigma state) (state-ratio state) (state-index state)
@@ -658,7 +874,7 @@ settings, `fork' it.
 Example: (let ((file \"loaded.safetensors\"))
            (save-chain file chain)
            (load-chain file target #:seed 42))"
-  (check-that (target? target) 'load-chain "target: expected one, got ~s" target)
+  (check-target 'load-chain target)
   (let*-values (((tensors metadata) (load-safetensors path))
                 ((rules) (checked-settings 'load-chain target settings)))
     (define (datum name)
@@ -686,10 +902,14 @@ Example: (let ((file \"loaded.safetensors\"))
       (check-that (and (equal? (assoc-ref metadata "format") chain-format)
                        state kept (every cdr kept))
                   'load-chain "~a: expected a chain of format ~a" path chain-format)
+      (check-no-others 'load-chain path tensors
+                       (append-map (lambda (prefix)
+                                     (list (string-append prefix "x") (string-append prefix "score")))
+                                   (cons "" (map kept-prefix (iota (length kept))))))
       (for-each (lambda (name wanted)
                   (check-that (equal? wanted (datum name)) 'load-chain
                               "~a: it was annealed with ~a ~a, got ~a" path name
-                              (datum name) wanted))
+                              (datum-text (datum name)) (datum-text wanted)))
                 '("seed" "temperatures")
                 (list (settings-seed rules) (temperatures-datum rules)))
       (match (parts "")

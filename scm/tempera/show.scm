@@ -39,7 +39,8 @@ Example: (save-figure \"chain.png\" (filter panel? (view chain)))"
   "Show OBJECT in the terminal, in pixels or characters by what it can do:
   an image (rows columns) or a batch of them (n rows columns), f32 or c64
       #:part (magnitude, phase, real or imaginary), #:low, #:high (all but the brightest
-      thousandth), #:colours (grey, heat, wheel), #:bar?, #:title or #:titles, #:shown (16)
+      thousandth), #:colours (grey, heat, wheel), #:logarithmic?
+      (of k-space, say), #:bar?, #:title or #:titles, #:shown (16)
   a chain: mean, standard deviation and #:samples (3); #:truth adds PSNRs
   a panel or a list of them, and strings
   the name of a file: PNG and what `load-image' reads
@@ -74,7 +75,8 @@ Example: (show (chain-mean chain) #:part 'phase)"
 ;;; --- Images -----------------------------------------------------------------------
 
 (define* (image-panels images titles #:key (part 'magnitude) (low #f) (high #f)
-                       (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f))
+                       (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f)
+                       (logarithmic? #f))
   ;; A panel for each of IMAGES, in one window.
   (let* ((magnitude? (eq? part 'magnitude))
          (window (and magnitude?
@@ -85,10 +87,11 @@ Example: (show (chain-mean chain) #:part 'phase)"
                         (apply max (map (lambda (image)
                                           (second (image-window (tensor-abs (image-part image part)))))
                                         images))))
-         (low (or low (if window (first window) (and greatest (- greatest)))))
+         (low (or low (if window (and (not logarithmic?) (first window)) (and greatest (- greatest)))))
          (high (or high (if window (second window) greatest))))
     (map (lambda (image title)
-           (panel title image #:part part #:low low #:high high #:colours colours #:bar? bar?))
+           (panel title image #:part part #:low low #:high high #:colours colours #:bar? bar?
+                  #:logarithmic? logarithmic?))
          images titles)))
 
 (define (image? object)

@@ -9,7 +9,7 @@
   #:use-module (ice-9 regex)
   #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:use-module (tempera parameters)
-  #:export (visible-names procedure-keywords visible-keywords unknown-keyword-text))
+  #:export (visible-names procedure-keywords call-keywords visible-keywords unknown-keyword-text))
 
 (define (visible-interfaces module)
   (cons module (module-uses module)))
@@ -29,6 +29,36 @@
   ;; Those that a docstring has: of what a procedure passes on, nothing else tells.
   (map (lambda (m) (symbol->keyword (string->symbol (substring (match:substring m) 2))))
        (list-matches "#:[a-z-]*[a-z]" text)))
+
+(define (passes-on? procedure)
+  (let ((arguments (or (false-if-exception (procedure-arguments procedure)) '())))
+    (or (assq-ref arguments 'allow-other-keys?) (assq-ref arguments 'rest))))
+
+(define (call-keywords procedure module)
+  "The keywords that a call of PROCEDURE may have.  Of what it passes on its docstring tells: those
+that it mentions, and where it says that it takes those of another, as `fork' does, that one's."
+  (let of ((procedure procedure) (seen '()))
+    (let* ((text (or (procedure-documentation procedure) ""))
+           (named (list-matches "of[ \n]+`([^ ']+)'([ \n]+but[^)]*\\))?" text))
+           (but (append-map (lambda (m) (mentioned-keywords (or (match:substring m 2) ""))) named)))
+      (delete-duplicates
+       (append (procedure-keywords procedure)
+               (if (and (passes-on? procedure) (not (memq procedure seen)))
+                   (lset-difference eq?
+                                    (append (mentioned-keywords text)
+                                            (append-map
+                                             (lambda (m)
+                                               (let ((other (value-of (match:substring m 1) module)))
+                                                 (if (procedure? other)
+                                                     (of other (cons procedure seen))
+                                                     '())))
+                                             named))
+                                    but)
+                   '()))))))
+
+(define (value-of name module)
+  (let ((variable (module-variable module (string->symbol name))))
+    (and variable (variable-bound? variable) (variable-ref variable))))
 
 (define (visible-keywords module)
   "The keywords that procedures take which an expression in MODULE may use; not those of

@@ -143,7 +143,7 @@ script; define it in a file and load that" (experiment-name experiment))
 (define (open-sweep directory)
   "The sweep in DIRECTORY as a value, complete or not; see `sweep-results'.
 Example: (open-sweep \"runs/norms\")"
-  (check-that (string? directory) 'open-sweep "directory: expected a string, got ~s" directory)
+  (check-path 'open-sweep directory)
   (check-that (file-exists? (in-sweep directory "sweep.scm")) 'open-sweep
               "~a: is no sweep's directory: it has no sweep.scm" directory)
   (let ((config (load-alist 'open-sweep directory "sweep.scm")))

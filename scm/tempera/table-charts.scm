@@ -42,7 +42,7 @@
     pairs))
 
 (define* (table-chart table #:key x y (by #f) (style 'line) (title (object->string y display))
-                      (logarithmic '()) (key 'top-left))
+                      (logarithmic '()) (key 'below))
   "The column Y of TABLE against its column X, a chart: a line for each value in the column BY, or
 one.  Where several rows have the same x, their mean is drawn, unless STYLE is points.
 LOGARITHMIC and KEY are as of `chart'.
@@ -65,9 +65,10 @@ Example: (table-chart (sweep-results \"runs/norms\") #:x 'norm #:y 'psnr)"
            #:x-label (symbol->string x) #:y-label (symbol->string y) #:logarithmic logarithmic
            #:key key)))
 
-(define* (table-heat table #:key x y value (title (object->string value display)) (colours 'heat))
+(define* (table-heat table #:key x y value (title (object->string value display)) (colours 'heat)
+                     (logarithmic? 'by-steps))
   "The column VALUE of TABLE in colour over its columns X and Y, a chart; the mean where several
-rows have the same x and y.
+rows have the same x and y.  LOGARITHMIC? is as of `heat-chart', which decides unless told.
 Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent #:value 'z)"
   (check-columns 'table-heat '("x" "y" "value") (list x y value))
   (let* ((rows (filter (lambda (row) (finite-number? (third row)))
@@ -76,13 +77,14 @@ Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent
          (cells (means (map (lambda (row) (cons (list (first row) (second row)) (third row)))
                             rows))))
     (check-that (pair? rows) 'table-heat "no row has a finite number in ~a" value)
-    (heat-chart title
+    (apply heat-chart title
                 (map (lambda (y)
                        (map (lambda (x) (and=> (assoc-ref cells (list x y)) first)) xs))
                      ys)
                 #:x-label (symbol->string x) #:x-names (map text xs)
                 #:y-label (symbol->string y) #:y-names (map text ys)
-                #:value-label (symbol->string value) #:colours colours)))
+                #:value-label (symbol->string value) #:colours colours
+                (if (eq? logarithmic? 'by-steps) '() (list #:logarithmic? logarithmic?)))))
 
 (define (places values)
   ;; Where VALUES are between 0 and 1, and the text of the ends: by size, by its logarithm where

@@ -11,16 +11,19 @@
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
   #:use-module (tempera masses)
+  #:use-module (tempera numbers)
+  #:use-module (tempera networks)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module (tempera priors)
   #:use-module (tempera schedules)
+  #:use-module (tempera tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
-            target-log-density target-masses target-start target-prior
+            target-log-density target-masses target-start target-prior target-caution
             posterior prior-target))
 
 (define-record-type <target>
-  (%make-target name shape dtype score log-density masses start prior)
+  (%make-target name shape dtype score log-density masses start prior caution)
   target?
   (name target-name)
   (shape target-shape)                  ; of one chain's state
@@ -29,7 +32,8 @@
   (log-density %target-log-density)     ; x sigma -> vector, or #f
   (masses target-masses)                ; by name, the first the best: sigma -> mass
   (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
-  (prior target-prior))                 ; what `denoise' uses
+  (prior target-prior)                  ; what `denoise' uses
+  (caution target-caution))             ; why its samples may be wrong, a string, or #f
 
 (set-record-type-printer! <target>
   (lambda (t port)
@@ -48,12 +52,14 @@ Example: (target-log-density (prior-target (two-moons-prior)) x 0.5)"
               "target: ~a has no log density" target)
   ((%target-log-density target) x sigma))
 
-(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior)
+(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior
+                      caution)
   "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
 x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it is
 known; MASSES an association list from a name to a procedure sigma -> mass, the best
 first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
-unless given).
+unless given); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
+warns.
 Example: (make-target \"normal\" #:shape '(2)
            #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
   (check-that (and (list? shape) (every (lambda (n) (and (exact-integer? n) (> n 0))) shape)
@@ -61,12 +67,27 @@ Example: (make-target \"normal\" #:shape '(2)
               'make-target "shape: expected a list of lengths, got ~s" shape)
   (check-that (memq dtype '(f32 c64)) 'make-target "dtype: expected f32 or c64, got ~s" dtype)
   (check-that (procedure? score) 'make-target "score: expected a procedure, got ~s" score)
-  (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)))
-              'make-target "start: expected a tensor of shape ~a, got ~s" shape start)
-  (%make-target name shape dtype score log-density masses start (or prior score)))
+  (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)
+                                   (tensor-finite? start)))
+              'make-target "start: expected a tensor of shape ~a, of finite numbers, got ~s" shape start)
+  (check-that (or (not caution) (string? caution)) 'make-target
+              "caution: expected a string, got ~s" caution)
+  (%make-target name shape dtype score log-density masses start (or prior score) caution))
 
 (define (square s)
   (if (tensor? s) (tensor* s s) (* s s)))
+
+;; Images are float32, and so is A x: each has an error of a few 2^-24 of their size, which should
+;; be little beside the noise.  With less than this of it, exact posteriors came out wrong.
+(define least-noise (expt 2. -18))
+
+(define (noise-caution noise image)
+  ;; Of a posterior of IMAGEs.
+  (let ((size (sqrt (/ (tensor->number (tensor-sum-squares image)) (tensor-count image)))))
+    (and (< noise (* least-noise size))
+         (format #f "noise ~a is less than what float32 keeps of images of size ~a: samples do not \
+fit the data so closely, and steps are refused for it; give #:noise ~a or more"
+                 noise (significant size 3) (significant (* least-noise size) 2)))))
 
 (define* (posterior prior op y #:key (noise 0.1) (widening 0))
   "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
@@ -79,16 +100,13 @@ nor near to a projection may want more, or the mass is hard to invert at large s
 Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where OP's
 normal is diagonal in Fourier space, and normal, without any matrix, for every OP.
 Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1)"
-  (check-that (operator? op) 'posterior "operator: expected one, got ~s" op)
   (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
   (check-that (and (real? widening) (finite? widening) (>= widening 0)) 'posterior
               "widening: expected a number of 0 or more, got ~s" widening)
-  (check-that (and (tensor? y) (or (not (operator-range op))
-                                   (= (length (tensor-shape y)) (length (operator-range op)))))
-              'posterior "y: expected one measurement, got ~s" y)
+  (check-measurement 'posterior op y)
+  (check-prior 'posterior prior)
   (let* ((start (apply-adjoint op y))
          (shape (tensor-shape start))
-         (zero-filled (tensor-reshape start (cons 1 shape)))
          (data (tensor-reshape y (cons 1 (tensor-shape y))))
          (diagonal (operator-normal-diagonal op))
          (per-chain (cons -1 (map (const 1) shape)))
@@ -101,12 +119,18 @@ Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1
                                                               (tensor* widening (square sigma))))
                                           per-chain)
                           (data-precision sigma)))))
+    (check-that (or (not (prior? prior)) (not (prior-shape prior)) (equal? (prior-shape prior) shape))
+                'posterior "prior: expected one over images of shape ~a, as y by the operator has \
+them, got ~a" shape prior)
     (make-target
      (format #f "posterior of ~a" (operator-name op))
      #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:caution (noise-caution noise start)
      #:score
      (lambda (x sigma)
-       (let ((residual (tensor- zero-filled (apply-normal op x))))
+       ;; The difference is taken where it was measured: that of the images A^H y and A^H A x is
+       ;; rounding where nothing was, which 1 / noise^2 blows up.
+       (let ((residual (apply-adjoint op (tensor- data (apply-forward op x)))))
          (tensor+ (score prior x sigma) (tensor* residual (precision sigma)))))
      #:log-density
      (and (has-log-density? prior)
@@ -127,17 +151,36 @@ Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1
          (normal . ,(lambda (sigma)
                       (normal-mass op (data-precision sigma) (prior-precision sigma)))))))))
 
-(define* (prior-target prior #:key shape (dtype 'f32))
-  "The target that is PRIOR alone, over states of SHAPE (an exact prior knows its own) and
-DTYPE.  Its mass, white, is 1 / sigma^2, above which no curvature of p_sigma is.
+(define (check-prior procedure prior)
+  (check-that (or (prior? prior) (procedure? prior)) procedure
+              "prior: expected a prior, a network or a procedure of x and sigma, got ~s" prior))
+
+(define* (prior-target prior #:key shape dtype)
+  "The target that is PRIOR alone, over states of SHAPE and DTYPE: an exact prior knows its own, a
+network takes images of many shapes, c64 unless told.  Its mass, white, is 1 / sigma^2, above
+which no curvature of p_sigma is.
 Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
-  (make-target (if (prior? prior) (prior-name prior) "prior")
-               #:shape (or shape (and (prior? prior) (prior-shape prior)))
-               #:dtype dtype #:prior prior
-               #:score (lambda (x sigma) (score prior x sigma))
-               #:log-density (and (has-log-density? prior)
-                                  (lambda (x sigma) (log-density prior x sigma)))
-               #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (square sigma))))))))
+  (check-prior 'prior-target prior)
+  (check-that (or (not shape) (not (prior? prior)) (not (prior-shape prior))
+                  (equal? shape (prior-shape prior)))
+              'prior-target "shape: expected ~a, that of ~a, got ~s"
+              (and (prior? prior) (prior-shape prior)) prior shape)
+  (let ((shape (or shape (and (prior? prior) (prior-shape prior)))))
+    (check-that shape 'prior-target "shape: this prior has none of its own; give that of one sample, \
+(prior-target prior #:shape '(64 64)) of images")
+    (check-that (or (not (prior? prior)) (not dtype) (eq? dtype (prior-dtype prior))) 'prior-target
+                "dtype: expected ~a as ~a has, got ~s" (and (prior? prior) (prior-dtype prior)) prior
+                dtype)
+    (make-target (if (prior? prior) (prior-name prior) "prior")
+                 #:shape shape #:prior prior
+                 #:dtype (cond (dtype dtype)
+                               ((prior? prior) (prior-dtype prior))
+                               ((and (network? prior) (list? shape) (= 2 (length shape))) 'c64)
+                               (else 'f32))
+                 #:score (lambda (x sigma) (score prior x sigma))
+                 #:log-density (and (has-log-density? prior)
+                                    (lambda (x sigma) (log-density prior x sigma)))
+                 #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (square sigma)))))))))
 
 (document
  (target?
@@ -158,6 +201,9 @@ Example: (map car (target-masses target)) => (fourier normal)")
  (target-prior
   "The prior of TARGET, or #f.
 Example: (target-prior target)")
+ (target-caution
+  "Why samples of TARGET may be wrong, a string, or #f: such as noise below float32's rounding.
+Example: (target-caution target) => #f")
  (target-start
   "The image that chains on TARGET start from but for noise, or #f.
 Example: (target-start target)"))

@@ -9,6 +9,7 @@
 (define-module (tempera tensors)
   #:use-module (oop goops)
   #:use-module (ice-9 receive)
+  #:use-module (tempera errors)
   #:use-module (tempera primitives)
   #:export (tensor-ref tensor-set! tensor-size tensor-count number->tensor
             with-scope with-tape gradients no-tape))
@@ -26,7 +27,10 @@ Example: (tensor-set! t 2.5 0 1)"
 (define (tensor-size tensor axis)
   "The length of AXIS of TENSOR.
 Example: (tensor-size (tensor-zeros '(2 3)) 1) => 3"
-  (list-ref (tensor-shape tensor) axis))
+  (let ((shape (tensor-shape tensor)))
+    (check-that (and (exact-integer? axis) (< -1 axis (length shape))) 'tensor-size
+                "axis: expected an integer from 0 to ~a, got ~s" (1- (length shape)) axis)
+    (list-ref shape axis)))
 
 (define (tensor-count tensor)
   "How many elements TENSOR has.
@@ -39,6 +43,9 @@ Example: (tensor->number (number->tensor 2)) => 2.0"
   (list->tensor (list number) '()))
 
 (define (print-tensor tensor port)
+  (no-tape (lambda () (print-off-tape tensor port))))
+
+(define (print-off-tape tensor port)
   (format port "#<tensor ~a ~a" (tensor-dtype tensor) (tensor-shape tensor))
   (cond ((not (tensor-alive? tensor)) (display " released" port))
         ((<= (tensor-count tensor) 8)
@@ -91,20 +98,29 @@ Example: (with-tape (make-tape) (lambda () (tensor-sum t)))"
     (dynamic-wind
       (lambda () (set! before (tape-enter! tape)))
       thunk
-      (lambda () (tape-enter! before)))))
+      (lambda () (tape-leave! before)))))
 
 (define (no-tape thunk)
-  "Call THUNK with nothing recorded.
+  "Call THUNK with nothing recorded: what it makes is constant to every tape.  So a gradient
+is stopped at x by (no-tape (lambda () (tensor-copy x))).
 Example: (no-tape (lambda () (net (tensor-zeros '(1 16 16 2)) 1.0)))"
   (with-tape #f thunk))
 
 (define (gradients thunk parameters)
-  "Call THUNK, which returns a tensor of one element made from PARAMETERS (a list of
-tensors); return that element and the list of its gradients.  A parameter that
-it does not depend on gets #f.
+  "Call THUNK, which returns a real tensor of one element made from PARAMETERS (a list of
+tensors); return that element and the list of its gradients: of a complex parameter
+dL/da + i dL/db.  A parameter that it does not depend on gets #f.  Inside the THUNK of
+another `gradients' these gradients have gradients in turn, where every operation on the
+way is known to; elsewhere `tensor-gradient' gives them too.  An operation that cannot pass
+a gradient on is an error, and so is to change in place what is needed: see `no-tape'.
 Example: (gradients (lambda () (tensor-sum (tensor* t t))) (list t))"
-  (for-each (lambda (p) (require-gradient! p) (clear-gradient! p)) parameters)
+  (for-each require-gradient! parameters)
   (let* ((tape (make-tape))
          (loss (with-tape tape thunk)))
-    (tape-backward! tape loss)
-    (values (tensor->number loss) (map tensor-gradient parameters))))
+    (if (tape-open?)
+        (values (tensor->number loss) (tape-gradients tape loss parameters))
+        (begin
+          ;; Cleared only now, since THUNK may have taken gradients of its own.
+          (for-each clear-gradient! parameters)
+          (tape-backward! tape loss)
+          (values (tensor->number loss) (map tensor-gradient parameters))))))

@@ -11,7 +11,7 @@
   #:use-module (tempera errors)
   #:use-module (tempera figures)
   #:use-module (tempera primitives)
-  #:export (terminal-for terminal-port terminal-kind terminal-columns terminal-rows
+  #:export (text-columns terminal-for terminal-port terminal-kind terminal-columns terminal-rows
             terminal-cell-width terminal-colours terminal-scale
             has-pixels? picture-for drawing-rows drawing-text display-text display-drawing
             not-shown))
@@ -106,6 +106,10 @@
           (reasonable (second size) (reasonable (variable "COLUMNS") 80))
           (third size)
           (fourth size))))
+
+(define (text-columns port)
+  "How many characters fit into a line of PORT: a terminal's width, else $COLUMNS or 80."
+  (second (measured port)))
 
 (define (cell-of size)
   ;; (height width) in pixels.

@@ -20,7 +20,8 @@
   "Train TRAINER to its end in the run that is active, which goes on from its checkpoint after an
 interruption.  Every EVERY steps checkpoint.safetensors is written, and the mean losses of those
 steps join the run's metrics.  At the end NAME.safetensors has the averaged weights, with METADATA,
-an association list from strings to strings, and the number of steps.  Returns `trainer-averaged'.
+an association list from strings to strings, the number of steps, and what they ran with
+(`trainer-history').  Returns `trainer-averaged'.
 Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata '((\"seed\" . \"1\"))))"
   (check-that (trainer? trainer) 'train-run! "trainer: expected one, got ~s" trainer)
   (let ((checkpoint (run-path "checkpoint.safetensors"))
@@ -32,6 +33,7 @@ Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata 
                     (record-metrics! (losses->metrics row))
                     (set! recorded (first row))))
                 (reverse (trainer-losses trainer))))
+    (set-trainer-about! trainer (append metadata (trainer-about trainer)))
     (when (file-exists? checkpoint)
       (trainer-resume! trainer checkpoint)
       ;; A run that was killed after it wrote its checkpoint has not recorded the last of them.
@@ -41,6 +43,7 @@ Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata 
     (let ((network (trainer-averaged trainer)))
       (save-network weights network
                     #:metadata `(,@metadata
-                                 ("steps" . ,(number->string (trainer-step trainer)))))
+                                 ("steps" . ,(number->string (trainer-step trainer)))
+                                 ("training" . ,(object->string (trainer-history trainer)))))
       (format #t "wrote ~a~%" weights)
       network)))

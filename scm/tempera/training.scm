@@ -29,8 +29,9 @@
             constant-rate warmup-cosine warmup-stable-decay
             denoising-losses make-trainer trainer? trainer-network trainer-step trainer-losses
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
-            trainer-save trainer-resume! trainer-losses-by-sigma
-            spectral-norms))
+            trainer-save trainer-resume! trainer-losses-by-sigma trainer-history
+            trainer-about set-trainer-about!
+            spectral-norms cap projection penalty))
 
 ;;; --- Distributions of sigma -----------------------------------------------------
 
@@ -100,7 +101,8 @@ there hardly counts.  A weight leaves the score that is learned best where it is
 says where a network that cannot learn it everywhere should be nearest.
 Example: ((balanced-weight 3) 4) => 5/3"
   (check-that (and (real? s) (positive? s)) 'balanced-weight "s: expected a positive number, got ~s" s)
-  (lambda (sigma) (sqrt (+ 1 (expt (/ sigma s) 2)))))
+  (described (lambda (sigma) (sqrt (+ 1 (expt (/ sigma s) 2))))
+             (format #f "balanced at ~a" s)))
 
 (define* (balanced-frequencies spectrum #:optional (exponent 1/4))
   "The procedure of a size (H W) and |sigma|, f32 (N), that gives the weights w^2, f32 (N H W), by
@@ -114,10 +116,12 @@ Example: ((balanced-frequencies '(300 2.5 0.6)) '(64 64) (list->tensor '(10)))"
   (check-that (and (real? exponent) (<= 0 exponent 1)) 'balanced-frequencies
               "exponent: expected a number from 0 to 1, got ~s" exponent)
   (let ((power (power-spectrum-by-size spectrum)))
-    (lambda (size sigma)
-      (let* ((ratio (tensor/ (power size) (tensor-square (tensor-reshape sigma '(-1 1 1)))))
-             (weights (tensor-exp (tensor* exponent (tensor-log (tensor+ 1 ratio))))))
-        (tensor/ weights (tensor-mean weights '(1 2) #t))))))
+    (described
+     (lambda (size sigma)
+       (let* ((ratio (tensor/ (power size) (tensor-square (tensor-reshape sigma '(-1 1 1)))))
+              (weights (tensor-exp (tensor* exponent (tensor-log (tensor+ 1 ratio))))))
+         (tensor/ weights (tensor-mean weights '(1 2) #t))))
+     (format #f "balanced over the spectrum ~a with the exponent ~a" spectrum exponent))))
 
 ;;; --- Rates ----------------------------------------------------------------------
 
@@ -126,26 +130,30 @@ Example: ((balanced-frequencies '(300 2.5 0.6)) '(64 64) (list->tensor '(10)))"
 (define (constant-rate rate)
   "RATE at every step: the paper's 1e-4.
 Example: ((constant-rate 1e-4) 10 100) => 1e-4"
-  (lambda (step steps) rate))
+  (described (lambda (step steps) rate) (format #f "~a" rate)))
 
 (define* (warmup-cosine rate #:key (warmup 200) (floor 0.01))
   "Up linearly over WARMUP steps to RATE, then down a cosine to FLOOR times it.
 Example: ((warmup-cosine 1e-3) 0 1000)"
-  (lambda (step steps)
-    (if (< step warmup)
-        (* rate (/ (+ step 1.0) warmup))
-        (let ((t (/ (- step warmup) (max 1.0 (- steps warmup)))))
-          (* rate (+ floor (* (- 1 floor) 0.5 (+ 1 (cos (* 3.141592653589793 t))))))))))
+  (described
+   (lambda (step steps)
+     (if (< step warmup)
+         (* rate (/ (+ step 1.0) warmup))
+         (let ((t (/ (- step warmup) (max 1.0 (- steps warmup)))))
+           (* rate (+ floor (* (- 1 floor) 0.5 (+ 1 (cos (* 3.141592653589793 t)))))))))
+   (format #f "~a (warm-up ~a, cosine to ~a of it)" rate warmup floor)))
 
 (define* (warmup-stable-decay rate #:key (warmup 200) (decay 0.25) (floor 0.01))
   "Up over WARMUP steps to RATE, which holds; over the last DECAY of the run it falls
 linearly to FLOOR times it.  A run made longer goes on from the steady part.
 Example: ((warmup-stable-decay 5e-4) 500 1000) => 5e-4"
-  (lambda (step steps)
-    (let ((fall (* steps (- 1 decay))))
-      (cond ((< step warmup) (* rate (/ (+ step 1.0) warmup)))
-            ((< step fall) rate)
-            (else (* rate (max floor (/ (- steps step) (max 1.0 (* decay steps))))))))))
+  (described
+   (lambda (step steps)
+     (let ((fall (* steps (- 1 decay))))
+       (cond ((< step warmup) (* rate (/ (+ step 1.0) warmup)))
+             ((< step fall) rate)
+             (else (* rate (max floor (/ (- steps step) (max 1.0 (* decay steps)))))))))
+   (format #f "~a (warm-up ~a, decay ~a to ~a of it)" rate warmup decay floor)))
 
 ;;; --- Spectral norms -------------------------------------------------------------
 
@@ -170,21 +178,62 @@ Example: (spectral-norms (dense-layer 2 3))"
                  (spectral-norm! (assoc-ref parameters (car v)) (cdr v) iterations)))
          vectors)))
 
+;; What #:spectral asks for.
+(define-record-type <spectral-bound>
+  (make-spectral-bound kind value weight)
+  spectral-bound?
+  (kind bound-kind)                     ; cap, projection or penalty
+  (value bound-value)                   ; of the norm
+  (weight bound-weight))                ; of a penalty, else 0
+
+(set-record-type-printer! <spectral-bound>
+  (lambda (b port)
+    (format port "#<~a ~a>" (bound-kind b)
+            (if (eq? 'penalty (bound-kind b))
+                (format #f "~a of norms from ~a" (bound-weight b) (bound-value b))
+                (format #f "of norms at ~a" (bound-value b))))))
+
+(define (spectral-bound kind value weight)
+  (for-each (lambda (name n least)
+              (check-that (and (real? n) (finite? n) (least n)) kind
+                          "~a: expected a ~a number, got ~s" name
+                          (if (eq? least positive?) "positive" "non-negative") n))
+            '("value" "weight") (list value weight)
+            (if (eq? kind 'penalty)
+                (list (lambda (n) (>= n 0)) positive?)
+                (list positive? (const #t))))
+  (make-spectral-bound kind value weight))
+
+(define (cap value)
+  "For #:spectral of `make-trainer': after each step a weight matrix whose spectral norm is above
+VALUE is scaled down to it.
+Example: (make-trainer net slices #:spectral (cap 2))"
+  (spectral-bound 'cap value 0))
+
+(define (projection value)
+  "For #:spectral of `make-trainer': after each step every weight matrix is scaled to the spectral
+norm VALUE, up or down, as the paper's authors' code does.
+Example: (make-trainer net slices #:spectral (projection 2))"
+  (spectral-bound 'projection value 0))
+
+(define* (penalty weight #:optional (target 0))
+  "For #:spectral of `make-trainer': the loss has WEIGHT / 2 times the sum of (s - TARGET)^2 over
+the spectral norms s of weight matrices, the paper's penalty (Yoshida, Miyato 2017).
+Example: (make-trainer net slices #:spectral (penalty 1e-3))"
+  (spectral-bound 'penalty target weight))
+
 (define (spectral-rule spectral)
-  "SPECTRAL as (kind value weight)."
-  (match spectral
-    (#f #f)
-    (('penalty (? real? weight)) (list 'penalty 0 weight))
-    (('penalty (? real? weight) (? real? target)) (list 'penalty target weight))
-    (((and kind (or 'projection 'cap)) (? real? value)) (list kind value 0))
-    (_ (complain 'make-trainer "spectral: expected #f, (penalty weight [target]), (projection ~
-value) or (cap value), got ~s" spectral))))
+  "SPECTRAL as (kind value weight), or #f."
+  (check-that (or (not spectral) (spectral-bound? spectral)) 'make-trainer
+              "spectral: expected #f, (cap value), (projection value) or (penalty weight [target]), \
+calls without a quote, got ~s" spectral)
+  (and spectral (list (bound-kind spectral) (bound-value spectral) (bound-weight spectral))))
 
 ;;; --- The trainer ----------------------------------------------------------------
 
 (define-record-type <trainer>
   (%make-trainer network parameters buffers buffers-before moments average vectors data arguments
-                 settings step losses kept)
+                 settings about step losses kept history diverged)
   trainer?
   (network trainer-network)
   (parameters trainer-parameters)      ; (name . tensor) ...
@@ -196,9 +245,12 @@ value) or (cap value), got ~s" spectral))))
   (data trainer-data)                  ; as `make-trainer' got it,
   (arguments trainer-arguments)        ; and keywords and values
   (settings trainer-settings)          ; an association list
+  (about trainer-about set-trainer-about!) ; of texts: what else is to be recorded
   (step trainer-step set-trainer-step!)
   (losses trainer-losses set-trainer-losses!) ; (step mean-loss (sigma . loss) ...), newest first
-  (kept trainer-kept set-trainer-kept!)) ; (step losses tensor ...), newest first
+  (kept trainer-kept set-trainer-kept!) ; (step losses tensor ...), newest first
+  (history trainer-history set-trainer-history!) ; (step (name . text) ...), oldest first
+  (diverged trainer-diverged set-trainer-diverged!)) ; the step whose weights are known for bad, or #f
 
 (set-record-type-printer! <trainer>
   (lambda (t port)
@@ -212,22 +264,23 @@ value) or (cap value), got ~s" spectral))))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
                        (weight (const 1)) (frequencies #f) (loss #f) (rectified? #f)
-                       (beta1 0.9) (beta2 0.999) (epsilon 1e-8)
+                       (beta1 0.9) (beta2 0.999) (epsilon 1e-8) (about '())
                        #:rest arguments)
   "A trainer of NETWORK, a score network, by equation 3 with Adam, or of any `network?' by LOSS.
 DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
 f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
 procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
 a step of the running average of the weights, or #f.  CLIP: the largest norm of
-the gradient, or #f.  SPECTRAL: #f; (penalty WEIGHT [TARGET]), the paper's
-(Yoshida, Miyato 2017); (projection VALUE), the authors' code; (cap VALUE), which
-only scales down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
+the gradient, or #f.  SPECTRAL: #f, or a bound on spectral norms of weights: (penalty WEIGHT
+[TARGET]), the paper's; (projection VALUE), its authors'; (cap VALUE), which only scales
+down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
 added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
 made for that.  WEIGHT: a procedure of |sigma|, by whose value a loss at sigma counts, such as
 `balanced-weight' gives.  FREQUENCIES: #f, or what `balanced-frequencies' gives: by how much errors
 at a frequency of images count.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that
 gives the losses, f32 (N), on the tape; then SIGMA, GAUSSIAN and FREQUENCIES are not used,
 nor WEIGHT unless a second value has their sigmas, (N).  RECTIFIED?: by rectified Adam (Liu et al. 2020).
+ABOUT: an association list from strings to strings, what else is to be recorded, of the data say.
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
   (check-that (if loss (network? network) (score-network? network)) 'make-trainer
               "network: expected a ~anetwork, got ~s" (if loss "" "score ") network)
@@ -251,6 +304,9 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
               "averaging: expected #f or a decay from 0 to 1, got ~s" averaging)
   (check-that (or (not clip) (and (real? clip) (positive? clip))) 'make-trainer
               "clip: expected #f or a positive number, got ~s" clip)
+  (check-that (and (list? about)
+                   (every (lambda (e) (and (pair? e) (string? (car e)) (string? (cdr e)))) about))
+              'make-trainer "about: expected an association list from strings to strings, got ~s" about)
   (check-seed 'make-trainer seed)
   (let* ((parameters (layer-parameters network))
          (tensors (map cdr parameters))
@@ -265,28 +321,28 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
                    `((data . ,data) (batch . ,batch) (sigma . ,sigma) (rate . ,rate)
                      (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
                      (spectral . ,(spectral-rule spectral))
-                     (gaussian . ,(and gaussian (gaussian-prior gaussian)))
+                     (spectrum . ,gaussian) (gaussian . ,(and gaussian (gaussian-prior gaussian)))
                      (weight . ,weight) (frequencies . ,frequencies) (loss . ,loss)
                      (rectified? . ,rectified?)
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
-                   0 '() '())))
+                   about 0 '() '() '() #f)))
 
-(define (step-losses trainer)
-  "The losses of this step's images, (N), and their sigmas, or #f."
-  (let ((loss (setting trainer 'loss)) (step (trainer-step trainer)))
+(define (step-losses trainer step)
+  "The losses of the images of STEP, (N), and their sigmas, or #f."
+  (let ((loss (setting trainer 'loss)))
     (if loss
-        (call-with-values (lambda () (loss (trainer-network trainer) (step-data trainer) step))
+        (call-with-values (lambda () (loss (trainer-network trainer) (step-data trainer step) step))
           (lambda* (losses #:optional sigmas) (values losses sigmas)))
         (denoising-losses (lambda (noisy sigma)
                             (let ((learned (scaled-score (trainer-network trainer) noisy sigma))
                                   (known (no-tape (lambda () (known-score trainer noisy sigma)))))
                               (if known (tensor+ learned known) learned)))
-                          (step-data trainer) (setting trainer 'sigma)
+                          (step-data trainer step) (setting trainer 'sigma)
                           #:frequencies (setting trainer 'frequencies)
                           #:seed (setting trainer 'seed) #:step step))))
 
-(define (step-data trainer)
-  (no-tape (lambda () ((setting trainer 'data) (setting trainer 'batch) (trainer-step trainer)))))
+(define (step-data trainer step)
+  (no-tape (lambda () ((setting trainer 'data) (setting trainer 'batch) step))))
 
 (define* (denoising-losses scaled x distribution #:key (frequencies #f) (seed 0) (step 0))
   "The losses of equation 3 of X, c64 (N H W) or f32 (N ...), when SCALED is the procedure of noisy
@@ -350,47 +406,103 @@ down to it (cap)."
                (trainer-vectors trainer)))
     (_ #f)))
 
-(define (train-step! trainer)
-  "One step.  Gradients first, which may be interrupted and leave no trace but in batch
-norm's running statistics; then the update, which is not."
+;; How far above 1, or above where it began, the loss of a step may be: without a score equation
+;; 3's is 1.
+(define most-growth 1e4)
+
+(define (sound-loss? loss first-loss)
+  (and (real? loss) (< (abs loss) 1e30)
+       (or (not first-loss) (< loss (* most-growth (max 1 (abs first-loss)))))))
+
+(define (finite-data? data)
+  ;; DATA: as the loss takes it, tensors and lists of them.
+  (cond ((tensor? data) (tensor-finite? data))
+        ((pair? data) (and (finite-data? (car data)) (finite-data? (cdr data))))
+        (else #t)))
+
+(define (complain-diverged trainer step what value first-loss)
+  ;; Of the weights before the update of TRAINER's step, seen with the data of STEP.
+  (let ((at (trainer-step trainer)))
+    (define (fail cause . arguments)
+      (complain 'train! "step ~a: ~a is ~a~a~a" at what value
+                (if first-loss (format #f ", the loss was ~a at first; " (significant first-loss 3)) "; ")
+                (apply format #f cause arguments)))
+    (cond ((not (finite-data? (step-data trainer step)))
+           (fail "the data of step ~a have NaN or infinite values" step))
+          ((zero? at)
+           (fail "no update was made yet: look at the loss and at the network's scales, not at the rate"))
+          (else
+           (set-trainer-diverged! trainer at)
+           (fail "the data are finite and the rate was ~a: a lower one, or a smaller clip, may help"
+                 (significant ((setting trainer 'rate) (1- at) (setting trainer 'steps)) 3))))))
+
+(define (prove! trainer first-loss)
+  ;; An update may ruin weights, and nobody knows before they are used: complain unless they give
+  ;; a sound loss for the data that the last step had.
+  (let ((step (1- (trainer-step trainer))))
+    (unless (< step 0)
+      (let ((loss (call-with-buffers-kept
+                   trainer
+                   (lambda ()
+                     (with-scope
+                      (lambda ()
+                        (no-tape
+                         (lambda ()
+                           (parameterize ((training? #t))
+                             (call-with-values (lambda () (step-losses trainer step))
+                               (lambda (losses . _) (tensor->number (tensor-mean losses))))))))))
+                   (const #f))))
+        (unless (sound-loss? loss first-loss)
+          (complain-diverged trainer step "the loss" loss first-loss))))))
+
+(define (call-with-buffers-kept trainer thunk done?)
+  "Call THUNK; unless DONE? says so, batch norm's running statistics are then again what they were."
   (define (copy! to from)
     (for-each (lambda (to from) (tensor-assign! (cdr to) (cdr from))) to from))
+  (copy! (trainer-buffers-before trainer) (trainer-buffers trainer))
+  (dynamic-wind
+    (const #t)
+    thunk
+    (lambda ()
+      (unless (done?)
+        (copy! (trainer-buffers trainer) (trainer-buffers-before trainer))))))
+
+(define (train-step! trainer first-loss)
+  "One step.  Gradients first, which may be interrupted and leave no trace but in batch
+norm's running statistics; then the update, which is not."
   (define parameters (map cdr (trainer-parameters trainer)))
   (define sigmas #f)
   (define losses #f)
   (define done? #f)
-  (copy! (trainer-buffers-before trainer) (trainer-buffers trainer))
-  (dynamic-wind
-    (const #t)
-    (lambda ()
+  (call-with-buffers-kept
+   trainer
+   (lambda ()
       (with-scope
        (lambda ()
          (call-with-values
              (lambda ()
                (gradients (lambda ()
                             (parameterize ((training? #t))
-                              (call-with-values (lambda () (step-losses trainer))
+                              (call-with-values (lambda () (step-losses trainer (trainer-step trainer)))
                                 (lambda (loss sigma)
                                   (set! losses (tensor->list loss))
                                   (set! sigmas (if sigma (tensor->list sigma) (map (const #f) losses)))
                                   (tensor-mean (weighted trainer loss sigmas))))))
                           parameters))
            (lambda (loss gradients)
-             (check-that (and (real? loss) (< (abs loss) 1e30)) 'train!
-                         "step ~a: the loss is ~a; a lower rate, or clip, may help"
-                         (trainer-step trainer) loss)
+             (let ((plain (mean losses)))
+               (unless (and (sound-loss? loss #f) (sound-loss? plain first-loss))
+                 (complain-diverged trainer (trainer-step trainer) "the loss" plain first-loss)))
              (call-with-blocked-asyncs
               (lambda ()
-                (update! trainer parameters)
+                (update! trainer parameters first-loss)
                 (set-trainer-step! trainer (1+ (trainer-step trainer)))
                 (set! done? #t)))
              #t)))))
-    (lambda ()
-      (unless done?
-        (copy! (trainer-buffers trainer) (trainer-buffers-before trainer)))))
+   (lambda () done?))
   (map cons sigmas losses))
 
-(define (update! trainer parameters)
+(define (update! trainer parameters first-loss)
   (match (setting trainer 'spectral)
     (('penalty target weight)
      (for-each (lambda (v)
@@ -407,6 +519,8 @@ norm's running statistics; then the update, which is not."
          (options (cons rate (map (lambda (s) (setting trainer s))
                                   '(beta1 beta2 epsilon rectified?))))
          (averaging (setting trainer 'averaging)))
+    (unless (finite? norm)
+      (complain-diverged trainer (trainer-step trainer) "the gradient's norm" norm first-loss))
     (for-each (lambda (w g moments)
                 (when g
                   (adam-step! w (if (= scale 1) g (tensor* scale g)) (car moments) (cdr moments)
@@ -440,45 +554,69 @@ Example: (trainer-losses-by-sigma trainer)"
   "Train until the run's length, or STEPS more.  Every EVERY steps the mean losses join
 (trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
 of a file or #f, is written.  Every KEEP steps, unless #f, the state is kept in memory, for
-`trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step; at a prompt train! then returns, and goes on when called again, while a
-script ends.  Returns the trainer.
+`trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step.
+Typed at the prompt itself, train! then returns, and goes on when called again; in a program
+nothing goes on, and `last-paused' has the trainer.  When the loss is not finite, or 10^4 times
+what it was at first (or 1), training ends in an error that says since which step and why; a
+checkpoint then stays as it was at the last step whose weights were sound.  Returns the trainer.
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
   (check-that (or (not keep) (and (exact-integer? keep) (> keep 0))) 'train!
               "keep: expected #f or a positive number of steps, got ~s" keep)
+  (when checkpoint (check-output 'train! (dirname checkpoint) (list (basename checkpoint))))
   (let* ((end (if steps (+ (trainer-step trainer) steps) (setting trainer 'steps)))
          (progress (make-progress "training" end))
-         (pending '()))
-    (define (note!)
+         (pending '())
+         (first-loss (and (pair? (trainer-losses trainer)) (second (last (trainer-losses trainer)))))
+         (saved #f))                    ; the step that CHECKPOINT has by now
+    (define (save!)
+      (prove! trainer first-loss)
+      (trainer-save trainer checkpoint)
+      (set! saved (trainer-step trainer)))
+    (define (note! save!)
       (when (pair? pending)
         (set-trainer-losses! trainer
                              (cons (cons* (trainer-step trainer) (mean (map cdr pending))
                                           (losses-by-band pending))
                                    (trainer-losses trainer)))
         (set! pending '()))
-      (when checkpoint (trainer-save trainer checkpoint))
+      (when checkpoint (save!))
       (hook trainer))
-    (call-with-pause
+    (record-settings! trainer)
+    (call-with-pause trainer "trainer"
      (lambda ()
        (let loop ()
          (when (< (trainer-step trainer) end)
            (when (and keep (zero? (modulo (trainer-step trainer) keep)))
              (keep-state! trainer))
-           (set! pending (append (train-step! trainer) pending))
+           (let ((losses (train-step! trainer first-loss)))
+             (set! first-loss (or first-loss (mean (map cdr losses))))
+             (set! pending (append losses pending)))
            (progress-update! progress (trainer-step trainer)
                              #:text (format #f "loss ~,4f" (mean (map cdr pending))))
            (when (or (zero? (modulo (trainer-step trainer) every))
                      (= (trainer-step trainer) end))
-             (note!))
+             (note! save!))
            (loop))))
-     (lambda (pause?)
+     (lambda (name)
        (progress-finish! progress)
-       (note!)
-       (format (current-error-port) "stopped at step ~a~a~%" (trainer-step trainer)
-               (cond (pause? "; train! goes on")
-                     (checkpoint (format #f ", saved in ~a" checkpoint))
-                     (else "")))))
+       (note! (lambda () (false-if-exception (save!))))
+       (format (current-error-port) "stopped at step ~a~a~a~%" (trainer-step trainer)
+               (cond ((not checkpoint) "")
+                     ((eqv? saved (trainer-step trainer)) (format #f ", saved in ~a" checkpoint))
+                     ((file-exists? checkpoint)
+                      (format #f "; ~a stays as it was~a" checkpoint
+                              (if saved (format #f " at step ~a" saved) "")))
+                     (else ""))
+               (if name (format #f "; (train! ~a) goes on" name) ""))))
     (progress-finish! progress)
+    (let ((loss (and (pair? (trainer-losses trainer)) (second (first (trainer-losses trainer))))))
+      (when (and loss (> loss (* 2 (max 1 (abs first-loss)))))
+        (format (current-error-port)
+                "warning: the loss, ~a, is above that of the first steps, ~a: a lower rate may help~%"
+                (significant loss 3) (significant first-loss 3))))
     trainer))
+
+(pauses! train!)
 
 (define (trainer-averaged trainer)
   "A network like the trainer's with the running average of its weights: what to sample
@@ -493,10 +631,12 @@ Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
 (define (keep-state! trainer)
   (unless (memv (trainer-step trainer) (trainer-kept-steps trainer))
     (set-trainer-kept! trainer
-                       (cons (cons* (trainer-step trainer) (trainer-losses trainer)
-                                    (map (lambda (entry) (tensor-copy (cdr entry)))
-                                         (state-tensors trainer)))
-                             (trainer-kept trainer)))))
+                       ;; Of one that was rewound, the way ahead is kept already.
+                       (sort (cons (cons* (trainer-step trainer) (trainer-losses trainer)
+                                          (map (lambda (entry) (tensor-copy (cdr entry)))
+                                               (state-tensors trainer)))
+                                   (trainer-kept trainer))
+                             (lambda (a b) (> (first a) (first b)))))))
 
 (define (trainer-kept-steps trainer)
   "The steps whose states TRAINER has kept (see #:keep of `train!'), newest first.
@@ -505,12 +645,14 @@ Example: (trainer-kept-steps trainer)"
 
 (define (trainer-rewind! trainer step)
   "Put TRAINER back into the last state it kept at STEP or before, and return it; `train!'
-goes the same way again, and after `trainer-fork' another.
+goes the same way again, and after `trainer-fork' another.  Nothing is lost: where TRAINER
+stood is kept too, and a later STEP brings it there again.
 Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
                               #:batch 2 #:steps 2)))
            (trainer-rewind! (train! trainer #:keep 1) 1))"
   (check-that (trainer? trainer) 'trainer-rewind! "trainer: expected one, got ~s" trainer)
   (check-that (real? step) 'trainer-rewind! "step: expected a number, got ~s" step)
+  (when (pair? (trainer-kept trainer)) (keep-state! trainer))
   (let ((kept (drop-while (lambda (k) (> (first k) step)) (trainer-kept trainer))))
     (check-that (pair? kept) 'trainer-rewind!
                 "step: no state was kept at ~a or before; kept are those of ~a" step
@@ -522,8 +664,7 @@ Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (l
         (lambda ()
           (for-each (lambda (entry t) (tensor-assign! (cdr entry) t)) (state-tensors trainer) tensors)
           (set-trainer-step! trainer step)
-          (set-trainer-losses! trainer losses)
-          (set-trainer-kept! trainer kept)))))
+          (set-trainer-losses! trainer losses)))))
     trainer))
 
 (define (trainer-fork trainer . settings)
@@ -545,11 +686,81 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
                   (when old (tensor-assign! (cdr entry) old))))
               (state-tensors new))
     (set-trainer-step! new (trainer-step trainer))
+    (set-trainer-history! new (trainer-history trainer))
     (set-trainer-losses! new (trainer-losses trainer))
     (set-trainer-kept! new (if (equal? (map car state) (map car (state-tensors new)))
-                               (trainer-kept trainer)
+                               (filter (lambda (k) (<= (first k) (trainer-step trainer)))
+                                       (trainer-kept trainer))
                                '()))
     new))
+
+;;; --- What ran with which settings ------------------------------------------------
+
+(define (procedure-text procedure . calls)
+  ;; What PROCEDURE is called, else what it gives for CALLS, lists of arguments.
+  (or (description procedure)
+      (false-if-exception
+       (string-join (map (lambda (arguments)
+                           (number->string (significant (apply procedure arguments) 3)))
+                         calls)
+                    ", "))
+      "a procedure"))
+
+(define (settings-text trainer)
+  "All that TRAINER was told, an association list from symbol to text, but for what network files have."
+  (define (plain name) (cons name (object->string (setting trainer name) display)))
+  (define (procedure name . calls)
+    (and (setting trainer name) (cons name (apply procedure-text (setting trainer name) calls))))
+  (let ((steps (setting trainer 'steps)) (spectrum (setting trainer 'spectrum)))
+    (filter identity
+            `(,(plain 'batch) ,(plain 'steps) ,(plain 'seed)
+              ,(procedure 'rate (list 0 steps) `(,(quotient steps 2) ,steps) `(,steps ,steps))
+              ,@(if (setting trainer 'loss)
+                    (list (procedure 'loss))
+                    `((sigma . ,(distribution-text (setting trainer 'sigma)))
+                      ,(procedure 'frequencies)
+                      ,(and spectrum
+                            (cons 'gaussian
+                                  (format #f "a spectrum of ~a, mean ~a" (tensor-shape spectrum)
+                                          (significant (tensor->number (tensor-mean spectrum)) 4))))))
+              ,(procedure 'weight '(0.1) '(1) '(10) '(100))
+              ,(procedure 'data)
+              ,@(map plain '(averaging clip spectral rectified? beta1 beta2 epsilon))
+              ,@(map (lambda (entry) (cons (string->symbol (car entry)) (cdr entry)))
+                     (trainer-about trainer))))))
+
+(define (ran trainer)
+  ;; TRAINER's history up to where it stands: what was set later never ran.
+  (take-while (lambda (entry) (< (car entry) (trainer-step trainer))) (trainer-history trainer)))
+
+(define (in-force history)
+  ;; The settings at the end of HISTORY.
+  (fold (lambda (entry now)
+          (fold (lambda (s now) (acons (car s) (cdr s) (alist-delete (car s) now eq?))) now (cdr entry)))
+        '() history))
+
+(define (changed trainer)
+  ;; The settings that TRAINER has otherwise than the steps before; #f for what there is no more.
+  (let ((before (in-force (ran trainer))) (now (settings-text trainer)))
+    (append (remove (lambda (s) (equal? (cdr s) (assq-ref before (car s)))) now)
+            (filter-map (lambda (s) (and (cdr s) (not (assq (car s) now)) (cons (car s) #f))) before))))
+
+(define (settings-changes trainer)
+  "A line for each setting of TRAINER that the steps before did not have."
+  (let ((before (in-force (ran trainer))))
+    (if (null? before)
+        '()
+        (map (lambda (s)
+               (format #f "~a: ~a until step ~a, now ~a" (car s)
+                       (or (assq-ref before (car s)) "not set") (trainer-step trainer)
+                       (or (cdr s) "not set")))
+             (changed trainer)))))
+
+(define (record-settings! trainer)
+  (let ((new (changed trainer)))
+    (set-trainer-history! trainer
+                          (append (ran trainer)
+                                  (if (null? new) '() (list (cons (trainer-step trainer) new)))))))
 
 ;;; --- Checkpoints ----------------------------------------------------------------
 
@@ -567,20 +778,30 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
                  (trainer-vectors trainer)))))
 
 (define (trainer-save trainer path)
-  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all.
+  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all.  It is an error, and
+PATH stays as it is, when TRAINER has diverged.
 Example: (trainer-save trainer \"run.safetensors\")"
+  (check-that (not (eqv? (trainer-diverged trainer) (trainer-step trainer))) 'trainer-save
+              "~a: not written: training diverged by step ~a; trainer-rewind!, or trainer-resume! from \
+an earlier checkpoint, goes back" path (trainer-step trainer))
+  (for-each (lambda (entry)
+              (check-that (tensor-finite? (cdr entry)) 'trainer-save
+                          "~a: not written: tensor ~s has NaN or infinite values" path (car entry)))
+            (state-tensors trainer))
   (save-safetensors path (state-tensors trainer)
                     #:metadata `(("format" . "tempera-trainer-1")
                                  ,@(alist-delete "format" (network-metadata
                                                            (trainer-network trainer)))
                                  ("step" . ,(number->string (trainer-step trainer)))
                                  ("seed" . ,(number->string (setting trainer 'seed)))
-                                 ("losses" . ,(object->string (trainer-losses trainer))))))
+                                 ("losses" . ,(object->string (trainer-losses trainer)))
+                                 ("history" . ,(object->string (trainer-history trainer))))))
 
 (define (trainer-resume! trainer path)
   "Put TRAINER, made with the settings of the run that wrote PATH, into the state saved
-there; the steps that follow have the bits of a run that never stopped.  Returns
-TRAINER.
+there; the steps that follow have the bits of a run that never stopped.  The network and the seed must
+be those of that run; where other settings differ it goes on with TRAINER's, and a line for each says
+so, as does `trainer-history' from then on.  Returns TRAINER.
 Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (define (bad text . arguments)
     (complain 'trainer-resume! "~a: ~a" path (apply format #f text arguments)))
@@ -600,13 +821,17 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (unless (= (number "seed") (setting trainer 'seed))
     (bad "seed: this trainer has ~a, the checkpoint ~a" (setting trainer 'seed) (number "seed")))
   (let ((state (state-tensors trainer)))
+    (check-no-others 'trainer-resume! path tensors (map car state))
     (for-each (lambda (entry)
                 (let ((saved (assoc-ref tensors (car entry))))
                   (unless (and saved (equal? (tensor-shape saved) (tensor-shape (cdr entry))))
                     (bad "tensor ~s: ~a" (car entry)
                          (if saved (format #f "expected shape ~a, got ~a"
                                            (tensor-shape (cdr entry)) (tensor-shape saved))
-                             "missing")))))
+                             "missing")))
+                  (unless (tensor-finite? saved)
+                    (bad "tensor ~s has NaN or infinite values: training had diverged when it was written; \
+remove it to begin anew" (car entry)))))
               state)
     (for-each (lambda (entry) (tensor-assign! (cdr entry) (assoc-ref tensors (car entry)))) state)
     (set-trainer-step! trainer (number "step"))
@@ -614,9 +839,27 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
                          (catch #t
                            (lambda () (with-input-from-string (field "losses") read))
                            (lambda _ (bad "losses: unreadable"))))
+    (set-trainer-history! trainer
+                          (match (false-if-exception
+                                  (with-input-from-string (or (assoc-ref metadata "history") "()") read))
+                            ((and history
+                                  (((? exact-integer?) ((? symbol?) . (or #f (? string?))) ...) ...))
+                             history)
+                            (_ (bad "history: unreadable"))))
+    (if (and (null? (trainer-history trainer)) (> (trainer-step trainer) 0))
+        (format (current-error-port) "~a: does not say what settings its ~a steps had~%"
+                path (trainer-step trainer))
+        (for-each (lambda (line) (format (current-error-port) "~a~%" line))
+                  (settings-changes trainer)))
+    (record-settings! trainer)
     trainer))
 
 (document
+ (trainer-history
+  "What TRAINER's steps ran with: a list of (step (name . text) ...), what was set from each step on,
+#f what was no longer set; it goes with checkpoints and, of `train-run!' and tempera train, with weights.
+Example: (map car (trainer-history (train! (make-trainer net (lambda (n step) (random-normal (list n 16 16) step 0 'c64))
+                                                         #:batch 2 #:steps 2)))) => (0)")
  (trainer?
   "True when OBJECT is a trainer.
 Example: (trainer? trainer) => #t")

@@ -152,6 +152,7 @@ Example: (updnet-reconstruction (updnet #:iterations 2) op y)"
   (check-that (updnet? network) 'updnet-reconstruction "network: expected a UPDNet, got ~s" network)
   (check-that (and (operator? op) (operator-normal-diagonal op)) 'updnet-reconstruction
               "operator: expected one with a diagonal in k-space, got ~s" op)
+  (check-measurement 'updnet-reconstruction op y)
   (let ((zero-filled (apply-adjoint op y)))
     (with-scope
      (lambda ()

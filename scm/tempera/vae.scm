@@ -198,16 +198,24 @@ Example: (tensor-shape (vae-sample (vae #:size 8 #:latent 2 #:channels '(4)) 3))
 
 (define (residual-precision network op noise)
   ;; The procedure sigma -> 1 / (s^2 D + noise^2 + sigma^2) over centred k-space, D the diagonal of
-  ;; A^H A: by it A^H (s^2 A A^H + ...)^-1 r = F^H table F A^H r.
-  (let ((s2 (expt (vae-noise network) 2)))
+  ;; A^H A: by it A^H (s^2 A A^H + ...)^-1 r = F^H table F A^H r.  Where D is 0, so is A^H r but for
+  ;; rounding, and so is the table: there it would be greatest.
+  (let* ((s2 (expt (vae-noise network) 2))
+         (diagonal (operator-normal-diagonal op))
+         (measured (tensor< 0 diagonal)))
     (lambda (sigma)
-      (tensor/ 1 (tensor+ (tensor* s2 (operator-normal-diagonal op))
-                          (+ (* noise noise) (* sigma sigma)))))))
+      (tensor/ measured (tensor+ (tensor* s2 diagonal) (+ (* noise noise) (* sigma sigma)))))))
+
+(define (image-residuals op y images)
+  ;; A^H (Y - A x) of IMAGES, (N H W).
+  (apply-adjoint op (tensor- (tensor-reshape y (cons 1 (tensor-shape y)))
+                             (apply-forward op images))))
 
 (define (check-inference procedure network op y noise)
   (check-vae procedure network)
   (check-that (and (operator? op) (operator-normal-diagonal op)) procedure
               "operator: expected one with a diagonal in k-space, got ~s" op)
+  (check-measurement procedure op y)
   (check-that (and (real? noise) (finite? noise) (> noise 0)) procedure
               "noise: expected a positive number, got ~s" noise)
   (let ((n (vae-size network)) (zero-filled (apply-adjoint op y)))
@@ -230,8 +238,7 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
          (latent (vae-latent network))
          (s2 (expt (vae-noise network) 2))
          (precision (residual-precision network op noise))
-         (residual (lambda (image)      ; A^H (y - A G)
-                     (tensor- zero-filled (apply-normal op (complex-view image)))))
+         (residual (lambda (image) (image-residuals op y (complex-view image))))
          (diagonal (operator-normal-diagonal op))
          (inverse-diagonal (tensor/ (tensor< 0 diagonal) (tensor-maximum 1e-9 diagonal)))
          (sharpness                     ; of the data alone, for each number
@@ -283,12 +290,12 @@ c64 (N size size): G(z) + s^2 A^H (s^2 A A^H + NOISE^2)^-1 (Y - A G(z)), what th
 being Gaussian.
 Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
            (tensor-shape (vae-images network op y (random-normal '(3 4) 1)))) => (3 16 16)"
-  (let* ((zero-filled (check-inference 'vae-images network op y noise))
-         (images (no-tape (lambda () (complex-view (vae-decode network z)))))
-         (residual (tensor- zero-filled (apply-normal op images))))
+  (check-inference 'vae-images network op y noise)
+  (let ((images (no-tape (lambda () (complex-view (vae-decode network z))))))
     (tensor+ images
              (tensor* (expt (vae-noise network) 2)
-                      (fourier-multiply residual ((residual-precision network op noise) 0))))))
+                      (fourier-multiply (image-residuals op y images)
+                                        ((residual-precision network op noise) 0))))))
 
 (document
  (latent-schedule

@@ -8,6 +8,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (tempera errors)
   #:use-module (tempera figures)
+  #:use-module (tempera interrupts)
   #:use-module (tempera plots)
   #:use-module (tempera primitives)
   #:use-module (tempera sampling)
@@ -115,7 +116,7 @@
 terminal how it goes: of a chain of images the mean, the standard deviation and a sample, with
 PSNRs against TRUTH; of another chain its trace; of a trainer its losses, every #:every steps.
 OPTIONS are otherwise those of `train!'; HOOK is called as it is there.  #:as, #:width and #:port are
-those of `show'.  Ctrl-C at the prompt pauses; where there is no terminal, it only goes on.
+those of `show'.  Ctrl-C pauses as it does there; where there is no terminal, it only goes on.
 Example: (watch (start-chain target #:chains 8) #:truth scan)"
   (check-that (or (chain? object) (trainer? object)) 'watch
               "expected a chain, as `start-chain' makes, or a trainer, got ~s" object)
@@ -131,3 +132,5 @@ Example: (watch (start-chain target #:chains 8) #:truth scan)"
           (else
            (check-that (null? options) 'watch "unrecognized keyword: ~s" (car options))
            (watch-chain object stage width truth hook)))))
+
+(pauses! watch)

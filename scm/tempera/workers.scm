@@ -18,7 +18,7 @@
   #:use-module (tempera runs)
   #:use-module (tempera sweeps)
   #:use-module (tempera tables)
-  #:export (sweep continue-sweep))
+  #:export (sweep continue-sweep sweep-done-text))
 
 (define* (sweep experiment points #:key (settings '()) (directory #f) (halving #f)
                 (workers (threads)) (retries 3))
@@ -75,14 +75,17 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
   (let ((found (waitpid process WNOHANG)))
     (and (= (car found) process) (cdr found))))
 
-(define (stop-process process)
-  ;; By Ctrl-C, which lets it say so in its run; if that takes long, at once.
-  (define (signal s) (false-if-exception (kill process s)))
-  (signal SIGINT)
-  (let wait ((tries 100))
-    (unless (ended process)
-      (cond ((> tries 0) (usleep 20000) (wait (1- tries)))
-            (else (signal SIGKILL) (waitpid process))))))
+(define (stop-processes processes)
+  ;; By Ctrl-C, which lets each say so in its run; those that take long, at once.
+  (define (signal s) (lambda (process) (false-if-exception (kill process s))))
+  (for-each (signal SIGINT) processes)
+  (let wait ((processes processes) (tries 100))
+    (let ((left (remove ended processes)))
+      (cond ((null? left))
+            ((> tries 0) (usleep 20000) (wait left (1- tries)))
+            (else
+             (for-each (signal SIGKILL) left)
+             (for-each waitpid left))))))
 
 ;;; --- The driver ---------------------------------------------------------------
 
@@ -160,15 +163,28 @@ and the sweep's errors.txt" n (if (status:term-sig status)
     (let ((next (sweep-stage sweep)))
       (unless (equal? (map job-name next) (map job-name jobs))
         (run-stages next))))
-  (call-with-pause
+  (call-with-pause sweep "sweep"
    (lambda ()
      (run-stages (sweep-stage sweep))
      (board-finish! board)
      (save-table (string-append (sweep-directory sweep) "/results.csv") (sweep-results sweep)))
-   (lambda (pause?)
+   (lambda (name)
      (board-finish! board)
-     (for-each stop-process (map task-process tasks))))
+     (stop-processes (map task-process tasks))
+     (when name
+       (format (current-error-port) "stopped, ~a; (continue-sweep ~a) goes on~%"
+               (sweep-done-text sweep) name))))
   sweep)
+
+(pauses! sweep continue-sweep)
+
+(define (sweep-done-text sweep)
+  "How far SWEEP has come: \"3 of 12 points done\".
+Example: (sweep-done-text (open-sweep \"runs/norms\"))"
+  (let ((states (table-column (sweep-results sweep) 'state)))
+    (format #f "~a of ~a points done"
+            (count (lambda (state) (memq state '(finished failed stopped))) states)
+            (length states))))
 
 ;;; --- What is seen of it ---------------------------------------------------------
 

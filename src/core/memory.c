@@ -32,6 +32,7 @@ typedef struct block {
 
 struct tp_buffer {
   atomic_int references;
+  atomic_uint version;
   void *data;
   size_t bytes;
   struct scope *scope;
@@ -189,6 +190,7 @@ tp_buffer_create (size_t bytes)
       return NULL;
     }
   atomic_init (&b->references, 1);
+  atomic_init (&b->version, 0);
   b->data = data;
   b->bytes = bytes;
   pthread_mutex_lock (&lock);
@@ -229,6 +231,18 @@ void *
 tp_buffer_data (const tp_buffer *b)
 {
   return b ? b->data : NULL;
+}
+
+unsigned
+tp_buffer_version (const tp_buffer *buffer)
+{
+  return buffer ? atomic_load (&buffer->version) : 0;
+}
+
+void
+tp_buffer_changed (tp_buffer *buffer)
+{
+  atomic_fetch_add (&buffer->version, 1);
 }
 
 size_t

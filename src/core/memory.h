@@ -32,6 +32,10 @@ bool tp_buffer_shared (const tp_buffer *buffer);
 void *tp_buffer_data (const tp_buffer *buffer);
 size_t tp_buffer_bytes (const tp_buffer *buffer);
 
+/* How often BUFFER's values were changed since it was made, and: they were just now. */
+unsigned tp_buffer_version (const tp_buffer *buffer);
+void tp_buffer_changed (tp_buffer *buffer);
+
 /* Open a scope on this thread, inside the current one.  Returns its depth. */
 int tp_scope_open (void);
 

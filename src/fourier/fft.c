@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "autograd/operations.h"
 #include "core/threads.h"
 
 /* Fewer pixels than this are not worth a thread. */
@@ -224,16 +225,34 @@ map_images (void (*body) (void *, int64_t, int64_t), const tp_tensor *x, int fir
   return NULL;
 }
 
-tp_tensor *
-tp_fft2 (const tp_tensor *x)
+static tp_tensor *transform (tp_tensor *x, const char *name, int sign);
+
+/* The other direction is the adjoint. */
+static tp_status
+transform_backward (const tp_record *r)
 {
-  return check_images (x, "x") ? NULL : map_images (transform_images, x, FFTW_FORWARD, NULL);
+  return tp_accumulate_grad (r->inputs[0], transform (r->output->grad, "gradient", -(int) r->numbers[0]));
+}
+
+static tp_tensor *
+transform (tp_tensor *x, const char *name, int sign)
+{
+  tp_record r = { .inputs = { x }, .input_count = 1, .numbers = { sign },
+                  .unneeded = 1 | TP_OUTPUT_UNNEEDED, .twice = true };
+  return check_images (x, name) ? NULL
+         : tp_recorded (map_images (transform_images, x, sign, NULL), &r, transform_backward);
 }
 
 tp_tensor *
-tp_ifft2 (const tp_tensor *k)
+tp_fft2 (tp_tensor *x)
 {
-  return check_images (k, "k") ? NULL : map_images (transform_images, k, FFTW_BACKWARD, NULL);
+  return transform (x, "x", FFTW_FORWARD);
+}
+
+tp_tensor *
+tp_ifft2 (tp_tensor *k)
+{
+  return transform (k, "k", FFTW_BACKWARD);
 }
 
 /* --- F^H D F ------------------------------------------------------------ */
@@ -289,43 +308,56 @@ multiply_images (void *context, int64_t begin, int64_t end)
   tp_scratch_free (scratch);
 }
 
-tp_tensor *
-tp_fourier_multiply (const tp_tensor *x, const tp_tensor *table)
+/* X as c64, which it or its real view is. */
+static tp_tensor *
+as_complex (tp_tensor *x)
 {
-  if (check_images (x, "x") || tp_check_table (table, "table", x))
-    return NULL;
-  return map_images (multiply_images, x, FFTW_FORWARD, table);
+  return x->dtype == TP_C64 ? tp_tensor_ref (x) : tp_diff_view_complex (x);
 }
 
-/* On a real view, without the tape. */
+/* Without the tape. */
 static tp_tensor *
-multiply_real (const tp_tensor *x, const tp_tensor *table)
+multiply (const tp_tensor *x, const tp_tensor *table)
 {
-  tp_tensor *z = tp_view_complex (x);
-  tp_tensor *y = z ? tp_fourier_multiply (z, table) : NULL;
-  tp_tensor *result = y ? tp_view_real (y) : NULL;
+  bool is_real = x->dtype == TP_F32;
+  tp_tensor *z = is_real ? tp_view_complex (x) : tp_tensor_ref (x), *y = NULL;
+  if (z && !check_images (z, "x") && !tp_check_table (table, "table", z))
+    y = map_images (multiply_images, z, FFTW_FORWARD, table);
   tp_tensor_free (z);
+  if (!y || !is_real)
+    return y;
+  tp_tensor *result = tp_view_real (y);
   tp_tensor_free (y);
   return result;
 }
 
-/* A real table's operator is its own adjoint. */
+/* A real table's operator is its own adjoint.  By the table: Re conj (F x) F g. */
 static tp_status
 multiply_backward (const tp_record *r)
 {
-  return tp_accumulate_grad (r->inputs[0], multiply_real (r->output->grad, r->saved[0]));
+  tp_tensor *x = r->inputs[0], *table = r->inputs[1], *g = r->output->grad;
+  tp_status status = TP_OK;
+  if (tp_wants_grad (x))
+    status = tp_accumulate_grad (x, tp_fourier_multiply (g, table));
+  if (status != TP_OK || !tp_wants_grad (table))
+    return status;
+  tp_tensor *zx = as_complex (x), *zg = as_complex (g);
+  tp_tensor *fx = zx ? tp_fft2 (zx) : NULL, *fg = zg ? tp_fft2 (zg) : NULL;
+  tp_tensor *conjugate = fx ? tp_diff_map (TP_CONJ, fx) : NULL;
+  tp_tensor *product = conjugate && fg ? tp_diff_map2 (TP_MUL, conjugate, fg) : NULL;
+  tp_tensor_free (zx);
+  tp_tensor_free (zg);
+  tp_tensor_free (fx);
+  tp_tensor_free (fg);
+  tp_tensor_free (conjugate);
+  return tp_accumulate_grad (table, tp_fit_gradient (product, table));
 }
 
 tp_tensor *
-tp_diff_fourier_multiply (tp_tensor *x, tp_tensor *table)
+tp_fourier_multiply (tp_tensor *x, tp_tensor *table)
 {
-  tp_tensor *result = multiply_real (x, table);
-  tp_record r = { .output = result, .inputs = { x }, .input_count = 1, .saved = { table },
-                  .unneeded = 1 | TP_OUTPUT_UNNEEDED };
-  if (result && tp_tape_record (&r, multiply_backward) != TP_OK)
-    {
-      tp_tensor_free (result);
-      return NULL;
-    }
-  return result;
+  tp_record r = { .inputs = { x, table }, .input_count = 2,
+                  .unneeded = (tp_wants_grad (table) ? 0 : 1) | (tp_wants_grad (x) ? 0 : 2)
+                              | TP_OUTPUT_UNNEEDED, .twice = true };
+  return tp_recorded (multiply (x, table), &r, multiply_backward);
 }

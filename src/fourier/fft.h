@@ -14,17 +14,15 @@
 
 #include "autograd/tape.h"
 
-/* F x, and F^H k; (... H W) c64. */
-tp_tensor *tp_fft2 (const tp_tensor *x);
-tp_tensor *tp_ifft2 (const tp_tensor *k);
+/* F x, and F^H k; (... H W) c64.  On the tape. */
+tp_tensor *tp_fft2 (tp_tensor *x);
+tp_tensor *tp_ifft2 (tp_tensor *k);
 
 /* F^H D F x with D = diag (TABLE), f32 over centred k-space: (W), (H W), or of
  * X's own shape, a table for every image.  This is a circular convolution of
- * X, so the shifts to the centre and back cancel and are left out. */
-tp_tensor *tp_fourier_multiply (const tp_tensor *x, const tp_tensor *table);
-
-/* The same on X as its real view, f32 (... H W 2), which the tape can differentiate; not in TABLE. */
-tp_tensor *tp_diff_fourier_multiply (tp_tensor *x, tp_tensor *table);
+ * X, so the shifts to the centre and back cancel and are left out.  X may be
+ * given as its real view, f32 (... H W 2), and comes back as one.  On the tape, in both. */
+tp_tensor *tp_fourier_multiply (tp_tensor *x, tp_tensor *table);
 
 /* Fail unless TABLE (called NAME) is f32 of shape (W), (H W) or X's own. */
 tp_status tp_check_table (const tp_tensor *table, const char *name, const tp_tensor *x);

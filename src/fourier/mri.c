@@ -1,17 +1,18 @@
 /* mri.c -- the masked Fourier transform, its adjoint and its normal operator. */
 #include "fourier/mri.h"
 
+#include "autograd/operations.h"
 #include "fourier/fft.h"
 
 /* M K in k-space. */
 static tp_tensor *
-apply_mask (const tp_tensor *k, const tp_tensor *mask)
+apply_mask (tp_tensor *k, tp_tensor *mask)
 {
-  return k ? tp_map2 (TP_MUL, k, mask) : NULL;
+  return k ? tp_diff_map2 (TP_MUL, k, mask) : NULL;
 }
 
 tp_tensor *
-tp_mri_forward (const tp_tensor *x, const tp_tensor *mask)
+tp_mri_forward (tp_tensor *x, tp_tensor *mask)
 {
   if (tp_check (x, "x", TP_C64, -1) || tp_check_table (mask, "mask", x))
     return NULL;
@@ -22,7 +23,7 @@ tp_mri_forward (const tp_tensor *x, const tp_tensor *mask)
 }
 
 tp_tensor *
-tp_mri_adjoint (const tp_tensor *y, const tp_tensor *mask)
+tp_mri_adjoint (tp_tensor *y, tp_tensor *mask)
 {
   if (tp_check (y, "y", TP_C64, -1) || tp_check_table (mask, "mask", y))
     return NULL;
@@ -33,11 +34,11 @@ tp_mri_adjoint (const tp_tensor *y, const tp_tensor *mask)
 }
 
 tp_tensor *
-tp_mri_normal (const tp_tensor *x, const tp_tensor *mask)
+tp_mri_normal (tp_tensor *x, tp_tensor *mask)
 {
   if (tp_check (x, "x", TP_C64, -1) || tp_check_table (mask, "mask", x))
     return NULL;
-  tp_tensor *square = tp_map (TP_SQUARE, mask);
+  tp_tensor *square = tp_diff_map (TP_SQUARE, mask);
   tp_tensor *normal = square ? tp_fourier_multiply (x, square) : NULL;
   tp_tensor_free (square);
   return normal;

@@ -2,14 +2,14 @@
  *
  * X is c64 (... H W); MASK is M's diagonal, f32 (W) or (H W), over centred
  * k-space.  The adjoint is for the inner product Re <a, b>, real and imaginary
- * part counting as two dimensions. */
+ * part counting as two dimensions.  All on the tape. */
 #ifndef TP_MRI_H
 #define TP_MRI_H
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
-tp_tensor *tp_mri_forward (const tp_tensor *x, const tp_tensor *mask); /* M F x */
-tp_tensor *tp_mri_adjoint (const tp_tensor *y, const tp_tensor *mask); /* F^H M y */
-tp_tensor *tp_mri_normal (const tp_tensor *x, const tp_tensor *mask);  /* F^H M M F x */
+tp_tensor *tp_mri_forward (tp_tensor *x, tp_tensor *mask); /* M F x */
+tp_tensor *tp_mri_adjoint (tp_tensor *y, tp_tensor *mask); /* F^H M y */
+tp_tensor *tp_mri_normal (tp_tensor *x, tp_tensor *mask);  /* F^H M M F x */
 
 #endif

@@ -35,10 +35,49 @@ static SCM
 tape_enter (SCM tape)
 {
   tp_tape *t = scm_is_false (tape) ? NULL : to_tape ("tape-enter!", tape);
+  if (t && t != tp_tape_current () && tp_tape_open (t))
+    tp_raise_argument ("tape-enter!", "tape: it is open already, around the one in use, which would "
+                       "not see what is recorded now");
   SCM before = current;
   tp_tape_enter (t);
   current = tape;
   return before;
+}
+
+static SCM
+tape_leave (SCM before)
+{
+  tp_forget_recording ();
+  tp_tape_leave (scm_is_false (before) ? NULL : to_tape ("tape-leave!", before));
+  current = before;
+  return SCM_UNSPECIFIED;
+}
+
+static SCM
+tape_open (void)
+{
+  return scm_from_bool (tp_tape_current () != NULL);
+}
+
+static SCM
+tape_gradients (SCM tape, SCM loss, SCM parameters)
+{
+  const char *me = "tape-gradients";
+  long count = scm_is_true (scm_list_p (parameters)) ? scm_ilength (parameters) : -1;
+  if (count < 0)
+    tp_raise_argument (me, "parameters: expected a list of tensors");
+  tp_tensor **list = scm_gc_malloc ((size_t) (2 * count + 1) * sizeof *list, "parameters");
+  tp_tensor **gradients = list + count;
+  SCM rest = parameters;
+  for (long i = 0; i < count; i++, rest = scm_cdr (rest))
+    list[i] = tp_to_tensor (me, "parameter", scm_car (rest));
+  tp_require (me, tp_tape_gradients (to_tape (me, tape), tp_to_tensor (me, "loss", loss), list,
+                                     (int) count, gradients));
+  SCM result = SCM_EOL;
+  for (long i = count; i-- > 0;)
+    result = scm_cons (gradients[i] ? tp_from_tensor (me, gradients[i]) : SCM_BOOL_F, result);
+  scm_remember_upto_here (tape, loss, parameters);
+  return result;
 }
 
 static SCM
@@ -59,7 +98,9 @@ tape_length (SCM tape)
 static SCM
 require_gradient (SCM t)
 {
-  tp_to_tensor ("require-gradient!", "tensor", t)->requires_grad = true;
+  tp_tensor *x = tp_to_tensor ("require-gradient!", "tensor", t);
+  x->requires_grad = true;
+  x->tape = 0; /* wherever it was made: gradients begin here */
   return t;
 }
 
@@ -94,14 +135,28 @@ tp_init_autograd (void)
              "An empty tape, for with-tape.\nExample: (make-tape)");
   tp_define ("tape-enter!", 1, 0, tape_enter, "tape",
              "Record operations on TAPE (#f: on none) from now on; returns the tape before.\n"
-             "Use with-tape.\nExample: (tape-enter! #f)");
+             "Use with-tape.\nExample: (tape-leave! (tape-enter! #f))");
+  tp_define ("tape-leave!", 1, 0, tape_leave, "before",
+             "Record on the tape BEFORE again, which `tape-enter!' has returned.  Use with-tape.\n"
+             "Example: (tape-leave! (tape-enter! #f))");
+  tp_define ("tape-open?", 0, 0, tape_open, "",
+             "Whether operations are recorded.\n"
+             "Example: (with-tape (make-tape) tape-open?) => #t");
   tp_define ("tape-backward!", 2, 1, tape_backward, "tape loss seed",
              "Propagate from LOSS, one element made under TAPE, to every tensor that requires a\n"
              "gradient, where it accumulates.  With SEED, of LOSS's shape, instead of 1: a\n"
-             "vector-Jacobian product.  The tape is empty afterwards.\n"
+             "vector-Jacobian product.  The tape is empty afterwards.  No other tape may be open\n"
+             "around it: see `gradients'.\n"
              "Example: (let ((tape (make-tape)) (w (require-gradient! (list->tensor '(1 2)))))\n"
              "           (tape-backward! tape (with-tape tape (lambda () (tensor-sum (tensor* w w)))))\n"
              "           (tensor->list (tensor-gradient w))) => (2.0 4.0)");
+  tp_define ("tape-gradients", 3, 0, tape_gradients, "tape loss parameters",
+             "The list of the gradients of LOSS with respect to the tensors PARAMETERS, #f where it\n"
+             "does not depend on one; what `tensor-gradient' has stays as it was.  On the tape that\n"
+             "is open around TAPE, if one is.  Use gradients.\n"
+             "Example: (let ((tape (make-tape)) (w (require-gradient! (list->tensor '(1 2)))))\n"
+             "           (map tensor->list (tape-gradients tape (with-tape tape (lambda () (tensor-sum (tensor* w w))))\n"
+             "                                             (list w)))) => ((2.0 4.0))");
   tp_define ("tape-length", 1, 0, tape_length, "tape",
              "How many operations TAPE holds.\nExample: (tape-length (make-tape)) => 0");
   tp_define ("require-gradient!", 1, 0, require_gradient, "tensor",
@@ -113,4 +168,5 @@ tp_init_autograd (void)
   tp_define ("clear-gradient!", 1, 0, clear_gradient, "tensor",
              "Forget TENSOR's gradient.\n"
              "Example: (clear-gradient! (require-gradient! (tensor-zeros '(3))))");
+  tp_define_reading ("tape-backward! tape-gradients require-gradient! tensor-gradient clear-gradient!");
 }

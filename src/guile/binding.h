@@ -15,6 +15,19 @@
 void tp_define (const char *name, int required, int optional, void *function,
                 const char *arguments, const char *doc);
 
+/* While a tape is open, a primitive refuses a tensor that wants a gradient (tp_to_tensor
+ * raises), since the gradient would be lost: unless it is among these NAMES, parted by spaces.
+ * Those that record themselves (tp_from_tensor raises should one of them not have done it)
+ * and those that only read, whose results are no tensors or constant almost everywhere.  The
+ * procedure property `gradient' says so in Scheme. */
+void tp_define_recorded (const char *names);
+void tp_define_reading (const char *names);
+
+/* What tp_to_tensor does about such a tensor.  NULL when PROCEDURE is not declared. */
+const char *tp_gradient_use (const char *procedure);
+/* Forget which procedure has yet to record itself. */
+void tp_forget_recording (void);
+
 /* Raise `tempera-error' from PROCEDURE with the core's last status and message. */
 _Noreturn void tp_raise (const char *procedure);
 /* The same with a message of our own (printf style), TP_BAD_ARGUMENT. */
@@ -34,7 +47,7 @@ tp_tensor *tp_to_tensor_or_null (const char *procedure, const char *argument, SC
 bool tp_is_tensor (SCM object);
 
 /* Numbers and strings, checked: finite real; integer in [LOW, HIGH]; string
- * (a malloc'd UTF-8 copy, freed when the current dynwind ends or at once by
+ * without NUL characters (a malloc'd UTF-8 copy, freed when the current dynwind ends or at once by
  * the caller). */
 double tp_to_double (const char *procedure, const char *argument, SCM object);
 int64_t tp_to_int (const char *procedure, const char *argument, SCM object,

@@ -24,9 +24,9 @@ ifft2 (SCM k)
 /* A primitive NAME (X, TABLE) of two tensors, called LEFT and RIGHT. */
 static SCM
 apply_table (const char *name, const char *left, SCM x, const char *right, SCM table,
-             tp_tensor *(*function) (const tp_tensor *, const tp_tensor *))
+             tp_tensor *(*function) (tp_tensor *, tp_tensor *))
 {
-  const tp_tensor *a = tp_to_tensor (name, left, x), *b = tp_to_tensor (name, right, table);
+  tp_tensor *a = tp_to_tensor (name, left, x), *b = tp_to_tensor (name, right, table);
   SCM result = tp_from_tensor (name, function (a, b));
   scm_remember_upto_here_2 (x, table);
   return result;
@@ -35,14 +35,6 @@ apply_table (const char *name, const char *left, SCM x, const char *right, SCM t
 static SCM
 fourier_multiply (SCM x, SCM table)
 {
-  static const char name[] = "fourier-multiply";
-  tp_tensor *images = tp_to_tensor (name, "x", x);
-  if (images->dtype == TP_F32)
-    {
-      SCM result = tp_from_tensor (name, tp_diff_fourier_multiply (images, tp_to_tensor (name, "table", table)));
-      scm_remember_upto_here_2 (x, table);
-      return result;
-    }
   return apply_table ("fourier-multiply", "x", x, "table", table, tp_fourier_multiply);
 }
 
@@ -93,7 +85,7 @@ tp_init_fourier (void)
   tp_define ("fourier-multiply", 2, 0, fourier_multiply, "x table",
              "F^H diag(TABLE) F X for X c64 (... H W).  TABLE is f32 over centred k-space: (W),\n"
              "(H W), or of X's shape with a table for every image.  X may be given as its real view, f32\n"
-             "(... H W 2), which comes back as one and is on the tape.\n"
+             "(... H W 2), which comes back as one.\n"
              "Example: (fourier-multiply image (tensor-zeros '(8 8)))");
   tp_define ("mri-forward", 2, 0, mri_forward, "x mask",
              "M F X (equation 5): the k-space of X, c64 (... H W), where MASK, f32 (W) or (H W), is not 0.\n"
@@ -109,4 +101,5 @@ tp_init_fourier (void)
              "A mask, f32 (COLUMNS) of 0 and 1, of KIND random or equispaced; `random-mask' and\n"
              "`equispaced-mask' are its convenient forms.\n"
              "Example: (tensor->list (column-mask 'equispaced 8 4 0.125 0 0))");
+  tp_define_recorded ("fft2 ifft2 fourier-multiply mri-forward mri-adjoint mri-normal");
 }

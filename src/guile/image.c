@@ -30,7 +30,7 @@ static SCM
 image_reorient (SCM tensor, SCM permutation, SCM reverse)
 {
   static const char name[] = "image-reorient";
-  const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
+  tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
   int order[TP_MAX_RANK];
   bool backwards[TP_MAX_RANK];
   if (scm_ilength (permutation) != t->rank || scm_ilength (reverse) != t->rank)
@@ -161,4 +161,6 @@ tp_init_image (void)
              "coefficients X.  Periodic; the level of m x m pixels has indices m to 2 m - 1.\n"
              "Source: Daubechies, Comm. Pure Appl. Math. 41 (1988).\n"
              "Example: (wavelet-transform (random-normal '(64 64) 1) 4)");
+  tp_define_recorded ("image-resample image-reorient image-tone image-modulate wavelet-transform");
+  tp_define_reading ("image-pixels");
 }

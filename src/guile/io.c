@@ -322,8 +322,9 @@ tp_init_io (void)
 {
   tp_define ("load-npy", 1, 0, load_npy, "path",
              "The array in the NumPy file PATH: f32, or c64 when the file's numbers are complex.\n"
-             "Integers, booleans and other floats become f32.  Big-endian, structured and damaged\n"
-             "files are errors.\n"
+             "Integers, booleans and other floats, of either byte order, become the nearest f32; a\n"
+             "finite number beyond f32 is an error that names it, and so are structured, cut and damaged\n"
+             "files and those with more than one array.\n"
              "Example: (tensor-shape (load-npy \"volume.npy\")) => (12 32 32)");
   tp_define ("save-npy", 2, 0, save_npy, "path tensor",
              "Write TENSOR to the NumPy file PATH, as <f4 or <c8 in C order.  PATH is replaced whole\n"
@@ -372,4 +373,5 @@ tp_init_io (void)
              "path format next height width milliseconds loops quality",
              "Write the frames that NEXT gives, bytevectors of words #xFFrrggbb and #f after the last, to\n"
              "PATH; `save-animation' is its convenient form.");
+  tp_define_reading ("save-npy write-png save-png safetensors-write save-safetensors");
 }

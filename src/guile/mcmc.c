@@ -7,6 +7,7 @@
  * us (let/ec, an aborted prompt) is met by the dynwind that closes the scope. */
 #include "guile/binding.h"
 
+#include "autograd/tape.h"
 #include "mcmc/chains.h"
 #include "mcmc/conjugate_gradient.h"
 #include "mcmc/diagnostics.h"
@@ -49,13 +50,22 @@ note_throw (void *data, SCM key, SCM arguments)
   return SCM_BOOL_F;
 }
 
+/* Where it came from would be lost with the frames below us. */
+static SCM
+keep_stack (void *data, SCM key, SCM arguments)
+{
+  (void) data;
+  return scm_call_2 (scm_c_public_ref ("tempera evaluation", "keep-stack-of-throw!"),
+                     key, arguments);
+}
+
 static tp_status
 evaluate (void *context, const tp_tensor *x, tp_tensor **score)
 {
   scheme_score *s = context;
   s->x = x;
   s->score = NULL;
-  scm_c_catch (SCM_BOOL_T, call_procedure, s, note_throw, s, NULL, NULL);
+  scm_c_catch (SCM_BOOL_T, call_procedure, s, note_throw, s, keep_stack, NULL);
   if (scm_is_true (s->key))
     return tp_fail (TP_INTERRUPTED, "score: stopped by an exception");
   *score = s->score;
@@ -290,8 +300,10 @@ chains_select (SCM accepted, SCM x, SCM x1, SCM gradient, SCM gradient1)
   bool *take = (bool *) pointerless (count, sizeof (bool));
   for (int64_t c = 0; c < count; c++)
     take[c] = scm_is_true (scm_c_vector_ref (accepted, (size_t) c));
-  tp_chains_select (state, state1, take);
-  tp_chains_select (score, score1, take);
+  if (tp_overlap (state, score) || tp_overlap (state, score1) || tp_overlap (score, state1))
+    tp_raise_argument (name, "x, gradient: expected memory of their own, got views of one tensor");
+  tp_require (name, tp_chains_select (state, state1, take));
+  tp_require (name, tp_chains_select (score, score1, take));
   scm_remember_upto_here (x, x1, gradient, gradient1);
   return SCM_UNSPECIFIED;
 }
@@ -318,6 +330,7 @@ sigmas (const char *caller, SCM sigma, int64_t count)
     {
       const tp_tensor *t = tp_to_tensor (caller, "sigma", sigma);
       tp_require (caller, tp_check_shape (t, "sigma", TP_F32, 1, &count));
+      tp_require (caller, tp_tape_constant (t, "sigma"));
       for (int64_t c = 0; c < count; c++)
         values[c] = (double) tp_f32 (t)[c];
     }
@@ -334,8 +347,8 @@ static SCM
 mixture_score (SCM x, SCM means, SCM log_weights, SCM sd, SCM sigma)
 {
   static const char name[] = "mixture-score";
-  const tp_tensor *state = chains (name, "x", x), *centres = tp_to_tensor (name, "means", means);
-  const tp_tensor *weights = tp_to_tensor (name, "log-weights", log_weights);
+  tp_tensor *state = (tp_tensor *) chains (name, "x", x), *centres = tp_to_tensor (name, "means", means);
+  tp_tensor *weights = tp_to_tensor (name, "log-weights", log_weights);
   SCM score = tp_from_tensor (name, tp_mixture_score (state, centres, weights,
                                                       tp_to_double (name, "sd", sd),
                                                       sigmas (name, sigma, state->shape[0])));
@@ -507,7 +520,7 @@ tp_init_mcmc (void)
              "Example: (chains-dot t t) => #(5.0 25.0)");
   tp_define ("mixture-score", 5, 0, mixture_score, "x means log-weights sd sigma",
              "The score at X (C ...) of the mixture sum_k w_k N(mu_k, (SD^2 + SIGMA^2) I).  MEANS is (K ...),\n"
-             "LOG-WEIGHTS f32 (K), SIGMA a number or f32 (C).\n"
+             "LOG-WEIGHTS f32 (K), SIGMA a number or f32 (C).  On the tape, in X.\n"
              "Example: (tensor->list (mixture-score t (tensor-zeros '(1 2)) (tensor-zeros '(1)) 1 1)) => (-0.5 -1.0 -1.5 -2.0)");
   tp_define ("mixture-log-density", 5, 0, mixture_log_density, "x means log-weights sd sigma",
              "The log density of that mixture at each chain of X, a vector.\n"
@@ -559,4 +572,5 @@ tp_init_mcmc (void)
   tp_define ("binomial-cdf", 3, 0, binomial_cdf, "count p trials",
              "The probability of COUNT successes or fewer in TRIALS, each of probability P.\n"
              "Example: (binomial-cdf 1 1/2 2) => 0.75");
+  tp_define_recorded ("mixture-score");
 }

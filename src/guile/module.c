@@ -34,11 +34,60 @@ tp_define (const char *name, int required, int optional, void *function, const c
                                 scm_list_5 (names[0], names[1], SCM_EOL, SCM_BOOL_F, SCM_BOOL_F));
 }
 
+/* Names that are not of primitives, but under which these speak of themselves, count too. */
+static struct {
+  char name[32];
+  const char *use;
+} uses[128];
+static int use_count;
+
+static void
+declare (const char *names, const char *use)
+{
+  SCM module = scm_current_module ();
+  for (const char *p = names; *p;)
+    {
+      size_t length = strcspn (p, " ");
+      if (use_count == sizeof uses / sizeof *uses || length >= sizeof uses->name)
+        abort ();
+      memcpy (uses[use_count].name, p, length);
+      uses[use_count++].use = use;
+      SCM variable = scm_module_variable (module, scm_from_utf8_symboln (p, length));
+      if (scm_is_true (variable))
+        scm_set_procedure_property_x (scm_variable_ref (variable), scm_from_utf8_symbol ("gradient"),
+                                      scm_from_utf8_symbol (use));
+      p += length;
+      p += strspn (p, " ");
+    }
+}
+
+void
+tp_define_recorded (const char *names)
+{
+  declare (names, "recorded");
+}
+
+void
+tp_define_reading (const char *names)
+{
+  declare (names, "reading");
+}
+
+const char *
+tp_gradient_use (const char *procedure)
+{
+  for (int i = 0; i < use_count; i++)
+    if (!strcmp (uses[i].name, procedure))
+      return uses[i].use;
+  return NULL;
+}
+
 /* --- Errors --------------------------------------------------------------- */
 
 static _Noreturn void
 raise_text (const char *procedure, tp_status status, const char *text)
 {
+  tp_forget_recording ();
   scm_error (scm_from_utf8_symbol ("tempera-error"), procedure, "~A",
              scm_list_1 (scm_from_utf8_string (text)),
              scm_list_1 (scm_from_utf8_symbol (tp_status_name (status))));
@@ -108,6 +157,10 @@ tp_to_string (const char *procedure, const char *argument, SCM object)
   char text[128];
   if (!scm_is_string (object))
     tp_raise_argument (procedure, "%s: expected a string, got %s", argument, shown (object, text));
+  /* C would take it to end there. */
+  if (scm_is_true (scm_string_index (object, SCM_MAKE_CHAR (0), SCM_UNDEFINED, SCM_UNDEFINED)))
+    tp_raise_argument (procedure, "%s: expected a string without NUL characters, got %s", argument,
+                       shown (object, text));
   return scm_to_utf8_string (object);
 }
 

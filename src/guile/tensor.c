@@ -17,11 +17,30 @@ finalize (SCM object)
   tp_tensor_free (scm_foreign_object_ref (object, 0));
 }
 
+/* The procedure that has taken a tensor that wants a gradient and has yet to record itself. */
+static _Thread_local const char *recording;
+
+void
+tp_forget_recording (void)
+{
+  recording = NULL;
+}
+
 SCM
 tp_from_tensor (const char *procedure, tp_tensor *t)
 {
   if (!t)
     tp_raise (procedure);
+  if (recording && !strcmp (recording, procedure))
+    {
+      recording = NULL;
+      if (!t->requires_grad && tp_tape_current ())
+        {
+          tp_tensor_free (t);
+          tp_raise_argument (procedure, "an argument wants a gradient, which would be lost here; for a "
+                             "constant, compute this inside `no-tape'");
+        }
+    }
   /* Inside a scope memory goes back without the collector's help; a view of a
    * large volume keeps it, but did not allocate it. */
   if (tp_scope_depth () == 0)
@@ -50,6 +69,16 @@ tp_to_tensor (const char *procedure, const char *argument, SCM object)
   if (!tp_buffer_data (t->buffer))
     tp_raise_argument (procedure, "%s: this tensor was released, by `release!' or when its scope "
                        "closed; to keep it beyond a scope, `keep!' it", argument);
+  if (t->requires_grad && tp_tape_current ())
+    {
+      const char *use = tp_gradient_use (procedure);
+      if (!use)
+        tp_raise_argument (procedure, "%s: this tensor wants a gradient, and %s has none to give and "
+                           "would lose it; for a constant, compute this inside `no-tape'", argument,
+                           procedure);
+      if (!strcmp (use, "recorded"))
+        tp_tape_name (recording = procedure);
+    }
   return t;
 }
 
@@ -238,12 +267,17 @@ tensor_set_element (SCM t, SCM indices, SCM value)
   const char *me = "tensor-set-element!";
   tp_tensor *x = tp_to_tensor (me, "tensor", t);
   int64_t at = element_place (me, x, indices);
+  for (int i = 0; i < x->rank; i++)
+    if (x->strides[i] == 0 && x->shape[i] > 1)
+      tp_raise_argument (me, "tensor: expected a place for each element, got a stretched view, whose "
+                         "elements share theirs; set those of a copy");
   if (!scm_is_number (value) || (x->dtype == TP_F32 && !scm_is_real (value)))
     tp_raise_argument (me, "value: expected a number of type %s", tp_dtype_name (x->dtype));
   if (x->dtype == TP_F32)
     tp_f32 (x)[at] = (float) scm_to_double (value);
   else
     tp_c64 (x)[at] = (float) scm_c_real_part (value) + (float) scm_c_imag_part (value) * I;
+  tp_tensor_changed (x);
   return SCM_UNSPECIFIED;
 }
 
@@ -287,7 +321,7 @@ tensor_equal (SCM a, SCM b)
 static SCM
 tensor_copy (SCM t)
 {
-  return tp_from_tensor ("tensor-copy", tp_copy (tp_to_tensor ("tensor-copy", "tensor", t)));
+  return tp_from_tensor ("tensor-copy", tp_diff_copy (tp_to_tensor ("tensor-copy", "tensor", t)));
 }
 
 static SCM
@@ -317,7 +351,7 @@ tensor_slice (SCM t, SCM axis, SCM begin, SCM end, SCM step)
   int64_t last = SCM_UNBNDP (end) || scm_is_false (end) ? length
                                                        : tp_to_int (me, "end", end, first, length);
   int64_t by = SCM_UNBNDP (step) ? 1 : tp_to_int (me, "step", step, 1, INT64_MAX);
-  return tp_from_tensor (me, tp_slice (x, a, first, last, by));
+  return tp_from_tensor (me, tp_diff_slice (x, a, first, last, by));
 }
 
 static SCM
@@ -331,7 +365,7 @@ tensor_transpose (SCM t, SCM axes)
     tp_raise_argument (me, "axes: expected each of %d axes once", x->rank);
   for (int i = 0; i < x->rank; i++)
     permutation[i] = (int) (list[i] < TP_MAX_RANK ? list[i] : TP_MAX_RANK);
-  return tp_from_tensor (me, tp_transpose (x, permutation));
+  return tp_from_tensor (me, tp_diff_transpose (x, permutation));
 }
 
 static SCM
@@ -340,20 +374,20 @@ tensor_broadcast (SCM t, SCM shape)
   const char *me = "tensor-broadcast";
   int64_t lengths[TP_MAX_RANK];
   int rank = tp_to_shape (me, "shape", shape, lengths, 0);
-  return tp_from_tensor (me, tp_broadcast_to (tp_to_tensor (me, "tensor", t), rank, lengths));
+  return tp_from_tensor (me, tp_diff_broadcast_to (tp_to_tensor (me, "tensor", t), rank, lengths));
 }
 
 static SCM
 real_view (SCM t)
 {
-  return tp_from_tensor ("real-view", tp_view_real (tp_to_tensor ("real-view", "tensor", t)));
+  return tp_from_tensor ("real-view", tp_diff_view_real (tp_to_tensor ("real-view", "tensor", t)));
 }
 
 static SCM
 complex_view (SCM t)
 {
   return tp_from_tensor ("complex-view",
-                         tp_view_complex (tp_to_tensor ("complex-view", "tensor", t)));
+                         tp_diff_view_complex (tp_to_tensor ("complex-view", "tensor", t)));
 }
 
 static SCM
@@ -367,9 +401,7 @@ tensor_concatenate (SCM parts, SCM axis)
   for (long i = 0; i < count; i++, parts = scm_cdr (parts))
     list[i] = tp_to_tensor (me, "part", scm_car (parts));
   int a = to_axis (me, list[0], axis);
-  bool on_tape = count <= TP_MAX_INPUTS && tp_tape_wants (list, (int) count);
-  return tp_from_tensor (me, on_tape ? tp_diff_concatenate (list, (int) count, a)
-                         : tp_concatenate ((const tp_tensor *const *) list, (int) count, a));
+  return tp_from_tensor (me, tp_diff_concatenate (list, (int) count, a));
 }
 
 static SCM
@@ -472,7 +504,7 @@ tensor_quantile (SCM t, SCM q, SCM axis)
 {
   const char *me = "tensor-quantile";
   tp_tensor *x = tp_to_tensor (me, "tensor", t);
-  return tp_from_tensor (me, tp_quantile (x, tp_to_double (me, "q", q), to_axis (me, x, axis)));
+  return tp_from_tensor (me, tp_diff_quantile (x, tp_to_double (me, "q", q), to_axis (me, x, axis)));
 }
 
 static SCM
@@ -740,4 +772,14 @@ tp_init_tensor (void)
              "The instruction set of the kernels in use: generic, v3, v4 or v4-bf16 (x86-64 levels).\n"
              "The environment variable TEMPERA_ISA asks for a lower one.  Networks round differently\n"
              "on each.\nExample: (instruction-set)");
+  tp_define_recorded ("tensor-copy tensor-reshape tensor-slice tensor-transpose tensor-broadcast "
+                      "real-view complex-view tensor-concatenate tensor+ tensor- tensor* tensor/ "
+                      "tensor-maximum tensor-minimum tensor-power tensor-atan2 tensor-negate "
+                      "tensor-abs tensor-square tensor-sqrt tensor-exp tensor-log tensor-sin "
+                      "tensor-cos tensor-tanh tensor-real tensor-imag tensor-angle "
+                      "tensor-conjugate tensor-sum tensor-mean tensor-max tensor-min "
+                      "tensor-sum-squares tensor-quantile matrix-product");
+  tp_define_reading ("tensor-element tensor->list tensor->number tensor-finite? tensor-identical? "
+                     "tensor? tensor-alive? tensor-shape tensor-dtype tensor< tensor-sign tensor-round "
+                     "release! keep! keep-always!");
 }

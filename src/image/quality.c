@@ -16,6 +16,9 @@ check_pair (const tp_tensor *image, const tp_tensor *truth, double *range)
     status = tp_check_shape (image, "image", TP_F32, 2, truth->shape);
   if (status != TP_OK)
     return status;
+  if (!tp_all_finite (truth) || !tp_all_finite (image))
+    return tp_fail (TP_BAD_VALUE, "%s: expected finite numbers, got NaN or infinite ones",
+                    tp_all_finite (truth) ? "image" : "truth");
   const float *t = tp_f32 (truth);
   int64_t count = tp_tensor_count (truth);
   float low = INFINITY, high = -INFINITY;
@@ -50,6 +53,7 @@ typedef struct {
   const float *a, *b;
   int64_t columns;
   double weights[WINDOW], c1, c2;
+  double origin;    /* subtracted from both before squares, which else leave little of variances */
   double *row_sums; /* of the similarity, one a row of the output */
 } ssim_job;
 
@@ -69,8 +73,8 @@ ssim_rows (void *context, int64_t begin, int64_t end)
             m[k] = 0;
           for (int i = 0; i < WINDOW; i++)
             {
-              double a = j->a[(row + i) * j->columns + column];
-              double b = j->b[(row + i) * j->columns + column], w = j->weights[i];
+              double a = j->a[(row + i) * j->columns + column] - j->origin;
+              double b = j->b[(row + i) * j->columns + column] - j->origin, w = j->weights[i];
               m[0] += w * a;
               m[1] += w * b;
               m[2] += w * a * a;
@@ -85,8 +89,10 @@ ssim_rows (void *context, int64_t begin, int64_t end)
               s[k] += j->weights[i] * ring[(column - (WINDOW - 1) + i) % WINDOW][k];
           double variance_a = s[2] - s[0] * s[0], variance_b = s[3] - s[1] * s[1];
           double covariance = s[4] - s[0] * s[1];
-          total += (2 * s[0] * s[1] + j->c1) * (2 * covariance + j->c2)
-                   / ((s[0] * s[0] + s[1] * s[1] + j->c1) * (variance_a + variance_b + j->c2));
+          double mean_a = s[0] + j->origin, mean_b = s[1] + j->origin;
+          total += (2 * mean_a * mean_b + j->c1) * (2 * covariance + j->c2)
+                   / ((mean_a * mean_a + mean_b * mean_b + j->c1)
+                      * (variance_a + variance_b + j->c2));
         }
       j->row_sums[row] = total;
     }
@@ -107,6 +113,7 @@ tp_ssim (const tp_tensor *image, const tp_tensor *truth, double *result)
                       WINDOW, tp_shape_text (text, 2, truth->shape));
     }
   ssim_job j = { .a = tp_f32 (image), .b = tp_f32 (truth), .columns = truth->shape[1],
+                 .origin = (double) tp_f32 (truth)[0],
                  .c1 = pow (0.01 * range, 2),
                  .c2 = pow (0.03 * range, 2) };
   double sum = 0;

@@ -1,8 +1,10 @@
 /* reorient.c -- one copy, a line of the result at a time. */
 #include "image/reorient.h"
 
-tp_tensor *
-tp_reorient (const tp_tensor *t, const int *permutation, const bool *reverse)
+#include "autograd/operations.h"
+
+static tp_tensor *
+reorient (const tp_tensor *t, const int *permutation, const bool *reverse)
 {
   if (tp_check (t, "tensor", TP_F32, -1) != TP_OK)
     return NULL;
@@ -41,4 +43,29 @@ tp_reorient (const tp_tensor *t, const int *permutation, const bool *reverse)
         place[i] = 0;
     }
   return out;
+}
+
+/* The other way round; numbers: the axis, and TP_MAX_RANK more where it is backwards. */
+static tp_status
+backward (const tp_record *r)
+{
+  int inverse[TP_MAX_RANK];
+  bool reverse[TP_MAX_RANK];
+  for (int i = 0; i < r->output->rank; i++)
+    {
+      int axis = (int) r->numbers[i] % TP_MAX_RANK;
+      inverse[axis] = i;
+      reverse[axis] = (int) r->numbers[i] >= TP_MAX_RANK;
+    }
+  return tp_accumulate_grad (r->inputs[0], tp_reorient (r->output->grad, inverse, reverse));
+}
+
+tp_tensor *
+tp_reorient (tp_tensor *t, const int *permutation, const bool *reverse)
+{
+  tp_record r = { .inputs = { t }, .input_count = 1, .unneeded = 1 | TP_OUTPUT_UNNEEDED,
+                  .twice = true };
+  for (int i = 0; i < t->rank; i++)
+    r.numbers[i] = permutation[i] + (reverse[i] ? TP_MAX_RANK : 0);
+  return tp_recorded (reorient (t, permutation, reverse), &r, backward);
 }

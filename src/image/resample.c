@@ -2,7 +2,9 @@
 #include "image/resample.h"
 
 #include <math.h>
+#include <string.h>
 
+#include "autograd/operations.h"
 #include "core/threads.h"
 
 typedef struct {
@@ -75,8 +77,8 @@ resample_rows (void *context, int64_t begin, int64_t end)
       }
 }
 
-tp_tensor *
-tp_resample (const tp_tensor *slab, const double map[6], int64_t rows, int64_t columns,
+static tp_tensor *
+resample (const tp_tensor *slab, const double map[6], int64_t rows, int64_t columns,
              int samples)
 {
   char text[TP_SHAPE_TEXT];
@@ -98,4 +100,58 @@ tp_resample (const tp_tensor *slab, const double map[6], int64_t rows, int64_t c
       tp_parallel_for (rows, 128, resample_rows, &j);
     }
   return out;
+}
+
+/* The adjoint of value_at: G to the sixteen places of IMAGE (height, width). */
+static void
+spread_at (float *image, int64_t height, int64_t width, double y, double x, float g)
+{
+  if (!(y > -2.0 && x > -2.0 && y < (double) height + 1.0 && x < (double) width + 1.0))
+    return;
+  int64_t y0 = (int64_t) floor (y), x0 = (int64_t) floor (x);
+  float wy[4], wx[4];
+  cubic_weights ((float) (y - (double) y0), wy);
+  cubic_weights ((float) (x - (double) x0), wx);
+  for (int i = 0; i < 4; i++)
+    for (int j = 0; j < 4; j++)
+      {
+        int64_t row = y0 - 1 + i, column = x0 - 1 + j;
+        if (row >= 0 && row < height && column >= 0 && column < width)
+          image[row * width + column] += g * wy[i] * wx[j];
+      }
+}
+
+/* numbers: the map, and samples.  One thread, as places overlap. */
+static tp_status
+backward (const tp_record *r)
+{
+  tp_tensor *slab = r->inputs[0], *g = r->output->grad;
+  tp_tensor *gs = tp_tensor_zeros (TP_F32, 3, slab->shape);
+  if (!gs)
+    return tp_last_status ();
+  const double *m = r->numbers;
+  int samples = (int) m[6];
+  int64_t height = slab->shape[1], width = slab->shape[2], columns = g->shape[1];
+  float weight = 1.0f / (float) (slab->shape[0] * samples * samples), *first = tp_f32 (gs);
+  for (int64_t i = 0; i < tp_tensor_count (g); i++)
+    for (int a = 0; a < samples; a++)
+      for (int b = 0; b < samples; b++)
+        {
+          double y = (double) (i / columns) + (a + 0.5) / samples - 0.5;
+          double x = (double) (i % columns) + (b + 0.5) / samples - 0.5;
+          spread_at (first, height, width, m[0] * y + m[1] * x + m[2], m[3] * y + m[4] * x + m[5],
+                     weight * tp_f32 (g)[i]);
+        }
+  for (int64_t slice = 1; slice < slab->shape[0]; slice++)
+    memcpy (first + slice * height * width, first, (size_t) (height * width) * sizeof *first);
+  return tp_accumulate_grad (slab, gs);
+}
+
+tp_tensor *
+tp_resample (tp_tensor *slab, const double map[6], int64_t rows, int64_t columns, int samples)
+{
+  tp_record r = { .inputs = { slab }, .input_count = 1, .unneeded = 1 | TP_OUTPUT_UNNEEDED };
+  memcpy (r.numbers, map, 6 * sizeof *map);
+  r.numbers[6] = samples;
+  return tp_recorded (resample (slab, map, rows, columns, samples), &r, backward);
 }

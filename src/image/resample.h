@@ -2,7 +2,7 @@
 #ifndef TP_RESAMPLE_H
 #define TP_RESAMPLE_H
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
 /* SLAB (slices, rows, columns; f32, any strides) to (ROWS, COLUMNS): output
  * pixel (r, c) is the mean over the slices of SLAB at
@@ -11,8 +11,9 @@
  *
  * interpolated with the cubic kernel of Keys (1981, a = -1/2), which leaves
  * integer places as they are.  SLAB is 0 outside.  Where the map shrinks,
- * SAMPLES > 1 averages SAMPLES x SAMPLES places spread over the pixel. */
-tp_tensor *tp_resample (const tp_tensor *slab, const double map[6],
+ * SAMPLES > 1 averages SAMPLES x SAMPLES places spread over the pixel.
+ * On the tape. */
+tp_tensor *tp_resample (tp_tensor *slab, const double map[6],
                         int64_t rows, int64_t columns, int samples);
 
 #endif

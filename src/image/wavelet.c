@@ -6,14 +6,16 @@
 #include <gsl/gsl_errno.h>
 #include <gsl/gsl_wavelet2d.h>
 
+#include "autograd/operations.h"
+
 static float *
 numbers (const tp_tensor *t)
 {
   return t->dtype == TP_C64 ? (float *) tp_c64 (t) : tp_f32 (t);
 }
 
-tp_tensor *
-tp_wavelet (const tp_tensor *x, int taps, bool inverse)
+static tp_tensor *
+transform (const tp_tensor *x, int taps, bool inverse)
 {
   if (!x || (x->dtype != TP_F32 && x->dtype != TP_C64) || x->rank != 2)
     return tp_fail (TP_BAD_SHAPE, "x: expected an image (rows columns)"), NULL;
@@ -61,4 +63,20 @@ tp_wavelet (const tp_tensor *x, int taps, bool inverse)
     gsl_wavelet_free (wavelet);
   gsl_set_error_handler (before);
   return result;
+}
+
+/* Orthonormal: the inverse is the adjoint. */
+static tp_status
+backward (const tp_record *r)
+{
+  return tp_accumulate_grad (r->inputs[0], tp_wavelet (r->output->grad, (int) r->numbers[0],
+                                                       r->numbers[1] == 0));
+}
+
+tp_tensor *
+tp_wavelet (tp_tensor *x, int taps, bool inverse)
+{
+  tp_record r = { .inputs = { x }, .input_count = 1, .numbers = { taps, inverse },
+                  .unneeded = 1 | TP_OUTPUT_UNNEEDED, .twice = true };
+  return tp_recorded (transform (x, taps, inverse), &r, backward);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 FILE *
 tp_file_open (const char *path, int64_t *length)
@@ -43,6 +44,75 @@ tp_file_read (FILE *file, const char *path, void *data, size_t bytes)
   if (ferror (file))
     return tp_fail (TP_IO, "%s: %s", path, strerror (errno));
   return tp_fail (TP_BAD_FILE, "%s: truncated", path);
+}
+
+/* --- What a file is, by its first bytes ------------------------------------ */
+
+static const struct {
+  size_t at, length;
+  const char *bytes, *name;
+} signatures[] = {
+  { 0, 6, "\x93NUMPY", "an npy file" },
+  { 0, 4, "PK\3\4", "a zip archive (as npz files are): unpack it" },
+  { 0, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (as MATLAB's v7.3 and ISMRMRD's are)" },
+  { 0, 6, "MATLAB", "a MATLAB file" },
+  { 0, 8, "\x89PNG\r\n\x1a\n", "a PNG picture" },
+  { 0, 3, "\xff\xd8\xff", "a JPEG picture" },
+  { 0, 4, "GIF8", "a GIF picture" },
+  { 0, 4, "II*\0", "a TIFF picture" },
+  { 0, 4, "MM\0*", "a TIFF picture" },
+  { 0, 2, "BM", "a BMP picture" },
+  { 128, 4, "DICM", "a DICOM file: give its name the ending .dcm" },
+  { 344, 4, "n+1", "a NIfTI-1 file" },
+  { 344, 4, "ni1", "the header of a NIfTI-1 pair" },
+  { 4, 4, "n+2", "a NIfTI-2 file, which is not read: convert it to NIfTI-1" },
+  { 4, 4, "ni2", "a NIfTI-2 header, which is not read: convert it to NIfTI-1" },
+  { 0, 2, "\x1f\x8b", "a gzip file: give its name the ending .gz, or unpack it" },
+  { 0, 6, "\xfd" "7zXZ\0", "an xz archive: unpack it" },
+  { 0, 3, "BZh", "a bzip2 archive: unpack it" },
+  { 0, 7, "version", "a pointer of git-lfs: fetch the file itself" },
+};
+
+tp_status
+tp_file_mistaken (const char *path, const char *wanted)
+{
+  const char *trouble = tp_gzip_trouble (path);
+  if (trouble)
+    return tp_fail (TP_BAD_FILE, "%s: %s", path, trouble);
+  int64_t length;
+  FILE *file = tp_file_open (path, &length);
+  if (!file)
+    return tp_last_status ();
+  char start[512];
+  size_t there = fread (start, 1, sizeof start, file);
+  fclose (file);
+  if (there == 0)
+    return tp_fail (TP_BAD_FILE, "%s: expected %s, got an empty file", path, wanted);
+  for (size_t i = 0; i < sizeof signatures / sizeof *signatures; i++)
+    if (signatures[i].at + signatures[i].length <= there
+        && !memcmp (start + signatures[i].at, signatures[i].bytes, signatures[i].length)
+        && strcmp (signatures[i].name, wanted))
+      return tp_fail (TP_BAD_FILE, "%s: expected %s, got %s", path, wanted, signatures[i].name);
+  return tp_fail (TP_BAD_FILE, "%s: not %s", path, wanted);
+}
+
+const char *
+tp_gzip_trouble (const char *path)
+{
+  gzFile file = gzopen (path, "rb");
+  if (!file)
+    return NULL;
+  unsigned char piece[65536];
+  int got = gzread (file, piece, sizeof piece), reason = Z_OK;
+  bool compressed = !gzdirect (file);
+  while (got > 0)
+    got = gzread (file, piece, sizeof piece);
+  gzerror (file, &reason);
+  gzclose (file);
+  if (!compressed || reason == Z_OK)
+    return NULL;
+  return reason == Z_BUF_ERROR ? "truncated inside its gzip compression"
+                               : "damaged: its gzip compression is broken";
 }
 
 /* mkstemp makes files private; a result is as readable as any other. */

@@ -22,6 +22,15 @@ FILE *tp_file_open (const char *path, int64_t *length);
 /* Exactly BYTES bytes, or fail with "PATH: truncated". */
 tp_status tp_file_read (FILE *file, const char *path, void *data, size_t bytes);
 
+/* Fail for PATH, which is not WANTED ("an npy file"), and say what it is instead where its
+ * first bytes tell: "PATH: expected an npy file, got a zip archive".  A gzip file that is cut
+ * or damaged is called that. */
+tp_status tp_file_mistaken (const char *path, const char *wanted);
+
+/* What is wrong with the gzip file PATH, such as "truncated inside its gzip compression", read
+ * to its end, where its checksum is; NULL when nothing is, or it is not gzip. */
+const char *tp_gzip_trouble (const char *path);
+
 /* --- Writing ------------------------------------------------------------ */
 
 typedef struct {

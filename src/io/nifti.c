@@ -1,11 +1,12 @@
-/* nifti.c -- headers through libnifti; voxels through its zlib, since its own
- * reader takes a truncated file for a whole one. */
+/* nifti.c -- headers through libnifti; voxels by ourselves, since its own reader
+ * takes a truncated file for a whole one and never sees the checksum of gzip. */
 #include "io/nifti.h"
 
 #include <math.h>
 #include <nifti1_io.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "io/file.h"
 
@@ -28,11 +29,12 @@ check_header (const nifti_1_header *header, const char *path)
     {
     case NIFTI_TYPE_UINT8: case NIFTI_TYPE_INT8: case NIFTI_TYPE_UINT16: case NIFTI_TYPE_INT16:
     case NIFTI_TYPE_UINT32: case NIFTI_TYPE_INT32: case NIFTI_TYPE_FLOAT32:
-    case NIFTI_TYPE_FLOAT64:
+    case NIFTI_TYPE_FLOAT64: case NIFTI_TYPE_INT64: case NIFTI_TYPE_UINT64:
       return TP_OK;
     default:
-      return tp_fail (TP_UNSUPPORTED, "%s: expected voxels of 8-, 16- or 32-bit integers or of"
-                      " real floats, got %s", path, nifti_datatype_string (header->datatype));
+      return tp_fail (TP_UNSUPPORTED, "%s: expected voxels of 8- to 64-bit integers or of real"
+                      " floats of 32 or 64 bits, got %s", path,
+                      nifti_datatype_string (header->datatype));
     }
 }
 
@@ -51,6 +53,41 @@ check_length (const nifti_image *image, const char *path, int64_t length)
   return TP_OK;
 }
 
+static bool
+read_plain (const char *path, int64_t offset, void *data, size_t bytes)
+{
+  FILE *file = fopen (path, "rbe");
+  bool whole = file && !fseek (file, offset, SEEK_SET) && fread (data, 1, bytes, file) == bytes;
+  if (file)
+    fclose (file);
+  return whole;
+}
+
+/* On to the end, since the checksum is behind the voxels. */
+static bool
+read_gzip (const char *path, int64_t offset, void *data, size_t bytes)
+{
+  gzFile file = gzopen (path, "rbe");
+  if (!file)
+    return false;
+  char *at = data;
+  int got = gzseek (file, offset, SEEK_SET) < 0 ? -1 : 1;
+  for (size_t left = bytes; left > 0 && got > 0; left -= (size_t) got, at += got)
+    {
+      got = gzread (file, at, (unsigned) (left < 1 << 30 ? left : 1 << 30));
+      if (got < 0)
+        break;
+    }
+  bool whole = at == (char *) data + bytes;
+  unsigned char rest[4096];
+  while (got > 0)
+    got = gzread (file, rest, sizeof rest);
+  int reason = Z_OK;
+  gzerror (file, &reason);
+  gzclose (file);
+  return whole && reason == Z_OK;
+}
+
 /* All voxels in this machine's byte order, to be freed; NULL after tp_fail. */
 static void *
 read_voxels (const nifti_image *image, const char *path)
@@ -62,14 +99,13 @@ read_voxels (const nifti_image *image, const char *path)
       tp_fail (TP_NO_MEMORY, "%s: no memory for %zu bytes of voxels", path, bytes);
       return NULL;
     }
-  znzFile file = znzopen (image->iname, "rb", nifti_is_gzfile (image->iname));
-  bool whole = !znz_isnull (file) && znzseek (file, image->iname_offset, SEEK_SET) >= 0
-               && znzread (voxels, 1, bytes, file) == bytes;
-  if (!znz_isnull (file))
-    znzclose (file);
+  bool (*read) (const char *, int64_t, void *, size_t)
+    = nifti_is_gzfile (image->iname) ? read_gzip : read_plain;
+  bool whole = read (image->iname, image->iname_offset, voxels, bytes);
   if (!whole)
     {
-      tp_fail (TP_BAD_FILE, "%s: truncated, or damaged by compression", path);
+      const char *trouble = tp_gzip_trouble (image->iname);
+      tp_fail (TP_BAD_FILE, "%s: %s", image->iname, trouble ? trouble : "truncated");
       free (voxels);
       return NULL;
     }
@@ -90,13 +126,24 @@ voxel (const void *voxels, int datatype, int64_t i)
     case NIFTI_TYPE_INT16: return ((const int16_t *) voxels)[i];
     case NIFTI_TYPE_UINT32: return (float) ((const uint32_t *) voxels)[i];
     case NIFTI_TYPE_INT32: return (float) ((const int32_t *) voxels)[i];
+    case NIFTI_TYPE_INT64: return (float) ((const int64_t *) voxels)[i];
+    case NIFTI_TYPE_UINT64: return (float) ((const uint64_t *) voxels)[i];
     case NIFTI_TYPE_FLOAT32: return ((const float *) voxels)[i];
     default: return (float) ((const double *) voxels)[i];
     }
 }
 
-static void
-scale_voxels (const nifti_image *image, const void *voxels, tp_tensor *t)
+/* Voxel I, whose float was not finite, scaled in double. */
+static double
+wide_voxel (const void *voxels, int datatype, int64_t i, double slope, double intercept)
+{
+  double v = datatype == NIFTI_TYPE_FLOAT64 ? ((const double *) voxels)[i]
+                                            : voxel (voxels, datatype, i);
+  return slope * v + intercept;
+}
+
+static tp_status
+scale_voxels (const nifti_image *image, const char *path, const void *voxels, tp_tensor *t)
 {
   /* A slope of 0 means that there is none. */
   bool scaled = image->scl_slope != 0 && isfinite (image->scl_slope)
@@ -104,7 +151,18 @@ scale_voxels (const nifti_image *image, const void *voxels, tp_tensor *t)
   float slope = scaled ? image->scl_slope : 1, intercept = scaled ? image->scl_inter : 0;
   float *out = tp_f32 (t);
   for (int64_t i = 0, count = tp_tensor_count (t); i < count; i++)
-    out[i] = slope * voxel (voxels, image->datatype, i) + intercept;
+    {
+      out[i] = slope * voxel (voxels, image->datatype, i) + intercept;
+      if (!isfinite (out[i]))
+        {
+          double wide = wide_voxel (voxels, image->datatype, i, slope, intercept);
+          out[i] = (float) wide;
+          if (isfinite (wide) && !isfinite (out[i]))
+            return tp_fail (TP_BAD_VALUE, "%s: voxel %lld is %g, beyond the %g that float32 holds",
+                            path, (long long) i, wide, (double) __FLT_MAX__);
+        }
+    }
+  return TP_OK;
 }
 
 /* The direction of the axis that libnifti calls DIRECTION. */
@@ -151,8 +209,11 @@ load (const nifti_image *image, const char *path, int64_t length, tp_nifti_info 
   for (int i = 0; i < image->ndim; i++)
     shape[i] = image->dim[image->ndim - i];
   tp_tensor *t = tp_tensor_create (TP_F32, image->ndim, shape);
-  if (t)
-    scale_voxels (image, voxels, t);
+  if (t && scale_voxels (image, path, voxels, t) != TP_OK)
+    {
+      tp_tensor_free (t);
+      t = NULL;
+    }
   free (voxels);
   read_geometry (image, info);
   return t;
@@ -167,15 +228,20 @@ tp_nifti_load (const char *path, tp_nifti_info *info)
     return NULL;
   fclose (file);
   nifti_set_debug_level (0); /* it would print what we report */
-  if (length < 1 || is_nifti_file (path) < 1)
+  int kind = length < 1 ? -1 : is_nifti_file (path);
+  if (kind < 1)
     {
-      tp_fail (TP_BAD_FILE, "%s: not a NIfTI-1 file", path);
+      if (kind == 0)
+        tp_fail (TP_UNSUPPORTED, "%s: expected a NIfTI-1 file, got ANALYZE 7.5, which does not say"
+                 " left from right: convert it", path);
+      else
+        tp_file_mistaken (path, "a NIfTI-1 file");
       return NULL;
     }
   int swapped;
   nifti_1_header *header = nifti_read_header (path, &swapped, 0);
   tp_status status = header ? check_header (header, path)
-                            : tp_fail (TP_BAD_FILE, "%s: not a NIfTI-1 file", path);
+                            : tp_file_mistaken (path, "a NIfTI-1 file");
   free (header);
   nifti_image *image = status == TP_OK ? nifti_image_read (path, 0) : NULL;
   if (status == TP_OK && !image)

@@ -13,7 +13,8 @@ typedef struct {
   char orientation[4];
 } tp_nifti_info;
 
-/* The volume in f32, slope and intercept applied, its slowest axis first. */
+/* The volume in f32, slope and intercept applied, its slowest axis first.  What is finite in the
+ * file and not in f32 is an error.  A .nii.gz is read to its end, where the checksum is. */
 tp_tensor *tp_nifti_load (const char *path, tp_nifti_info *info);
 
 #endif

@@ -2,6 +2,7 @@
 #include "io/npy.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,16 +48,18 @@ typedef struct {
   converter convert;
 } element_type;
 
+/* After the letter for the byte order. */
 static const element_type element_types[] = {
-  { "<f4", 4, 1, from_f32 }, { "<c8", 4, 2, from_f32 }, { "<f8", 8, 1, from_f64 },
-  { "<c16", 8, 2, from_f64 }, { "<f2", 2, 1, from_f16 }, { "|b1", 1, 1, from_u8 },
-  { "|i1", 1, 1, from_i8 }, { "|u1", 1, 1, from_u8 }, { "<i2", 2, 1, from_i16 },
-  { "<u2", 2, 1, from_u16 }, { "<i4", 4, 1, from_i32 }, { "<u4", 4, 1, from_u32 },
-  { "<i8", 8, 1, from_i64 }, { "<u8", 8, 1, from_u64 },
+  { "f4", 4, 1, from_f32 }, { "c8", 4, 2, from_f32 }, { "f8", 8, 1, from_f64 },
+  { "c16", 8, 2, from_f64 }, { "f2", 2, 1, from_f16 }, { "b1", 1, 1, from_u8 },
+  { "i1", 1, 1, from_i8 }, { "u1", 1, 1, from_u8 }, { "i2", 2, 1, from_i16 },
+  { "u2", 2, 1, from_u16 }, { "i4", 4, 1, from_i32 }, { "u4", 4, 1, from_u32 },
+  { "i8", 8, 1, from_i64 }, { "u8", 8, 1, from_u64 },
 };
 
 typedef struct {
   const element_type *type;
+  bool swapped; /* the file's bytes are big-endian */
   bool fortran;
   int rank;
   int64_t shape[TP_MAX_RANK];
@@ -130,13 +133,15 @@ take_type (const char **p, description *d, const char *path)
       return false;
     }
   for (size_t i = 0; i < sizeof element_types / sizeof *element_types; i++)
-    if (!strcmp (descr, element_types[i].descr))
+    if (strchr (element_types[i].size == 1 ? "<>|" : "<>", *descr)
+        && !strcmp (descr + 1, element_types[i].descr))
       {
         d->type = element_types + i;
+        d->swapped = *descr == '>';
         return true;
       }
-  tp_fail (TP_UNSUPPORTED, "%s: descr: expected a little-endian number type such as <f4 or <c8,"
-           " got %s", path, descr);
+  tp_fail (TP_UNSUPPORTED, "%s: descr: expected booleans, integers, or real or complex floats of"
+           " at most 64 bits, such as <f4 or <c8, got %s", path, descr);
   return false;
 }
 
@@ -186,7 +191,7 @@ read_header (FILE *file, const char *path, description *d)
   if (status != TP_OK)
     return status;
   if (memcmp (start, MAGIC, 6))
-    return tp_fail (TP_BAD_FILE, "%s: not an npy file", path);
+    return tp_file_mistaken (path, "an npy file");
   int version = start[6];
   if (version < 1 || version > 3)
     return tp_fail (TP_UNSUPPORTED, "%s: expected npy version 1 to 3, got %d", path, version);
@@ -211,10 +216,42 @@ read_header (FILE *file, const char *path, description *d)
 
 /* --- The elements --------------------------------------------------------- */
 
-static tp_status
-read_elements (FILE *file, const char *path, const element_type *type, float *out, int64_t numbers)
+static void
+swap_bytes (unsigned char *bytes, int size, int64_t count)
 {
-  if (type->convert == from_f32)
+  for (int64_t i = 0; i < count; i++, bytes += size)
+    for (int low = 0, high = size - 1; low < high; low++, high--)
+      {
+        unsigned char byte = bytes[low];
+        bytes[low] = bytes[high];
+        bytes[high] = byte;
+      }
+}
+
+/* Fail if one of the f64 at IN, the first of them number FIRST of the file, is finite and what
+ * became of it at OUT is not. */
+static tp_status
+check_range (const char *path, const unsigned char *in, const float *out, int64_t count,
+             int64_t first)
+{
+  for (int64_t i = 0; i < count; i++)
+    if (isinf (out[i]))
+      {
+        double value;
+        memcpy (&value, in + (size_t) i * sizeof value, sizeof value);
+        if (isfinite (value))
+          return tp_fail (TP_BAD_VALUE, "%s: number %lld is %g, beyond the %g that float32 holds:"
+                          " scale the array before it is saved", path, (long long) (first + i),
+                          value, (double) __FLT_MAX__);
+      }
+  return TP_OK;
+}
+
+static tp_status
+read_elements (FILE *file, const char *path, const description *d, float *out, int64_t numbers)
+{
+  const element_type *type = d->type;
+  if (type->convert == from_f32 && !d->swapped)
     return tp_file_read (file, path, out, (size_t) numbers * sizeof *out);
   enum { PIECE = 4096 };
   unsigned char piece[PIECE * 8];
@@ -224,7 +261,12 @@ read_elements (FILE *file, const char *path, const element_type *type, float *ou
       tp_status status = tp_file_read (file, path, piece, (size_t) (count * type->size));
       if (status != TP_OK)
         return status;
+      if (d->swapped)
+        swap_bytes (piece, type->size, count);
       type->convert (piece, out + i, count);
+      if (type->convert == from_f64
+          && (status = check_range (path, piece, out + i, count, i)) != TP_OK)
+        return status;
     }
   return TP_OK;
 }
@@ -247,7 +289,7 @@ static tp_tensor *
 load (FILE *file, const char *path, int64_t length)
 {
   description d = { 0 };
-  if (read_header (file, path, &d) != TP_OK)
+  if ((length == 0 ? tp_file_mistaken (path, "an npy file") : read_header (file, path, &d)) != TP_OK)
     return NULL;
   int element_size = d.type->size * d.type->numbers;
   int64_t bytes = element_size, rest = length - ftell (file);
@@ -259,6 +301,12 @@ load (FILE *file, const char *path, int64_t length)
       char text[TP_SHAPE_TEXT];
       tp_fail (TP_BAD_FILE, "%s: truncated: expected %s elements of %d bytes, got %lld bytes",
                path, tp_shape_text (text, d.rank, d.shape), element_size, (long long) rest);
+      return NULL;
+    }
+  if (bytes < rest)
+    {
+      tp_fail (TP_BAD_FILE, "%s: %lld bytes follow its array: expected one array in a file", path,
+               (long long) (rest - bytes));
       return NULL;
     }
   if (d.fortran)
@@ -273,7 +321,7 @@ load (FILE *file, const char *path, int64_t length)
   if (!t)
     return NULL;
   float *out = pairs ? (float *) tp_c64 (t) : tp_f32 (t);
-  if (read_elements (file, path, d.type, out, tp_tensor_count (t) * d.type->numbers) != TP_OK)
+  if (read_elements (file, path, &d, out, tp_tensor_count (t) * d.type->numbers) != TP_OK)
     {
       tp_tensor_free (t);
       return NULL;

@@ -25,7 +25,7 @@ on_error (png_structp png, png_const_charp message)
 {
   channel *c = png_get_error_ptr (png);
   if (c->status == TP_OK)
-    c->status = tp_fail (TP_BAD_FILE, "%s: %s", c->path, message);
+    c->status = tp_fail (TP_BAD_FILE, "%s: damaged: %s", c->path, message);
   png_longjmp (png, 1);
 }
 
@@ -137,6 +137,15 @@ tp_png_load (const char *path)
   if (!(r.channel.file = tp_file_open (path, &r.length)))
     return NULL;
   tp_tensor *t = NULL;
+  unsigned char start[8];
+  size_t there = fread (start, 1, sizeof start, r.channel.file);
+  if (png_sig_cmp (start, 0, there))
+    {
+      fclose (r.channel.file);
+      tp_file_mistaken (path, "a PNG picture");
+      return NULL;
+    }
+  rewind (r.channel.file);
   r.png = png_create_read_struct (PNG_LIBPNG_VER_STRING, &r.channel, on_error, on_warning);
   r.info = r.png ? png_create_info_struct (r.png) : NULL;
   if (r.info)

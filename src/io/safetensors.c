@@ -25,10 +25,15 @@ header_length (FILE *file, const char *path, int64_t file_length)
   uint64_t length = 0;
   for (int i = 7; i >= 0; i--)
     length = length << 8 | size[i];
-  if (length > LONGEST_HEADER || (int64_t) length > file_length - 8)
+  if (length > LONGEST_HEADER)
     {
-      tp_fail (TP_BAD_FILE, "%s: not a safetensors file: its header would be %llu bytes of %lld",
-               path, (unsigned long long) length, (long long) file_length);
+      tp_file_mistaken (path, "a safetensors file");
+      return -1;
+    }
+  if ((int64_t) length > file_length - 8)
+    {
+      tp_fail (TP_BAD_FILE, "%s: truncated, or not a safetensors file: its header would be %llu"
+               " bytes of %lld", path, (unsigned long long) length, (long long) file_length);
       return -1;
     }
   return (int64_t) length;

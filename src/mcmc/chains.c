@@ -56,11 +56,17 @@ tp_chains_dot (const tp_tensor *a, const tp_tensor *b, double *out)
   tp_parallel_for (a->shape[0], 65536 / tp_chain_length (a) + 1, dot_chains, &j);
 }
 
-void
+tp_status
 tp_chains_select (tp_tensor *state, const tp_tensor *proposal, const bool *accepted)
 {
+  tp_tensor *apart = tp_overlap (state, proposal) ? tp_copy (proposal) : tp_tensor_ref (proposal);
+  if (!apart)
+    return tp_last_status ();
   for (int64_t c = 0; c < state->shape[0]; c++)
     if (accepted[c])
-      memcpy (tp_chain (state, c), tp_chain (proposal, c),
+      memcpy (tp_chain (state, c), tp_chain (apart, c),
               (size_t) tp_chain_length (state) * sizeof (float));
+  tp_tensor_free (apart);
+  tp_tensor_changed (state);
+  return TP_OK;
 }

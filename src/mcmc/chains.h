@@ -19,7 +19,7 @@ float *tp_chain (const tp_tensor *x, int64_t c);
 /* OUT[c] = <a_c, b_c>, accumulated in double in a fixed order. */
 void tp_chains_dot (const tp_tensor *a, const tp_tensor *b, double *out);
 
-/* The chains c with ACCEPTED[c], copied from PROPOSAL to STATE. */
-void tp_chains_select (tp_tensor *state, const tp_tensor *proposal, const bool *accepted);
+/* The chains c with ACCEPTED[c], copied from PROPOSAL, which may overlap it, to STATE. */
+tp_status tp_chains_select (tp_tensor *state, const tp_tensor *proposal, const bool *accepted);
 
 #endif

@@ -46,7 +46,7 @@ tp_conjugate_gradient (const tp_score *a, const tp_tensor *b, int steps, double 
         {
           bool all = true;
           for (int64_t c = 0; c < chains; c++)
-            all = all && rr[c] <= goal[c];
+            all = all && !(rr[c] > goal[c]);
           if (all)
             break;
           tp_tensor *ap = tp_score_at (a, p);
@@ -56,9 +56,10 @@ tp_conjugate_gradient (const tp_score *a, const tp_tensor *b, int steps, double 
           tp_chains_dot (p, ap, pap);
           for (int64_t c = 0; c < chains && ok; c++)
             {
-              /* A chain that is done stands still while others go on. */
-              bool done = rr[c] <= goal[c];
-              if (!done && !(pap[c] > 0))
+              /* A chain that is done stands still while others go on; so does one that is not
+               * finite, which spoils no other. */
+              bool done = !(rr[c] > goal[c]);
+              if (!done && pap[c] <= 0)
                 ok = tp_fail (TP_BAD_VALUE, "a: expected a positive definite map, got p^H A p = %g",
                               pap[c]) == TP_OK;
               alpha[c] = done ? 0 : rr[c] / pap[c];
@@ -79,6 +80,9 @@ tp_conjugate_gradient (const tp_score *a, const tp_tensor *b, int steps, double 
             }
           tp_tensor_free (ap);
         }
+      for (int64_t c = 0; c < chains && ok; c++)
+        for (int64_t i = 0; !isfinite (rr[c]) && i < tp_chain_length (x); i++)
+          tp_chain (x, c)[i] = NAN;
     }
   tp_scratch_free (numbers);
   tp_tensor_free (r);

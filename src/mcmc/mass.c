@@ -30,7 +30,7 @@ static tp_tensor *
 multiply (const tp_tensor *x, tp_unary operation, const tp_tensor *mass)
 {
   tp_tensor *table = tp_map (operation, mass);
-  tp_tensor *y = table ? tp_fourier_multiply (x, table) : NULL;
+  tp_tensor *y = table ? tp_fourier_multiply ((tp_tensor *) x, table) : NULL;
   tp_tensor_free (table);
   return y;
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "autograd/operations.h"
 #include "core/threads.h"
 #include "mcmc/chains.h"
 
@@ -13,8 +14,39 @@ typedef struct {
   double log_total;   /* log sum_k exp (log_weights_k) */
   double *exponents;  /* (C K) */
   tp_tensor *score;   /* or NULL */
+  const tp_tensor *along; /* or NULL: SCORE is to be the score's derivative in this direction */
   double *density;    /* or NULL */
 } job;
+
+/* The covariance of the means, weighted by the responsibilities R, times d over variance^2, less
+ * d over variance: symmetric, so the gradient's way back too. */
+static void
+differentiate (job *j, int64_t c, double *r, double variance)
+{
+  int64_t components = j->means->shape[0], n = tp_chain_length (j->x);
+  const float *d = tp_chain (j->along, c);
+  float *out = tp_chain (j->score, c);
+  double mean = 0.0;
+  for (int pass = 0; pass < 2; pass++)
+    for (int64_t k = 0; k < components; k++)
+      {
+        const float *centre = tp_chain (j->means, k);
+        double dot = 0.0;
+        for (int64_t i = 0; i < n; i++)
+          dot += (double) centre[i] * d[i];
+        if (pass == 0)
+          mean += r[k] * dot;
+        else
+          r[k] *= dot - mean;
+      }
+  for (int64_t i = 0; i < n; i++)
+    {
+      double sum = 0.0;
+      for (int64_t k = 0; k < components; k++)
+        sum += r[k] * (double) tp_chain (j->means, k)[i];
+      out[i] = (float) (sum / (variance * variance) - (double) d[i] / variance);
+    }
+}
 
 static void
 do_chains (void *context, int64_t begin, int64_t end)
@@ -47,6 +79,11 @@ do_chains (void *context, int64_t begin, int64_t end)
           float *score = tp_chain (j->score, c);
           for (int64_t k = 0; k < components; k++)
             exponent[k] = exp (exponent[k] - log_sum);
+          if (j->along)
+            {
+              differentiate (j, c, exponent, variance);
+              continue;
+            }
           for (int64_t i = 0; i < n; i++)
             {
               double pull = 0.0;
@@ -95,11 +132,12 @@ run (job *j)
   return TP_OK;
 }
 
-tp_tensor *
-tp_mixture_score (const tp_tensor *x, const tp_tensor *means, const tp_tensor *log_weights,
-                  double sd, const double *sigma)
+static tp_tensor *
+score (const tp_tensor *x, const tp_tensor *means, const tp_tensor *log_weights, double sd,
+       const double *sigma, const tp_tensor *along)
 {
-  job j = { .x = x, .means = means, .log_weights = log_weights, .sd = sd, .sigma = sigma };
+  job j = { .x = x, .means = means, .log_weights = log_weights, .sd = sd, .sigma = sigma,
+            .along = along };
   j.score = tp_tensor_like (x);
   if (j.score && run (&j))
     {
@@ -107,6 +145,53 @@ tp_mixture_score (const tp_tensor *x, const tp_tensor *means, const tp_tensor *l
       return NULL;
     }
   return j.score;
+}
+
+/* saved: means, log-weights, and sigma in two parts, whose sum is as good as a double. */
+static tp_status
+backward (const tp_record *r)
+{
+  tp_tensor *x = r->inputs[0];
+  int64_t chains = x->shape[0];
+  double *sigma = tp_scratch_alloc ((size_t) chains * sizeof *sigma);
+  if (!sigma)
+    return tp_last_status ();
+  for (int64_t c = 0; c < chains; c++)
+    sigma[c] = (double) tp_f32 (r->saved[2])[c] + (double) tp_f32 (r->saved[3])[c];
+  tp_tensor *g = score (x, r->saved[0], r->saved[1], r->numbers[0], sigma, r->output->grad);
+  tp_scratch_free (sigma);
+  return tp_accumulate_grad (x, g);
+}
+
+tp_tensor *
+tp_mixture_score (tp_tensor *x, tp_tensor *means, tp_tensor *log_weights, double sd,
+                  const double *sigma)
+{
+  if (tp_tape_constant (means, "means") || tp_tape_constant (log_weights, "log-weights"))
+    return NULL;
+  tp_tensor *result = score (x, means, log_weights, sd, sigma, NULL);
+  if (!result || !tp_tape_wants (&x, 1))
+    return result;
+  tp_tensor *high = tp_tensor_create (TP_F32, 1, x->shape), *low = tp_tensor_create (TP_F32, 1, x->shape);
+  tp_record r = { .inputs = { x }, .input_count = 1, .saved = { means, log_weights, high, low },
+                  .numbers = { sd }, .unneeded = TP_OUTPUT_UNNEEDED };
+  if (high && low)
+    {
+      for (int64_t c = 0; c < x->shape[0]; c++)
+        {
+          tp_f32 (high)[c] = (float) sigma[c];
+          tp_f32 (low)[c] = (float) (sigma[c] - (double) tp_f32 (high)[c]);
+        }
+      result = tp_recorded (result, &r, backward);
+    }
+  else
+    {
+      tp_tensor_free (result);
+      result = NULL;
+    }
+  tp_tensor_free (high);
+  tp_tensor_free (low);
+  return result;
 }
 
 tp_status

@@ -8,11 +8,10 @@
 #ifndef TP_MIXTURE_H
 #define TP_MIXTURE_H
 
-#include "tensor/tensor.h"
+#include "autograd/tape.h"
 
-/* grad log p_sigma, like X. */
-tp_tensor *tp_mixture_score (const tp_tensor *x, const tp_tensor *means,
-                             const tp_tensor *log_weights, double sd, const double *sigma);
+/* grad log p_sigma, like X.  On the tape, in X. */
+tp_tensor *tp_mixture_score (tp_tensor *x, tp_tensor *means, tp_tensor *log_weights, double sd, const double *sigma);
 
 /* DENSITY[c] = log p_sigma (x_c). */
 tp_status tp_mixture_log_density (const tp_tensor *x, const tp_tensor *means,

@@ -1,4 +1,5 @@
 /* activation.c -- the (leaky) rectifier. */
+#include "autograd/operations.h"
 #include "core/cpu.h"
 #include "core/profile.h"
 #include "core/threads.h"
@@ -50,6 +51,17 @@ tp_leaky_relu_gradient (const tp_tensor *y, const tp_tensor *g, float slope)
 static tp_status
 backward (const tp_record *r)
 {
+  if (tp_tape_current ())
+    { /* the same of operations that record themselves */
+      tp_tensor *zero = tp_tensor_zeros (TP_F32, 0, NULL);
+      tp_tensor *positive = zero ? tp_map2 (TP_LESS, zero, r->output) : NULL;
+      tp_tensor *slope = positive ? tp_affine (positive, 1 - r->numbers[0], r->numbers[0]) : NULL;
+      tp_tensor *g = slope ? tp_diff_map2 (TP_MUL, r->output->grad, slope) : NULL;
+      tp_tensor_free (zero);
+      tp_tensor_free (positive);
+      tp_tensor_free (slope);
+      return tp_accumulate_grad (r->inputs[0], g);
+    }
   return tp_accumulate_grad (r->inputs[0],
                              tp_leaky_relu_gradient (r->output, r->output->grad,
                                                      (float) r->numbers[0]));
@@ -70,7 +82,8 @@ tp_leaky_relu (tp_tensor *x, float slope)
     return NULL;
   job j = { tp_f32 (x), NULL, tp_f32 (y), slope };
   tp_parallel_for (tp_tensor_count (x), 16384, forward_piece, &j);
-  tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { slope } };
+  tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { slope }, .unneeded = 1,
+                  .twice = true };
   if (tp_tape_record (&r, backward) != TP_OK)
     {
       tp_tensor_free (y);

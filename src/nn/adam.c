@@ -50,6 +50,10 @@ tp_adam_step (tp_tensor *w, const tp_tensor *g, tp_tensor *m, tp_tensor *v, int6
       || tp_check_shape (m, "first moment", TP_F32, w->rank, w->shape) != TP_OK
       || tp_check_shape (v, "second moment", TP_F32, w->rank, w->shape) != TP_OK)
     return tp_last_status ();
+  if (tp_overlap (w, g) || tp_overlap (w, m) || tp_overlap (w, v) || tp_overlap (m, v)
+      || tp_overlap (m, g) || tp_overlap (v, g))
+    return tp_fail (TP_BAD_ARGUMENT, "parameter, gradient, moments: expected memory of their own, got "
+                    "views of one tensor");
   if (step < 1)
     return tp_fail (TP_BAD_ARGUMENT, "step: expected 1 or more, got %lld", (long long) step);
   /* sqrt (v^) = sqrt (v) / sqrt (c2): the corrections go into rate and epsilon. */
@@ -61,5 +65,8 @@ tp_adam_step (tp_tensor *w, const tp_tensor *g, tp_tensor *m, tp_tensor *v, int6
   tp_span span = tp_span_start ();
   tp_parallel_for (tp_tensor_count (w), 16384, update_piece, &j);
   tp_span_end (span, "Adam", (tp_work) { .bytes = 28.0 * (double) tp_tensor_count (w) }, NULL);
+  tp_tensor_changed (w);
+  tp_tensor_changed (m);
+  tp_tensor_changed (v);
   return TP_OK;
 }

@@ -296,6 +296,19 @@ give_recipe (tp_tensor *y, tp_tensor *x, tp_tensor *scale, tp_tensor *shift, flo
   y->restore = restore;
 }
 
+/* What is written, the running statistics, is nothing else that is read. */
+static tp_status
+check_apart (const tp_tensor *x, tp_norm norm, const tp_tensor *r)
+{
+  const tp_tensor *const others[] = { x, norm.gamma, norm.beta, r ? r : x };
+  bool shared = tp_overlap (norm.running_mean, norm.running_variance);
+  for (int i = 0; i < 4; i++)
+    shared = shared || tp_overlap (norm.running_mean, others[i])
+             || tp_overlap (norm.running_variance, others[i]);
+  return shared ? tp_fail (TP_BAD_ARGUMENT, "running-mean, running-variance: expected memory of their "
+                           "own, got views of other arguments; pass copies") : TP_OK;
+}
+
 static tp_status
 check_norm (tp_norm norm, int64_t c)
 {
@@ -303,7 +316,8 @@ check_norm (tp_norm norm, int64_t c)
   const tp_tensor *const tensors[] = { norm.gamma, norm.beta, norm.running_mean,
                                        norm.running_variance };
   for (int i = 0; i < 4; i++)
-    if (tp_check_shape (tensors[i], names[i], TP_F32, 1, &c) != TP_OK)
+    if (tp_check_shape (tensors[i], names[i], TP_F32, 1, &c) != TP_OK
+        || (i >= 2 && tp_tape_constant (tensors[i], names[i]) != TP_OK))
       return tp_last_status ();
   return TP_OK;
 }
@@ -346,7 +360,8 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, const tp_moments *momen
     }
   int64_t c = x->shape[x->rank - 1], rows = c ? tp_tensor_count (x) / c : 0;
   if (check_norm (norm, c) != TP_OK
-      || (r && tp_check_shape (r, "residual", TP_F32, x->rank, x->shape) != TP_OK))
+      || (r && tp_check_shape (r, "residual", TP_F32, x->rank, x->shape) != TP_OK)
+      || (options.training && check_apart (x, norm, r) != TP_OK))
     return NULL;
   if (!(options.decay >= 0 && options.decay <= 1) || !(options.epsilon > 0) || !(options.slope >= 0))
     {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "autograd/operations.h"
 #include "core/profile.h"
 #include "core/threads.h"
 #include "nn/conv_loops.h"
@@ -339,9 +340,8 @@ convolve_turned (tp_conv_job *j, const tp_tensor *g, const tp_tensor *w)
   return status;
 }
 
-tp_tensor *
-tp_conv_adjoint (const tp_tensor *y, const tp_tensor *w, const int64_t shape[4],
-                 tp_conv_options options)
+static tp_tensor *
+adjoint (const tp_tensor *y, const tp_tensor *w, const int64_t shape[4], tp_conv_options options)
 {
   tp_tensor *x = tp_tensor_create (TP_F32, 4, shape);
   tp_conv_job j = { 0 };
@@ -497,6 +497,29 @@ tp_conv_accumulate (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *g,
 }
 
 /* --- On the tape ---------------------------------------------------------- */
+
+/* Inputs: y, w.  x = A (w)^T y, so that y's is the convolution of x's, and w's that of a
+ * convolution of x's gradient whose sum's is y. */
+static tp_status
+adjoint_backward (const tp_record *record)
+{
+  tp_tensor *y = record->inputs[0], *w = record->inputs[1], *g = record->output->grad;
+  tp_conv_options options = { (int) record->numbers[0], (int) record->numbers[1], 1, 0, TP_FLOAT32 };
+  tp_status status = TP_OK;
+  if (tp_wants_grad (y))
+    status = tp_accumulate_grad (y, tp_conv (&g, 1, w, NULL, NULL, options));
+  if (status == TP_OK && tp_wants_grad (w))
+    status = tp_conv_accumulate (&g, 1, w, y, options);
+  return status;
+}
+
+tp_tensor *
+tp_conv_adjoint (tp_tensor *y, tp_tensor *w, const int64_t shape[4], tp_conv_options options)
+{
+  tp_record r = { .inputs = { y, w }, .input_count = 2, .numbers = { options.stride, options.padding },
+                  .unneeded = TP_OUTPUT_UNNEEDED, .twice = !tp_wants_grad (w) };
+  return tp_recorded (adjoint (y, w, shape, options), &r, adjoint_backward);
+}
 
 /* Inputs: w, b, r, then the parts. */
 static tp_status

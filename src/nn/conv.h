@@ -34,8 +34,8 @@ tp_tensor *tp_conv (tp_tensor *const *x, int count, tp_tensor *w, tp_tensor *b, 
                     tp_conv_options options);
 
 /* The adjoint in x alone: from y's shape to x's, (N H W C) given by SHAPE.  Half of the
- * true norm of the convolution (nn/spectral.h). */
-tp_tensor *tp_conv_adjoint (const tp_tensor *y, const tp_tensor *w, const int64_t shape[4],
+ * true norm of the convolution (nn/spectral.h).  Differentiable in y and w. */
+tp_tensor *tp_conv_adjoint (tp_tensor *y, tp_tensor *w, const int64_t shape[4],
                             tp_conv_options options);
 
 /* --- For what is built of convolutions (conv_batch_norm.c) -------------------------- */

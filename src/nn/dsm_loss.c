@@ -33,6 +33,7 @@ loss_images (void *context, int64_t begin, int64_t end)
     }
 }
 
+/* Of Q; that of U is this times sign (sigma). */
 static void
 gradient_images (void *context, int64_t begin, int64_t end)
 {
@@ -56,20 +57,32 @@ image_size (const tp_tensor *q)
 static tp_status
 backward (const tp_record *r)
 {
-  tp_tensor *q = r->inputs[0], *gq = tp_tensor_like (q);
-  if (gq)
+  tp_tensor *q = r->inputs[0], *u = r->inputs[1], *sigma = r->saved[0], *gq = tp_tensor_like (q), *gu = NULL;
+  if (!gq)
+    return tp_last_status ();
+  int64_t size = image_size (q);
+  job j = { tp_f32 (q), tp_f32 (u), tp_f32 (sigma), tp_f32 (r->output->grad), tp_f32 (gq), size };
+  tp_parallel_for (q->shape[0], 1, gradient_images, &j);
+  tp_status status = TP_OK;
+  if (tp_wants_grad (u))
     {
-      job j = { tp_f32 (q), tp_f32 (r->saved[0]), tp_f32 (r->saved[1]), tp_f32 (r->output->grad),
-                tp_f32 (gq), image_size (q) };
-      tp_parallel_for (q->shape[0], 1, gradient_images, &j);
+      gu = tp_copy (gq);
+      for (int64_t i = 0; gu && i < q->shape[0] * size; i++)
+        tp_f32 (gu)[i] *= sign_of (tp_f32 (sigma)[i / size]);
+      status = tp_accumulate_grad (u, gu);
     }
-  return tp_accumulate_grad (q, gq);
+  if (status == TP_OK && tp_wants_grad (q))
+    return tp_accumulate_grad (q, gq);
+  tp_tensor_free (gq);
+  return status;
 }
 
 tp_tensor *
-tp_dsm_loss (tp_tensor *q, const tp_tensor *u, const tp_tensor *sigma)
+tp_dsm_loss (tp_tensor *q, tp_tensor *u, const tp_tensor *sigma)
 {
   if (tp_check (q, "scaled-score", TP_F32, -1) != TP_OK)
+    return NULL;
+  if (tp_tape_constant (sigma, "sigma") != TP_OK)
     return NULL;
   if (q->rank < 1)
     {
@@ -84,8 +97,8 @@ tp_dsm_loss (tp_tensor *q, const tp_tensor *u, const tp_tensor *sigma)
     return NULL;
   job j = { tp_f32 (q), tp_f32 (u), tp_f32 (sigma), NULL, tp_f32 (loss), image_size (q) };
   tp_parallel_for (q->shape[0], 1, loss_images, &j);
-  tp_record r = { .output = loss, .inputs = { q }, .input_count = 1,
-                  .saved = { (tp_tensor *) u, (tp_tensor *) sigma } };
+  tp_record r = { .output = loss, .inputs = { q, u }, .input_count = 2,
+                  .saved = { (tp_tensor *) sigma }, .unneeded = TP_OUTPUT_UNNEEDED };
   if (tp_tape_record (&r, backward) != TP_OK)
     {
       tp_tensor_free (loss);

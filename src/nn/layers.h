@@ -53,8 +53,8 @@ tp_tensor *tp_linear (tp_tensor *x, tp_tensor *w, tp_tensor *b, float slope);
  *
  * given q = |sigma| r, the score scaled by the noise, which is finite at any
  * sigma, also at 0: sigma r = sign (sigma) q, with sign (0) = 1.  q and u: (N ...),
- * sigma: (N).  Differentiable in q. */
-tp_tensor *tp_dsm_loss (tp_tensor *q, const tp_tensor *u, const tp_tensor *sigma);
+ * sigma: (N).  Differentiable in q and u. */
+tp_tensor *tp_dsm_loss (tp_tensor *q, tp_tensor *u, const tp_tensor *sigma);
 
 /* ms_ssim.c.  The multi-scale structural similarity of IMAGES and TRUTHS (N H W), one number
  * for each (N), near 1 where they are alike; RANGE (N) is that of the truths' values.  Windows

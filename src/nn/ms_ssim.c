@@ -131,7 +131,8 @@ tp_ms_ssim (tp_tensor *images, tp_tensor *truths, const tp_tensor *range)
 {
   if (tp_check (images, "images", TP_F32, 3) != TP_OK
       || tp_check_shape (truths, "truths", TP_F32, 3, images->shape) != TP_OK
-      || tp_check_shape (range, "range", TP_F32, 1, images->shape) != TP_OK)
+      || tp_check_shape (range, "range", TP_F32, 1, images->shape) != TP_OK
+      || tp_tape_constant (range, "range") != TP_OK)
     return NULL;
   for (int64_t n = 0; n < range->shape[0]; n++)
     if (!(tp_f32 (range)[n] > 0) || isinf (tp_f32 (range)[n]))

@@ -136,7 +136,8 @@ pool (tp_tensor *x, int size, bool maximum)
   tp_span_end (span, "pooling", (tp_work) { .bytes = 4.0 * (double) tp_tensor_count (x) },
                "%lld x %lld x %lld x %lld", (long long) x->shape[0], (long long) x->shape[1],
                (long long) x->shape[2], (long long) x->shape[3]);
-  tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { size, maximum } };
+  tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { size, maximum },
+                  .unneeded = maximum ? 0 : 1 | TP_OUTPUT_UNNEEDED };
   if (tp_tape_record (&r, backward) != TP_OK)
     {
       tp_tensor_free (y);

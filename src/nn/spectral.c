@@ -28,6 +28,8 @@ tp_spectral_norm (const tp_tensor *w, tp_tensor *u, int iterations, double *sigm
   if (tp_check_shape (u, "vector", TP_F32, 1, &o) != TP_OK
       || (left && tp_check_shape (left, "left", TP_F32, 1, &rows) != TP_OK))
     return tp_last_status ();
+  if (tp_overlap (u, w))
+    return tp_fail (TP_BAD_ARGUMENT, "vector: expected memory of its own, got a view of the weights");
   tp_tensor *matrix = tp_reshape (w, 2, (int64_t[]) { rows, o });
   tp_tensor *column = tp_reshape (u, 2, (int64_t[]) { o, 1 });
   tp_status status = matrix && column ? TP_OK : tp_last_status ();
@@ -103,7 +105,7 @@ tp_conv_norm (const tp_tensor *w, int64_t rows, int64_t columns, tp_conv_options
         {
           *norm = sqrt (tp_dot_f32 (tp_f32 (y), tp_f32 (y), tp_tensor_count (y)));
           tp_tensor_free (x);
-          x = tp_conv_adjoint (y, w, shape, options);
+          x = tp_conv_adjoint (y, (tp_tensor *) w, shape, options);
         }
       status = y && x ? TP_OK : tp_last_status ();
       tp_tensor_free (y);

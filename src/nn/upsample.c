@@ -90,7 +90,8 @@ tp_upsample (tp_tensor *x, int factor)
     return NULL;
   job j = { tp_f32 (x), tp_f32 (y), x->shape[2], x->shape[3], factor };
   tp_parallel_for (y->shape[0] * y->shape[1], 1, enlarge_rows, &j);
-  tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { factor } };
+  tp_record r = { .output = y, .inputs = { x }, .input_count = 1, .numbers = { factor },
+                  .unneeded = 1 | TP_OUTPUT_UNNEEDED };
   if (tp_tape_record (&r, backward) != TP_OK)
     {
       tp_tensor_free (y);

@@ -262,13 +262,24 @@ tp_assign (tp_tensor *target, const tp_tensor *source)
     return TP_BAD_ARGUMENT;
   if (target->dtype == TP_F32 && source->dtype == TP_C64)
     return tp_fail (TP_BAD_SHAPE, "source: expected f32, got c64; take its real part or magnitude");
+  for (int i = 0; i < target->rank; i++)
+    if (target->strides[i] == 0 && target->shape[i] > 1)
+      return tp_fail (TP_BAD_ARGUMENT, "target: expected a place for each element, got a stretched "
+                      "view, whose elements share theirs; assign to a copy");
   tp_tensor *from = tp_broadcast_to (source, target->rank, target->shape);
+  if (from && tp_overlap (target, from))
+    {
+      tp_tensor *apart = tp_copy (from);
+      tp_tensor_free (from);
+      from = apart;
+    }
   if (!from)
     return tp_last_status ();
   job j = job_for ((int) target->dtype, target, from, from);
   j.row = row_copy;
   run (&j);
   tp_tensor_free (from);
+  tp_tensor_changed (target);
   return TP_OK;
 }
 
@@ -408,10 +419,15 @@ tp_axpby (double a, const tp_tensor *x, double b, tp_tensor *y)
     status = tp_check_shape (x, "x", y->dtype, y->rank, y->shape);
   if (status != TP_OK)
     return status;
-  axpby_job j = { (float) a, (float) b, floats_of (x), floats_of (y), NULL };
+  tp_tensor *apart = tp_overlap (y, x) ? tp_copy (x) : tp_tensor_ref (x);
+  if (!apart)
+    return tp_last_status ();
+  axpby_job j = { (float) a, (float) b, floats_of (apart), floats_of (y), NULL };
   tp_span span = tp_span_start ();
   tp_parallel_for (tp_tensor_count (y) * (y->dtype == TP_C64 ? 2 : 1), GRAIN, axpby_piece, &j);
   tp_span_end (span, "a x + b y", (tp_work) { .bytes = 12.0 * (double) tp_tensor_count (y) }, NULL);
+  tp_tensor_free (apart);
+  tp_tensor_changed (y);
   return TP_OK;
 }
 

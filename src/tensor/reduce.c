@@ -328,9 +328,19 @@ select_kth (float *row, int64_t count, int64_t k)
 
 typedef struct {
   float *rows, *out;
+  const float *values; /* of quantile_weights: the rows as they were */
   int64_t length;
-  double place; /* between order statistics, from 0 */
+  double place;        /* between order statistics, from 0 */
 } quantile_job;
+
+static bool
+any_nan (const float *row, int64_t length)
+{
+  bool nan = false;
+  for (int64_t i = 0; i < length; i++)
+    nan = nan || row[i] != row[i];
+  return nan;
+}
 
 static void
 quantile_rows (void *context, int64_t begin, int64_t end)
@@ -340,10 +350,7 @@ quantile_rows (void *context, int64_t begin, int64_t end)
   for (int64_t r = begin; r < end; r++)
     {
       float *row = j->rows + r * j->length, next = INFINITY;
-      bool nan = false;
-      for (int64_t i = 0; i < j->length; i++)
-        nan = nan || row[i] != row[i];
-      if (nan)
+      if (any_nan (row, j->length))
         {
           j->out[r] = NAN;
           continue;
@@ -356,23 +363,60 @@ quantile_rows (void *context, int64_t begin, int64_t end)
     }
 }
 
-tp_tensor *
-tp_quantile (const tp_tensor *t, double q, int axis)
+/* OUT: rows of weights, whose products with VALUES sum to what quantile_rows gives. */
+static void
+quantile_weight_rows (void *context, int64_t begin, int64_t end)
+{
+  const quantile_job *j = context;
+  int64_t low = (int64_t) j->place;
+  float part = (float) (j->place - (double) low);
+  for (int64_t r = begin; r < end; r++)
+    {
+      float *row = j->rows + r * j->length, *out = j->out + r * j->length, next = INFINITY;
+      const float *values = j->values + r * j->length;
+      if (any_nan (row, j->length))
+        {
+          for (int64_t i = 0; i < j->length; i++)
+            out[i] = NAN;
+          continue;
+        }
+      select_kth (row, j->length, low);
+      for (int64_t i = low + 1; i < j->length; i++)
+        next = row[i] < next ? row[i] : next;
+      int64_t at = 0, after = 0;
+      while (at < j->length - 1 && values[at] != row[low])
+        at++;
+      memset (out, 0, (size_t) j->length * sizeof *out);
+      out[at] = 1 - part;
+      if (part > 0)
+        { /* another one, where both have one value */
+          while (after < j->length - 1 && (after == at || values[after] != next))
+            after++;
+          out[after] += part;
+        }
+    }
+}
+
+static tp_status
+check_quantile (const tp_tensor *t, double q, int axis)
 {
   if (t->dtype != TP_F32 || axis < 0 || axis >= t->rank || t->shape[axis] < 1)
     {
       char text[TP_SHAPE_TEXT];
       tp_fail (TP_BAD_SHAPE, "tensor: expected f32 with a non-empty axis %d, got %s %s", axis,
                tp_dtype_name (t->dtype), tp_shape_text (text, t->rank, t->shape));
-      return NULL;
+      return tp_last_status ();
     }
   if (!(q >= 0 && q <= 1))
-    {
-      tp_fail (TP_BAD_ARGUMENT, "q: expected 0 to 1, got %g", q);
-      return NULL;
-    }
-  int order[TP_MAX_RANK], at = 0;
-  int64_t shape[TP_MAX_RANK];
+    return tp_fail (TP_BAD_ARGUMENT, "q: expected 0 to 1, got %g", q);
+  return TP_OK;
+}
+
+/* The axes of T with AXIS last into ORDER, and the lengths of the others into SHAPE. */
+static void
+axis_last (const tp_tensor *t, int axis, int order[TP_MAX_RANK], int64_t shape[TP_MAX_RANK])
+{
+  int at = 0;
   for (int i = 0; i < t->rank; i++)
     if (i != axis)
       {
@@ -380,13 +424,52 @@ tp_quantile (const tp_tensor *t, double q, int axis)
         order[at++] = i;
       }
   order[at] = axis;
+}
+
+tp_tensor *
+tp_quantile_weights (const tp_tensor *t, double q, int axis)
+{
+  if (check_quantile (t, q, axis) != TP_OK)
+    return NULL;
+  int order[TP_MAX_RANK], back[TP_MAX_RANK];
+  int64_t shape[TP_MAX_RANK], length = t->shape[axis];
+  axis_last (t, axis, order, shape);
+  for (int i = 0; i < t->rank; i++)
+    back[order[i]] = i;
+  tp_tensor *view = tp_transpose (t, order), *values = view ? tp_copy (view) : NULL;
+  tp_tensor *rows = values ? tp_copy (values) : NULL; /* reordered in place */
+  tp_tensor *weights = values ? tp_tensor_like (values) : NULL, *result = NULL;
+  if (rows && weights)
+    {
+      quantile_job j = { tp_f32 (rows), tp_f32 (weights), tp_f32 (values), length,
+                         q * (double) (length - 1) };
+      tp_parallel_for (tp_tensor_count (t) / length, 1 + 16384 / length, quantile_weight_rows, &j);
+      tp_tensor *turned = tp_transpose (weights, back);
+      result = turned ? tp_copy (turned) : NULL;
+      tp_tensor_free (turned);
+    }
+  tp_tensor_free (view);
+  tp_tensor_free (values);
+  tp_tensor_free (rows);
+  tp_tensor_free (weights);
+  return result;
+}
+
+tp_tensor *
+tp_quantile (const tp_tensor *t, double q, int axis)
+{
+  if (check_quantile (t, q, axis) != TP_OK)
+    return NULL;
+  int order[TP_MAX_RANK];
+  int64_t shape[TP_MAX_RANK];
+  axis_last (t, axis, order, shape);
   tp_tensor *out = tp_tensor_create (TP_F32, t->rank - 1, shape);
   tp_tensor *view = tp_transpose (t, order);
   tp_tensor *rows = view ? tp_copy (view) : NULL; /* reordered in place */
   if (out && rows)
     {
       int64_t length = t->shape[axis];
-      quantile_job j = { tp_f32 (rows), tp_f32 (out), length, q * (double) (length - 1) };
+      quantile_job j = { tp_f32 (rows), tp_f32 (out), NULL, length, q * (double) (length - 1) };
       tp_parallel_for (tp_tensor_count (out), 1 + 16384 / length, quantile_rows, &j);
     }
   else

@@ -41,7 +41,8 @@ set_row_major (tp_tensor *t)
   for (int i = t->rank - 1; i >= 0; i--)
     {
       t->strides[i] = stride;
-      stride *= t->shape[i];
+      /* May overflow where the tensor is empty, and nobody walks it. */
+      (void) __builtin_mul_overflow (stride, t->shape[i], &stride);
     }
 }
 
@@ -140,6 +141,12 @@ tp_tensor_ref (const tp_tensor *t)
 }
 
 void
+tp_tensor_changed (tp_tensor *t)
+{
+  tp_buffer_changed (t->buffer);
+}
+
+void
 tp_tensor_let_go (tp_tensor *t)
 {
   if ((t->needed > 0 && !t->restore) || !t->buffer || tp_buffer_shared (t->buffer))
@@ -195,6 +202,28 @@ tp_same_shape (const tp_tensor *a, const tp_tensor *b)
 {
   return a->rank == b->rank
          && !memcmp (a->shape, b->shape, (size_t) a->rank * sizeof a->shape[0]);
+}
+
+/* The first byte of T's elements, and the first behind them, in its buffer. */
+static void
+extent (const tp_tensor *t, int64_t *begin, int64_t *end)
+{
+  int64_t last = t->offset, size = (int64_t) tp_dtype_size (t->dtype);
+  for (int i = 0; i < t->rank; i++)
+    last += (t->shape[i] - 1) * t->strides[i];
+  *begin = t->offset * size;
+  *end = (last + 1) * size;
+}
+
+bool
+tp_overlap (const tp_tensor *a, const tp_tensor *b)
+{
+  if (a->buffer != b->buffer || tp_tensor_count (a) == 0 || tp_tensor_count (b) == 0)
+    return false;
+  int64_t a0, a1, b0, b1;
+  extent (a, &a0, &a1);
+  extent (b, &b0, &b1);
+  return a0 < b1 && b0 < a1;
 }
 
 float *
@@ -314,8 +343,9 @@ tp_slice (const tp_tensor *t, int axis, int64_t begin, int64_t end, int64_t step
   if (!v)
     return NULL;
   v->offset += begin * v->strides[axis];
-  v->shape[axis] = (end - begin + step - 1) / step;
-  v->strides[axis] *= step;
+  v->shape[axis] = (end - begin) / step + ((end - begin) % step != 0);
+  if (v->shape[axis] > 1) /* else it may overflow, and does not matter */
+    v->strides[axis] *= step;
   return v;
 }
 
@@ -345,6 +375,10 @@ tp_broadcast_to (const tp_tensor *t, int rank, const int64_t *shape)
 {
   char came[TP_SHAPE_TEXT], wanted[TP_SHAPE_TEXT];
   bool fits = rank >= t->rank && rank <= TP_MAX_RANK;
+  int64_t count = 1;
+  for (int i = 0; fits && i < rank; i++)
+    fits = shape[i] >= 0 && !__builtin_mul_overflow (count, shape[i], &count)
+           && count <= INT64_MAX / 16;
   for (int i = 0; fits && i < t->rank; i++)
     fits = t->shape[i] == 1 || t->shape[i] == shape[rank - t->rank + i];
   if (!fits)
@@ -428,7 +462,11 @@ tp_concatenate (const tp_tensor *const *parts, int count, int axis)
                    tp_shape_text (text, parts[p]->rank, parts[p]->shape));
           return NULL;
         }
-      shape[axis] += parts[p]->shape[axis];
+      if (__builtin_add_overflow (shape[axis], parts[p]->shape[axis], &shape[axis]))
+        {
+          tp_fail (TP_BAD_SHAPE, "parts: together they are too long for memory along axis %d", axis);
+          return NULL;
+        }
     }
   tp_tensor *whole = tp_tensor_create (parts[0]->dtype, parts[0]->rank, shape);
   int64_t at = 0;

@@ -36,6 +36,7 @@ typedef struct tp_tensor {
   int64_t strides[TP_MAX_RANK];
   bool requires_grad;        /* gradients flow to it (src/autograd) */
   struct tp_tensor *grad;    /* accumulated gradient, or NULL */
+  uint64_t tape;             /* serial of the tape it was made on, 0: none (src/autograd) */
   void *derived;             /* see tp_set_derived */
   void (*derived_free) (void *);
   int needed;                /* by how many records of a tape its values are (src/autograd) */
@@ -66,11 +67,17 @@ void tp_tensor_let_go (tp_tensor *t);
  * freed with T by RELEASE.  Whoever uses it finds out whether the values are still those. */
 void tp_set_derived (tp_tensor *t, void *derived, void (*release) (void *));
 
+/* T's values were written over in place; every function here that does so calls it.  A tape
+ * finds out by it that values it needs are not those any more. */
+void tp_tensor_changed (tp_tensor *t);
+
 /* --- Looking ------------------------------------------------------------ */
 
 int64_t tp_tensor_count (const tp_tensor *t);   /* elements */
 bool tp_tensor_contiguous (const tp_tensor *t); /* row-major without gaps */
 bool tp_same_shape (const tp_tensor *a, const tp_tensor *b);
+/* Whether A and B may share memory: they lie in one stretch of a buffer. */
+bool tp_overlap (const tp_tensor *a, const tp_tensor *b);
 size_t tp_dtype_size (tp_dtype dtype);
 const char *tp_dtype_name (tp_dtype dtype);     /* "f32", "c64" */
 
@@ -109,8 +116,9 @@ tp_tensor *tp_view_complex (const tp_tensor *t);
 /* The parts joined along AXIS, copied. */
 tp_tensor *tp_concatenate (const tp_tensor *const *parts, int count, int axis);
 
-/* Copy SOURCE (broadcast) into every element of TARGET, which may be a view;
- * f32 into c64 is allowed, not the reverse. */
+/* Copy SOURCE (broadcast) into every element of TARGET, which may be a view, but
+ * not a stretched one; f32 into c64 is allowed, not the reverse.  SOURCE may
+ * overlap TARGET in any way: its values are those before. */
 tp_status tp_assign (tp_tensor *target, const tp_tensor *source);
 tp_status tp_fill (tp_tensor *target, double value);
 
@@ -129,8 +137,8 @@ tp_tensor *tp_map (tp_unary operation, const tp_tensor *a);
 /* a * x + b */
 tp_tensor *tp_affine (const tp_tensor *x, double a, double b);
 
-/* y <- a x + b y, y contiguous, x of its shape: the one update that training
- * and leapfrog need in place. */
+/* y <- a x + b y, y contiguous, x of its shape, which may overlap y: the one
+ * update that training and leapfrog need in place. */
 tp_status tp_axpby (double a, const tp_tensor *x, double b, tp_tensor *y);
 
 /* --- Reductions, in a fixed order --------------------------------------- */
@@ -152,6 +160,8 @@ bool tp_all_finite (const tp_tensor *t);
 /* The Q-quantile (0..1, linear between order statistics) along axis AXIS (which
  * goes), f32. */
 tp_tensor *tp_quantile (const tp_tensor *t, double q, int axis);
+/* Its derivative: of T's shape, what each element adds to it. */
+tp_tensor *tp_quantile_weights (const tp_tensor *t, double q, int axis);
 
 /* --- Matrix product ----------------------------------------------------- */
 

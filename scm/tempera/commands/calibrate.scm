@@ -126,6 +126,10 @@ more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability
            (until (or (ref 'until) (if network? 0.046 (/ assumed 20)))))
       (check-that (eq? (and network? #t) (and (ref 'images) #t)) 'calibrate
                   "expected both --prior and --images, or neither")
+      (check-output 'calibrate (ref 'out) '("summary.json" "ranks.csv" "ranks.png" "coverage.png"
+                                            "reliability.png"))
+      (check-that (program-exists? "gnuplot") 'calibrate
+                  "the program gnuplot is needed: install gnuplot-nox")
       (check-that (< until 100) 'calibrate "--until: expected a temperature below 100, got ~a" until)
       (let* ((make (lambda (prior op settings)
                      (make-model prior op #:noise noise
@@ -147,8 +151,12 @@ more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability
              (model (cond (network? (network-model ref make (third (tensor-shape truths))))
                           ((eq? (ref 'model) 'gaussian) (gaussian-model ref make))
                           (else (mixture-model ref make))))
-             (simulations (simulate model (if truths (length paths) (ref 'simulations))
-                                    #:draws (ref 'draws) #:seed (ref 'seed) #:truths truths))
+             (simulations (call-saying-results
+                           (ref 'out) '()
+                           (lambda ()
+                             (simulate model (if truths (length paths) (ref 'simulations))
+                                       #:draws (ref 'draws) #:seed (ref 'seed)
+                                       #:truths truths))))
              (results (calibrate-to
                        (ref 'out) simulations #:sbc? (not network?) #:seed (ref 'seed)
                        #:about `(("model" . ,(or network? (symbol->string (ref 'model))))

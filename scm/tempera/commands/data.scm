@@ -1,6 +1,7 @@
 ;;; data.scm -- `tempera data': fetch and prepare real volumes to train on.
 
 (define-module (tempera commands data)
+  #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 format)
   #:use-module (tempera cli)
@@ -11,12 +12,20 @@
 (define summary "fetch and prepare real MR volumes for training")
 
 (define options
-  '((add string "prepare this volume of yours: NIfTI, npy or a folder of DICOM slices")
-    (person string "whose head it is; data are split by person")
-    (contrast string "its contrast, such as T1" "unknown")
-    (licence string "its licence" "unknown")
+  '((add string "prepare this volume of yours: NIfTI, npy or a folder of DICOM slices; or a folder of \
+NIfTI volumes named as in BIDS")
+    (person string "whose head it is; data are split by person; by default from the name, sub-PERSON")
+    (contrast string "its contrast, such as T1; by default from the name")
+    (name string "what it is called here; by default from the file's name")
+    (prefix string "put before persons and names that come from files' names, where two data sets have the same" "")
+    (licence string "its licence; by default from participants.tsv or dataset_description.json")
+    (source string "where it is from; by default likewise")
+    (spacing numbers "millimetres between slices, rows and columns, when upright, in place of the file's")
+    (nan-is-zero flag "take NaN in a volume as background, 0; else it is refused")
+    (remove string "remove the prepared volume of this name")
     (orientation string "where the file does not say: directions of its axes, slowest first, \
 such as SAR for superior, anterior, right")
+    (nan number "what becomes of voxels that are NaN; else they are an error")
     (list flag "only list what is prepared")))
 
 (define (main arguments)
@@ -26,10 +35,14 @@ such as SAR for superior, anterior, right")
 and prepare it in the user's cache, or add a volume of your own.")))
     (let ((ref (lambda (name) (assq-ref options name))))
       (cond ((ref 'list))
+            ((ref 'remove) (data-remove! (ref 'remove)))
             ((ref 'add)
-             (check-that (ref 'person) 'data "--add: expected --person=NAME with it")
-             (data-add! (ref 'add) #:person (ref 'person) #:contrast (ref 'contrast)
-                        #:licence (ref 'licence) #:orientation (ref 'orientation)))
+             (apply (if (volume-tree? (ref 'add)) data-add-tree! data-add!) (ref 'add)
+                    #:log (lambda (line) (format #t "~a~%" line))
+                    #:prefix (ref 'prefix) #:nan-is-zero? (ref 'nan-is-zero)
+                    (append-map (lambda (name)
+                                  (if (ref name) (list (symbol->keyword name) (ref name)) '()))
+                                '(person contrast name licence source orientation spacing))))
             (else
              (check-that (not (ref 'person)) 'data "--person: expected --add=FILE with it")
              (data-fetch! #:log (lambda (line) (format #t "~a~%" line)))))

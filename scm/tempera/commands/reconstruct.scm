@@ -1,6 +1,7 @@
 ;;; reconstruct.scm -- `tempera reconstruct': the posterior of one image.
 
 (define-module (tempera commands reconstruct)
+  #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (tempera cli)
@@ -8,6 +9,7 @@
   #:use-module (tempera errors)
   #:use-module (tempera files)
   #:use-module (tempera images)
+  #:use-module (tempera measurements)
   #:use-module (tempera networks)
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
@@ -23,6 +25,9 @@
     (simulate flag "INPUT is a whole image: undersample its k-space and add noise")
     (acceleration number "of the simulated mask" 4 ,(lambda (r) (>= r 1)))
     (slice integer "which slice of a volume, from 0")
+    (first-axis symbol "what the first of three axes of k-space is: slices; coils are not \
+reconstructed together yet")
+    (nan number "what becomes of voxels that are NaN; else they are an error")
     (scale number "multiply k-space by this; else its zero-filled image is scaled")
     (noise number "its standard deviation, on the intensity scale" 0.1 ,positive?)
     (chains integer "samples to draw" 8 ,positive?)
@@ -34,48 +39,86 @@
     (seed integer "of mask, noise and chains" 1 ,(lambda (n) (>= n 0)))
     (out string "the folder for the results" "out")))
 
+(define files                           ; that it writes
+  '("mean.npy" "std.npy" "samples.npy" "figure.png" "report.html" "summary.json"))
+
 (define (main arguments)
   (let-values (((options operands)
                 (parse-options "reconstruct" options arguments #:operands "INPUT" #:count 1
-                               #:summary "INPUT is measured k-space with --mask (c64 .npy, centred, 0 where not measured)
+                               #:summary "INPUT is measured k-space with --mask (c64 .npy, centred, 0 where not measured:
+fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy; what is wrong with it is said)
 or a whole image with --simulate (.npy, .png, .nii, .nii.gz, .dcm or a folder of
 DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, report.html,
 summary.json.")))
     (let* ((ref (lambda (name) (assq-ref options name)))
            (input (first operands))
-           (given (load-image input)))
+           (given (load-image input #:nan (ref 'nan)))
+           (doubts '()))
+      (define (doubt! text)
+        (format (current-error-port) "warning: ~a~%" text)
+        (set! doubts (append doubts (list text))))
       (check-that (ref 'prior) 'reconstruct "--prior: expected a .safetensors file, got none")
       (check-that (if (ref 'simulate) (not (ref 'mask)) (ref 'mask)) 'reconstruct
                   "expected either --mask=FILE or --simulate")
+      (check-that (memq (ref 'first-axis) '(#f slices coils)) 'reconstruct
+                  "--first-axis: expected slices or coils, got ~a" (ref 'first-axis))
+      (unless (ref 'simulate)
+        (check-first-axis input given (ref 'first-axis) (load-image (ref 'mask)) doubt!))
       (let*-values (((image) (one-image input given (ref 'slice)))
                     ((prior) (load-network (ref 'prior) #:precision (ref 'precision)))
                     ((op y truth scale) (if (ref 'simulate)
                                             (simulate image (ref 'acceleration) (ref 'noise)
                                                       (ref 'seed))
                                             (measured image (load-image (ref 'mask))
-                                                      (ref 'scale)))))
+                                                      (ref 'scale) (ref 'noise) doubt!))))
         (let ((results
-               (reconstruct-to (ref 'out) prior op y #:noise (ref 'noise)
-                               #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
-                               #:command (shell-text (cons* "tempera" "reconstruct" arguments))
-                               #:settings (list #:temperatures
-                                                (default-temperatures prior #:ratio (ref 'ratio)
-                                                                      #:until (ref 'until)))
-                               #:about `(("name" . ,(basename input))
-                                         ("input" . ,input)
-                                         ("prior" . ,(ref 'prior))
-                                         ("precision" . ,(symbol->string (ref 'precision)))
-                                         ("version" . ,tempera-version)
-                                         ("acceleration" . ,(if truth (ref 'acceleration) 'null))
-                                         ("scale" . ,scale)))))
+                (call-saying-results (ref 'out) files
+                 (lambda ()
+                  (reconstruct-to (ref 'out) prior op y #:noise (ref 'noise)
+                                  #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
+                                  #:command (shell-text (cons* "tempera" "reconstruct" arguments))
+                                  #:settings (list #:temperatures
+                                                   (default-temperatures prior #:ratio (ref 'ratio)
+                                                                         #:until (ref 'until)))
+                                  #:about `(("name" . ,(basename input))
+                                            ("input" . ,input)
+                                            ("prior" . ,(ref 'prior))
+                                            ("precision" . ,(symbol->string (ref 'precision)))
+                                            ("version" . ,tempera-version)
+                                            ("acceleration" . ,(if truth (ref 'acceleration) 'null))
+                                            ("scale" . ,scale)
+                                            ("doubts" . ,(list->vector doubts))))))))
           (when truth
             (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
-          (format #t "~a: mean.npy std.npy samples.npy figure.png report.html summary.json~%"
-                  (ref 'out)))))))
+          (print-diagnosis results)
+          (format #t "~a: ~a~%" (ref 'out) (string-join files)))))))
+
+(define (plain-shape tensor)
+  ;; The lengths of TENSOR without those of 1 before its last two.
+  (let loop ((shape (tensor-shape tensor)))
+    (if (and (> (length shape) 2) (= 1 (car shape))) (loop (cdr shape)) shape)))
+
+(define (check-first-axis input given first-axis mask doubt!)
+  ;; Refuse k-space of several coils; its first axis is that of slices only if that is said.
+  (let ((shape (plain-shape given)))
+    (when (and (= 3 (length shape)) (eq? (tensor-dtype given) 'c64))
+      (check-that (eq? first-axis 'slices) 'reconstruct
+                  "~a has the shape ~a: several coils are not reconstructed together yet; if its first \
+axis is of slices, say --first-axis=slices --slice=N, and for one coil choose it before" input shape)
+      (let* ((mask (operator-normal-diagonal (mri-operator #:mask mask #:shape (cdr shape))))
+             (alike (coil-coherence (tensor-reshape given shape) mask)))
+        (when (and alike (> alike 0.5))
+          (doubt! (format #f "~a: its ~a slices look like coils: their edges are alike to ~,2f, where \
+slices from 4 mm apart have up to 0.45" input (first shape) alike)))))))
+
+(define (print-diagnosis results)
+  (format #t "~a~%" (assoc-ref results "diagnosis"))
+  (for-each (lambda (text) (format #t "  ~a~%" text))
+            (vector->list (assoc-ref results "warnings"))))
 
 (define (one-image input given slice)
   ;; GIVEN (rows columns), or the SLICE of a volume.
-  (let ((shape (tensor-shape given)))
+  (let* ((shape (plain-shape given)) (given (tensor-reshape given shape)))
     (cond ((= 2 (length shape))
            (check-that (not slice) 'reconstruct "--slice: ~a is a single image" input)
            given)
@@ -95,20 +138,16 @@ summary.json.")))
                                                #:acceleration acceleration #:seed seed))))
     (values op (measure op scan #:noise noise #:seed seed) scan 'null)))
 
-(define (measured y mask scale)
+(define (measured y mask scale noise doubt!)
   ;; Operator, measurement on the intensity scale, no truth, and the scale.
   (check-that (eq? (tensor-dtype y) 'c64) 'reconstruct
               "k-space: expected complex numbers, got ~a; --simulate takes images" (tensor-dtype y))
   (check-that (tensor-finite? y) 'reconstruct "k-space: it has NaN or infinite values")
   (let* ((op (mri-operator #:mask mask #:shape (tensor-shape y)))
-         (zero-filled (apply-adjoint op y))
-         (scale (or scale
-                    (/ top-intensity
-                       (let ((peak (tensor->number
-                                    (tensor-quantile (tensor-reshape (image-magnitude zero-filled)
-                                                                     '(-1))
-                                                     0.999 0))))
-                         (check-that (> peak 0) 'reconstruct
-                                     "k-space: it is 0 wherever the mask is 1")
-                         peak)))))
-    (values op (tensor* y scale) #f scale)))
+         (peak (tensor->number (tensor-quantile (tensor-reshape (image-magnitude (apply-adjoint op y))
+                                                                '(-1))
+                                                0.999 0)))
+         (scale (or scale (if (> peak 0) (/ top-intensity peak) 1)))
+         (y (check-kspace op (tensor* y scale) #:noise noise #:warn doubt!)))
+    (check-that (> peak 0) 'reconstruct "k-space: it is 0 wherever the mask is 1")
+    (values op y #f scale)))

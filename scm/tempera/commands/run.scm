@@ -6,6 +6,8 @@
   #:use-module (tempera cli)
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
+  #:use-module (tempera files)
+  #:use-module (tempera interrupts)
   #:use-module (tempera progress)
   #:use-module (tempera run-files)
   #:use-module (tempera runs)
@@ -34,8 +36,15 @@ Run the experiment that SCRIPT defines last, with the parameters given.
   (let* ((experiment (load-script script))
          ;; Checked before a directory is made.
          (settings (experiment-settings experiment (settings-from-arguments 'run arguments))))
-    (run-experiment experiment settings
-                    #:directory (or directory (fresh-directory (experiment-name experiment))))))
+    (let ((directory (or directory (fresh-directory (experiment-name experiment)))))
+      (call-saying-interrupted directory
+       (lambda () (run-experiment experiment settings #:directory directory))))))
+
+(define (call-saying-interrupted directory thunk)
+  (call-saying-stop thunk
+    (lambda ()
+      (format #f "~a: interrupted; go on with: ~a" directory
+              (shell-text (list "tempera" "run" (string-append "--run=" directory)))))))
 
 (define (main arguments)
   (let-values (((options operands)
@@ -46,7 +55,7 @@ Run the experiment that SCRIPT defines last, with the parameters given.
             ((pair? operands)
              (say-end (run-script (car operands) (cdr operands) directory)))
             (directory
-             (say-end (resume-run directory)))
+             (say-end (call-saying-interrupted directory (lambda () (resume-run directory)))))
             (else
              (complain 'run "expected a script, got none"))))))
 

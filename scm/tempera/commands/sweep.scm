@@ -7,6 +7,8 @@
   #:use-module (tempera cli)
   #:use-module (tempera errors)
   #:use-module (tempera experiments)
+  #:use-module (tempera files)
+  #:use-module (tempera interrupts)
   #:use-module (tempera parameters)
   #:use-module (tempera points)
   #:use-module (tempera primitives)
@@ -118,8 +120,7 @@ directory.  Stop it by Ctrl-C, go on by --continue=DIR; do that at another termi
             ((ref 'continue)
              (check-that (null? operands) 'sweep "--continue: expected nothing else, got ~a"
                          (car operands))
-             (say-end (continue-sweep (ref 'continue) #:workers workers
-                                      #:retries (ref 'retries))))
+             (say-end (drive (open-sweep (ref 'continue)) workers (ref 'retries))))
             ((null? operands) (complain 'sweep "expected a script, got none"))
             (else
              (let ((experiment (load-script (car operands))))
@@ -127,10 +128,19 @@ directory.  Stop it by Ctrl-C, go on by --continue=DIR; do that at another termi
                              (points-from experiment
                                           (settings-from-arguments 'sweep (cdr operands)) ref)))
                  (say-end
-                  (sweep experiment points #:settings shared #:directory (ref 'directory)
-                         #:workers workers #:retries (ref 'retries)
-                         #:halving (and (ref 'halving)
-                                        (halving-of (ref 'halving) (ref 'best))))))))))))
+                  (drive (make-sweep experiment points #:settings shared
+                                     #:directory (ref 'directory)
+                                     #:halving (and (ref 'halving)
+                                                    (halving-of (ref 'halving) (ref 'best))))
+                         workers (ref 'retries))))))))))
+
+(define (drive sweep workers retries)
+  (call-saying-stop
+   (lambda () (continue-sweep sweep #:workers workers #:retries retries))
+   (lambda ()
+     (format #f "stopped: ~a; go on with: ~a" (sweep-done-text sweep)
+             (shell-text (list "tempera" "sweep"
+                               (string-append "--continue=" (sweep-directory sweep))))))))
 
 (define (say-end sweep)
   (format #t "~a~%~a: results.csv~%" (table-text (sweep-results sweep)) (sweep-directory sweep)))
