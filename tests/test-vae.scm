@@ -149,7 +149,7 @@
 
 ;; Where something was measured s outweighs noise of 1e-2 and less, and elsewhere there is nothing for
 ;; 1 / noise^2 to blow up.
-(let* ((z (random-normal '(3 4) 8))
+(let* ((z (random-normal (list 3 (vae-latent linear)) 8))
        (score (lambda (noise) (target-score (vae-target linear op y #:noise noise) z 1e-6)))
        (images (lambda (noise) (vae-images linear op y z #:noise noise)))
        (near? (lambda (a b) (< (tensor->number (tensor-max (tensor-abs (tensor- a b))))

@@ -35,7 +35,7 @@
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain
             chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead
-            chain-settings chain-sampler chain-warnings rejection-remedy
+            chain-settings chain-sampler chain-warnings chains-without-score rejection-remedy
             transition-sigma transition-step-size transition-steps transition-accepted
             transition-energy-error transition-evaluations transition-ratio
             denoise))
@@ -418,10 +418,15 @@ Example: (chain-warnings chain) => ()"
                                      trace)
                          (filter scoreless? (drop-while refused? trace)))))))
 
+(define (chains-without-score chain)
+  "The chains of CHAIN, by number, whose score was NaN or infinite at some time, so that they stood
+still: a list of (number transition ...), with the transitions in which they did.
+Example: (chains-without-score chain) => ()"
+  (filter (lambda (entry) (pair? (cdr entry)))
+          (map (lambda (c) (cons c (without-score chain c))) (chain-numbers chain))))
+
 (define (score-warning chain)
-  (let* ((trace (chain-trace chain))
-         (bad (filter (lambda (entry) (pair? (cdr entry)))
-                      (map (lambda (c) (cons c (without-score chain c))) (chain-numbers chain)))))
+  (let ((trace (chain-trace chain)) (bad (chains-without-score chain)))
     (and (pair? bad)
          (let ((begun (cadr (reduce (lambda (a b) (if (>= (transition-sigma (cadr a))
                                                           (transition-sigma (cadr b))) a b))
