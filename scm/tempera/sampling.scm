@@ -343,7 +343,11 @@ Example: (let ((x (chain-samples chain)))
     (complain 'anneal "score: it is NaN or infinite at sigma ~a, after ~a moves, in ~a; ~a"
               (significant sigma 3) (chain-counter chain)
               (let ((n (first (tensor-shape x)))) (if (= n 1) "the chain" (format #f "all ~a chains" n)))
-              (cond ((not (tensor? prior)) "x is finite: look into the target's score")
+              (cond ((> (tensor->number (tensor-max (tensor-abs x))) 1e15)
+                     (format #f "x has grown to ~a there: the steps before were too long, and nothing \
+refused them; take a smaller #:step-size, or a sampler that corrects, such as (hmc)"
+                             (significant (tensor->number (tensor-max (tensor-abs x))) 2)))
+                    ((not (tensor? prior)) "x is finite: look into the target's score")
                     ((tensor-finite? prior) "the prior's part is finite, that of the data is not: \
 look at #:noise of the posterior, and at the operator")
                     (else "it is the prior's score there, though x is finite: look into the prior, \
