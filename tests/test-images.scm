@@ -237,6 +237,9 @@
        (test-error-matching "a slice that is missing" "slices are missing from the series: 4 mm after \
 its slice 3, at 4 mm from the first, where they are 2 mm apart"
          (load-image (in "gap")))
+       (write-series (in "twice") (iota 6 1) #:place (lambda (n) (* 2 (if (> n 3) (1- n) n))))
+       (test-error-matching "a slice that is there twice" "slices 3 and 4 are 0 mm apart, where others are 2"
+         (load-image (in "twice")))
        (let ((whole (dicom-bytes 1 2)))
          (write-bytes (in "cut-head") (u8-list->bytevector (list-head whole 450)))
          (test-error-matching "cut in its head" "truncated or damaged" (load-image (in "cut-head")))

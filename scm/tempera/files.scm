@@ -283,9 +283,10 @@ Example: (catch 'tempera-error (lambda () (load-nifti \"missing.nii\")) (const '
         path lines)
   (let* ((places (let ((line (after "dx=["))) (if line (numbers-in (substring line 4)) '())))
          (steps (if (pair? places) (map - (cdr places) places) '()))
-         (usual (and (pair? steps) (list-ref (sort steps <) (quotient (length steps) 2)))))
+         (apart (sort (filter positive? steps) <))
+         (usual (if (pair? apart) (list-ref apart (quotient (length apart) 2)) 0)))
     (for-each (lambda (step place number)
-                (check-that (< step (* 1.5 usual)) 'load-dicom
+                (check-that (<= step (* 1.5 usual)) 'load-dicom
                             "~a: slices are missing from the series: ~a mm after its slice ~a, at ~a mm \
 from the first, where they are ~a mm apart" path step number place usual)
                 (check-that (> step (* 0.5 usual)) 'load-dicom
