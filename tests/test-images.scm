@@ -162,13 +162,12 @@
        (set! said (call-with-output-string
                     (lambda (port)
                       (parameterize ((current-error-port port))
-                        (set! zero (load-nifti (in "nan.nii") #:nan 0))))))
+                        (set! zero (load-nifti (in "nan.nii") #:nan-is-zero? #t))))))
        (test-assert "NaN stays" (nan? (tensor-element given '(0 0 1))))
        (test-equal "or is 0, and infinity stays" '(-3.0 0.0 +inf.0 -inf.0 4.0)
          (list-head (tensor->list zero) 5))
        (test-equal "and that is said" (format #f "~a: 1 voxels that are NaN become 0\n" (in "nan.nii"))
-         said)
-       (test-error-matching "by a number" "nan: expected a number" (load-image (in "nan.nii") #:nan "0")))
+         said))
      (test-error-matching "a kind that is not read" "expected .npy, .png" (load-image (in "a.txt"))))
 
    (test-group "grey in three channels"
@@ -238,6 +237,9 @@
        (test-error-matching "a slice that is missing" "slices are missing from the series: 4 mm after \
 its slice 3, at 4 mm from the first, where they are 2 mm apart"
          (load-image (in "gap")))
+       (write-series (in "twice") (iota 6 1) #:place (lambda (n) (* 2 (if (> n 3) (1- n) n))))
+       (test-error-matching "a slice that is there twice" "slices 3 and 4 are 0 mm apart, where others are 2"
+         (load-image (in "twice")))
        (let ((whole (dicom-bytes 1 2)))
          (write-bytes (in "cut-head") (u8-list->bytevector (list-head whole 450)))
          (test-error-matching "cut in its head" "truncated or damaged" (load-image (in "cut-head")))

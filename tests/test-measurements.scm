@@ -238,11 +238,11 @@
      (let ((said (reconstruct given (in "one.npy"))))
        (test-equal "what is right: status" 0 (car said))
        (test-assert "and no warning" (not (string-contains (cdr said) "k-space")))
-       (test-equal "nor in the summary" #() (assoc-ref (load-json (in "out/summary.json")) "warnings")))
+       (test-equal "nor in the summary" #() (assoc-ref (load-json (in "out/summary.json")) "doubts")))
      (let ((said (reconstruct "--noise=1" (string-append "--mask=" (in "mask.png")) (in "moved.npy"))))
        (test-said "an image moved by half: a warning" 0 "warning: k-space: its image is dark" said)
        (test-equal "that stays with the results" 1
-         (vector-length (assoc-ref (load-json (in "out/summary.json")) "warnings"))))
+         (vector-length (assoc-ref (load-json (in "out/summary.json")) "doubts"))))
      (for-each
       (lambda (name text . arguments) (test-said name 1 text (apply reconstruct given arguments)))
       '("not centred" "coils" "a coil chosen as a slice" "another axis")
@@ -255,6 +255,6 @@
      (test-said "no column left" 1 "no column of 32 is left at 1000"
                 (reconstruct "--simulate --acceleration=1000" (in "image.npy")))
      (save-npy (in "nan.npy") (tensor/ (tensor-abs x) (tensor< 0 (tensor-abs x))))
-     (test-said "NaN around the head" 1 "(--nan=0) makes NaN 0" (reconstruct "--simulate" (in "nan.npy"))))))
+     (test-said "NaN around the head" 1 "(--nan-is-zero) makes it 0" (reconstruct "--simulate" (in "nan.npy"))))))
 
 (finish-tests)

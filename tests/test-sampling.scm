@@ -865,6 +865,10 @@
        (load-chain file target #:seed 7))
      (test-error-matching "another target" "x: expected chains of shape (2)"
        (apply load-chain file (prior-target moons) settings))
+     (let-values (((tensors about) (load-safetensors file)))
+       (save-safetensors file (acons "y" (tensor-zeros '(2)) tensors) #:metadata about)
+       (test-error-matching "a tensor too many" "it has tensors that are not of it: \"y\""
+         (apply load-chain file target settings)))
      (test-error-matching "no target" "target: expected" (load-chain file 3))
      (test-error-matching "no file" "nowhere" (load-chain "/nowhere" target))
      (save-safetensors file `(("x" . ,(tensor-zeros '(3 16 12 2)))))

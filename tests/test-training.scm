@@ -89,6 +89,10 @@
        (trainer-resume! (small-trainer #:seed 9) path))
      (test-error-matching "another network" "body: this trainer has"
        (trainer-resume! (small-trainer #:normalisation #f) path))
+     (let-values (((tensors about) (load-safetensors path)))
+       (save-safetensors path (acons "stem.wieghts" (tensor-zeros '(2)) tensors) #:metadata about)
+       (test-error-matching "a tensor too many" "it has tensors that are not of it: \"stem.wieghts\""
+         (trainer-resume! (small-trainer) path)))
      (truncate-file path 5000)
      (test-error-matching "truncated" "load-safetensors" (trainer-resume! (small-trainer) path))
      (save-safetensors path '() #:metadata '(("format" . "other")))

@@ -126,13 +126,6 @@ Example: (intensity-scale (load-image \"brain.png\"))"
 
 ;; A voxel that is not finite makes the loss of every step that sees it NaN, where the rate is blamed.
 (define (check-finite who volume nan-is-zero?)
-  (define (zero-nan! slice)
-    (unless (tensor-finite? slice)
-      (tensor-assign! slice (list->tensor (map (lambda (v) (if (nan? v) 0 v)) (tensor->list slice))
-                                          (tensor-shape slice)))))
-  (when nan-is-zero?
-    (for-each (lambda (k) (zero-nan! (tensor-slice volume 0 k (1+ k))))
-              (iota (first (tensor-shape volume)))))
   (unless (tensor-finite? volume)
     (let ((bad (tensor-sum (tensor- 1 (tensor< (tensor-abs volume) +inf.0))))) ; < is 0 at NaN
       (complain who "volume: ~a of ~a voxels are NaN or infinite~a" (inexact->exact (tensor->number bad))
@@ -268,7 +261,8 @@ Example: (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") => \"volu
                 "person: expected a name, got ~s; data are split by person" person)
     (check-that (or (not name) (and (string? name) (not (string-null? name)))) 'data-add!
                 "name: expected a name, got ~s" name)
-    (let-values (((volume from-file) (load-volume path #:orientation orientation)))
+    (let-values (((volume from-file) (load-volume path #:orientation orientation
+                                                         #:nan-is-zero? nan-is-zero?)))
       (prepare! 'data-add! (if name (list name) (names-for path prefix)) volume (or spacing from-file)
                 #:person person #:contrast (or contrast (contrast-in path) "unknown")
                 #:session (or session (entity path "ses-")) #:licence licence #:source source

@@ -237,30 +237,28 @@ Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
 
 ;;; --- Volumes ----------------------------------------------------------------
 
-(define (numbers-for-nan path volume nan)
-  ;; VOLUME with the number NAN where it has none, if NAN is one; how often that was is said.
-  (check-that (or (not nan) (and (real? nan) (finite? nan))) 'load-volume
-              "nan: expected a number, or #f to leave what is none, got ~s" nan)
-  (if (or (not nan) (tensor-finite? volume))
+(define (zero-for-nan path volume nan-is-zero?)
+  ;; VOLUME, with 0 where it is NaN if NAN-IS-ZERO?; how often that was is said.
+  (if (or (not nan-is-zero?) (tensor-finite? volume))
       volume
       ;; NaN is neither below infinity nor above 0; and to the power of 0 it is 1, as all is.
       (let* ((good (tensor-minimum 1 (tensor+ (tensor< volume +inf.0) (tensor< 0 volume))))
              (bad (tensor- 1 good)))
-        (format (current-error-port) "~a: ~a voxels that are NaN become ~a~%" path
-                (inexact->exact (round (tensor->number (tensor-sum bad)))) nan)
-        (tensor+ (tensor- (tensor-power volume good) bad) (tensor* nan bad)))))
+        (format (current-error-port) "~a: ~a voxels that are NaN become 0~%" path
+                (inexact->exact (round (tensor->number (tensor-sum bad)))))
+        (tensor- (tensor-power volume good) bad))))
 
-(define* (load-nifti path #:key (nan #f))
+(define* (load-nifti path #:key (nan-is-zero? #f))
   "The volume in the NIfTI-1 file PATH (.nii, .nii.gz) as f32, its slowest axis
 first, with the file's slope and intercept applied.  Two values follow it: the
 millimetres between voxels along each axis, and three letters for the directions
 in which the last three axes rise, such as \"SAR\" (superior, anterior, right),
 or \"???\" where the file does not say.  Voxels that are NaN, as some programs leave
-where there is no head, become the number NAN if it is given.
+where there is no head, become 0 if NAN-IS-ZERO?, and how many is said.
 Example: (catch 'tempera-error (lambda () (load-nifti \"missing.nii\")) (const 'missing)) => missing"
   (match (read-nifti path)
     ((volume spacing orientation)
-     (values (numbers-for-nan path volume nan) spacing orientation))))
+     (values (zero-for-nan path volume nan-is-zero?) spacing orientation))))
 
 (define (dicom? path)
   ;; Whether the file PATH begins as DICOM does, whatever its name.
@@ -285,9 +283,10 @@ Example: (catch 'tempera-error (lambda () (load-nifti \"missing.nii\")) (const '
         path lines)
   (let* ((places (let ((line (after "dx=["))) (if line (numbers-in (substring line 4)) '())))
          (steps (if (pair? places) (map - (cdr places) places) '()))
-         (usual (and (pair? steps) (list-ref (sort steps <) (quotient (length steps) 2)))))
+         (apart (sort (filter positive? steps) <))
+         (usual (if (pair? apart) (list-ref apart (quotient (length apart) 2)) 0)))
     (for-each (lambda (step place number)
-                (check-that (< step (* 1.5 usual)) 'load-dicom
+                (check-that (<= step (* 1.5 usual)) 'load-dicom
                             "~a: slices are missing from the series: ~a mm after its slice ~a, at ~a mm \
 from the first, where they are ~a mm apart" path step number place usual)
                 (check-that (> step (* 0.5 usual)) 'load-dicom
@@ -295,9 +294,9 @@ from the first, where they are ~a mm apart" path step number place usual)
                             path number (1+ number) step usual))
               steps (if (pair? places) (drop-right places 1) '()) (iota (length steps) 1))))
 
-(define* (load-dicom path #:key (nan #f))
+(define* (load-dicom path #:key (nan-is-zero? #f))
   "The DICOM file PATH, or the series in the folder PATH, by the program dcm2niix,
-with the values of `load-nifti', NAN as there.  A single slice has one voxel on its first axis.  Files need
+with the values of `load-nifti', NAN-IS-ZERO? as there.  A single slice has one voxel on its first axis.  Files need
 no ending; a series with slices missing between others, or with a file that is cut, is an error.
 Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const 'missing)) => missing"
   (check-path 'load-dicom path)
@@ -310,7 +309,7 @@ Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const '
                                  "-s" (if (file-is-directory? path) "n" "y") "-o" folder path)))
        (check-dicom path lines)
        (match (scandir folder (lambda (name) (string-suffix? ".nii" name)))
-         ((file) (load-nifti (string-append folder "/" file) #:nan nan))
+         ((file) (load-nifti (string-append folder "/" file) #:nan-is-zero? nan-is-zero?))
          (() (complain 'load-dicom "~a: no DICOM images~a" path
                        (let ((why (find (lambda (line) (string-prefix? "Warning: File " line)) lines)))
                          (if why (format #f "; dcm2niix says: ~a" why) ""))))
@@ -350,13 +349,13 @@ of LR, AP and IS, got ~a" orientation))))
            (values (tensor-reshape volume (cons 1 shape)) (cons 1.0 spacing)))
           (else (values volume spacing)))))
 
-(define* (load-volume path #:key (orientation #f) (nan #f))
+(define* (load-volume path #:key (orientation #f) (nan-is-zero? #f))
   "The volume in PATH (NIfTI, DICOM or a folder of DICOM slices, npy) as f32 (slices rows
 columns), turned so that slices go from head to feet, rows from front to back,
 columns from the patient's right to left.  The second value is the millimetres
 between voxels.  ORIENTATION, three letters, overrides what the file says of the
 directions in which its axes rise, slowest first; npy files say nothing and are
-taken as they are without it.  Voxels that are NaN become the number NAN if it is given.
+taken as they are without it.  Voxels that are NaN become 0 if NAN-IS-ZERO?.
 An axis of one point, such as one time, is left out; a picture is one slice.
 Example: (load-volume \"volume.npy\")"
   (define (finish given given-spacing from-file)
@@ -372,13 +371,13 @@ Example: (load-volume \"volume.npy\")"
                         "orientation: expected three letters, got ~s" letters)
             (turn-upright volume spacing letters)))))
   (cond ((member (extension path) '(".nii.gz" ".nii" ".hdr" ".img"))
-         (call-with-values (lambda () (load-nifti path #:nan nan)) finish))
+         (call-with-values (lambda () (load-nifti path #:nan-is-zero? nan-is-zero?)) finish))
         ((equal? (extension path) ".npy")
          (let ((volume (load-npy path)))
            (check-that (eq? 'f32 (tensor-dtype volume)) 'load-volume
                        "~a: expected real numbers, got complex ones" path)
-           (finish (numbers-for-nan path volume nan) (map (const 1.0) (tensor-shape volume)) "???")))
-        (else (call-with-values (lambda () (load-dicom path #:nan nan)) finish))))
+           (finish (zero-for-nan path volume nan-is-zero?) (map (const 1.0) (tensor-shape volume)) "???")))
+        (else (call-with-values (lambda () (load-dicom path #:nan-is-zero? nan-is-zero?)) finish))))
 
 (define (one-channel picture)
   ;; PICTURE, grey if it is grey that was saved as three equal channels.
@@ -390,21 +389,21 @@ Example: (load-volume \"volume.npy\")"
            picture)))
     (_ picture)))
 
-(define* (load-image path #:key (nan #f))
+(define* (load-image path #:key (nan-is-zero? #f))
   "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .nii,
 .nii.gz, .dcm (DICOM also without), or a folder of DICOM slices.  A single slice of a volume
 comes as (rows columns), and so does a PNG with colours that are all grey; the numbers are the
-file's own, but that NaN becomes the number NAN if it is given.
+file's own, but that NaN becomes 0 if NAN-IS-ZERO?.
 Example: (tensor-shape (load-image \"brain.png\")) => (256 256)"
   (check-path 'load-image path)
   (check-that (file-exists? path) 'load-image "~a: no such file" path)
   (let ((kind (extension path)))
     (cond ((equal? kind ".npy")
            (let ((image (load-npy path)))
-             (if (eq? 'f32 (tensor-dtype image)) (numbers-for-nan path image nan) image)))
+             (if (eq? 'f32 (tensor-dtype image)) (zero-for-nan path image nan-is-zero?) image)))
           ((equal? kind ".png") (one-channel (load-png path)))
           ((or kind (file-is-directory? path) (dicom? path))
-           (let* ((volume (load-volume path #:nan nan))
+           (let* ((volume (load-volume path #:nan-is-zero? nan-is-zero?))
                   (lengths (delete 1 (tensor-shape volume))))
              ;; Turned upright, a single slice may lie along any axis.
              (if (= 2 (length lengths)) (tensor-reshape volume lengths) volume)))

@@ -44,7 +44,8 @@ Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
   (check-that (every (lambda (n) (>= n 16)) (tensor-shape image)) 'simulated-scan
               "image: expected at least 16 x 16 pixels, got shape ~a" (tensor-shape image))
   (check-that (tensor-finite? image) 'simulated-scan
-              "image: it has NaN or infinite values; #:nan 0 of load-image (--nan=0) makes NaN 0")
+              "image: it has NaN or infinite values; where NaN is background, #:nan-is-zero? #t \
+of load-image (--nan-is-zero) makes it 0")
   (let ((image (pad-to-multiple (intensity-scale image) 8)))
     (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
 

@@ -27,7 +27,7 @@
     (slice integer "which slice of a volume, from 0")
     (first-axis symbol "what the first of three axes of k-space is: slices; coils are not \
 reconstructed together yet")
-    (nan number "what becomes of voxels that are NaN; else they are an error")
+    (nan-is-zero flag "take NaN in an image as background, 0; else it is refused")
     (scale number "multiply k-space by this; else its zero-filled image is scaled")
     (noise number "its standard deviation, on the intensity scale" 0.1 ,positive?)
     (chains integer "samples to draw" 8 ,positive?)
@@ -52,7 +52,7 @@ DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, report.html,
 summary.json.")))
     (let* ((ref (lambda (name) (assq-ref options name)))
            (input (first operands))
-           (given (load-image input #:nan (ref 'nan)))
+           (given (load-image input #:nan-is-zero? (ref 'nan-is-zero)))
            (doubts '()))
       (define (doubt! text)
         (format (current-error-port) "warning: ~a~%" text)
