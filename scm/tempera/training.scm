@@ -365,9 +365,9 @@ down to it (cap)."
                (trainer-vectors trainer)))
     (_ #f)))
 
-;; How far above 1, or above where it began, the loss of a step may be: without a score equation
-;; 3's is 1.
-(define most-growth 1e4)
+;; How far above 1, or above where it began, the loss of a step may be.  Without a score equation 3's
+;; is 1; an untrained network in the paper's parametrisation can have a million.
+(define most-growth 1e8)
 
 (define (sound-loss? loss first-loss)
   (and (real? loss) (< (abs loss) 1e30)
@@ -514,7 +514,7 @@ Example: (trainer-losses-by-sigma trainer)"
 (trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
 of a file or #f, is written.  Every KEEP steps, unless #f, the state is kept in memory, for
 `trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step; at a prompt train! then returns, and goes on when called again, while a
-script ends.  When the loss is not finite, or 10^4 times what it was at first (or 1), training ends in an error that
+script ends.  When the loss is not finite, or 10^8 times what it was at first (or 1), training ends in an error that
 says since which step and why; a checkpoint then stays as it was at the last step whose weights
 were sound.  Returns the trainer.
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
@@ -650,11 +650,12 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
 (define (procedure-text procedure . calls)
   ;; What PROCEDURE is called, else what it gives for CALLS, lists of arguments.
   (or (description procedure)
-      (false-if-exception
-       (string-join (map (lambda (arguments)
-                           (number->string (significant (apply procedure arguments) 3)))
-                         calls)
-                    ", "))
+      (and (pair? calls)
+           (false-if-exception
+            (string-join (map (lambda (arguments)
+                                (number->string (significant (apply procedure arguments) 3)))
+                              calls)
+                         ", ")))
       "a procedure"))
 
 (define (settings-text trainer)
