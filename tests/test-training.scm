@@ -231,6 +231,7 @@
   (let* ((trainer (train! (small-trainer) #:steps 2))
          (fork (trainer-fork trainer #:rate (constant-rate 1e-5))))
     (map car (trainer-history (train! fork #:steps 1)))))
+(test-error-matching "note" "about: expected an association list" (trainer-note! (small-trainer) "size"))
 (test-error-matching "about" "about: expected an association list"
   (make-trainer (score-network '(moons-mlp)) images #:about '((size . 3))))
 

@@ -30,7 +30,7 @@
             denoising-losses make-trainer trainer? trainer-network trainer-step trainer-losses
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
             trainer-save trainer-resume! trainer-losses-by-sigma trainer-history
-            trainer-about set-trainer-about!
+            trainer-note!
             spectral-norms))
 
 ;;; --- Distributions of sigma -----------------------------------------------------
@@ -219,6 +219,11 @@ value) or (cap value), got ~s" spectral))))
 (define (setting trainer name)
   (assq-ref (trainer-settings trainer) name))
 
+(define (check-about who about)
+  (check-that (and (list? about)
+                   (every (lambda (e) (and (pair? e) (string? (car e)) (string? (cdr e)))) about))
+              who "about: expected an association list from strings to strings, got ~s" about))
+
 (define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
@@ -263,9 +268,7 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
               "averaging: expected #f or a decay from 0 to 1, got ~s" averaging)
   (check-that (or (not clip) (and (real? clip) (positive? clip))) 'make-trainer
               "clip: expected #f or a positive number, got ~s" clip)
-  (check-that (and (list? about)
-                   (every (lambda (e) (and (pair? e) (string? (car e)) (string? (cdr e)))) about))
-              'make-trainer "about: expected an association list from strings to strings, got ~s" about)
+  (check-about 'make-trainer about)
   (check-seed 'make-trainer seed)
   (let* ((parameters (layer-parameters network))
          (tensors (map cdr parameters))
@@ -649,7 +652,7 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
 
 (define (procedure-text procedure . calls)
   ;; What PROCEDURE is called, else what it gives for CALLS, lists of arguments.
-  (or (description procedure)
+  (or (procedure-description procedure)
       (and (pair? calls)
            (false-if-exception
             (string-join (map (lambda (arguments)
@@ -707,6 +710,15 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
                        (or (assq-ref before (car s)) "not set") (trainer-step trainer)
                        (or (cdr s) "not set")))
              (changed trainer)))))
+
+(define (trainer-note! trainer about)
+  "Add ABOUT, an association list from strings to strings as #:about of `make-trainer' is, to what is
+recorded of TRAINER.
+Example: (trainer-note! trainer '((\"size\" . \"128\")))"
+  (check-that (trainer? trainer) 'trainer-note! "trainer: expected one, got ~s" trainer)
+  (check-about 'trainer-note! about)
+  (set-trainer-about! trainer (append about (remove (lambda (e) (assoc (car e) about))
+                                                    (trainer-about trainer)))))
 
 (define (record-settings! trainer)
   (let ((new (changed trainer)))
