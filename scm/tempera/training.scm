@@ -207,19 +207,22 @@ Example: (spectral-norms (dense-layer 2 3))"
 (define (cap value)
   "For #:spectral of `make-trainer': after each step a weight matrix whose spectral norm is above
 VALUE is scaled down to it.
-Example: (make-trainer net slices #:spectral (cap 2))"
+Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                       #:spectral (cap 2))"
   (spectral-bound 'cap value 0))
 
 (define (projection value)
   "For #:spectral of `make-trainer': after each step every weight matrix is scaled to the spectral
 norm VALUE, up or down, as the paper's authors' code does.
-Example: (make-trainer net slices #:spectral (projection 2))"
+Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                       #:spectral (projection 2))"
   (spectral-bound 'projection value 0))
 
 (define* (penalty weight #:optional (target 0))
   "For #:spectral of `make-trainer': the loss has WEIGHT / 2 times the sum of (s - TARGET)^2 over
 the spectral norms s of weight matrices, the paper's penalty (Yoshida, Miyato 2017).
-Example: (make-trainer net slices #:spectral (penalty 1e-3))"
+Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                       #:spectral (penalty 1e-3))"
   (spectral-bound 'penalty target weight))
 
 (define (spectral-rule spectral)
