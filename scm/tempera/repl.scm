@@ -5,6 +5,7 @@
 ;;; came from.
 
 (define-module (tempera repl)
+  #:use-module (ice-9 exceptions)
   #:use-module (system base compile)
   #:use-module (system base language)
   #:use-module (system repl repl)
@@ -133,11 +134,22 @@ Draw what EXPRESSION gives, a schedule, a chain, a trainer, a table, numbers, as
         (compile form #:env module #:from 'scheme))
       (primitive-eval form)))
 
+(define failed? #f)                     ; whether anything that was read here did
+
+(define (noting-failure procedure)
+  ;; PROCEDURE, which raises what it raises.
+  (lambda arguments
+    (with-exception-handler
+        (lambda (exception)
+          (unless (eq? 'quit (exception-kind exception)) (set! failed? #t))
+          (raise-continuable exception))
+      (lambda () (apply procedure arguments)))))
+
 (define prompt-language
   ;; Scheme but for `evaluate'.
   (let ((scheme (lookup-language 'scheme)))
-    (make-language #:name 'tempera #:title "Tempera" #:evaluator evaluate
-                   #:reader (language-reader scheme) #:printer (language-printer scheme)
+    (make-language #:name 'tempera #:title "Tempera" #:evaluator (noting-failure evaluate)
+                   #:reader (noting-failure (language-reader scheme)) #:printer (language-printer scheme)
                    #:compilers (language-compilers scheme)
                    #:decompilers (language-decompilers scheme)
                    #:make-default-environment (language-make-default-environment scheme))))
@@ -150,7 +162,8 @@ Draw what EXPRESSION gives, a schedule, a chain, a trainer, a table, numbers, as
         (format #f "tempera [~a]> " level))))
 
 (define (start-prompt)
-  "Read, evaluate and print expressions until `,quit' or the end of input."
+  "Read, evaluate and print expressions until `,quit' or the end of input.  Input that is no
+terminal is read to its end too, whatever fails; the process then ends with status 1 if something did."
   (when (isatty? (current-input-port)) (start-line-editing))
   (set-current-module (user-module))
   (module-use! (current-module) (resolve-interface '(ice-9 session) #:select '(apropos)))
@@ -161,4 +174,5 @@ Draw what EXPRESSION gives, a schedule, a chain, a trainer, a table, numbers, as
   ;; A prompt inside another does not greet: Guile's greeting has no option.
   (with-fluids ((*repl-stack* (list (make-repl prompt-language))))
     (start-repl prompt-language))
-  (run-hook exit-hook))
+  (run-hook exit-hook)
+  (when (and failed? (not (isatty? (current-input-port)))) (exit 1)))
