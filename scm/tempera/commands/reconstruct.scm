@@ -18,7 +18,7 @@
 (define summary "sample the posterior of an image from undersampled k-space")
 
 (define options
-  `((prior string "the score network, a .safetensors file")
+  `((prior string "the score network: the name of a shipped one, such as brain, or a .safetensors file")
     (mask string "the mask of measured k-space, (columns) or (rows columns) of 0 and 1")
     (simulate flag "INPUT is a whole image: undersample its k-space and add noise")
     (acceleration number "of the simulated mask" 4 ,(lambda (r) (>= r 1)))
@@ -44,7 +44,8 @@ summary.json.")))
     (let* ((ref (lambda (name) (assq-ref options name)))
            (input (first operands))
            (given (load-image input)))
-      (check-that (ref 'prior) 'reconstruct "--prior: expected a .safetensors file, got none")
+      (check-that (ref 'prior) 'reconstruct "--prior: expected one of ~a, or a .safetensors file, got none"
+                  (string-join (shipped-priors) ", "))
       (check-that (if (ref 'simulate) (not (ref 'mask)) (ref 'mask)) 'reconstruct
                   "expected either --mask=FILE or --simulate")
       (let*-values (((image) (one-image input given (ref 'slice)))
