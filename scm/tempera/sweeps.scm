@@ -136,7 +136,7 @@ script; define it in a file and load that" (experiment-name experiment))
   (for-each (lambda (key)
               (check-that (equal? (assq-ref before key) (assq-ref now key)) 'sweep
                           "~a: has a sweep with other ~a; go on with what it has (`tempera sweep \
---continue=~a') or choose another directory" directory
+--continue=~a', with --mended by the script as it is now) or choose another directory" directory
                           (if (eq? key 'script-hash) "text of its script" key) directory))
             '(experiment script-hash settings halving points)))
 
