@@ -34,7 +34,7 @@
 (define samplers '(hmc hmc-by-the-line langevin predictor-corrector probability-flow))
 
 (define-experiment compare-samplers
-  ((prior "priors/brain.safetensors" string? "the score network")
+  ((prior "brain" string? "the score network")
    (image "experiments/pd-head/brain_013.png" string? "a slice of somebody it was not trained on")
    (acceleration 4 (lambda (r) (>= r 1)) "of the undersampling")
    (noise 0.1 positive? "standard deviation of the measurement's noise")

@@ -54,7 +54,7 @@ Monte Carlo errors: the root mean square over pixels of either (1 when they agre
           ("sd_ratio" . ,(exp (/ (tensor->number (tensor-mean logs)) 2))))))))
 
 (define-experiment learned-posterior
-  ((prior "priors/brain.safetensors" string? "the score network")
+  ((prior "brain" string? "the score network")
    (images "experiments/pd-head" string? "a folder of slices of somebody it was not trained on")
    (names "brain_009,brain_011,brain_013,brain_014,brain_016,brain_018" string?
           "the PNG files in it, without .png")

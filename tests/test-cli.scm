@@ -62,6 +62,13 @@
                "  (format #t \"~a ~a~%\" message chains))")
    (let ((run (string-append "tempera run " (file "toy.scm"))))
      (check-run "run" run 0 "hello 8")
+   (write-file (file "result.scm")
+               "(define-experiment result ((n 1) (plain? #f))"
+               "  (if plain? (* n 1/4) `((psnr . 28.123456) (name . \"brain\") (sizes . (1 2.5)))))")
+   (check-run "run prints the result" (string-append "tempera run " (file "result.scm") " --run=runs/result")
+              0 "runs/result: finished in 0:00\n  psnr   28.1235\n  name   brain\n  sizes  (1 2.5)\n")
+   (check-run "that is one value" (string-append "tempera run " (file "result.scm") " plain?=yes n=6")
+              0 "\n  result  3/2\n")
      (check-run "run with settings" (string-append run " chains=3 message='a b'") 0 "a b 3")
      (check-run "help of a script" (string-append run " --help") 0
                 "toy: A toy." "chains=8" "message=hello")
@@ -75,8 +82,85 @@
    (check-run "missing script" "tempera run no-such.scm" 1 "load-script: no such file: no-such.scm")
    (check-run "a folder for a script" (string-append "tempera run " directory) 1 "tempera: ")
    (write-file (file "empty.scm"))
-   (check-run "empty script" (string-append "tempera run " (file "empty.scm")) 1
-              "defines no experiment")
+   (check-run "empty script" (string-append "tempera run " (file "empty.scm")) 0)
+   (check-run "its run kept" (string-append "tempera run --run=r " (file "empty.scm")) 1
+              "run: --run: " "empty.scm defines no experiment")
+
+   ;; Scripts that are run as they are.
+   (write-file (file "plain.scm")
+               "#!/usr/bin/env tempera"
+               "(format #t \"~a: ~a ~a~%\" (map basename (command-line))"
+               "        (last '(1 2 3)) (append-map list '(4 5)))"
+               "(unless (null? (cdr (command-line))) (car 'fails) (display \"after\"))")
+   (chmod (file "plain.scm") #o755)
+   (check-run "a script by its name" (string-append "tempera " (file "plain.scm")) 0
+              "(plain.scm): 3 (4 5)")
+   (check-run "by run" (string-append "tempera run " (file "plain.scm")) 0 "(plain.scm): 3 (4 5)")
+   (check-run "as a program" (file "plain.scm") 0 "(plain.scm): 3 (4 5)")
+   (check-run "as standard input" (string-append "tempera - < " (file "plain.scm")) 0 "(-): 3 (4 5)")
+   (for-each
+    (lambda (name command)
+      (let-values (((output status) (shell command)))
+        (test-equal (string-append name ": stops at its first error") 1 status)
+        (test-assert (string-append name ": that is said, and no more is done")
+          (and (string-contains output "a --b=c n=1): 3 (4 5)\n") (string-contains output "tempera: ")
+               (not (string-contains output "after"))))))
+    '("a script" "standard input")
+    (list (string-append "tempera " (file "plain.scm") " a --b=c n=1")
+          (string-append "tempera - a --b=c n=1 < " (file "plain.scm"))))
+   (check-run "an experiment by its script's name" (string-append "tempera " (file "toy.scm") " chains=3")
+              0 "hello 3" "runs/toy-")
+   (check-run "no such script" "tempera no-such.scm" 1 "load-script: no such file: no-such.scm")
+   ;; Closed as Guile's own scripts are.
+   (write-file (file "guile.scm") "#!/usr/bin/env tempera" "!#" "(display (+ 1 1))")
+   (check-run "#! and !#" (string-append "tempera " (file "guile.scm")) 0 "2")
+   ;; A sweep refuses what defines no experiment before it runs.
+   (let-values (((output status) (shell (string-append "tempera sweep " (file "plain.scm") " n=1,2"))))
+     (test-equal "a sweep of a plain script" '(1 #t #f)
+       (list status (and (string-contains output "defines no experiment") #t)
+             (string-contains output "(4 5)"))))
+
+   ;; Names of files that are no ASCII, in any locale.
+   (mkdir (file "größe"))
+   (write-file (file "größe/q.scm") "(define-experiment q ((n 1)) (display \"größe\\n\") n)")
+   (for-each
+    (lambda (locale)
+      (check-run (string-append locale ": a file that is there")
+                 (format #f "~a tempera run --run=~a ~a" locale (file "größe/run") (file "größe/q.scm"))
+                 0 "größe/run: finished")
+      (check-run (string-append locale ": its log") (string-append "cat " (file "größe/run/log.txt"))
+                 0 "größe\n")
+      (check-run (string-append locale ": points in processes of their own")
+                 (format #f "~a tempera sweep --directory=~a ~a n=1,2" locale (file "größe/sweep")
+                         (file "größe/q.scm"))
+                 0 "größe/sweep: results.csv")
+      (check-run (string-append locale ": one that is not there")
+                 (string-append locale " tempera reconstruct größe/k.npy")
+                 1 "größe/k.npy: no such file")
+      (system* "rm" "-r" (file "größe/run") (file "größe/sweep")))
+    '("LC_ALL=C" "LC_ALL=de_XX.UTF-8"))
+   (check-run "bytes that are no text" "LC_ALL=C tempera reconstruct \"$(printf 'gr\\377.npy')\"" 1
+              "gr?.npy: the ? stands for bytes that are no text")
+   (check-run "a question mark is one" "tempera reconstruct 'a?.npy'" 1 "a?.npy: no such file")
+
+   ;; What cannot be written is said before the work.
+   (write-file (file "taken") "")
+   (let ((image (string-append (getenv "TEMPERA_DATA") "/experiments/pd-head/brain_013.png")))
+     (for-each
+      (lambda (name command)
+        (check-run (string-append name ": --out is a file")
+                   ;; Hours, if it began.
+                   (string-append "timeout 60 tempera " command "/x") 1 "taken"))
+      '("reconstruct" "calibrate" "train" "profile")
+      (list (string-append "reconstruct --simulate --chains=1000 --prior=brain " image " --out=" (file "taken"))
+            (string-append "calibrate --simulations=1000000 --out=" (file "taken"))
+            (string-append "train --steps=100000 --out=" (file "taken"))
+            (string-append "profile --repeat=1000000 --out=" (file "taken"))))
+     (mkdir (file "folder")) (mkdir (file "folder/mean.npy"))
+     (check-run "a folder in the place of a result"
+                (string-append "timeout 60 tempera reconstruct --simulate --chains=1000 --prior=brain " image
+                               " --out=" (file "folder"))
+                1 "folder/mean.npy: is a folder, where a file is expected"))
    (write-file (file "open.scm") "(define (f x)")
    (check-run "unfinished script" (string-append "tempera run " (file "open.scm")) 1
               "open.scm:2:1: unexpected end of input")
@@ -161,10 +245,19 @@
    (define (prompt-lines . lines)
      (apply write-file (file "input") lines)
      (file "input"))
-   (check-run "the prompt" (string-append "tempera < "
-                                          (prompt-lines "(define x 3)" "(car x)" "(* x x)"
-                                                        ",quit" "(+ x 1)"))
-              0 "car: Wrong type (expecting pair): 3\n" "= 9\n")
+   (let-values (((output status)
+                 (shell (string-append "tempera < "
+                                       (prompt-lines "(define x 3)" "(car x)" "(* x x)"
+                                                     ",quit" "(+ x 1)")))))
+     ;; It goes on after an error, and says by its status that there was one.
+     (test-equal "the prompt: status" 1 status)
+     (for-each (lambda (text) (test-assert text (string-contains output text)))
+               '("car: Wrong type (expecting pair): 3\n" "= 9")))
+   (for-each (lambda (text status)
+               (let-values (((output code) (shell (format #f "echo ~s | tempera" text))))
+                 (test-equal text status code)))
+             '("(+ 1 2)" "(car 1)" "(car 1) 3" "(+ 1" "(catch #t (lambda () (car 1)) (const 3))")
+             '(0 1 1 1 0))
    ;; One level, however many errors; `,bt' shows the last one's, also after other lines.
    (write-file "err.scm" "(define (first-of x)" "  (let ((y (* 2 x)))" "    (list (car y))))" "" "(first-of 4)")
    (let-values (((output status)
@@ -173,7 +266,7 @@
                          (prompt-lines "(car 1)" "(vector-ref (vector) 2)" "(load \"err.scm\")" "(* 6 7)" ",bt"
                                        "(define (list x)" "" ")" ",load err.scm" "(* 7 7)")))))
      (define (said? text) (string-contains output text))
-     (test-equal "the end of input ends the prompt" 0 status)
+     (test-equal "the end of input ends the prompt" 1 status)
      (test-assert "its place" (said? "err.scm:3:11: (car y)\ncar: Wrong type"))
      (test-assert "the backtrace"
        (string-contains output "first-of" (or (said? " = 42") (string-length output))))

@@ -308,6 +308,6 @@
      (save-network path net #:metadata '())
      (truncate-file path (quotient (stat:size (stat path)) 2))
      (test-error-matching "truncated" "load-safetensors: " (load-network path))
-     (test-error-matching "missing" "No such file" (load-network (string-append folder "/none"))))))
+     (test-error-matching "missing" "none: no such file; the networks that come with Tempera are brain-paper" (load-network (string-append folder "/none"))))))
 
 (finish-tests)

@@ -160,7 +160,7 @@
 (test-run "step" 0 "convolution, weight gradient" "profile" (string-append "--body=" body) "--size=16"
           "--repeat=1" "--train" "--precision=bf16")
 (test-run "help" 0 "Usage" "profile" "--help")
-(test-run "no file" 1 "no such file: none" "profile" "none")
+(test-run "no file" 1 "none: no such file" "profile" "none")
 (test-run "body" 1 "description: expected (NAME #:key value ...)" "profile" "--body=(other)")
 (test-run "no datum" 1 "--body: expected" "profile" "--body=(paper-unet")
 (test-run "size" 1 "expected rows and columns divisible by 2" "profile" (string-append "--body=" body)

@@ -132,6 +132,49 @@ r
    (write-file "toy.scm" (string-append script "; changed\n"))
    (test-assert "another script" (contains? (ended-with "runs/exit" "at=exit") "its script has changed"))
 
+   ;; --- A mended script ----------------------------------------------------------------
+   (write-file "toy.scm" script)
+   (delete-file "fixed")
+   (for-each (lambda (path) (tempera "run" "toy.scm" "at=error" (string-append "--run=" path)))
+             '("runs/m1" "runs/m2" "runs/m3"))
+   (write-file "fixed" "")
+   (define (mended-text n) (string-append script (format #f "(define mended ~a)~%" n)))
+   (write-file "toy.scm" (mended-text 1))
+   (test-equal "--mended goes on by the new script" 0 (car (tempera "run" "--run=runs/m1" "--mended")))
+   (test-equal "and keeps both" (list script (mended-text 1))
+     (map read-text '("runs/m1/script-1.scm" "runs/m1/script.scm")))
+   (define mended (open-run "runs/m1"))
+   (test-equal "nothing is lost or made twice" metrics-text (read-text "runs/m1/metrics.csv"))
+   (test-equal "says which copy made what" '("script-1.scm" "script.scm" 2)
+     (let ((scripts (assq-ref (run-config mended) 'scripts)))
+       (list (assq-ref (first scripts) 'file) (assq-ref (second scripts) 'file)
+             (assq-ref (second scripts) 'rows))))
+   (test-assert "so does the log"
+     (contains? (run-log mended) "going on by the mended script; script-1.scm made what there is so far"))
+   (test-equal "the copies are the run's own" (run-own-files (open-run "runs/a")) (run-own-files mended))
+   (test-equal "a rerun is told" '("its script was mended on the way: script-1.scm began it")
+     (run-differences mended))
+   ;; A second time, with one more parameter; an interruption between.
+   (write-file "toy.scm" (string-append "(define-experiment toy ((n 3)) (car n))\n"))
+   (test-assert "a parameter that is gone"
+     (contains? (cdr (tempera "run" "--run=runs/m2" "--mended")) "unknown parameter"))
+   (write-file "broken.scm" (string-append (mended-text 2) "(set! run-path car)\n"))
+   (test-equal "fails again" 1 (car (tempera "run" "--run=runs/m2" "--mended" "broken.scm")))
+   (write-file "third.scm"
+               (string-append "(define-experiment toy ((n 3) (seed 1) (at 'end) (word \"\") (sizes '(1)) (more 5))\n"
+                              "  (list n more at word))\n"))
+   (test-equal "a new parameter has its default" '(3 5 error "plain")
+     (run-result (quietly (lambda () (resume-run "runs/m2" #:mended "third.scm")))))
+   (test-equal "three copies" '("script-1.scm" "script-2.scm" "script.scm")
+     (map (lambda (s) (assq-ref s 'file)) (assq-ref (run-config (open-run "runs/m2")) 'scripts)))
+   (test-assert "other settings all the same"
+     (contains? (cdr (tempera "run" "--run=runs/m3" "--mended" "third.scm" "n=4")) "ran with n 3, not 4"))
+   (test-assert "a finished run is kept all the same"
+     (contains? (cdr (tempera "run" "--run=runs/m1" "--mended" "third.scm")) "has a finished run"))
+   (test-assert "--mended of no run"
+     (contains? (cdr (tempera "run" "--mended" "toy.scm")) "--mended: expected --run=DIR with it"))
+   (write-file "toy.scm" (string-append script "; changed\n"))
+
    ;; --- Reruns ----------------------------------------------------------------------
    (test-equal "told of the changed script" 1
      (length (filter (lambda (line) (contains? line "toy.scm: has changed since")) (run-differences again))))
@@ -156,6 +199,11 @@ r
      (run-own-experiment (open-run "runs/chained")))
 
    ;; --- Bad input -------------------------------------------------------------------
+   (write-file "runs/no-run/config.scm"
+               "((format . 1) (experiment . e) (settings) (scripts (file . 3)))")
+   (test-error-matching "copies that are none" "scripts: expected the file and hash of each"
+     (open-run "runs/no-run"))
+   (delete-file "runs/no-run/config.scm")
    (test-error-matching "no directory" "open-run: nowhere: no such directory" (open-run "nowhere"))
    (test-error-matching "no run" "is no run's directory: it has no config.scm" (open-run "runs/no-run"))
    (write-file "runs/no-run/notes.txt" "mine")

@@ -69,4 +69,47 @@
               (output-of "sh" "-c" (format #f "groff -man -Tutf8 -wall ~a 2>&1 >/dev/null"
                                            (built "doc/tempera.1")))))
 
+;;; --- What is installed ------------------------------------------------------------
+
+;; Into a folder as packagers do, with another prefix than was configured for, and moved from there.
+(call-with-temporary-directory
+ (lambda (directory)
+   (define (in name) (string-append directory "/" name))
+   (define (said command)
+     ;; As whoever knows nothing of the build tree sees it, and its status.
+     (let* ((pipe (open-input-pipe
+                   (string-append "cd " directory " && env -i HOME=" directory " PATH=/usr/local/bin:/usr/bin:/bin "
+                                  command " 2>&1")))
+            (text (get-string-all pipe)))
+       (cons (status:exit-val (close-pipe pipe)) text)))
+   (define (says? text said)
+     (if (and (zero? (car said)) (string-contains (cdr said) text)) #t said))
+   (let ((status (system (format #f "MAKEFLAGS= make -s -C ~a install DESTDIR=~a >~a 2>&1" build (in "stage")
+                                 (in "log")))))
+     (test-equal "make install" "" (if (zero? status) "" (call-with-input-file (in "log") get-string-all))))
+   (system (format #f "mv \"$(dirname \"$(dirname \"$(find ~a -path '*/bin/tempera')\")\")\" ~a"
+                   (in "stage") (in "a tree")))
+   (let ((tempera (string-append "'" (in "a tree/bin/tempera") "'")))
+     (test-equal "a tree that was moved" #t (says? "tempera 0.1.0" (said (string-append tempera " --version"))))
+     (system (format #f "ln -s ~a '~a'" tempera (in "link")))
+     (test-equal "through a link" #t (says? "tempera 0.1.0" (said "./link --version")))
+     (test-equal "its priors" #t
+       (says? "#<score network" (said (format #f "echo '(load-network \"brain-small\")' | ~a" tempera))))
+     (test-equal "its manual" #t
+       (says? "tutorial" (said (format #f "echo '(help \"Tutorial\")' | ~a | tr A-Z a-z" tempera))))
+     (test-equal "a reconstruction by a prior's name" #t
+       (says? "x/out: mean.npy"
+              (said (format #f "~a reconstruct '~a/share/tempera/experiments/pd-head/brain_013.png' --simulate \
+--prior=brain-small --chains=1 --ratio=0.5 --until=50 --out=x/out" tempera (in "a tree")))))
+     ;; A sweep starts the program again.
+     (call-with-output-file (in "toy.scm")
+       (lambda (port) (display "(define-experiment toy ((n 1)) (* 2 n))" port)))
+     (test-equal "and its processes" #t
+       (says? "finished" (said (string-append tempera " sweep --directory=s toy.scm n=1,2"))))
+     (system (format #f "cp ~a ~a" tempera (in "copy")))
+     (let ((alone (said "./copy --version")))
+       ;; Where Tempera is installed too, that is what it finds.
+       (test-assert "a copy of the launcher alone works or says what to do"
+         (or (zero? (car alone)) (string-contains (cdr alone) "move bin/, lib/ and share/ together")))))))
+
 (finish-tests)

@@ -300,6 +300,34 @@
            (system "echo '; more' >>other.scm")
            '("other.scm" "kind=good,broken" "--directory=bad"))
     '("toy.scm" "n=1,2" "--directory=whole/points/0001"))
+
+   ;; A failed point: status 1, and the whole sweep goes on when its script is mended.
+   (define (status-of . arguments)
+     (status:exit-val (system (string-append "tempera sweep " (string-join arguments)
+                                             " >said 2>&1"))))
+   (define (said? text) (string-contains (call-with-input-file "said" get-string-all) text))
+   (write-file "frail.scm" "(define-experiment frail ((n 1)) (if (= n 2) (car n)) (* 10 n))")
+   (test-equal "a failed point: status 1" 1
+     (status-of "frail.scm" "n=1,2,3" "--workers=1" "--directory=frail"))
+   (test-assert "and says how to go on"
+     (said? "a point failed: 0002; the first in frail/points/0002/log.txt; run it again by --continue=frail --mended"))
+   (test-equal "without that, it stays failed" 1 (status-of "--continue=frail"))
+   (test-equal "mended, the same script: again, and again failed" 1 (status-of "--continue=frail" "--mended"))
+   (test-assert "no copy of the same" (not (file-exists? "frail/script-1.scm")))
+   (write-file "frail.scm" "(define-experiment frail ((n 1)) (* 100 n))")
+   (test-equal "mended" 0 (status-of "--continue=frail" "--mended" "--workers=1"))
+   (test-equal "what had finished stays, and which copy made what"
+     '((1 10 "script-1.scm" finished) (2 200 "script.scm" finished) (3 30 "script-1.scm" finished))
+     (table-rows (table-select (sweep-results "frail") 'n 'result 'script 'state)))
+   (test-equal "both copies" '(#t #t)
+     (map file-exists? '("frail/script-1.scm" "frail/points/0002/script-1.scm")))
+   (test-equal "complete" 0 (status-of "--continue=frail"))
+   (write-file "frail.scm" "(define-experiment frail ((m 1)) m)")
+   (test-error-matching "a mended script that the points do not fit" "unknown parameter n"
+     (mend-sweep! "frail"))
+   (test-equal "--mended alone" 1 (status-of "--mended" "frail.scm" "m=1,2"))
+   (test-assert "says so" (said? "--mended: expected --continue=DIR with it"))
+
    (test-error-matching "an experiment without a script" "define it in a file"
      (let () (define e (make-experiment 'e "" '() (const 1))) (sweep e (grid #:a '(1)))))
    (test-error-matching "workers" "workers: expected an integer from 1 to 999, got 0"

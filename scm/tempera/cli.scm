@@ -3,6 +3,7 @@
 ;;; A command NAME is the module (tempera commands NAME), which exports
 ;;; `summary', one line for `tempera --help', and `main', a procedure of the
 ;;; list of arguments after the command's name.  A new command is a new file.
+;;; What is no command but a file is a script, as for the command run.
 ;;; A command ends by returning; an error is one line on standard error and
 ;;; exit status 1; Ctrl-C ends with status 130, SIGTERM with 143.
 
@@ -11,12 +12,13 @@
   #:use-module (ice-9 control)
   #:use-module (ice-9 getopt-long)
   #:use-module (ice-9 ftw)
+  #:use-module (ice-9 textual-ports)
   #:use-module (tempera errors)
   #:use-module (tempera evaluation)
   #:use-module (tempera interrupts)
   #:use-module (tempera parameters)
   #:export (main parse-options call-saying-results user-module tempera-version
-            command-names command-summary command-usage))
+            command-names command-summary command-usage started-as))
 
 (define tempera-version "0.1.0")
 
@@ -180,7 +182,9 @@ options, a list of `make-parameter-spec'.  For the manual, the man page and comp
 
 (define (show-help)
   (display "Usage: tempera [--debug] [COMMAND [ARGUMENT...]]
-Bayesian imaging with learned score priors.  Without a command: a prompt.
+       tempera [--debug] SCRIPT [ARGUMENT...]
+Bayesian imaging with learned score priors.  Without a command: a prompt.  A SCRIPT, a file of
+Scheme or - for standard input, is run as by the command run.
 
 ")
   (for-each (lambda (name)
@@ -193,17 +197,22 @@ Bayesian imaging with learned score priors.  Without a command: a prompt.
   --debug      on an error, show where it came from
 "))
 
+(define (script? word)
+  (or (string=? word "-") (string-suffix? ".scm" word) (string-index word #\/)
+      (and (file-exists? word) (not (file-is-directory? word)))))
+
 (define (run-command arguments)
   (let ((command (if (null? arguments) "" (car arguments))))
     (cond ((null? arguments)
            ((module-ref (resolve-interface '(tempera repl)) 'start-prompt)))
           ((member command '("--help" "-h" "help")) (show-help))
           ((string=? command "--version") (format #t "tempera ~a~%" tempera-version))
-          ((string-prefix? "-" command)
+          ((and (string-prefix? "-" command) (not (string=? command "-")))
            (complain 'tempera "~a"
                      (unknown-name-text "option" command '("--debug" "--help" "--version"))))
           ((member command (command-names))
            ((command-value command 'main) (cdr arguments)))
+          ((script? command) ((command-value "run" 'main) arguments))
           (else
            (complain 'tempera "~a" (unknown-name-text "command" command (command-names)))))))
 
@@ -211,10 +220,11 @@ Bayesian imaging with learned score priors.  Without a command: a prompt.
 
 (define (user-module)
   "The module in which a script or the prompt defines its names: Guile's core
-and everything of (tempera)."
+and everything of (tempera), and lists' `fold', `append-map', `last' and so on (SRFI 1)."
   (let ((module (resolve-module '(tempera-user))))
     (beautify-user-module! module)
     (module-use! module (resolve-interface '(tempera)))
+    (module-use! module (resolve-interface '(srfi srfi-1)))
     ;; In place of Guile's, which is found first.
     (module-add! module 'load (module-variable (resolve-module '(tempera evaluation)) 'load))
     module))
@@ -247,17 +257,43 @@ going on with ~a" ((@ (tempera primitives) instruction-set)))))
                  (format #f "expected a positive integer; going on with ~a"
                          ((@ (tempera primitives) threads))))))
 
+(define command-words #f)               ; what `main' was called with
+
+(define (started-as)
+  ;; The command line of this process, as typed: a script sees another in `(command-line)'.
+  (if command-words (cons "tempera" command-words) (command-line)))
+
+(define (check-encoding arguments)
+  ;; Guile has put a question mark for each byte that is no text in this locale; no file has
+  ;; such a name, and nobody would see why.
+  (define (marks text) (string-count text #\?))
+  (when (any (lambda (argument) (positive? (marks argument))) arguments)
+    (let ((bytes (false-if-exception
+                  (call-with-input-file "/proc/self/cmdline" get-string-all
+                                        #:encoding "ISO-8859-1"))))
+      (when bytes
+        (let ((words (take-right (drop-right (string-split bytes #\nul) 1) (length arguments))))
+          (for-each (lambda (argument word)
+                      (check-that (= (marks argument) (marks word)) 'tempera
+                                  "~a: the ? stands for bytes that are no text in ~a; rename the file, \
+or set LC_ALL to the locale in which it has its name" argument
+                                  (or (setlocale LC_CTYPE) "this locale")))
+                    arguments words))))))
+
 (define (main arguments)
   "Do what ARGUMENTS, those after the program's name, ask for, and leave with
 the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 after Ctrl-C."
   (false-if-exception (setlocale LC_ALL ""))
-  (let* ((debug? (and (pair? arguments) (string=? (car arguments) "--debug")))
+  (let* ((all-arguments arguments)
+         (debug? (and (pair? arguments) (string=? (car arguments) "--debug")))
          (arguments (if debug? (cdr arguments) arguments))
          (status
           (call-keeping-stack
            (lambda ()
              (handle-signals)
              (warn-of-variables)
+             (set! command-words all-arguments)
+             (check-encoding all-arguments)
              (run-command arguments)
              (force-output)
              0)

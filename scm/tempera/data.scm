@@ -465,6 +465,7 @@ Example: (begin (mkdir \"empty\") (catch 'tempera-error (lambda () (data-add-tre
 mricron-data, and two scans of another person from npm's brainbrowser where npm is
 present.  LOG is called with a line of text about each.  Returns the names of the
 scans prepared; one that cannot be had is logged and skipped."
+  (check-output 'data-fetch! (data-folder)) ; an error, not one more scan to be skipped
   (define (try name ready? fetch!)
     (cond ((not ready?) (log (format #f "~a: skipped, npm is not installed" name)) '())
           (else

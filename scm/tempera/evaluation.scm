@@ -43,6 +43,12 @@
 
 ;;; --- A file ---------------------------------------------------------------------
 
+(define (without-interpreter text)
+  ;; TEXT less its first line `#!/usr/bin/env tempera', which a script need not close by !#.
+  (if (and (string-prefix? "#!" text) (not (string-contains text "\n!#")))
+      (substring text (or (string-index text #\newline) (string-length text)))
+      text))
+
 (define texts (make-hash-table))        ; from a file's name to the text evaluated last
 
 (define current-place
@@ -81,7 +87,7 @@ Example: (file-text \"experiments/two-moons.scm\")"
   ;; COMPILE? tells of a form, and whether it takes more than a line, whether to compile it:
   ;; interpreted code does not know its lines.
   (hash-set! texts file text)
-  (call-with-input-string text
+  (call-with-input-string (without-interpreter text)
     (lambda (port)
       (set-port-filename! port file)
       (evaluate-forms port module compile?))))

@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (ice-9 regex)
   #:use-module (tempera cli)
   #:use-module (tempera documentation)
   #:use-module (tempera errors)
@@ -18,7 +19,7 @@
             experiment-name experiment-parameters experiment-documentation
             experiment-procedure experiment-script experiment-text
             experiment-settings experiment-usage last-experiment
-            load-script settings-from-arguments))
+            load-script plain-script? settings-from-arguments))
 
 (define-record-type <experiment>
   (%make-experiment name documentation parameters procedure script text)
@@ -134,15 +135,26 @@ Example: (assq-ref (experiment-settings two-moons '((samples . \"500\"))) 'sampl
 
 ;;; --- Scripts ------------------------------------------------------------------
 
-(define* (load-script file #:key (text #f) (name #f))
+(define (plain-script? text)
+  "Whether a script whose text is TEXT certainly defines no experiment: it names none of what
+could.
+Example: (plain-script? \"(display 3)\") => #t"
+  (not (string-match "define-experiment|make-experiment|\\((primitive-)?load[ \n]|\\(include" text)))
+
+(define* (load-script file #:key (text #f) (name #f) (needed? #t))
   "The experiment that the script FILE defines last, or the one called NAME.  TEXT, if given, is
-read in place of what the file holds now.
+read in place of what the file holds now.  A script that defines none is an error, before anything
+of it runs if that can be seen; without NEEDED? it is run, and the value is #f.
 Example: (load-script \"experiments/two-moons.scm\")"
   (check-path 'load-script file)
   (check-that (or text (file-exists? file)) 'load-script "no such file: ~a" file)
   (check-that (or text (not (file-is-directory? file))) 'load-script
               "expected a script, got the folder ~a" file)
   (let ((text (or text (file-text file))))
+    (define (refuse)
+      (complain 'load-script "~a defines no experiment~a; see define-experiment" file
+                (if name (format #f " ~a" name) "")))
+    (when (and needed? (plain-script? text)) (refuse))
     (parameterize ((last-experiment #f)
                    (defined '())
                    (loading (cons file text)))
@@ -154,8 +166,7 @@ Example: (load-script \"experiments/two-moons.scm\")"
       (or (if name
               (find (lambda (e) (eq? (experiment-name e) name)) (defined))
               (last-experiment))
-          (complain 'load-script "~a defines no experiment~a; see define-experiment" file
-                    (if name (format #f " ~a" name) ""))))))
+          (and needed? (refuse))))))
 
 ;;; --- Settings as text -----------------------------------------------------------
 

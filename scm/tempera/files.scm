@@ -229,6 +229,8 @@ LOW black and HIGH white, clipped outside; HIGH is the greatest value unless giv
 BITS a channel: 8 or 16.
 Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
   (check-that (tensor? tensor) 'save-png "tensor: expected a tensor, got ~s" tensor)
+  (check-that (eq? (tensor-dtype tensor) 'f32) 'save-png
+              "tensor: expected f32, got complex numbers; (tensor-abs TENSOR) has their magnitudes")
   (write-png path tensor low
              (or high
                  (let ((greatest (tensor->number (tensor-max tensor))))

@@ -5,6 +5,7 @@
 ;;; and output have to do with x, sigma and the score r(x, sigma).
 
 (define-module (tempera networks)
+  #:use-module (ice-9 ftw)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
   #:use-module (tempera documentation)
@@ -20,7 +21,7 @@
             network-description
             paper-unet code-unet moons-mlp add-body! build-body
             preconditioned-scaled-score score-in-parts
-            save-network load-network network-metadata))
+            save-network load-network network-metadata shipped-priors))
 
 ;;; --- Networks with files ----------------------------------------------------------
 
@@ -472,13 +473,49 @@ Example: (save-network \"brain.safetensors\" net #:metadata '((\"data\" . \"T1 h
   (save-safetensors path (append (layer-parameters network) (layer-buffers network))
                     #:metadata (append (network-metadata network) metadata)))
 
+(define ending ".safetensors")
+
+(define (priors-folder)
+  ;; Where the networks are that come with Tempera: the launcher knows; of another Guile, where
+  ;; this module's tree has them, in the source or installed.  #f where there is none.
+  (find (lambda (folder) (and folder (file-exists? folder)))
+        (let ((data (getenv "TEMPERA_DATA"))
+              (module (%search-load-path "tempera.scm")))
+          (cons (and data (string-append data "/priors"))
+                (if module
+                    (map (lambda (place) (string-append (dirname module) place))
+                         '("/../priors" "/../../../tempera/priors"))
+                    '())))))
+
+(define (shipped-priors)
+  "The names of the networks that come with Tempera, as `load-network' takes them.
+Example: (and (member \"brain\" (shipped-priors)) #t) => #t"
+  (let ((folder (priors-folder)))
+    (map (lambda (file) (string-drop-right file (string-length ending)))
+         (or (and folder (scandir folder (lambda (file) (string-suffix? ending file)))) '()))))
+
+(define (network-file name)
+  ;; The path of the network NAME: a file, or the name of a shipped one.
+  (cond ((file-exists? name) name)
+        ((member name (shipped-priors))
+         (string-append (priors-folder) "/" name ending))
+        (else
+         (complain 'load-network "~a: no such file~a; the networks that come with Tempera are ~a"
+                   name
+                   (let ((shipped (basename name ending)))
+                     (if (member shipped (shipped-priors))
+                         (format #f ", though ~s alone names one that is shipped" shipped)
+                         ""))
+                   (string-join (shipped-priors) ", ")))))
+
 (define* (load-network path #:key precision)
-  "The network in the safetensors file PATH; a score network in PRECISION (float32 or bf16), or
-by default in that in which it was saved.
-Example: (load-network \"priors/brain.safetensors\")"
+  "The network in the safetensors file PATH, or the shipped one of that name, see `shipped-priors'; a
+score network in PRECISION (float32 or bf16), or by default in that in which it was saved.
+Example: (load-network \"brain\")"
   (define (bad text . arguments)
     (complain 'load-network "~a: ~a" path (apply format #f text arguments)))
-  (define-values (tensors metadata) (load-safetensors path))
+  (check-that (string? path) 'load-network "path: expected a string, got ~s" path)
+  (define-values (tensors metadata) (load-safetensors (network-file path)))
   (let ((network (network-from-metadata
                   (append (if precision `(("precision" . ,(symbol->string precision))) '())
                           metadata

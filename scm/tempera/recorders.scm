@@ -35,7 +35,7 @@ Example: (define (draw mean) (save-png (run-path \"pictures/mean.png\") mean))"
                 "name: expected the name of a file, got ~s" name)
     (check-that (not (or (string-prefix? "/" name) (member ".." (string-split name #\/))))
                 'run-path "name: expected one inside of the run's directory, got ~a" name)
-    (check-that (not (member name own-names)) 'run-path
+    (check-that (not (own-name? name)) 'run-path
                 "name: ~a is the run's own; choose another" name)
     (let ((path (in-run (recorder-directory recorder) name)))
       (make-directories (dirname path))

@@ -7,6 +7,7 @@
 (define-module (tempera repl)
   #:use-module (ice-9 buffered-input)
   #:use-module (ice-9 control)
+  #:use-module (ice-9 exceptions)
   #:use-module (ice-9 rdelim)
   #:use-module (ice-9 regex)
   #:use-module (rnrs bytevectors)
@@ -163,11 +164,22 @@ Evaluate the forms in FILE."
 
 ;;; --- Evaluation -----------------------------------------------------------------
 
+(define failed? #f)                     ; whether anything that was read here did
+
+(define (noting-failure procedure)
+  ;; PROCEDURE, which raises what it raises.
+  (lambda arguments
+    (with-exception-handler
+        (lambda (exception)
+          (unless (eq? 'quit (exception-kind exception)) (set! failed? #t))
+          (raise-continuable exception))
+      (lambda () (apply procedure arguments)))))
+
 (define prompt-language
   ;; Scheme but for `evaluate'.
   (let ((scheme (lookup-language 'scheme)))
-    (make-language #:name 'tempera #:title "Tempera" #:evaluator evaluate
-                   #:reader (language-reader scheme) #:printer (language-printer scheme)
+    (make-language #:name 'tempera #:title "Tempera" #:evaluator (noting-failure evaluate)
+                   #:reader (noting-failure (language-reader scheme)) #:printer (language-printer scheme)
                    #:compilers (language-compilers scheme)
                    #:decompilers (language-decompilers scheme)
                    #:make-default-environment (language-make-default-environment scheme))))
@@ -289,7 +301,8 @@ Evaluate the forms in FILE."
      *unspecified*)))
 
 (define (start-prompt)
-  "Read, evaluate and print expressions until `,quit' or the end of input."
+  "Read, evaluate and print expressions until `,quit' or the end of input.  Input that is no
+terminal is read to its end too, whatever fails; the process then ends with status 1 if something did."
   (when (isatty? (current-input-port)) (start-line-editing))
   (set-current-module (user-module))
   (module-use! (current-module) (resolve-interface '(ice-9 session) #:select '(apropos)))
@@ -312,4 +325,5 @@ Evaluate the forms in FILE."
                            (skip-rest-of-line (current-input-port)))
                          (answer repl expression))
                        (loop))))))))
-      (lambda () (run-hook exit-hook)))))
+      (lambda () (run-hook exit-hook))))
+  (when (and failed? (not (isatty? (current-input-port)))) (exit 1)))

@@ -4,19 +4,24 @@
 
 (define-module (tempera run-files)
   #:use-module (ice-9 ftw)
+  #:use-module (ice-9 regex)
   #:use-module (srfi srfi-1)
   #:use-module (tempera errors)
   #:use-module ((tempera evaluation) #:select (file-text))
   #:use-module (tempera files)
   #:use-module (tempera tables)
   #:re-export (file-text)
-  #:export (format-number own-names in-run files-below text-hash
-            load-alist load-config load-state save-state! load-metrics
+  #:export (format-number own-name? own-names in-run files-below text-hash replace-script!
+            load-alist check-scripts load-config load-state save-state! load-metrics
             claim run-claimed? directory-state fail-run! fresh-directory))
 
 (define format-number 1)                ; of config.scm, state.scm and sweep.scm
 
 (define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "report.html"))
+
+(define (own-name? name)
+  "Whether NAME is that of a file which a run keeps for itself, script-1.scm and the like among them."
+  (or (member name own-names) (string-match "^script-[0-9]+\\.scm$" name)))
 
 (define (in-run directory name)
   "The path of the file NAME in DIRECTORY."
@@ -39,6 +44,18 @@ wrote it~a" path (assq-ref value 'format) format-number
                   (if version (format #f ", ~a" version) "")))
     value))
 
+(define (check-scripts who directory scripts)
+  "That SCRIPTS, what a file of DIRECTORY says of its script's copies, is #f or a list of association
+lists, each with a file and a hash; else an error of WHO."
+  (check-that (or (not scripts)
+                  (and (list? scripts) (pair? scripts)
+                       (every (lambda (script)
+                                (and (list? script) (every pair? script)
+                                     (string? (assq-ref script 'file))
+                                     (string? (assq-ref script 'hash))))
+                              scripts)))
+              who "~a: scripts: expected the file and hash of each, got ~s" directory scripts))
+
 (define (load-config who directory)
   "What config.scm of DIRECTORY says, checked; errors are of WHO."
   (check-path who directory)
@@ -56,6 +73,7 @@ wrote it~a" path (assq-ref value 'format) format-number
                     (check-that (or (not value) (string? value)) who "~a: ~a: expected text, got ~s"
                                 path key value)))
                 '(script folder))
+      (check-scripts who path (assq-ref config 'scripts))
       (let ((libraries (assq-ref config 'libraries)))
         (check-that (or (not libraries) (and (list? libraries) (every pair? libraries))) who
                     "~a: libraries: expected a list of pairs, got ~s" path libraries))
@@ -155,6 +173,26 @@ Example: (text-hash \"\") => \"fnv1a-cbf29ce484222325\""
                    (logand (* (logxor hash (char->integer c)) #x100000001b3) #xffffffffffffffff))
                  #xcbf29ce484222325 text)
     16)))
+
+(define (replace-script! directory config text about)
+  "Let TEXT be script.scm of DIRECTORY, a run's or a sweep's, from now on.  What was there goes to
+script-1.scm, and so on.  Of CONFIG, what config.scm or sweep.scm says, two entries are new:
+script-hash, and `scripts', the copies in the order of their use, each an association list of its
+file, its hash, and, but for the first, ABOUT: what to know of the time when it began."
+  (let* ((before (or (assq-ref config 'scripts)
+                     `(((file . "script.scm") (hash . ,(assq-ref config 'script-hash))))))
+         (kept (format #f "script-~a.scm" (length before)))
+         (script (in-run directory "script.scm")))
+    ;; This may come a second time, if a process died in the middle.
+    (when (and (file-exists? script)
+               (equal? (text-hash (file-text script)) (assq-ref config 'script-hash)))
+      (save-text (in-run directory kept) (file-text script)))
+    (save-text script text)
+    (map (lambda (entry) (if (eq? (car entry) 'script-hash) `(script-hash . ,(text-hash text)) entry))
+         (append (alist-delete 'scripts config)
+                 `((scripts ,@(drop-right before 1)
+                            ((file . ,kept) ,@(alist-delete 'file (last before)))
+                            ((file . "script.scm") (hash . ,(text-hash text)) ,@about)))))))
 
 (define* (fresh-directory name #:key (folder "runs"))
   "Make and name a directory for a run of what is called NAME: FOLDER/NAME-DATE-TIME.

@@ -16,6 +16,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module ((tempera cli) #:select (started-as tempera-version))
   #:use-module (tempera documentation)
   #:use-module (tempera environment)
   #:use-module (tempera errors)
@@ -185,7 +186,7 @@ Example: (run-pictures (open-run \"runs/two-moons\")) => ()"
   "The names, inside its directory, of the files that RUN's experiment wrote, sorted.
 Example: (run-own-files (open-run \"runs/two-moons\"))"
   (check-run 'run-own-files run)
-  (remove (lambda (name) (member name own-names)) (files-below (run-directory run))))
+  (remove own-name? (files-below (run-directory run))))
 
 (define (run-differences run)
   "What is different now from when RUN ran, as lines of text: the script, versions, the processor;
@@ -210,6 +211,12 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
            ((not (equal? (text-hash (file-text script)) (assq-ref config 'script-hash)))
             (list (format #f "~a: has changed since; the run has its copy" script)))
            (else '()))
+     (let ((scripts (or (assq-ref config 'scripts) '())))
+       (if (> (length scripts) 1)
+           (list (format #f "its script was mended on the way: ~a began it"
+                         (string-join (map (lambda (s) (assq-ref s 'file)) (drop-right scripts 1))
+                                      ", then ")))
+           '()))
      (append-map (lambda (key)
                    (difference key (assq-ref config key) (assq-ref now key)))
                  '(version processor instruction-set))
@@ -232,7 +239,7 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
       (script-hash . ,(and script (text-hash (experiment-text experiment))))
       (commit . ,(commit-of (if script (dirname script) (getcwd))))
       (folder . ,(getcwd))
-      (command "tempera" ,@(cdr (command-line)))
+      (command . ,(started-as))
       (started . ,(iso-time))
       ,@(environment))))
 
@@ -245,8 +252,9 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
                 "~a: is no run's directory and not empty (~a is in it); choose another"
                 directory other)))
 
-(define (check-same directory config experiment settings)
-  ;; That a run that goes on is what it was.
+(define (check-same directory config experiment settings mended)
+  ;; That a run that goes on is what it was; when MENDED, in another script, which may have more
+  ;; parameters.
   (define (differ what before now)
     (complain 'run-experiment "~a: ran with ~a ~a, not ~a; go on with what it has (`tempera run ~
 --run=~a' alone) or choose another directory" directory what before now directory))
@@ -255,26 +263,56 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
   (let ((before (assq-ref config 'settings)))
     (for-each (lambda (setting)
                 (let ((old (assq (car setting) before)))
-                  (unless (and old (equal? (cdr old) (cdr setting)))
+                  (unless (if old (equal? (cdr old) (cdr setting)) mended)
                     (differ (car setting) (if old (cdr old) "unset") (cdr setting)))))
               settings)
     (for-each (lambda (old)
                 (unless (assq (car old) settings) (differ (car old) (cdr old) "without")))
               before))
   (let ((text (experiment-text experiment)))
-    (unless (equal? (and text (text-hash text)) (assq-ref config 'script-hash))
-      (complain 'run-experiment "~a: its script has changed since it ran; go on with the run's ~
-own copy (`tempera run --run=~a' alone) or choose another directory" directory directory))))
+    (unless (or mended (equal? (and text (text-hash text)) (assq-ref config 'script-hash)))
+      (complain 'run-experiment "~a: its script has changed since it ran; go on by the script as it ~
+is now (`--mended', #:mended #t), with the run's own copy (`tempera run --run=~a' alone), or choose ~
+another directory" directory directory))))
 
-(define (prepare! directory experiment settings)
+(define (mend! directory config experiment settings)
+  ;; The config of the run in DIRECTORY, which goes on by another script; both copies stay.
+  (let* ((state (load-state directory))
+         (script (experiment-script experiment))
+         (config (replace-script! directory config (experiment-text experiment)
+                                  `((commit . ,(commit-of (dirname script)))
+                                    (version . ,tempera-version)
+                                    (started . ,(iso-time))
+                                    (seconds . ,(assq-ref state 'seconds))
+                                    (rows . ,(table-size (load-metrics directory)))
+                                    (error . ,(assq-ref state 'error)))))
+         (config (map (lambda (entry)
+                        (case (car entry)
+                          ((settings) `(settings . ,settings))
+                          ((script) `(script . ,script))
+                          (else entry)))
+                      config))
+         (log (append-port (in-run directory "log.txt")))
+         (scripts (reverse (assq-ref config 'scripts))))
+    (save-datum (in-run directory "config.scm") config)
+    (for-each (lambda (port)
+                (format port "going on by the mended script; ~a made what there is so far~%"
+                        (assq-ref (second scripts) 'file)))
+              (list log (current-error-port)))
+    (close-port log)
+    config))
+
+(define (prepare! directory experiment settings mended)
   ;; The config of the run in DIRECTORY, new or from before.
   (if (file-exists? (in-run directory "config.scm"))
       (let ((config (load-config 'run-experiment directory)))
         (check-that (not (eq? (assq-ref (load-state directory) 'state) 'finished)) 'run-experiment
                     "~a: has a finished run; look at it with (open-run ~s), or choose another ~
 directory" directory directory)
-        (check-same directory config experiment settings)
-        config)
+        (check-same directory config experiment settings mended)
+        (if (equal? (and=> (experiment-text experiment) text-hash) (assq-ref config 'script-hash))
+            config
+            (mend! directory config experiment settings)))
       (let ((config (make-config experiment settings)))
         (check-empty directory)
         (when (experiment-text experiment)
@@ -293,11 +331,13 @@ directory" directory directory)
                ((exact-integer? (first arguments)) (first arguments))
                (else 1)))))
 
-(define* (run-experiment experiment #:optional (settings '()) #:key (directory #f))
+(define* (run-experiment experiment #:optional (settings '()) #:key (directory #f) (mended #f))
   "Run EXPERIMENT and return the run, a value: see `run-result' for what the experiment returned.
 SETTINGS are as of `experiment-settings'.  All that belongs to the run goes to DIRECTORY, a new one
 in the folder runs/ unless given; that of a run that was interrupted or failed is gone on with, if
-script and settings are the same, and that of a finished run is refused.  Ctrl-C leaves the run
+script and settings are the same, and that of a finished run is refused.  With MENDED the script may
+have changed: what there is stays, what is left is made by the new one, and the directory keeps
+both and says in config.scm, under `scripts', when which began.  Ctrl-C leaves the run
 interrupted, for `resume-run'.  An error's backtrace is in the run's log.
 Example: (let ()
            (define-experiment toy ((n 3 positive? \"points\")) (* 2 n))
@@ -312,7 +352,7 @@ Example: (let ()
       (dynamic-wind
         (const #t)
         (lambda ()
-          (let ((config (prepare! directory experiment settings)))
+          (let ((config (prepare! directory experiment settings mended)))
             (make-run directory config (run-body directory config experiment settings))))
         (lambda () (close-port lock))))))
 
@@ -395,17 +435,26 @@ Example: (run-own-experiment (open-run \"runs/two-moons\"))"
     ;; Under its old name: a script may look for files beside itself.
     (load-script script #:text (file-text copy) #:name name)))
 
-(define (resume-run run)
+(define* (resume-run run #:key (mended #f))
   "Go on with RUN, a run or its directory, which was interrupted or failed: its own copy of the
 script, its settings, the folder where it ran, and the files it has left, such as checkpoints.
+MENDED, #t or the name of a script: go on by the script as it is now, as `run-experiment' does.
 Example: (resume-run \"runs/b\")"
   (let* ((run (if (run? run) run (open-run run)))
-         (directory (absolute-name (run-directory run))))
-    (call-in-folder (assq-ref (run-config run) 'folder)
+         (directory (absolute-name (run-directory run)))
+         (config (run-config run))
+         (script (if (string? mended) (absolute-name mended) (assq-ref config 'script))))
+    (check-that (or (not mended) script) 'resume-run
+                "~a: its experiment was defined at the prompt, and has no script to be mended"
+                (run-directory run))
+    (call-in-folder (assq-ref config 'folder)
       (lambda ()
-        (run-experiment (run-own-experiment (open-run directory))
-                        (assq-ref (run-config run) 'settings) #:directory directory)))
-    run))
+        (run-experiment (if mended
+                            (load-script script #:name (assq-ref config 'experiment))
+                            (run-own-experiment (open-run directory)))
+                        (assq-ref config 'settings) #:directory directory
+                        #:mended (and mended #t))))
+    (make-run (run-directory run) (load-config 'resume-run directory) (run-value run))))
 
 (pauses! run-experiment resume-run)
 

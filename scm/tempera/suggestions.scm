@@ -1,14 +1,17 @@
-;;; suggestions.scm -- errors about names say which name may have been meant.
+;;; suggestions.scm -- Guile's own errors say what may have been meant.
 ;;;
 ;;; Guile asks for the text of an exception by its key, at the prompt and in scripts alike.
-;;; Here are the texts for a variable that is not there, and for a keyword that a procedure
-;;; does not know.  (Which procedure that was, the exception does not say.)
+;;; Here are the texts for a variable that is not there, for a keyword that a procedure does not
+;;; know (which procedure that was, the exception does not say), and for values of the wrong
+;;; kind: tensors where numbers are expected, one record for another, a list without its quote.
 
 (define-module (tempera suggestions)
   #:use-module (srfi srfi-1)
+  #:use-module (ice-9 format)
   #:use-module (ice-9 regex)
   #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:use-module (tempera parameters)
+  #:use-module ((tempera primitives) #:select (tensor?))
   #:export (visible-names procedure-keywords call-keywords visible-keywords unknown-keyword-text))
 
 (define (visible-interfaces module)
@@ -89,24 +92,80 @@ Guile's core."
   (let ((name (object->string keyword)))
     (format #f "unrecognized keyword ~a~a" name (suggestion name (map object->string keywords)))))
 
-(define-syntax-rule (explain key (message culprit) text)
-  ;; Print an exception of KEY as TEXT, of its MESSAGE and CULPRIT; where TEXT is #f, as ever.
+(define-syntax-rule (explain key (procedure message culprit) text)
+  ;; Print an exception of KEY as TEXT, of its PROCEDURE, MESSAGE and CULPRIT; where TEXT is #f, as
+  ;; ever.
   (set-exception-printer! key
     (lambda (port name arguments default)
-      (apply (lambda* (#:optional procedure (message "") (irritants '()) (data '()))
+      (apply (lambda* (#:optional (procedure #f) (message "") (irritants '()) (data '()))
                (let* ((culprits (if (pair? irritants) irritants data))
-                      (culprit (and (pair? culprits) (car culprits)))
+                      (culprit (and (pair? culprits) (last culprits)))
                       (said text))
-                 (if said (display said port) (default))))
+                 (cond (said (display said port))
+                       ((and (string? message) (list? irritants)) ; as Guile has it
+                        (when procedure (format port "In procedure ~a: " procedure))
+                        (apply format port message irritants))
+                       (else (default)))))
              arguments))))
 
-(explain 'unbound-variable (message culprit)
+(explain 'unbound-variable (procedure message culprit)
   (and (symbol? culprit)
        (let ((name (symbol->string culprit)))
          (format #f "unbound variable ~a~a" name
                  (suggestion name (visible-names (current-module)))))))
 
-(explain 'keyword-argument-error (message culprit)
+(explain 'keyword-argument-error (procedure message culprit)
   (if (equal? message "Unrecognized keyword")
       (unknown-keyword-text culprit (visible-keywords (current-module)))
       (format #f "~a: ~s" (string-downcase message) culprit)))
+
+;;; --- Values of the wrong kind -------------------------------------------------
+
+(define irregular
+  ;; What does for tensors what the first does for numbers, lists or vectors, by another name.
+  '(("max" . "tensor-maximum") ("min" . "tensor-minimum") ("expt" . "tensor-power")
+    ("length" . "tensor-size or tensor-count") ("vector-ref" . "tensor-ref")
+    ("list-ref" . "tensor-ref") ("vector-set!" . "tensor-set!") ("magnitude" . "tensor-abs")
+    ("car" . "tensor-ref or tensor->list")))
+
+(define (for-tensors name)
+  ;; The name of what takes tensors where the procedure NAME takes numbers, or #f.
+  (or (assoc-ref irregular name)
+      (find (lambda (candidate) (member candidate (visible-names (current-module))))
+            (list (string-append "tensor" name) (string-append "tensor-" name)))))
+
+(define (record-noun name)
+  ;; "chain" of chain-mean: the longest beginning of NAME that has a predicate, or #f.
+  (let ((names (visible-names (current-module))))
+    (let loop ((end (string-rindex name #\-)))
+      (and end (> end 0)
+           (if (member (string-append (substring name 0 end) "?") names)
+               (substring name 0 end)
+               (loop (string-rindex name #\- 0 end)))))))
+
+(define (not-applicable-text object)
+  (format #f "~s is not a procedure~a" object
+          (cond ((or (number? object) (string? object))
+                 (format #f "; a list that begins with it needs a quote: '(~s ...)" object))
+                ((tensor? object) "; an element of it is (tensor-ref TENSOR INDEX ...)")
+                (else ""))))
+
+(explain 'wrong-type-arg (procedure message culprit)
+  (let ((name (and procedure (format #f "~a" procedure))))
+    (cond ((string-prefix? "Wrong type to apply" message) (not-applicable-text culprit))
+          ((not name) #f)
+          ((string=? name "struct-vtable") ; what asks for a field; the exception does not say which
+           (format #f "expected a value that has fields, such as a chain, a target or a run, got ~s"
+                   culprit))
+          ((and (tensor? culprit) (for-tensors name))
+           => (lambda (other) (format #f "~a: does not take a tensor, got ~s; use ~a" name culprit other)))
+          ((and (string-prefix? "Wrong type argument: " message) (record-noun name))
+           => (lambda (noun) (format #f "~a: expected a ~a, got ~s" name noun culprit)))
+          (else #f))))
+
+(explain 'goops-error (procedure message call)
+  (and (string? message) (string-prefix? "No applicable method" message)
+       (pair? call) (symbol? (car call))
+       (let ((noun (record-noun (symbol->string (car call)))))
+         (format #f "~a: ~a~{~s~^ ~}" (car call)
+                 (if noun (format #f "expected a ~a, got " noun) "does not take ") (cdr call)))))

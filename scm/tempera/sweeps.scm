@@ -26,7 +26,7 @@
   #:export (halving make-sweep open-sweep sweep? sweep-directory sweep-config sweep-points
             sweep-experiment sweep-results sweep-metrics sweep-stage
             sweep-jobs job? job-sweep job-name job-point job-settings job-directory job-outcome
-            run-job))
+            run-job mend-sweep!))
 
 ;;; --- Halving ------------------------------------------------------------------
 
@@ -136,7 +136,7 @@ script; define it in a file and load that" (experiment-name experiment))
   (for-each (lambda (key)
               (check-that (equal? (assq-ref before key) (assq-ref now key)) 'sweep
                           "~a: has a sweep with other ~a; go on with what it has (`tempera sweep \
---continue=~a') or choose another directory" directory
+--continue=~a', with --mended by the script as it is now) or choose another directory" directory
                           (if (eq? key 'script-hash) "text of its script" key) directory))
             '(experiment script-hash settings halving points)))
 
@@ -166,6 +166,7 @@ Example: (open-sweep \"runs/norms\")"
                                (let ((keep (assq-ref halving 'keep)))
                                  (and (real? keep) (< 0 keep 1)))))))
               '("the name of a file" "an association list" "what `halving' makes"))
+    (check-scripts 'open-sweep directory (assq-ref config 'scripts))
     (%make-sweep directory config)))
 
 (define (sweep-experiment sweep)
@@ -281,7 +282,50 @@ Example: (run-job (open-sweep \"runs/norms\") \"0001\")"
                (run-experiment experiment
                                (append (assq-ref (sweep-config sweep) 'settings)
                                        (job-settings job))
-                               #:directory directory)))))))
+                               #:directory directory
+                               ;; Some points may have begun before that.
+                               #:mended (pair? (assq-ref (sweep-config sweep) 'scripts)))))))))
+
+(define* (mend-sweep! sweep #:key (script #f))
+  "Let what is left of SWEEP, or of the directory of one, run by its script as it is now, or by the
+file SCRIPT, and its failed points be run again; return the sweep.  What has finished stays; the
+directory keeps both copies, see `run-experiment'.  Without a change the failed points are all.
+Example: (mend-sweep! \"runs/norms\")"
+  (let* ((sweep (if (sweep? sweep) sweep (open-sweep sweep)))
+         (directory (sweep-directory sweep)) (config (sweep-config sweep))
+         (experiment (load-script (if script (absolute-name script) (assq-ref config 'script))
+                                  #:name (assq-ref config 'experiment)))
+         (text (experiment-text experiment))
+         (config (if (equal? (text-hash text) (assq-ref config 'script-hash))
+                     config
+                     (begin
+                       ;; No point runs if one does not fit.
+                       (for-each (lambda (point)
+                                   (experiment-settings experiment
+                                                        (append (assq-ref config 'settings) point)))
+                                 (assq-ref config 'points))
+                       (map (lambda (entry)
+                              (if (eq? (car entry) 'script)
+                                  `(script . ,(experiment-script experiment))
+                                  entry))
+                            (replace-script! directory config text
+                                             `((version . ,tempera-version))))))))
+    (save-datum (in-sweep directory "sweep.scm") config)
+    (for-each (lambda (job)
+                (when (eq? (job-outcome job) 'failed)
+                  (save-state! (job-directory job) 'interrupted
+                               #:seconds (assq-ref (load-state (job-directory job)) 'seconds))))
+              (sweep-jobs sweep))
+    (%make-sweep directory config)))
+
+(define (job-script job)
+  ;; The file of the sweep's that JOB's run ended by, if there are several, else #f.
+  (let* ((scripts (assq-ref (sweep-config (job-sweep job)) 'scripts)) (run (and scripts (job-run job))))
+    (and run
+         (any (lambda (script)
+                (and (equal? (assq-ref script 'hash) (assq-ref (run-config run) 'script-hash))
+                     (assq-ref script 'file)))
+              scripts))))
 
 ;;; --- Results ------------------------------------------------------------------
 
@@ -298,8 +342,8 @@ Example: (run-job (open-sweep \"runs/norms\") \"0001\")"
 
 (define (sweep-results sweep)
   "The results of SWEEP, or of the directory of one, as a table: a row for each point with its
-number, settings, what its run came to (see `run-outcome'), seconds and state: finished,
-failed, running, waiting, or stopped by halving, at the budget that is its last.
+number, settings, what its run came to (see `run-outcome'), seconds, in a mended sweep the script's
+copy that it ran by, and state: finished, failed, running, waiting, or stopped by halving, at the budget that is its last.
 Example: (table-sort (sweep-results \"runs/norms\") 'psnr #:descending #t)"
   (let* ((sweep (if (sweep? sweep) sweep (open-sweep sweep)))
          (stages (stages sweep))
@@ -322,6 +366,7 @@ Example: (table-sort (sweep-results \"runs/norms\") 'psnr #:descending #t)"
               `(,@settings
                 ,@(map (lambda (e) (cons (car e) (setting-value (cdr e)))) results)
                 (seconds . ,(and run (memq outcome '(finished failed)) (run-seconds run)))
+                ,@(if (assq-ref (sweep-config sweep) 'scripts) `((script . ,(job-script job))) '())
                 (state . ,(if (and (eq? outcome 'finished)
                                    (not (memv (job-point job) last-stage)))
                               'stopped

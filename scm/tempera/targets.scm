@@ -99,7 +99,7 @@ in full while the large structures are decided, and chains end nearer to the tru
 nor near to a projection may want more, or the mass is hard to invert at large sigma.
 Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where OP's
 normal is diagonal in Fourier space, and normal, without any matrix, for every OP.
-Example: (posterior (load-network \"priors/brain.safetensors\") op y #:noise 0.1)"
+Example: (posterior (load-network \"brain\") op y #:noise 0.1)"
   (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
   (check-that (and (real? widening) (finite? widening) (>= widening 0)) 'posterior
               "widening: expected a number of 0 or more, got ~s" widening)

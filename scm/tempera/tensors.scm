@@ -12,6 +12,7 @@
   #:use-module (tempera errors)
   #:use-module (tempera primitives)
   #:export (tensor-ref tensor-set! tensor-size tensor-count number->tensor
+            linspace tensor-tabulate
             with-scope with-tape gradients no-tape))
 
 (define (tensor-ref tensor . indices)
@@ -41,6 +42,40 @@ Example: (tensor-count (tensor-zeros '(2 3))) => 6"
   "NUMBER as a tensor of no axes.
 Example: (tensor->number (number->tensor 2)) => 2.0"
   (list->tensor (list number) '()))
+
+(define (linspace from to count)
+  "COUNT numbers, 2 or more, at equal distances from FROM to TO: f32 (COUNT).
+Example: (tensor->list (linspace 0 1 5)) => (0.0 0.25 0.5 0.75 1.0)"
+  (check-that (and (exact-integer? count) (> count 1)) 'linspace
+              "count: expected an integer of 2 or more, got ~s" count)
+  (for-each (lambda (name end)
+              (check-that (and (real? end) (finite? end)) 'linspace
+                          "~a: expected a number, got ~s" name end))
+            '("from" "to") (list from to))
+  (list->tensor (map (lambda (k)        ; both ends to the bit
+                       (let ((share (/ k (1- count))))
+                         (+ (* (- 1 share) from) (* share to))))
+                     (iota count))
+                (list count)))
+
+(define (tensor-tabulate shape procedure)
+  "The tensor of SHAPE whose element at i, j, ... is (PROCEDURE i j ...): f32, or c64 when one of them is
+complex.  PROCEDURE is called once for each element, the last index varying fastest.
+Example: (tensor->list (tensor-tabulate '(2 3) (lambda (i j) (+ (* 10 i) j)))) => (0.0 1.0 2.0 10.0 11.0 12.0)"
+  (check-that (and (list? shape) (and-map (lambda (n) (and (exact-integer? n) (>= n 0))) shape))
+              'tensor-tabulate "shape: expected a list of lengths, got ~s" shape)
+  (check-that (procedure? procedure) 'tensor-tabulate
+              "procedure: expected one of ~a indices, got ~s" (length shape) procedure)
+  (let ((values '()))
+    (let loop ((rest shape) (indices '()))
+      (if (null? rest)
+          (let ((value (apply procedure (reverse indices))))
+            (check-that (number? value) 'tensor-tabulate
+                        "procedure: expected a number at ~a, got ~s" (reverse indices) value)
+            (set! values (cons value values)))
+          (do ((i 0 (1+ i))) ((= i (car rest)))
+            (loop (cdr rest) (cons i indices)))))
+    (list->tensor (reverse values) shape)))
 
 (define (print-tensor tensor port)
   (no-tape (lambda () (print-off-tape tensor port))))

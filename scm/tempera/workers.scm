@@ -35,12 +35,16 @@ Example: (sweep two-moons (grid #:norms '((0) (1) (10))) #:workers 2)"
                      #:halving halving)
          workers retries))
 
-(define* (continue-sweep sweep #:key (workers (threads)) (retries 3))
+(define* (continue-sweep sweep #:key (workers (threads)) (retries 3) (mended #f))
   "Run what is left of SWEEP, or of the directory of one, WORKERS points at a time, beside whoever
-else does; return it when all points are complete.  See `sweep'.
+else does; return it when all points are complete.  See `sweep'.  MENDED, #t or the name of a
+script, does first what `mend-sweep!' does: failed points run again, by the script as it is now.
 Example: (continue-sweep \"runs/norms\" #:workers 1)"
   (check-workers 'continue-sweep workers retries)
-  (drive (if (sweep? sweep) sweep (open-sweep sweep)) workers retries))
+  (drive (cond (mended (mend-sweep! sweep #:script (and (string? mended) mended)))
+               ((sweep? sweep) sweep)
+               (else (open-sweep sweep)))
+         workers retries))
 
 (define (check-workers who workers retries)
   (check-that (and (exact-integer? workers) (< 0 workers 1000)) who

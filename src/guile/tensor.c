@@ -63,7 +63,9 @@ tp_to_tensor (const char *procedure, const char *argument, SCM object)
       char shown[128];
       snprintf (shown, sizeof shown, "%.120s", text);
       free (text);
-      tp_raise_argument (procedure, "%s: expected a tensor, got %s", argument, shown);
+      bool numbers = scm_is_pair (object) || scm_is_vector (object);
+      tp_raise_argument (procedure, "%s: expected a tensor, got %s%s", argument, shown,
+                         numbers ? "; list->tensor makes one of a list or vector" : "");
     }
   tp_tensor *t = scm_foreign_object_ref (object, 0);
   if (!tp_buffer_data (t->buffer))
@@ -150,8 +152,10 @@ static SCM
 list_to_tensor (SCM numbers, SCM shape)
 {
   const char *me = "list->tensor";
+  if (scm_is_vector (numbers))
+    numbers = scm_vector_to_list (numbers);
   if (scm_is_false (scm_list_p (numbers)))
-    tp_raise_argument (me, "numbers: expected a list");
+    tp_raise_argument (me, "numbers: expected a list or vector");
   int64_t count = scm_ilength (numbers), lengths[TP_MAX_RANK] = { count };
   int rank = SCM_UNBNDP (shape) ? 1 : tp_to_shape (me, "shape", shape, lengths, 0);
   bool complex_values = false;
@@ -622,7 +626,7 @@ tp_init_tensor (void)
              "A tensor of SHAPE (a list of lengths) filled with zeros; DTYPE is f32 (the\n"
              "default) or c64.\nExample: (tensor-zeros '(2 320 320) 'c64)");
   tp_define ("list->tensor", 1, 1, list_to_tensor, "numbers shape",
-             "A tensor of the NUMBERS of a list in row-major order, of SHAPE or flat; c64\n"
+             "A tensor of the NUMBERS of a list or vector in row-major order, of SHAPE or flat; c64\n"
              "when one of them is complex.\nExample: (list->tensor '(1 2 3 4 5 6) '(2 3))");
   tp_define ("random-normal", 2, 2, random_normal, "shape seed stream dtype",
              "Standard normal numbers of SHAPE from Philox 4x32-10, a function of SEED,\n"

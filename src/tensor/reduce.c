@@ -226,7 +226,8 @@ tp_reduce (tp_reduction operation, const tp_tensor *t, unsigned axes, bool keep)
   bool is_complex = t->dtype == TP_C64;
   if (is_complex && (operation == TP_MAX || operation == TP_MIN))
     {
-      tp_fail (TP_BAD_SHAPE, "tensor: expected f32, got c64; complex numbers have no order");
+      tp_fail (TP_BAD_SHAPE, "tensor: expected f32, got c64; complex numbers have no order, their "
+               "magnitudes have");
       return NULL;
     }
   if (axes >> t->rank)

@@ -23,7 +23,7 @@
 (define options
   `((model symbol "known exactly: gaussian, a field seen by MRI; mixture, points seen in noise" gaussian
            ,(lambda (name) (memq name '(gaussian mixture))))
-    (prior string "instead, a score network, a .safetensors file; --images are the truths")
+    (prior string "instead, a score network, shipped or a .safetensors file; --images are the truths")
     (images string "files or folders of images that the network was not trained on, with commas")
     (size integer "pixels a side of the random field" 16 ,(lambda (n) (<= 4 n 1024)))
     (acceleration number "of the undersampling" 4 ,(lambda (r) (>= r 1)))

@@ -25,7 +25,6 @@ NIfTI volumes named as in BIDS")
     (remove string "remove the prepared volume of this name")
     (orientation string "where the file does not say: directions of its axes, slowest first, \
 such as SAR for superior, anterior, right")
-    (nan number "what becomes of voxels that are NaN; else they are an error")
     (list flag "only list what is prepared")))
 
 (define (main arguments)

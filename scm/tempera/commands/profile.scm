@@ -29,7 +29,7 @@
 
 (define (main arguments)
   (let-values (((options operands)
-                (parse-options "profile" options arguments #:operands "[NETWORK.safetensors]"
+                (parse-options "profile" options arguments #:operands "[NETWORK]"
                                #:summary "Times every operation of a network's score, as a sampler asks for it.  The manual
 says how to read the table.")))
     (define (ref name) (assq-ref options name))
@@ -56,7 +56,6 @@ says how to read the table.")))
           (format #t "wrote ~a~%" (ref 'out)))))))
 
 (define (network-in file precision)
-  (check-that (file-exists? file) 'profile "no such file: ~a" file)
   (load-network file #:precision precision))
 
 (define (read-description text)

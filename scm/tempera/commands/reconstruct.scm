@@ -20,7 +20,7 @@
 (define summary "sample the posterior of an image from undersampled k-space")
 
 (define options
-  `((prior string "the score network, a .safetensors file")
+  `((prior string "the score network: the name of a shipped one, such as brain, or a .safetensors file")
     (mask string "the mask of measured k-space, (columns) or (rows columns) of 0 and 1")
     (simulate flag "INPUT is a whole image: undersample its k-space and add noise")
     (acceleration number "of the simulated mask" 4 ,(lambda (r) (>= r 1)))
@@ -57,7 +57,8 @@ summary.json.")))
       (define (doubt! text)
         (format (current-error-port) "warning: ~a~%" text)
         (set! doubts (append doubts (list text))))
-      (check-that (ref 'prior) 'reconstruct "--prior: expected a .safetensors file, got none")
+      (check-that (ref 'prior) 'reconstruct "--prior: expected one of ~a, or a .safetensors file, got none"
+                  (string-join (shipped-priors) ", "))
       (check-that (if (ref 'simulate) (not (ref 'mask)) (ref 'mask)) 'reconstruct
                   "expected either --mask=FILE or --simulate")
       (check-that (memq (ref 'first-axis) '(#f slices coils)) 'reconstruct

@@ -31,13 +31,15 @@
           ,(lambda (b) (memq b '(largest smallest))))
     (retries integer "how often to try again a point whose process died" 3
              ,(lambda (n) (>= n 0)))
+    (mended flag "with --continue: failed points too, and all that is left by the script as it is now")
     (point string "run this one point of --continue, here")))
 
 (define usage "Runs the experiment that SCRIPT defines at every combination of the values given:
 KEY=1,2,3.  A parameter that is itself a list of numbers takes values with semicolons:
 'KEY=1,2;3,4'; so does text with commas in it.  With --random or --sobol, ranges: KEY=0.5..2,
 KEY=log:0.1..10; whole numbers at both ends make whole numbers.  Every point leaves a run's
-directory.  Stop it by Ctrl-C, go on by --continue=DIR; do that at another terminal, and both work.")
+directory.  Stop it by Ctrl-C, go on by --continue=DIR; do that at another terminal, and both work.
+The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such points again.")
 
 ;;; --- Settings from text -----------------------------------------------------------
 
@@ -118,9 +120,11 @@ directory.  Stop it by Ctrl-C, go on by --continue=DIR; do that at another termi
              (check-that (ref 'continue) 'sweep "--point: expected --continue=DIR with it")
              (run-job (open-sweep (ref 'continue)) (ref 'point)))
             ((ref 'continue)
-             (check-that (null? operands) 'sweep "--continue: expected nothing else, got ~a"
-                         (car operands))
-             (say-end (drive (open-sweep (ref 'continue)) workers (ref 'retries))))
+             (check-that (or (null? operands) (and (ref 'mended) (null? (cdr operands)))) 'sweep
+                         "--continue: expected nothing else, got ~a" (car operands))
+             (say-end (drive (open-sweep (ref 'continue)) workers (ref 'retries)
+                             #:mended (and (ref 'mended) (or (null? operands) (car operands))))))
+            ((ref 'mended) (complain 'sweep "--mended: expected --continue=DIR with it"))
             ((null? operands) (complain 'sweep "expected a script, got none"))
             (else
              (let ((experiment (load-script (car operands))))
@@ -134,13 +138,20 @@ directory.  Stop it by Ctrl-C, go on by --continue=DIR; do that at another termi
                                                     (halving-of (ref 'halving) (ref 'best))))
                          workers (ref 'retries))))))))))
 
-(define (drive sweep workers retries)
+(define* (drive sweep workers retries #:key (mended #f))
   (call-saying-stop
-   (lambda () (continue-sweep sweep #:workers workers #:retries retries))
+   (lambda () (continue-sweep sweep #:workers workers #:retries retries #:mended mended))
    (lambda ()
      (format #f "stopped: ~a; go on with: ~a" (sweep-done-text sweep)
              (shell-text (list "tempera" "sweep"
                                (string-append "--continue=" (sweep-directory sweep))))))))
 
 (define (say-end sweep)
-  (format #t "~a~%~a: results.csv~%" (table-text (sweep-results sweep)) (sweep-directory sweep)))
+  (format #t "~a~%~a: results.csv~%" (table-text (sweep-results sweep)) (sweep-directory sweep))
+  (let ((failed (filter (lambda (job) (eq? 'failed (job-outcome job))) (sweep-jobs sweep))))
+    (unless (null? failed)
+      (force-output)
+      (complain 'sweep "~a failed: ~a; the first in ~a/log.txt; run ~a again by --continue=~a --mended"
+                (if (null? (cdr failed)) "a point" (format #f "~a points" (length failed)))
+                (string-join (map job-name failed) " ") (job-directory (car failed))
+                (if (null? (cdr failed)) "it" "them") (sweep-directory sweep)))))
