@@ -26,7 +26,7 @@
   #:use-module (harness)
   #:export (texinfo-blocks markdown-blocks session-steps
             step-source step-form step-output step-within step-quick? output-differences
-            check-output))
+            test-output))
 
 (define prompt "tempera> ")
 (define (prompt? line) (string-prefix? prompt line))
@@ -149,7 +149,7 @@ the lines of both that do, as (WANTED GOT)."
              (list (string-join (map first others) "\n") (string-join (map second others) "\n"))))
           (else (list wanted got)))))
 
-(define* (check-output name step got #:optional (numbers? #t))
+(define* (test-output name step got #:optional (numbers? #t))
   "A check that GOT is what STEP prints; one that fails shows the lines that differ."
   (match (output-differences (step-output step) got #:within (step-within step)
                              #:numbers? numbers?)

@@ -62,7 +62,7 @@
 (define (check-step name step module count numbers?)
   ;; How many values are numbered afterwards.
   (let-values (((got count) (transcript (step-form step) module count)))
-    (check-output name step got numbers?)
+    (test-output name step got numbers?)
     (set! evaluated (1+ evaluated))
     count))
 

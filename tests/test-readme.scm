@@ -36,7 +36,7 @@
      (test-equal "status" 0 (status:exit-val status))
      (test-equal "no error" #f (and (string-contains output "(,bt shows where that came from.)") output))
      (test-equal "as many values as are printed" (length printing) (length values))
-     (for-each (lambda (step value) (check-output "README.md" step value)) printing values)
+     (for-each (lambda (step value) (test-output "README.md" step value)) printing values)
      (test-assert "a picture" (file-exists? "mean.png")))
    (chdir "/")))
 

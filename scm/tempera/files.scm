@@ -53,9 +53,10 @@ Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
             names)
   (catch 'system-error
     (lambda ()
-      (let ((port (mkstemp! (string-append folder "/.tempera-XXXXXX"))))
+      (let* ((port (mkstemp! (string-append folder "/.tempera-XXXXXX")))
+             (path (port-filename port))) ; which a closed one has no more
         (close-port port)
-        (delete-file (port-filename port))))
+        (delete-file path)))
     (lambda arguments
       (complain who "~a: cannot be written into: ~a" folder
                 (strerror (system-error-errno arguments))))))

@@ -38,7 +38,7 @@ tp_define (const char *name, int required, int optional, void *function, const c
 static struct {
   char name[32];
   const char *use;
-} uses[128];
+} uses[256];
 static int use_count;
 
 static void
