@@ -49,7 +49,9 @@
          (y (measure op scan #:noise noise #:seed seed))
          (network (load-network prior))
          (target (lambda (name)
-                   (posterior network op y #:noise noise #:widening (if (eq? name 'langevin) 1 0))))
+                   ;; Steps without the target's mass are not fitted to the data's precision.
+                   (posterior network op y #:noise noise
+                              #:widening (if (memq name '(hmc hmc-by-the-line)) 0 1))))
          (zero-filled (psnr (apply-adjoint op y) scan)))
     (define (row name evaluations)
       (let* ((chain (apply anneal (target name) #:chains chains #:seed seed

@@ -418,6 +418,27 @@
   (test-assert "cooled in haste" (warns? "drift down" hasty)))
 (test-error-matching "no chain" "chain: expected one" (diagnose 3))
 
+;; The command says what the prompt says.
+(call-with-temporary-directory
+ (lambda (directory)
+   (define (file name) (string-append directory "/" name))
+   (save-network (file "net.safetensors")
+                 (score-network '(paper-unet #:channels (2 2) #:blocks 1 #:normalisation #f)))
+   (save-npy (file "image.npy") (tensor-reshape (tensor-abs (prior-draw (gaussian-prior (power-spectrum '(16 16))) 1))
+                                                '(16 16)))
+   (let* ((text (with-output-to-string
+                  (lambda ()
+                    ((@ (tempera commands reconstruct) main)
+                     (list (file "image.npy") "--simulate" (string-append "--prior=" (file "net.safetensors"))
+                           "--chains=2" "--until=50" (string-append "--out=" (file "out")))))))
+          (summary (load-json (file "out/summary.json"))))
+     (test-assert "reconstruct says how much was accepted, and where least"
+       (and (string-prefix? "accepted " (assoc-ref summary "diagnosis"))
+            (string-contains text (string-append "\n" (assoc-ref summary "diagnosis") "\n"))))
+     (test-assert "and its warnings"
+       (every (lambda (warning) (string-contains text (string-append "\n  " warning "\n")))
+              (vector->list (assoc-ref summary "warnings")))))))
+
 ;;; --- Holding a chain ----------------------------------------------------------------------
 
 (let-values (((before) (chain-samples good))

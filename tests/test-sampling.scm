@@ -1050,6 +1050,11 @@ after 6 moves" said))
   (anneal (make-target "bad" #:shape '(16 12) #:dtype 'c64 #:prior field
                        #:score (lambda (x s) (tensor/ x 0)))
           #:chains 3 #:temperatures temperatures))
+(test-error-matching "a state that nothing refused, until no score knows it"
+    "; x has grown to 1.0e20 there: the steps before were too long"
+  (anneal (make-target "far" #:shape '(2) #:score (lambda (x s) (if (< s 2) (tensor/ x 0) (tensor-negate x))))
+          #:chains 2 #:temperatures '(2 1) #:start (tensor-zeros '(2 2))
+          #:sampler (lambda (move) (values (tensor+ 1e20 (move-x move)) #f #f))))
 (test-error-matching "a mass of NaN" "anneal: mass: its momenta at sigma 10.0 are NaN or infinite"
   (anneal target #:chains 3 #:temperatures temperatures #:start (tensor-zeros '(3 16 12) 'c64)
           #:mass (make-mass "bad" (lambda (x seed stream) (tensor/ x 0)) identity)))

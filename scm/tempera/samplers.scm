@@ -185,8 +185,9 @@ Example: (anneal target #:sampler (mala) #:step-size (dual-averaging #:target 0.
 equation 13), from each sigma to the next by Heun's rule, or Euler's if ORDER is 1; the
 posterior's score makes it a sampler of the posterior, as far as p_sigma (x | y) is the
 posterior under noise, which it is not quite.  Nothing is drawn but the start; one move a
-temperature.
-Example: (anneal target #:sampler (probability-flow))"
+temperature.  Steps are not fitted to the data's precision: a posterior wants #:widening 1, or x
+grows without bounds.
+Example: (anneal (posterior prior op y #:widening 1) #:sampler (probability-flow))"
   (check-that (memv order '(1 2)) 'probability-flow "order: expected 1 or 2, got ~s" order)
   (lambda (move)
     (let* ((sigma (move-sigma move)) (next (move-next-sigma move))
@@ -203,8 +204,9 @@ Example: (anneal target #:sampler (probability-flow))"
 (define* (predictor-corrector #:key (snr 0.16) (corrections 1))
   "The predictor-corrector sampler (Song et al. 2021, algorithm 2, variance exploding):
 CORRECTIONS Langevin steps at each sigma, of the size 2 (SNR |z| / |score|)^2, then a
-reverse diffusion step to the next.  One move a temperature; at most 63 corrections.
-Example: (anneal target #:sampler (predictor-corrector))"
+reverse diffusion step to the next.  One move a temperature; at most 63 corrections.  As for
+`probability-flow', a posterior wants #:widening 1.
+Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-corrector))"
   (check-that (positive-number? snr) 'predictor-corrector
               "snr: expected a positive number, got ~s" snr)
   (check-that (and (exact-integer? corrections) (<= 0 corrections 62)) 'predictor-corrector

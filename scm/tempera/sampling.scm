@@ -900,6 +900,7 @@ Example: (let ((file \"loaded.safetensors\"))
       (let ((x (part (string-append prefix "x"))) (score (part (string-append prefix "score"))))
         (check-that (equal? (tensor-shape x) (tensor-shape score)) 'load-chain
                     "~a: x and score differ in shape" path)
+        (check-that (tensor-finite? x) 'load-chain "~a: ~ax has NaN or infinite values" path prefix)
         (list x score)))
     (let* ((rows (datum "trace"))
            (trace (and (list? rows) (every valid-transition? rows)
