@@ -135,7 +135,7 @@
    (write-file (file "long.scm")
                "(define-experiment long ((n 1))"
                "  (display \"begun\\n\") (force-output)"
-               "  (kill (getpid) SIGINT) (sleep 60))")
+               "  (kill (getpid) SIGINT) (do () (#f) (sleep 60)))")
    (check-run "interrupt" (string-append "tempera run --run='runs/long 1' " (file "long.scm")) 130
               "begun\nruns/long 1: interrupted; go on with: tempera run '--run=runs/long 1'\n")
    (check-run "goes on" "tempera run '--run=runs/long 1'" 130 "begun\nruns/long 1: interrupted")
@@ -143,7 +143,7 @@
                "(define-experiment ended ((signal SIGTERM))"
                "  (unless (file-exists? \"again\")"
                "    (call-with-output-file \"again\" (const #t))"
-               "    (kill (getpid) signal) (sleep 60)))")
+               "    (kill (getpid) signal) (do () (#f) (sleep 60))))")
    (check-run "SIGTERM" "tempera run --run=runs/ended ended.scm" 143
               "runs/ended: interrupted; go on with: tempera run --run=runs/ended\n")
    (check-run "goes on after SIGTERM" "tempera run --run=runs/ended" 0 "finished")
@@ -152,11 +152,11 @@
               "runs/hung: interrupted")
    (delete-file "again")
    (check-run "what nohup has SIGHUP ignored for goes on"
-              (format #f "trap '' HUP; sed -i s/.sleep.60.// ended.scm; tempera run ended.scm signal=~a" SIGHUP)
+              (format #f "trap '' HUP; sed -i 's/(do () (#f) (sleep 60))/3/' ended.scm; tempera run ended.scm signal=~a" SIGHUP)
               0 "finished")
    (write-file "many.scm"
                "(define-experiment many ((n 1))"
-               "  (when (and (= n 3) (not (file-exists? \"go\"))) (kill (getppid) SIGTERM) (sleep 60))"
+               "  (when (and (= n 3) (not (file-exists? \"go\"))) (kill (getppid) SIGTERM) (do () (#f) (sleep 60)))"
                "  n)")
    (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --directory=many" 143
               "stopped: 2 of 4 points done; go on with: tempera sweep --continue=many\n")
