@@ -219,7 +219,7 @@
    (write-file (file "long.scm")
                "(define-experiment long ((n 1))"
                "  (display \"begun\\n\") (force-output)"
-               "  (kill (getpid) SIGINT) (sleep 60))")
+               "  (kill (getpid) SIGINT) (do () (#f) (sleep 60)))")
    (check-run "interrupt" (string-append "tempera run --run='runs/long 1' " (file "long.scm")) 130
               "begun\nruns/long 1: interrupted; go on with: tempera run '--run=runs/long 1'\n")
    (check-run "goes on" "tempera run '--run=runs/long 1'" 130 "begun\nruns/long 1: interrupted")
@@ -227,7 +227,7 @@
                "(define-experiment ended ((signal SIGTERM))"
                "  (unless (file-exists? \"again\")"
                "    (call-with-output-file \"again\" (const #t))"
-               "    (kill (getpid) signal) (sleep 60)))")
+               "    (kill (getpid) signal) (do () (#f) (sleep 60))))")
    (check-run "SIGTERM" "tempera run --run=runs/ended ended.scm" 143
               "runs/ended: interrupted; go on with: tempera run --run=runs/ended\n")
    (check-run "goes on after SIGTERM" "tempera run --run=runs/ended" 0 "finished")
@@ -236,8 +236,29 @@
               "runs/hung: interrupted")
    (delete-file "again")
    (check-run "what nohup has SIGHUP ignored for goes on"
-              (format #f "trap '' HUP; sed -i s/.sleep.60.// ended.scm; tempera run ended.scm signal=~a" SIGHUP)
+              (format #f "trap '' HUP; sed -i 's/(do () (#f) (sleep 60))/3/' ended.scm; tempera run ended.scm signal=~a" SIGHUP)
               0 "finished")
+   (write-file "many.scm"
+               "(define-experiment many ((n 1))"
+               "  (when (and (= n 3) (not (file-exists? \"go\"))) (kill (getppid) SIGTERM) (do () (#f) (sleep 60)))"
+               "  n)")
+   (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --directory=many" 143
+              "stopped: 2 of 4 points done; go on with: tempera sweep --continue=many\n")
+   (check-run "and goes on so" "touch go; tempera sweep --continue=many" 0 "0004 finished" "many: results.csv")
+   ;; A training: SIGTERM writes a checkpoint, and without a terminal each one says the loss.
+   (setenv "XDG_CACHE_HOME" (file "cache"))
+   (check-run "a volume to train on"
+              (string-append "tempera < " (begin (write-file "volume" "(save-npy \"volume.npy\" (tensor-abs (random-normal '(24 32 32) 1)))")
+                                                 "volume")
+                             "; tempera data --add=volume.npy --person=p --orientation=SAR")
+              0 "person p")
+   (let ((train "tempera train --size=32 --channels=2,4 --blocks=1 --convolutions=1 --batch=1 --steps=300 --every=5 --out=trained"))
+     (check-run "SIGTERM in a training"
+                (string-append train " >log 2>&1 & p=$!; until grep -q '^step 10 ' log || ! kill -0 $p; do sleep 0.05; done; kill $p; wait $p; s=$?; cat log; (exit $s)")
+                143 "step 5  loss " "step 10  loss " "stopped at step " ", saved in trained/checkpoint.safetensors\n"
+                (string-append "go on with: " train "\n"))
+     (check-run "which goes on" train 0 "step 300  loss " "wrote trained/prior.safetensors")
+     (test-assert "from where it was" (not (string-contains (let-values (((output status) (shell train))) output) "step 5 "))))
    (check-run "a reader that goes away"
               (string-append "tempera run " (file "toy.scm") " | true") 0)
 

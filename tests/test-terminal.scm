@@ -113,8 +113,20 @@
   (test-assert "an error leaves the session usable"
     (wait-for (lambda (text) (and (string-contains text "ratio: expected a number between 0 and 1, got 2")
                                   (string-contains text " = 42")))))
-  (type ",q")
-  (test-assert "back from the error's prompt" (wait-for at-prompt?))
+  (test-assert "at one level" (wait-for at-prompt?))
+  ;; Ctrl-C at a prompt with nothing typed, with half a line, with half an expression: a fresh
+  ;; line, and what is typed next counts.
+  (define (interrupt-after text next result)
+    (clear)
+    (usleep 50000)
+    (tmux "send-keys" "-t" "session" "-l" text)
+    (wait-for (lambda (screen) (string-suffix? (string-trim-right (last-line (string-append "\n" text))) (last-line screen))))
+    (tmux "send-keys" "-t" "session" "C-c")
+    (test-assert (format #f "Ctrl-C after ~s: a fresh line" text) (wait-for at-prompt? #:seconds 20))
+    (enter next result))
+  (interrupt-after "" "(* 6 7)" "= 42")
+  (interrupt-after "(car (list 1 " "(* 60 7)" "= 420")
+  (interrupt-after "(list 1\n 2" "(* 600 7)" "= 4200")
   ;; The largest images: within one step of the sampler.
   (enter "(define field (gaussian-prior (power-spectrum '(320 320) #:amplitude 1e4)))")
   (enter "(define large (tensor-reshape (prior-draw field 1 #:seed 7) '(320 320)))")

@@ -21,12 +21,12 @@
 
 (define (handle-signals)
   ;; They become exceptions with the key that Guile's own prompt gives to Ctrl-C; a reader that
-  ;; goes away (`tempera ... | head') is an error like another.  What was started with a signal
-  ;; ignored, as nohup does, goes on ignoring it.
+  ;; goes away (`tempera ... | head') is an error like another.  Under nohup, which has SIGHUP
+  ;; ignored, it stays so.
   (define (raise-signal signal)
     (scm-error 'signal #f "User interrupt" '() (list signal)))
   (for-each (lambda (signal)
-              (unless (eqv? SIG_IGN (car (sigaction signal)))
+              (unless (and (= signal SIGHUP) (eqv? SIG_IGN (car (sigaction signal))))
                 (sigaction signal raise-signal)))
             stopping)
   (sigaction SIGPIPE SIG_IGN))

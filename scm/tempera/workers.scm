@@ -80,9 +80,9 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
     (and (= (car found) process) (cdr found))))
 
 (define (stop-processes processes)
-  ;; By Ctrl-C, which lets each say so in its run; those that take long, at once.
+  ;; By a signal that lets each say so in its run; those that take long, at once.
   (define (signal s) (lambda (process) (false-if-exception (kill process s))))
-  (for-each (signal SIGINT) processes)
+  (for-each (signal SIGTERM) processes)
   (let wait ((processes processes) (tries 100))
     (let ((left (remove ended processes)))
       (cond ((null? left))
