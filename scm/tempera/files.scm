@@ -243,9 +243,10 @@ Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
       volume
       ;; NaN is neither below infinity nor above 0; and to the power of 0 it is 1, as all is.
       (let* ((good (tensor-minimum 1 (tensor+ (tensor< volume +inf.0) (tensor< 0 volume))))
-             (bad (tensor- 1 good)))
-        (format (current-error-port) "~a: ~a voxels that are NaN become 0~%" path
-                (inexact->exact (round (tensor->number (tensor-sum bad)))))
+             (bad (tensor- 1 good))
+             (count (inexact->exact (round (tensor->number (tensor-sum bad))))))
+        (when (> count 0)               ; else some are infinite
+          (format (current-error-port) "~a: ~a voxels that are NaN become 0~%" path count))
         (tensor- (tensor-power volume good) bad))))
 
 (define* (load-nifti path #:key (nan-is-zero? #f))
