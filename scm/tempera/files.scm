@@ -54,8 +54,8 @@ Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
   (catch 'system-error
     (lambda ()
       (let ((port (mkstemp! (string-append folder "/.tempera-XXXXXX"))))
-        (close-port port)
-        (delete-file (port-filename port))))
+        (delete-file (port-filename port)) ; a closed port has no name
+        (close-port port)))
     (lambda arguments
       (complain who "~a: cannot be written into: ~a" folder
                 (strerror (system-error-errno arguments))))))
