@@ -276,8 +276,9 @@
                                          #:mass 'identity #:trajectory-length '(3 5)
                                          #:sampler (hmc #:acceptance acceptance)
                                          #:step-size (lambda (s)
+                                                       ;; The likelihood, 0.7^2, is not blurred.
                                                        (* size (sqrt (/ (+ (/ (+ 0.25 (* s s)))
-                                                                           (/ (+ 0.49 (* s s)))))))))))
+                                                                           (/ 0.49)))))))))
              100 #:draws 15 #:seed 11)))
 (test-assert "annealing of a mixture is calibrated" (every (lambda (p) (> p 0.01)) (annealed-two 0.5)))
 (test-assert "with steps too large and no correction it is not"
@@ -459,5 +460,32 @@
                "model" "expected no argument" "--until: expected a temperature below 100")
              (list "--images=x" (string-append "--images=/nowhere --prior=" (file "net.safetensors"))
                    "--model=cubist" "x" "--until=200"))))
+
+;;; --- Few samples ---------------------------------------------------------------------
+
+(let ((said (lambda (count level)
+              (let ((port (open-output-string)))
+                (parameterize ((current-warning-port port))
+                  (covered-share (random-normal (list count 8 8) 1) (random-normal '(8 8) 2)
+                                 #:level level))
+                (get-output-string port)))))
+  (test-assert "90 % intervals of 2 samples"
+    (string-contains (said 2 0.9) "of 2 samples intervals of 90.0 % are for 85.0 % without ends"))
+  (test-assert "how many would do" (string-contains (said 2 0.9) "take 9 samples or more"))
+  (test-equal "8 are enough, and 2 for a third" '("" "") (list (said 8 0.9) (said 2 1/3))))
+
+;; A simulation's warnings are told once, with how many had any.
+(let* ((port (open-output-string))
+       (prior (gaussian-prior (power-spectrum '(8 8) #:amplitude 100)))
+       (op (mri-operator #:mask (random-mask 8 #:acceleration 2 #:seed 1))))
+  (parameterize ((current-warning-port port))
+    (simulate (make-model prior op
+                          #:sample (annealed-sampler prior op
+                                                     #:settings '(#:temperatures (2 1) #:step-size 5)))
+              3 #:draws 2))
+  (let ((said (get-output-string port)))
+    (test-assert "simulations that had warnings"
+      (string-prefix? "3 of 3 simulations had warnings; the first:\nwarning: no proposal of 40" said))
+    (test-equal "once" 2 (string-count said #\newline))))
 
 (finish-tests)

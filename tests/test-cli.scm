@@ -220,7 +220,8 @@
      (let ((output (session text "(unfinished 'paused)"
                             "(list 'same-bits (same? whole (resume! (last-paused))))")))
        (test-assert (string-append name ": says what stopped")
-         (string-contains output "(resume! (last-paused)) goes on\ninterrupted\n"))
+         (and (string-contains output "(resume! (last-paused)) goes on\n")
+              (string-contains output "interrupted\n")))
        (test-assert (string-append name ": all of it") (not (string-contains output "after")))
        (test-assert (string-append name ": is at hand") (string-contains output "paused: #t"))
        (test-assert (string-append name ": goes on") (string-contains output "(same-bits #t)"))))
@@ -238,7 +239,7 @@
                   "(define trainer (make-trainer (score-network '(moons-mlp)) (lambda (count step) (when (= step 3) (kill (getpid) SIGINT) (usleep 1000000)) (random-normal (list count 2) step)) #:batch 2 #:steps 6))"
                   "(begin (train! trainer) (display \"after\"))"
                   "(list 'stopped-at (trainer-step trainer) (eq? trainer (last-paused)))")))
-     (test-assert "train! in a program: stops" (string-contains output "stopped at step 3; (train! (last-paused)) goes on\ninterrupted"))
+     (test-assert "train! in a program: stops" (string-contains output "stopped at step 3; (train! (last-paused)) goes on\n"))
      (test-assert "train! in a program: all of it" (not (string-contains output "after")))
      (test-assert "train! in a program: is at hand" (string-contains output "(stopped-at 3 #t)")))
    (test-assert "nothing has stopped yet"

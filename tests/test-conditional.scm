@@ -96,7 +96,8 @@
          (not (equal? (losses (list a b)) (losses (list a a)))))))
 (test-assert "a weight that depends on sigma is asked"
   (let ((asked '()))
-    (train! (trainer #:weight (lambda (sigma) (set! asked (cons sigma asked)) 1)) #:steps 1)
+    (train! (trainer #:weight (described (lambda (sigma) (set! asked (cons sigma asked)) 1) "noted"))
+            #:steps 1)
     (and (= 8 (length asked)) (every (lambda (s) (<= 3 s 30)) asked))))
 (test-assert "other seeds, other noise"
   (let ((losses (lambda (seed)

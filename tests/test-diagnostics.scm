@@ -355,14 +355,35 @@
   (warns? "acceptance below 0.5 at sigma 1.34 (0"
           (run #:steps-per-temperature 8
                #:step-size (lambda (s) (if (< 1.3 s 1.4) 1.9 1)))))
-(test-assert "a chain that stands still"
-  ;; Where it begins, the score is no number.
+;; Beyond 50 too steep for the step: nothing goes on from there.
+(define (beyond-50 score)
+  (anneal (make-target "normal up to 50" #:shape '(1) #:score score)
+          #:chains 3 #:temperatures '(1) #:steps-per-temperature 25 #:step-size 0.5
+          #:start (list->tensor '(0 90 0) '(3 1))))
+(test-equal "a chain that stands still, once" 1
+  (count (lambda (w) (string-contains w "chain 1 of 3 accepted nothing at the end"))
+         (diagnosis-warnings
+          (diagnose (beyond-50 (lambda (x s)
+                                 (tensor* (tensor- -1 (tensor* 1e4 (tensor< 50 x))) x)))))))
+;; Where it begins, the score is no number: no advice about steps, and no part of what the others do.
+(let ((d (diagnose (beyond-50 (lambda (x s)
+                                (tensor- (tensor* 0 (tensor-log (tensor- 50 x))) x))))))
+  (test-assert "a chain without a score"
+    (string-prefix? "the score of chain 1 was NaN or infinite, first at sigma 1.0, after 0 moves"
+                    (first (diagnosis-warnings d))))
+  (test-assert "is no trajectory that diverged"
+    (not (any (lambda (w) (string-contains w "smaller")) (diagnosis-warnings d))))
+  (test-equal "nor a proposal of the others'" '(50 0)
+    (list (apply + (map band-proposals (diagnosis-bands d)))
+          (apply + (map band-diverged (diagnosis-bands d))))))
+;; Half-way a chain comes to rest by chance of its own.
+(test-assert "a chain that stood still for a while"
   (warns? "1 of the chains stood still for 20 proposals or more (1)"
-          (anneal (make-target "normal up to 50" #:shape '(1)
-                               #:score (lambda (x s)
-                                         (tensor- (tensor* 0 (tensor-log (tensor- 50 x))) x)))
-                  #:chains 3 #:temperatures '(1) #:steps-per-temperature 25 #:step-size 0.5
-                  #:start (list->tensor '(0 90 0) '(3 1)))))
+          (anneal (make-target "normal" #:shape '(1) #:score (lambda (x s) (tensor-negate x)))
+                  #:chains 3 #:temperatures '(1) #:steps-per-temperature 50 #:step-size 0.5
+                  #:sampler (lambda (move)
+                              (values (move-x move) (move-gradient move)
+                                      (vector 0. (if (< 9 (move-number move) 31) -inf.0 0.) 0.))))))
 (test-assert "divergence" (warns? "trajectories are not finite, first at sigma 10.0"
                                   (run #:step-size 1e20 #:trajectory-length 20)))
 (test-assert "no correction" (warns? "nothing was corrected" (run #:sampler (hmc #:acceptance 'none))))
@@ -385,6 +406,15 @@
                      (* -5 (/ (band-energy-error-sd b) (sqrt (band-proposals b))))))))
   (test-assert "a drift that can be measured" (any drifts? (diagnosis-bands (diagnose gentle))))
   (test-assert "and is let pass" (not (warns? "drift down" gentle)))
+  (test-assert "with its reason"
+    (string-contains (format #f "~a" (diagnose gentle))
+                     "energy errors below 0 come of cooling, which leaves chains energy to lose: down to -5.76 "))
+  ;; Held at its temperature, an exact score's energy errors are not below 0 (but by four errors).
+  (let* ((held (resume! (fork gentle #:temperatures '(0.1) #:steps-per-temperature 20)))
+         (errors (append-map (compose vector->list transition-energy-error)
+                             (take-right (chain-trace held) 15))))
+    (test-assert "which a held temperature has not"
+      (> (mean errors) (* -4 (sqrt (/ (variance errors) (length errors)))))))
   (test-assert "cooled in haste" (warns? "drift down" hasty)))
 (test-error-matching "no chain" "chain: expected one" (diagnose 3))
 

@@ -184,6 +184,16 @@ test_quality (void)
   CHECK_CLOSE (value, 1, 1e-12);
   tp_tensor *flat = tp_tensor_zeros (TP_F32, 2, (int64_t[]) { 20, 24 });
   CHECK_FAILS (TP_BAD_VALUE, tp_psnr (image, flat, &value));
+  /* One number that is none, in either. */
+  tp_tensor *const both[] = { image, truth };
+  for (int i = 0; i < 2; i++)
+    {
+      float kept = tp_f32 (both[i])[30];
+      tp_f32 (both[i])[30] = i ? NAN : INFINITY;
+      CHECK_FAILS (TP_BAD_VALUE, tp_psnr (image, truth, &value));
+      CHECK_FAILS (TP_BAD_VALUE, tp_ssim (image, truth, &value));
+      tp_f32 (both[i])[30] = kept;
+    }
   tp_tensor *small = make (2, (int64_t[]) { 10, 24 });
   CHECK_FAILS (TP_BAD_SHAPE, tp_psnr (small, truth, &value));
   CHECK_FAILS (TP_BAD_SHAPE, tp_ssim (small, small, &value));

@@ -3,8 +3,9 @@
 ;;; A block of @lisp is a session (sessions.scm): its forms are evaluated in order, one session
 ;;; a chapter, in a folder with experiments/ and priors/, and what they print is compared.
 ;;; Where a chapter is quick, as the tutorial is from its first chain on, numbers are compared by
-;;; `./bootstrap check-manual' alone, which takes minutes.  Commands in blocks of @example are
-;;; looked up with their options.
+;;; `./bootstrap check-manual' alone, which takes minutes.  A block of @example that defines an
+;;; experiment is in a script by its name, for sessions, and is run; commands are looked up
+;;; with their options.
 
 (use-modules (harness) (sessions)
              (srfi srfi-1) (srfi srfi-11)
@@ -95,6 +96,22 @@
                  words)))
     (_ #t)))
 
+;;; --- Scripts ----------------------------------------------------------------------
+
+(define (experiment-scripts text)
+  ;; (FILE . TEXT) of each experiment that TEXT defines.
+  (filter-map (lambda (block)
+                (and (string-prefix? "(define-experiment " block)
+                     (cons (format #f "~a.scm" (second (call-with-input-string block read))) block)))
+              (texinfo-blocks text "example")))
+
+(define (save-script script)
+  (call-with-output-file (car script) (lambda (port) (display (cdr script) port))))
+
+(define (check-script script)
+  (test-equal (format #f "~a runs" (car script)) 0
+    (status:exit-val (system (format #f "tempera run ~a >run.txt 2>&1" (car script))))))
+
 ;;; --- All chapters -----------------------------------------------------------------
 
 (call-with-temporary-directory
@@ -105,7 +122,9 @@
     (lambda (name)
       (let ((text (call-with-input-file (string-append documents "/" name) get-string-all
                                         #:encoding "UTF-8")))
+        (for-each save-script (experiment-scripts text))
         (check-chapter name text)
+        (for-each check-script (experiment-scripts text))
         (for-each (lambda (block) (for-each check-command (string-split block #\newline)))
                   (texinfo-blocks text "example"))))
     chapters)

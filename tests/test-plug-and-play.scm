@@ -42,6 +42,23 @@
                   0.02)))))
  '(1 2) '(1 0.5))
 
+;; Noise so small that the prior's precision is lost beside the data's in float32: what was measured
+;; is as measured (by RED, ADMM ends with the denoiser), and the rest what the denoiser makes of it, 0
+;; for a field.
+(for-each
+ (lambda (name reconstruct)
+   (for-each
+    (lambda (kind own)
+      (let* ((x (reconstruct prior own y #:noise 1e-5 #:weight 1 #:sigmas (log-linear 50 #:until 1 #:count 30)))
+             (k (fft2 x)) (mask (operator-normal-diagonal op)))
+        (test-assert (format #f "~a, ~a, small noise, where measured" name kind)
+          (or (eq? reconstruct admm)
+              (not (far? (tensor* mask k) (tensor* mask y) 1e-3))))
+        (test-assert (format #f "~a, ~a, small noise, elsewhere" name kind)
+          (not (far? (tensor* (tensor- 1 mask) k) (tensor* 0 k) 1e-3)))))
+    '("diagonal" "not") (list op plain)))
+ '("PnP-ADMM" "RED") (list admm red-alone))
+
 ;; Wiener's filter is linear: the mean over the noise is the image without any.
 (for-each
  (lambda (name reconstruct)

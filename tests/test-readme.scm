@@ -34,7 +34,7 @@
           (values (filter (lambda (line) (string-match "^\\$[0-9]+ = " line))
                           (string-split output #\newline))))
      (test-equal "status" 0 (status:exit-val status))
-     (test-equal "no error" #f (and (string-contains output "Entering a new prompt") output))
+     (test-equal "no error" #f (and (string-contains output "(,bt shows where that came from.)") output))
      (test-equal "as many values as are printed" (length printing) (length values))
      (for-each (lambda (step value) (check-output "README.md" step value)) printing values)
      (test-assert "a picture" (file-exists? "mean.png")))

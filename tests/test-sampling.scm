@@ -210,6 +210,58 @@
                                                                   (tensor-reshape mean '(1 16 12))
                                                                   0.5)))))))
 
+;; Noise far below and above what the temperatures have: the exact posterior, measured and
+;; unmeasured frequencies apart.  Each mean over n frequencies of a variance over 32 chains (62 degrees
+;; of freedom) has the error sqrt (2 / 62 n), that of a mean's square, over its own variance, sqrt (1 / n);
+;; two per cent are left of the last temperature and of cooling (see below).
+(let* ((spectrum (power-spectrum '(16 16) #:amplitude 10000 #:exponent 3))
+       (prior (gaussian-prior spectrum))
+       (mask (random-mask 16 #:acceleration 3 #:seed 1))
+       (op (mri-operator #:mask mask))
+       ;; Nothing is known of this one but forward and adjoint.
+       (plain (make-operator "MRI" #:domain '(16 16)
+                             #:forward (lambda (x) (apply-forward op x))
+                             #:adjoint (lambda (y) (apply-adjoint op y))
+                             #:restrict (operator-restrict op)))
+       (scan (tensor-reshape (prior-draw prior 1 #:seed 3) '(16 16)))
+       (measured (tensor-copy (tensor-broadcast mask '(16 16)))))
+  (for-each
+   (lambda (name own noise)
+     (let* ((y (measure op scan #:noise noise #:seed 2))
+            (chain (anneal (posterior prior own y #:noise noise) #:chains 32 #:seed 5
+                           #:temperatures (geometric 100 #:ratio 0.93 #:until 0.05))))
+       (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise noise #:sigma 0.05)))
+         (let* ((x (chain-samples chain))
+                (spread (tensor/ (tensor-sum-squares (fft2 (tensor- x (tensor-mean x 0 #t))) 0)
+                                 (tensor* 62 variance)))
+                (off (tensor/ (tensor-square (tensor-abs (fft2 (tensor- (chain-mean chain) mean))))
+                              (tensor* (/ 2. 32) variance))))
+           (for-each
+            (lambda (where share)
+              (let ((n (tensor->number (tensor-sum share)))
+                    (over (lambda (t) (/ (tensor->number (tensor-sum (tensor* share t)))
+                                         (tensor->number (tensor-sum share))))))
+                (test-approximate (format #f "noise ~a, ~a: spread where ~a" noise name where) 1
+                  (over spread) (+ 0.02 (* 4 (sqrt (/ 2 62 n)))))
+                (test-approximate (format #f "noise ~a, ~a: mean where ~a" noise name where) 1
+                  (over off) (* 4 (sqrt (/ n))))))
+            '("measured" "not measured") (list measured (tensor- 1 measured)))))
+       (test-assert (format #f "noise ~a, ~a: accepted" noise name) (> (chain-acceptance chain) 0.7))
+       (test-equal (format #f "noise ~a, ~a: no warning" noise name) '() (chain-warnings chain))))
+   '("a table" "a table" "a table" "a table" "a table" "a table" "a table" "no table")
+   (list op op op op op op op plain)
+   '(1e-3 1e-2 0.1 1 10 100 1e4 1e-3))
+  (let ((y (measure op scan #:noise 1e-6 #:seed 2)))
+    (test-assert "noise below float32's rounding"
+      (string-contains (target-caution (posterior prior op y #:noise 1e-6))
+                       "noise 1.0e-6 is less than what float32 keeps of images of size"))
+    ;; The point estimates and the exact mean have V where nothing was measured, whatever the noise.
+    (let ((mean (gaussian-posterior spectrum op y #:noise 1e-6)))
+      (test-approximate "the exact mean is 0 where nothing was measured" 0
+        (tensor->number (tensor-max (tensor* (tensor- 1 measured) (tensor-abs (fft2 mean)))))
+        ;; FFT's rounding of a frequency of 1600.
+        1e-2))))
+
 (primitive-load (test-file "../experiments/exact-posterior.scm"))
 (call-with-temporary-directory
  (lambda (directory)
@@ -942,5 +994,137 @@
   (test-error-matching "ratio" "log-ratio: expected a vector of real" (metropolis #(a) 0 0))
   (test-error-matching "accepted" "accepted: expected a vector of 2" (chains-select! #(#t) x x x x))
   (test-error-matching "dot" "b: " (chains-dot x (tensor-zeros '(2 4)))))
+
+;;; --- What is wrong is said ------------------------------------------------------------
+
+(define (warnings-of thunk)
+  ;; What THUNK, which gives a chain, writes to the warning port, and the chain.
+  (let* ((port (open-output-string))
+         (chain (parameterize ((current-warning-port port)) (thunk))))
+    (values (get-output-string port) chain)))
+
+(define (spoilt c below)
+  ;; The field's score, NaN for chain C below a sigma.
+  (lambda (x sigma)
+    (let ((g (tensor-copy (score field x sigma))))
+      (when (< sigma below) (tensor-assign! (tensor-slice g 0 c (1+ c)) +nan.0))
+      g)))
+
+(define (others x c)
+  ;; The chains of X but chain C.
+  (tensor-concatenate (list (tensor-slice x 0 0 c) (tensor-slice x 0 (1+ c) (tensor-size x 0))) 0))
+
+;; One chain's score ends; the others go the way that they go without.
+(for-each
+ (lambda (name settings)
+   (let ((anneal (lambda (prior)
+                   (apply anneal (posterior prior op y) #:temperatures temperatures #:chains 4
+                          #:seed 7 #:steps-per-temperature 2 settings))))
+     (let-values (((said chain) (warnings-of (lambda () (anneal (spoilt 2 3)))))
+                  ((silence whole) (warnings-of (lambda () (anneal field)))))
+       (test-assert (string-append name ": the others' bits")
+         (tensor-identical? (others (chain-samples chain) 2) (others (chain-samples whole) 2)))
+       (test-assert (string-append name ": its last state") (tensor-finite? (chain-samples chain)))
+       (test-assert (string-append name ": named, and where")
+         (string-prefix? "warning: the score of chain 2 was NaN or infinite, first at sigma 2.16, \
+after 6 moves" said))
+       (test-equal (string-append name ": else nothing is said") "" silence)
+       (test-assert (string-append name ": no advice of smaller steps")
+         (not (any (lambda (w) (string-contains w "#:step-size")) (chain-warnings chain)))))))
+ '("trajectories" "conjugate gradients" "Langevin" "Fourier mass and adaptive steps")
+ `(() (#:mass normal) (#:sampler ,(langevin)) (#:sampler ,(hmc #:acceptance 'path-integral))))
+(let-values (((said chain)
+              (warnings-of (lambda ()
+                             (anneal (posterior (spoilt 2 3) op y) #:chains 4 #:seed 7
+                                     #:temperatures (adaptive 10 #:until 0.5)
+                                     #:step-size (dual-averaging))))))
+  (test-assert "temperatures and steps that tune themselves go by the others"
+    (and (chain-finished? chain) (> (chain-acceptance chain) 0.4)
+         (> (transition-step-size (last (chain-trace chain))) 0.1))))
+(test-error-matching "no chain has a score"
+    "anneal: score: it is NaN or infinite at sigma 2.16, after 3 moves, in all 3 chains; it is the prior's"
+  (anneal (posterior (lambda (x s) (if (< s 3) (tensor/ x 0) (score field x s))) op y)
+          #:chains 3 #:temperatures temperatures))
+(test-error-matching "nor that of the data"
+    "the prior's part is finite, that of the data is not"
+  (anneal (make-target "bad" #:shape '(16 12) #:dtype 'c64 #:prior field
+                       #:score (lambda (x s) (tensor/ x 0)))
+          #:chains 3 #:temperatures temperatures))
+(test-error-matching "a mass of NaN" "anneal: mass: its momenta at sigma 10.0 are NaN or infinite"
+  (anneal target #:chains 3 #:temperatures temperatures #:start (tensor-zeros '(3 16 12) 'c64)
+          #:mass (make-mass "bad" (lambda (x seed stream) (tensor/ x 0)) identity)))
+
+;; Input: named, with its place, also where the mask is 0.
+(let ((bad (tensor-copy y)) (blank (list-index zero? (tensor->list (operator-normal-diagonal op)))))
+  (tensor-assign! (tensor-slice (tensor-slice bad 0 3 4) 1 blank (1+ blank)) +inf.0)
+  (test-error-matching "infinity where nothing was measured"
+      (format #f "posterior: y: 1 of its 192 numbers are NaN or infinite, the first at (3 ~a)" blank)
+    (posterior field op bad))
+  (for-each (lambda (name thunk)
+              (test-equal name #t
+                (and (string-contains (or (error-message-of thunk) "") "NaN or infinite") #t)))
+            '("the exact posterior" "a measurement of NaN" "a start")
+            (list (lambda () (gaussian-posterior spectrum op bad))
+                  (lambda () (measure op (tensor/ scan 0)))
+                  (lambda () (anneal target #:start (tensor/ scan 0))))))
+(test-error-matching "means of NaN" "means: expected" (gaussian-mixture-prior (tensor/ (tensor-zeros '(2 2)) 0)))
+(test-error-matching "a spectrum of infinity" "spectrum: expected"
+  (gaussian-prior (tensor/ spectrum 0)))
+(test-error-matching "a precision of infinity" "precision: expected" (diagonal-mass (tensor/ spectrum 0)))
+(test-error-matching "a diagonal of NaN" "normal-diagonal: expected"
+  (make-operator "bad" #:forward identity #:adjoint identity
+                 #:normal-diagonal (tensor/ (tensor-zeros '(4)) 0)))
+
+;; Prior and operator of different sizes.
+(test-error-matching "another size"
+    "posterior: prior: expected one over images of shape (16 12), as y by the operator has them, got #<prior"
+  (posterior (gaussian-prior (power-spectrum '(8 6))) op y))
+(test-error-matching "no prior" "posterior: prior: expected a prior, a network" (posterior 3 op y))
+(test-error-matching "a prior's own shape" "prior-target: shape: expected (2), that of" 
+  (prior-target moons #:shape '(3)))
+
+(define (says? text thunk)
+  (let-values (((said chain) (warnings-of thunk)))
+    (and (string-contains said text) #t)))
+
+(test-assert "temperatures that rise"
+  (says? "warning: temperatures rise, from sigma 1.0 to 2.0"
+         (lambda () (anneal target #:chains 2 #:temperatures '(1 2)))))
+(let ((paper (lambda (widening)
+               (lambda ()
+                 (apply anneal (posterior field op y #:widening widening) #:chains 2
+                        #:temperatures (geometric 100 #:ratio 0.8 #:until 0.1)
+                        (list-tail paper-schedule 2))))))
+  (test-assert "the paper's schedule without its likelihood: the cause"
+    (says? "the chains stood still there; with the mass identity a step must"
+           (paper 0)))
+  (test-assert "with it" (not (says? "warning" (paper 1)))))
+(let ((stiff (lambda () (anneal target #:chains 3 #:temperatures '(2 1) #:step-size 5))))
+  (test-assert "nothing accepted"
+    (says? "no proposal of 60 was accepted from sigma 2.0 to 1.0: the chains are where they began; a \
+smaller #:step-size" stiff))
+  (test-assert "said by resume! as well"
+    (says? "no proposal of 60" (lambda () (resume! (start-chain target #:chains 3 #:temperatures '(2 1)
+                                                                #:step-size 5)))))
+  (let-values (((said chain) (warnings-of stiff)))
+    (test-equal "and first by diagnose" (first (chain-warnings chain))
+      (first (diagnosis-warnings (diagnose chain))))))
+;; Beyond 50 too steep for the step: a chain there cannot move, others do not care.
+(test-assert "a chain that stands still"
+  (says? "chain 1 of 3 accepted nothing at the end"
+         (lambda ()
+           (anneal (make-target "steep beyond 50" #:shape '(1)
+                                #:score (lambda (x s) (tensor* (tensor- -1 (tensor* 1e4 (tensor< 50 x))) x)))
+                   #:chains 3 #:temperatures '(1) #:steps-per-temperature 25 #:step-size 0.5
+                   #:start (list->tensor '(0 90 0) '(3 1))))))
+
+;; A file's temperatures by their ends.
+(call-with-temporary-directory
+ (lambda (directory)
+   (let ((file (string-append directory "/c.safetensors")))
+     (save-chain file unbroken)
+     (test-error-matching "other temperatures"
+         "it was annealed with temperatures 10.0 ... 0.5 (7), got 100.0 ... 0.5 (25)"
+       (load-chain file target #:seed 7 #:temperatures (geometric 100 #:ratio 0.8 #:until 0.5))))))
 
 (finish-tests)

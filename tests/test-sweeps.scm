@@ -227,7 +227,7 @@
        (sort (filter-map (lambda (e) (and (eq? (first e) 'begin) (second e))) (read-journal journal))
              <)))
 
-   ;; Ctrl-C: status 130; what ran is interrupted.
+   ;; Ctrl-C: status 130; what ran is interrupted; it says what is done and how to go on.
    (let ((driver (start-driver "toy.scm" "n=1,2,3,4" "wait=20000" "--workers=2" "--directory=stopped")))
      (wait-until (lambda ()
                    (and (file-exists? "stopped/sweep.scm")

@@ -13,10 +13,10 @@
   (tensor* 10 (random-normal (list count 16 16) 5 step 'c64)))
 
 (define* (small-trainer #:key (normalisation 'batch) (steps 20) (spectral #f) (averaging 0.9)
-                        (seed 3) (rate (constant-rate 1e-3)))
+                        (seed 3) (rate (constant-rate 1e-3)) (data images))
   (make-trainer (score-network `(paper-unet #:channels (4 8) #:blocks 1 #:convolutions 2
                                             #:normalisation ,normalisation))
-                images #:batch 3 #:steps steps #:seed seed #:spectral spectral
+                data #:batch 3 #:steps steps #:seed seed #:spectral spectral
                 #:averaging averaging #:rate rate))
 
 (define (state trainer)
@@ -117,11 +117,127 @@
        (every tensor-identical?
               (map cdr (layer-parameters (trainer-averaged unbroken)))
               (map cdr (layer-parameters network))))
+     (test-equal "with what its steps ran with" '((0 "3" "3"))
+       (let-values (((tensors metadata) (load-safetensors (string-append folder "/small.safetensors"))))
+         (map (lambda (entry) (list (car entry) (assq-ref (cdr entry) 'seed) (assq-ref (cdr entry) 'batch)))
+              (with-input-from-string (assoc-ref metadata "training") read))))
      (test-assert "its network is what the file has"
        (every tensor-identical?
               (map cdr (layer-parameters network))
               (map cdr (layer-parameters
                         (load-network (string-append folder "/small.safetensors")))))))))
+
+;;; --- A good checkpoint stays ------------------------------------------------------
+
+(define (error-output thunk)
+  ;; What THUNK, whose own errors end it, says on standard error.
+  (call-with-output-string
+    (lambda (port) (with-error-to-port port (lambda () (false-if-exception (thunk)))))))
+
+(call-with-temporary-folder
+ (lambda (folder)
+   (define path (string-append folder "/run.safetensors"))
+   (define (saved-step)
+     (let-values (((tensors metadata) (load-safetensors path)))
+       (string->number (assoc-ref metadata "step"))))
+   (train! (small-trainer) #:steps 5 #:checkpoint path)
+   ;; The update of step 5 ruins all weights; at the end of the step the checkpoint is due.
+   (let ((wild (lambda () (trainer-resume! (small-trainer #:rate (constant-rate 1e6)) path))))
+     (test-error-matching "what diverges ends, and says since when and why"
+                          "train!: step 6: the loss is"
+       (train! (wild) #:checkpoint path #:every 1))
+     (test-error-matching "by the rate" "the data are finite and the rate was 1000000.0"
+       (train! (wild) #:checkpoint path #:every 3))
+     (test-assert "and what stays"
+       (string-contains (error-output (lambda () (train! (wild) #:checkpoint path #:every 1)))
+                        "run.safetensors stays as it was"))
+     (let ((ruined (wild)))
+       (error-output (lambda () (train! ruined)))
+       (test-error-matching "nobody writes it" "training diverged by step 6"
+         (trainer-save ruined path))))
+   (test-equal "the checkpoint is that of the last sound step" 5 (saved-step))
+   (test-assert "from which training goes on to the bits of one that never diverged"
+     (same-bits? unbroken (train! (trainer-resume! (small-trainer) path))))
+
+   ;; With a norm in each layer nothing overflows: the loss only grows, to 1e12 and more.
+   (test-error-matching "finite, and diverged" "a lower one, or a smaller clip, may help"
+     (train! (small-trainer #:rate (constant-rate 10.) #:steps 60)))
+
+   ;; One bad batch: not the rate's fault, and the weights before it are as good as ever.
+   (let* ((bad? #t)
+          (data (lambda (count step)
+                  (if (and bad? (= step 7))
+                      (tensor* +nan.0 (images count step))
+                      (images count step))))
+          (trainer (small-trainer #:data data)))
+     (test-error-matching "the data's fault" "the data of step 7 have NaN or infinite values"
+       (train! trainer #:checkpoint path))
+     (test-equal "is no reason not to save" 7 (saved-step))
+     (set! bad? #f)
+     (test-assert "and to go on" (same-bits? unbroken (train! (trainer-resume! (small-trainer) path)))))
+
+   ;; Files of whoever did not look.
+   (let-values (((tensors metadata) (load-safetensors path)))
+     (save-safetensors path (cons (cons (car (first tensors)) (tensor* +nan.0 (cdr (first tensors))))
+                                  (cdr tensors))
+                       #:metadata metadata))
+   (test-error-matching "a checkpoint that is not finite" "has NaN or infinite values: training had diverged"
+     (trainer-resume! (small-trainer) path))))
+
+(test-assert "a loss that rose is said"
+  (string-contains (error-output (lambda () (train! (small-trainer #:rate (constant-rate 0.1)) #:every 10)))
+                   "is above that of the first steps"))
+
+;;; --- What ran with which settings ---------------------------------------------------
+
+(call-with-temporary-folder
+ (lambda (folder)
+   (define path (string-append folder "/run.safetensors"))
+   (define* (other #:key (rate (constant-rate 1e-4)) (batch 3) (sigma (sigma-log-uniform 0.05 150))
+                   (about '(("size" . "16"))))
+     (make-trainer (score-network '(paper-unet #:channels (4 8) #:blocks 1 #:convolutions 2))
+                   images #:batch batch #:steps 20 #:seed 3 #:averaging 0.9 #:rate rate #:sigma sigma
+                   #:about about))
+   (define (resumed-saying . options)
+     (let* ((trainer (apply other options))
+            (text (error-output (lambda () (trainer-resume! trainer path)))))
+       (cons trainer (remove string-null? (string-split text #\newline)))))
+   (train! (other) #:steps 4 #:checkpoint path)
+   (test-equal "the same settings: not a word" '() (cdr (resumed-saying)))
+   (test-equal "a line for each that differs"
+     '("batch: 3 until step 4, now 2"
+       "rate: 1.0e-4 until step 4, now 0.002 (warm-up 200, decay 0.25 to 0.01 of it)"
+       "sigma: log-uniform on [0.05, 150] until step 4, now N(0, 50^2)"
+       "size: 16 until step 4, now 32")
+     (cdr (resumed-saying #:batch 2 #:rate (warmup-stable-decay 2e-3) #:sigma (sigma-normal)
+                          #:about '(("size" . "32")))))
+   (test-equal "a rate of one's own, by what it gives"
+     '("rate: 1.0e-4 until step 4, now 0.01, 0.02, 0.03")
+     (cdr (resumed-saying #:rate (lambda (step steps) (* 0.01 (1+ (/ (* 2 step) steps)))))))
+   (let ((trainer (car (resumed-saying #:rate (constant-rate 1e-5)))))
+     (train! trainer #:steps 3 #:checkpoint path)
+     (let ((back (resumed-saying)))
+       (test-equal "and back" '("rate: 1.0e-5 until step 7, now 1.0e-4") (cdr back))
+       (train! (car back) #:steps 1)
+       (test-equal "all of it is kept" '((0 . "1.0e-4") (4 . "1.0e-5") (7 . "1.0e-4"))
+         (map (lambda (entry) (cons (car entry) (assq-ref (cdr entry) 'rate)))
+              (trainer-history (car back))))
+       (test-equal "only what changed is written twice" '(rate)
+         (map car (cdr (second (trainer-history (car back))))))))
+   (test-equal "what never ran is not kept" '(0 4)
+     (map car (trainer-history (car (resumed-saying #:rate (constant-rate 1e-5))))))
+   (let-values (((tensors metadata) (load-safetensors path)))
+     (save-safetensors path tensors #:metadata (alist-delete "history" metadata)))
+   (test-assert "a checkpoint that does not say"
+     (string-contains (second (resumed-saying)) "does not say what settings its 7 steps had"))))
+
+(test-equal "a fork's history" '(0 2)
+  (let* ((trainer (train! (small-trainer) #:steps 2))
+         (fork (trainer-fork trainer #:rate (constant-rate 1e-5))))
+    (map car (trainer-history (train! fork #:steps 1)))))
+(test-error-matching "note" "about: expected an association list" (trainer-note! (small-trainer) "size"))
+(test-error-matching "about" "about: expected an association list"
+  (make-trainer (score-network '(moons-mlp)) images #:about '((size . 3))))
 
 ;;; An interrupted step leaves no trace: batch norm's statistics go back too.
 

@@ -146,6 +146,16 @@
   (let ((u (/ (inner (first responses) y) variance)) (v (/ (inner (second responses) y) variance)))
     (list (/ (- (* c u) (* b v)) determinant) (/ (- (* a v) (* b u)) determinant))))
 (define target (vae-target linear op y #:noise noise))
+
+;; Where something was measured s outweighs noise of 1e-2 and less, and elsewhere there is nothing for
+;; 1 / noise^2 to blow up.
+(let* ((z (random-normal (list 3 (vae-latent linear)) 8))
+       (score (lambda (noise) (target-score (vae-target linear op y #:noise noise) z 1e-6)))
+       (images (lambda (noise) (vae-images linear op y z #:noise noise)))
+       (near? (lambda (a b) (< (tensor->number (tensor-max (tensor-abs (tensor- a b))))
+                               (* 1e-3 (tensor->number (tensor-max (tensor-abs a))))))))
+  (test-assert "a score at small noise" (near? (score 1e-2) (score 1e-6)))
+  (test-assert "images at small noise" (near? (images 1e-2) (images 1e-6))))
 (test-assert "its mass: 1 + square s^2 / (s^2 + noise^2 + sigma^2)"
   (let ((share (/ (* s s) (+ variance 9))))
     (every (lambda (square velocity) (< (abs (- velocity (/ (+ 1 (* share square))))) 1e-5))

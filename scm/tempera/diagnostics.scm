@@ -261,7 +261,7 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
   (let ((bad (filter (lambda (b) (> (band-diverged b) 0)) bands)))
     (and (pair? bad)
          ;; What uncorrected samplers refuse has no energy error: it may be for want of a score.
-         (or (any corrected? bands) (null? (chain-warnings chain)))
+         (or (any transition-energy-error (chain-trace chain)) (null? (chains-without-score chain)))
          (format #f "~a trajectories are not finite, first at ~a: ~a"
                  (apply + (map band-diverged bad)) (band-text (first bad))
                  (remedy chain (first bad))))))

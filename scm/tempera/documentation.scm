@@ -11,7 +11,7 @@
   #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:export (document documented-names name-module name-documentation name-kind name-signature
             argument-texts
-            documentation-parts described description))
+            documentation-parts described procedure-description))
 
 ;;; --- Procedures made by procedures ------------------------------------------------
 
@@ -22,9 +22,9 @@ Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16
   (set-procedure-property! procedure 'description text)
   procedure)
 
-(define (description procedure)
+(define (procedure-description procedure)
   "The text that `described' gave PROCEDURE, else its name, or #f.
-Example: (description (constant-rate 1e-4)) => \"1.0e-4\""
+Example: (procedure-description (constant-rate 1e-4)) => \"1.0e-4\""
   (or (procedure-property procedure 'description)
       (and=> (procedure-name procedure) symbol->string)))
 

@@ -228,7 +228,14 @@ Example: (manual-section \"No such section\") => #f"
   "The titles, strings, of what there is about QUESTION, in words, best first.
 Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
   (check-that (string? question) 'help-search "question: expected a string, got ~s" question)
-  (map topic-title (rank (words question) (topics))))
+  (map topic-title (found-topics question)))
+
+(define (found-topics question)
+  ;; What has just this title first.
+  (call-with-values
+      (lambda () (partition (lambda (t) (string-ci=? question (topic-title t)))
+                            (rank (words question) (topics))))
+    append))
 
 ;;; --- Showing --------------------------------------------------------------------
 
@@ -451,7 +458,7 @@ Example: (help-about \"undersampling\")"
                (topics))
          => (lambda (topic) ((topic-show topic))))
         (else
-         (let ((found (rank (words what) (topics))))
+         (let ((found (found-topics what)))
            (if (null? found)
                (format #t "Nothing is about ~s.  (help) says where to begin.~%" what)
                (show-topics found)))))

@@ -183,7 +183,7 @@ Evaluate the forms in FILE."
     (syntax-case call ()
       ((head . arguments) (pauses? (value-of #'head)) #'(call-typed head . arguments))
       ((head first . arguments)
-       (and (eq? apply (value-of #'head)) (pauses? (value-of #'first)))
+       (and (eq? 'apply (syntax->datum #'head)) (pauses? (value-of #'first)))
        #'(call-typed head first . arguments))
       (_ call)))
   (syntax-case form ()
@@ -222,6 +222,7 @@ Evaluate the forms in FILE."
           (meta-command repl)
           (call-with-values
               (lambda ()
+                (run-hook before-eval-hook expression) ; which makes $1 and the like known
                 ;; With Guile's prompt tag, which `abort' and the like look for.
                 (% (start-stack #t (evaluate (typed-form expression (current-module))
                                              (current-module)))

@@ -37,7 +37,7 @@
   #:export (anneal start-chain propose resume! fork rewind! save-chain load-chain
             chain? chain-target chain-samples chain-mean chain-std chain-sigma chain-states
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead
-            chain-settings chain-sampler chain-warnings rejection-remedy
+            chain-settings chain-sampler chain-warnings chains-without-score rejection-remedy
             transition-sigma transition-step-size transition-steps transition-accepted
             transition-energy-error transition-evaluations transition-ratio
             denoise))
@@ -350,7 +350,11 @@ Example: (let ((x (chain-samples chain)))
     (complain 'anneal "score: it is NaN or infinite at sigma ~a, after ~a moves, in ~a; ~a"
               (significant sigma 3) (chain-counter chain)
               (let ((n (first (tensor-shape x)))) (if (= n 1) "the chain" (format #f "all ~a chains" n)))
-              (cond ((not (tensor? prior)) "x is finite: look into the target's score")
+              (cond ((> (tensor->number (tensor-max (tensor-abs x))) 1e15)
+                     (format #f "x has grown to ~a there: the steps before were too long, and nothing \
+refused them; take a smaller #:step-size, or a sampler that corrects, such as (hmc)"
+                             (significant (tensor->number (tensor-max (tensor-abs x))) 2)))
+                    ((not (tensor? prior)) "x is finite: look into the target's score")
                     ((tensor-finite? prior) "the prior's part is finite, that of the data is not: \
 look at #:noise of the posterior, and at the operator")
                     (else "it is the prior's score there, though x is finite: look into the prior, \
@@ -428,10 +432,15 @@ Example: (chain-warnings chain) => ()"
                                      trace)
                          (filter scoreless? (drop-while refused? trace)))))))
 
+(define (chains-without-score chain)
+  "The chains of CHAIN, by number, whose score was NaN or infinite at some time, so that they stood
+still: a list of (number transition ...), with the transitions in which they did.
+Example: (chains-without-score chain) => ()"
+  (filter (lambda (entry) (pair? (cdr entry)))
+          (map (lambda (c) (cons c (without-score chain c))) (chain-numbers chain))))
+
 (define (score-warning chain)
-  (let* ((trace (chain-trace chain))
-         (bad (filter (lambda (entry) (pair? (cdr entry)))
-                      (map (lambda (c) (cons c (without-score chain c))) (chain-numbers chain)))))
+  (let ((trace (chain-trace chain)) (bad (chains-without-score chain)))
     (and (pair? bad)
          (let ((begun (cadr (reduce (lambda (a b) (if (>= (transition-sigma (cadr a))
                                                           (transition-sigma (cadr b))) a b))

@@ -33,7 +33,7 @@ Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata 
                     (record-metrics! (losses->metrics row))
                     (set! recorded (first row))))
                 (reverse (trainer-losses trainer))))
-    (set-trainer-about! trainer (append metadata (trainer-about trainer)))
+    (trainer-note! trainer metadata)
     (when (file-exists? checkpoint)
       (trainer-resume! trainer checkpoint)
       ;; A run that was killed after it wrote its checkpoint has not recorded the last of them.

@@ -30,7 +30,7 @@
             denoising-losses make-trainer trainer? trainer-network trainer-step trainer-losses
             trainer-averaged train! trainer-fork trainer-rewind! trainer-kept-steps
             trainer-save trainer-resume! trainer-losses-by-sigma trainer-history
-            trainer-about set-trainer-about!
+            trainer-note!
             spectral-norms cap projection penalty))
 
 ;;; --- Distributions of sigma -----------------------------------------------------
@@ -207,19 +207,22 @@ Example: (spectral-norms (dense-layer 2 3))"
 (define (cap value)
   "For #:spectral of `make-trainer': after each step a weight matrix whose spectral norm is above
 VALUE is scaled down to it.
-Example: (make-trainer net slices #:spectral (cap 2))"
+Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                       #:spectral (cap 2))"
   (spectral-bound 'cap value 0))
 
 (define (projection value)
   "For #:spectral of `make-trainer': after each step every weight matrix is scaled to the spectral
 norm VALUE, up or down, as the paper's authors' code does.
-Example: (make-trainer net slices #:spectral (projection 2))"
+Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                       #:spectral (projection 2))"
   (spectral-bound 'projection value 0))
 
 (define* (penalty weight #:optional (target 0))
   "For #:spectral of `make-trainer': the loss has WEIGHT / 2 times the sum of (s - TARGET)^2 over
 the spectral norms s of weight matrices, the paper's penalty (Yoshida, Miyato 2017).
-Example: (make-trainer net slices #:spectral (penalty 1e-3))"
+Example: (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                       #:spectral (penalty 1e-3))"
   (spectral-bound 'penalty target weight))
 
 (define (spectral-rule spectral)
@@ -259,6 +262,11 @@ calls without a quote, got ~s" spectral)
 
 (define (setting trainer name)
   (assq-ref (trainer-settings trainer) name))
+
+(define (check-about who about)
+  (check-that (and (list? about)
+                   (every (lambda (e) (and (pair? e) (string? (car e)) (string? (cdr e)))) about))
+              who "about: expected an association list from strings to strings, got ~s" about))
 
 (define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
@@ -304,9 +312,7 @@ Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:strea
               "averaging: expected #f or a decay from 0 to 1, got ~s" averaging)
   (check-that (or (not clip) (and (real? clip) (positive? clip))) 'make-trainer
               "clip: expected #f or a positive number, got ~s" clip)
-  (check-that (and (list? about)
-                   (every (lambda (e) (and (pair? e) (string? (car e)) (string? (cdr e)))) about))
-              'make-trainer "about: expected an association list from strings to strings, got ~s" about)
+  (check-about 'make-trainer about)
   (check-seed 'make-trainer seed)
   (let* ((parameters (layer-parameters network))
          (tensors (map cdr parameters))
@@ -406,9 +412,9 @@ down to it (cap)."
                (trainer-vectors trainer)))
     (_ #f)))
 
-;; How far above 1, or above where it began, the loss of a step may be: without a score equation
-;; 3's is 1.
-(define most-growth 1e4)
+;; How far above 1, or above where it began, the loss of a step may be.  Without a score equation 3's
+;; is 1; an untrained network in the paper's parametrisation can have a million.
+(define most-growth 1e8)
 
 (define (sound-loss? loss first-loss)
   (and (real? loss) (< (abs loss) 1e30)
@@ -556,7 +562,7 @@ Example: (trainer-losses-by-sigma trainer)"
 of a file or #f, is written.  Every KEEP steps, unless #f, the state is kept in memory, for
 `trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step.
 Typed at the prompt itself, train! then returns, and goes on when called again; in a program
-nothing goes on, and `last-paused' has the trainer.  When the loss is not finite, or 10^4 times
+nothing goes on, and `last-paused' has the trainer.  When the loss is not finite, or 10^8 times
 what it was at first (or 1), training ends in an error that says since which step and why; a
 checkpoint then stays as it was at the last step whose weights were sound.  Returns the trainer.
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
@@ -698,12 +704,13 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
 
 (define (procedure-text procedure . calls)
   ;; What PROCEDURE is called, else what it gives for CALLS, lists of arguments.
-  (or (description procedure)
-      (false-if-exception
-       (string-join (map (lambda (arguments)
-                           (number->string (significant (apply procedure arguments) 3)))
-                         calls)
-                    ", "))
+  (or (procedure-description procedure)
+      (and (pair? calls)
+           (false-if-exception
+            (string-join (map (lambda (arguments)
+                                (number->string (significant (apply procedure arguments) 3)))
+                              calls)
+                         ", ")))
       "a procedure"))
 
 (define (settings-text trainer)
@@ -755,6 +762,15 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
                        (or (assq-ref before (car s)) "not set") (trainer-step trainer)
                        (or (cdr s) "not set")))
              (changed trainer)))))
+
+(define (trainer-note! trainer about)
+  "Add ABOUT, an association list from strings to strings as #:about of `make-trainer' is, to what is
+recorded of TRAINER.
+Example: (trainer-note! trainer '((\"size\" . \"128\")))"
+  (check-that (trainer? trainer) 'trainer-note! "trainer: expected one, got ~s" trainer)
+  (check-about 'trainer-note! about)
+  (set-trainer-about! trainer (append about (remove (lambda (e) (assoc (car e) about))
+                                                    (trainer-about trainer)))))
 
 (define (record-settings! trainer)
   (let ((new (changed trainer)))

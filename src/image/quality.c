@@ -53,7 +53,6 @@ typedef struct {
   const float *a, *b;
   int64_t columns;
   double weights[WINDOW], c1, c2;
-  double origin;    /* subtracted from both before squares, which else leave little of variances */
   double *row_sums; /* of the similarity, one a row of the output */
 } ssim_job;
 
@@ -73,8 +72,8 @@ ssim_rows (void *context, int64_t begin, int64_t end)
             m[k] = 0;
           for (int i = 0; i < WINDOW; i++)
             {
-              double a = j->a[(row + i) * j->columns + column] - j->origin;
-              double b = j->b[(row + i) * j->columns + column] - j->origin, w = j->weights[i];
+              double a = j->a[(row + i) * j->columns + column];
+              double b = j->b[(row + i) * j->columns + column], w = j->weights[i];
               m[0] += w * a;
               m[1] += w * b;
               m[2] += w * a * a;
@@ -89,10 +88,8 @@ ssim_rows (void *context, int64_t begin, int64_t end)
               s[k] += j->weights[i] * ring[(column - (WINDOW - 1) + i) % WINDOW][k];
           double variance_a = s[2] - s[0] * s[0], variance_b = s[3] - s[1] * s[1];
           double covariance = s[4] - s[0] * s[1];
-          double mean_a = s[0] + j->origin, mean_b = s[1] + j->origin;
-          total += (2 * mean_a * mean_b + j->c1) * (2 * covariance + j->c2)
-                   / ((mean_a * mean_a + mean_b * mean_b + j->c1)
-                      * (variance_a + variance_b + j->c2));
+          total += (2 * s[0] * s[1] + j->c1) * (2 * covariance + j->c2)
+                   / ((s[0] * s[0] + s[1] * s[1] + j->c1) * (variance_a + variance_b + j->c2));
         }
       j->row_sums[row] = total;
     }
@@ -113,7 +110,6 @@ tp_ssim (const tp_tensor *image, const tp_tensor *truth, double *result)
                       WINDOW, tp_shape_text (text, 2, truth->shape));
     }
   ssim_job j = { .a = tp_f32 (image), .b = tp_f32 (truth), .columns = truth->shape[1],
-                 .origin = (double) tp_f32 (truth)[0],
                  .c1 = pow (0.01 * range, 2),
                  .c2 = pow (0.03 * range, 2) };
   double sum = 0;
