@@ -53,10 +53,9 @@ Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
             names)
   (catch 'system-error
     (lambda ()
-      (let* ((port (mkstemp! (string-append folder "/.tempera-XXXXXX")))
-             (path (port-filename port))) ; which a closed one has no more
-        (close-port port)
-        (delete-file path)))
+      (let ((port (mkstemp! (string-append folder "/.tempera-XXXXXX"))))
+        (delete-file (port-filename port)) ; a closed port has no name
+        (close-port port)))
     (lambda arguments
       (complain who "~a: cannot be written into: ~a" folder
                 (strerror (system-error-errno arguments))))))
@@ -246,9 +245,10 @@ Example: (save-png \"scan.png\" (tensor-abs scan) #:high 150)"
       volume
       ;; NaN is neither below infinity nor above 0; and to the power of 0 it is 1, as all is.
       (let* ((good (tensor-minimum 1 (tensor+ (tensor< volume +inf.0) (tensor< 0 volume))))
-             (bad (tensor- 1 good)))
-        (format (current-error-port) "~a: ~a voxels that are NaN become 0~%" path
-                (inexact->exact (round (tensor->number (tensor-sum bad)))))
+             (bad (tensor- 1 good))
+             (count (inexact->exact (round (tensor->number (tensor-sum bad))))))
+        (when (> count 0)               ; else some are infinite
+          (format (current-error-port) "~a: ~a voxels that are NaN become 0~%" path count))
         (tensor- (tensor-power volume good) bad))))
 
 (define* (load-nifti path #:key (nan-is-zero? #f))
