@@ -194,7 +194,7 @@
  (lambda (folder)
    (define path (string-append folder "/run.safetensors"))
    (define* (other #:key (rate (constant-rate 1e-4)) (batch 3) (sigma (sigma-log-uniform 0.05 150))
-                   (about '(("size" . "16"))))
+                   (about '(("size" . "16") ("data" . "noise"))))
      (make-trainer (score-network '(paper-unet #:channels (4 8) #:blocks 1 #:convolutions 2))
                    images #:batch batch #:steps 20 #:seed 3 #:averaging 0.9 #:rate rate #:sigma sigma
                    #:about about))
@@ -210,7 +210,7 @@
        "sigma: log-uniform on [0.05, 150] until step 4, now N(0, 50^2)"
        "size: 16 until step 4, now 32")
      (cdr (resumed-saying #:batch 2 #:rate (warmup-stable-decay 2e-3) #:sigma (sigma-normal)
-                          #:about '(("size" . "32")))))
+                          #:about '(("size" . "32") ("data" . "noise")))))
    (test-equal "a rate of one's own, by what it gives"
      '("rate: 1.0e-4 until step 4, now 0.01, 0.02, 0.03")
      (cdr (resumed-saying #:rate (lambda (step steps) (* 0.01 (1+ (/ (* 2 step) steps)))))))

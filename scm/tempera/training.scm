@@ -718,8 +718,11 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
   (define (plain name) (cons name (object->string (setting trainer name) display)))
   (define (procedure name . calls)
     (and (setting trainer name) (cons name (apply procedure-text (setting trainer name) calls))))
-  (let ((steps (setting trainer 'steps)) (spectrum (setting trainer 'spectrum)))
-    (filter identity
+  (let ((steps (setting trainer 'steps)) (spectrum (setting trainer 'spectrum))
+        (about (map (lambda (entry) (cons (string->symbol (car entry)) (cdr entry)))
+                    (trainer-about trainer))))
+    ;; What is said of the data, say, is better than what their procedure is called.
+    (filter (lambda (s) (and s (or (memq s about) (not (assq (car s) about)))))
             `(,(plain 'batch) ,(plain 'steps) ,(plain 'seed)
               ,(procedure 'rate (list 0 steps) `(,(quotient steps 2) ,steps) `(,steps ,steps))
               ,@(if (setting trainer 'loss)
@@ -733,8 +736,7 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
               ,(procedure 'weight '(0.1) '(1) '(10) '(100))
               ,(procedure 'data)
               ,@(map plain '(averaging clip spectral rectified? beta1 beta2 epsilon))
-              ,@(map (lambda (entry) (cons (string->symbol (car entry)) (cdr entry)))
-                     (trainer-about trainer))))))
+              ,@about))))
 
 (define (ran trainer)
   ;; TRAINER's history up to where it stands: what was set later never ran.
