@@ -87,7 +87,7 @@
    (let ((status (system (format #f "MAKEFLAGS= make -s -C ~a install DESTDIR=~a >~a 2>&1" build (in "stage")
                                  (in "log")))))
      (test-equal "make install" "" (if (zero? status) "" (call-with-input-file (in "log") get-string-all))))
-   (system (format #f "mv \"$(dirname \"$(dirname \"$(find ~a -path '*/bin/tempera')\")\")\" ~a"
+   (system (format #f "mv \"$(dirname \"$(dirname \"$(find ~a -path '*/bin/tempera')\")\")\" '~a'"
                    (in "stage") (in "a tree")))
    (let ((tempera (string-append "'" (in "a tree/bin/tempera") "'")))
      (test-equal "a tree that was moved" #t (says? "tempera 0.1.0" (said (string-append tempera " --version"))))
