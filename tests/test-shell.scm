@@ -96,7 +96,7 @@
      (test-equal "its priors" #t
        (says? "#<score network" (said (format #f "echo '(load-network \"brain-small\")' | ~a" tempera))))
      (test-equal "its manual" #t
-       (says? "tutorial" (said (format #f "echo '(help \"Tutorial\")' | ~a | tr A-Z a-z" tempera))))
+       (says? "uncertainty map" (said (format #f "echo '(help \"Tutorial\")' | ~a | tr A-Z a-z" tempera))))
      (test-equal "a reconstruction by a prior's name" #t
        (says? "x/out: mean.npy"
               (said (format #f "~a reconstruct '~a/share/tempera/experiments/pd-head/brain_013.png' --simulate \

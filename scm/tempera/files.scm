@@ -49,9 +49,10 @@ Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
             names)
   (catch 'system-error
     (lambda ()
-      (let ((port (mkstemp! (string-append folder "/.tempera-XXXXXX"))))
+      (let* ((name (string-append folder "/.tempera-XXXXXX")) ; takes the file's name
+             (port (mkstemp! name)))
         (close-port port)
-        (delete-file (port-filename port))))
+        (delete-file name)))
     (lambda arguments
       (complain who "~a: cannot be written into: ~a" folder
                 (strerror (system-error-errno arguments))))))
