@@ -87,7 +87,7 @@
    (let ((status (system (format #f "MAKEFLAGS= make -s -C ~a install DESTDIR=~a >~a 2>&1" build (in "stage")
                                  (in "log")))))
      (test-equal "make install" "" (if (zero? status) "" (call-with-input-file (in "log") get-string-all))))
-   (system (format #f "mv \"$(dirname \"$(dirname \"$(find ~a -path '*/bin/tempera')\")\")\" ~a"
+   (system (format #f "mv \"$(dirname \"$(dirname \"$(find ~a -path '*/bin/tempera')\")\")\" '~a'"
                    (in "stage") (in "a tree")))
    (let ((tempera (string-append "'" (in "a tree/bin/tempera") "'")))
      (test-equal "a tree that was moved" #t (says? "tempera 0.1.0" (said (string-append tempera " --version"))))
@@ -96,7 +96,7 @@
      (test-equal "its priors" #t
        (says? "#<score network" (said (format #f "echo '(load-network \"brain-small\")' | ~a" tempera))))
      (test-equal "its manual" #t
-       (says? "tutorial" (said (format #f "echo '(help \"Tutorial\")' | ~a | tr A-Z a-z" tempera))))
+       (says? "uncertainty map" (said (format #f "echo '(help \"Tutorial\")' | ~a | tr A-Z a-z" tempera))))
      (test-equal "a reconstruction by a prior's name" #t
        (says? "x/out: mean.npy"
               (said (format #f "~a reconstruct '~a/share/tempera/experiments/pd-head/brain_013.png' --simulate \
