@@ -9,7 +9,7 @@
 
 ;; A user meets the others at the prompt; these are the house's own.
 (define inner
-  '(cli completion environment interrupts parameters recorders registries repl report-chain report-page
+  '(cli completion environment evaluation interrupts parameters recorders registries repl report-chain report-page
         run-files settings streams suggestions terminal))
 
 (define modules

@@ -71,8 +71,8 @@ order.  COMMANDS are the names of the prompt's commands."
 ;;; --- Readline -----------------------------------------------------------------
 
 (define (readline-variable name)
-  ;; The pointer to readline's C variable NAME, which Guile has no name for; or #f.  (That
-  ;; library depends on readline's, whose names are found through it.)
+  "The pointer to readline's C variable NAME, which Guile has no name for; or #f.  (That library
+depends on readline's, whose names are found through it.)"
   (false-if-exception (dynamic-pointer name (dynamic-link "guile-readline"))))
 
 (define (set-readline-variable! name type n)

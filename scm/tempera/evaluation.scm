@@ -34,7 +34,7 @@
              (and (pair? rest) (or (loops? (car rest)) (any-loops? (cdr rest))))))))
 
 (define* (evaluate form module #:key (compile? (loops? (syntax->datum form))))
-  ;; The value of FORM in MODULE: compiled if COMPILE?, which is faster where it has loops.
+  "The value of FORM in MODULE: compiled if COMPILE?, which is faster where it has loops."
   (if (and compile? (< compiled most-compiled))
       (begin
         (set! compiled (1+ compiled))
@@ -83,9 +83,9 @@ Example: (file-text \"experiments/two-moons.scm\")"
 (define* (evaluate-text file text module
                         #:key (compile? (lambda (form long?)
                                           (or long? (loops? (syntax->datum form))))))
-  ;; Evaluate in MODULE the forms of TEXT, which FILE has, and return the last one's value.
-  ;; COMPILE? tells of a form, and whether it takes more than a line, whether to compile it:
-  ;; interpreted code does not know its lines.
+  "Evaluate in MODULE the forms of TEXT, which FILE has, and return the last one's value.
+COMPILE? tells of a form, and whether it takes more than a line, whether to compile it:
+interpreted code does not know its lines."
   (hash-set! texts file text)
   (call-with-input-string (without-interpreter text)
     (lambda (port)
@@ -93,7 +93,7 @@ Example: (file-text \"experiments/two-moons.scm\")"
       (evaluate-forms port module compile?))))
 
 (define (load-file directory file)
-  ;; Evaluate FILE, a name in DIRECTORY unless it is absolute, in the current module.
+  "Evaluate FILE, a name in DIRECTORY unless it is absolute, in the current module."
   (check-that (string? file) 'load "file: expected a string, got ~s" file)
   (let ((path (if (or (absolute-file-name? file) (member directory '(#f ".")))
                   file
@@ -137,8 +137,8 @@ Example: (file-text \"experiments/two-moons.scm\")"
           (fluid-ref current-place)))
 
 (define (keep-stack-of-throw! key arguments)
-  ;; For C, which catches what is thrown in a procedure of Scheme's that it calls, frees what is
-  ;; its own, and throws it again, as another exception.
+  "For C, which catches what is thrown in a procedure of Scheme's that it calls, frees what is
+its own, and throws it again, as another exception."
   (let ((before (vector-ref kept 0)) (thrown (cons key arguments)))
     (if (and (exception? before)
              (equal? thrown (cons (exception-kind before) (exception-args before))))
@@ -146,8 +146,8 @@ Example: (file-text \"experiments/two-moons.scm\")"
         (set! kept (stack-kept-as thrown)))))
 
 (define (call-keeping-stack thunk handler)
-  ;; What THUNK returns; when an exception ends it, what HANDLER returns, called with that after
-  ;; the stack is unwound.  The stack is kept for `exception-frames' and `exception-place'.
+  "What THUNK returns; when an exception ends it, what HANDLER returns, called with that after
+the stack is unwound.  The stack is kept for `exception-frames' and `exception-place'."
   (with-exception-handler handler
     (lambda ()
       (with-exception-handler
@@ -166,8 +166,8 @@ Example: (file-text \"experiments/two-moons.scm\")"
   (if (eq? exception (vector-ref kept 0)) (vector-ref kept 1) '()))
 
 (define (exception-frames exception)
-  ;; A vector of the frames of where EXCEPTION came from, innermost first, without those that are
-  ;; around everything and tell nothing.
+  "A vector of the frames of where EXCEPTION came from, innermost first, without those that are
+around everything and tell nothing."
   (define (in? . files)
     (lambda (frame) (member (frame-file frame) files)))
   (list->vector
@@ -177,7 +177,7 @@ Example: (file-text \"experiments/two-moons.scm\")"
                        (kept-frames exception)))))
 
 (define (write-backtrace exception port)
-  ;; On PORT, where EXCEPTION came from: calls, the innermost last.
+  "On PORT, where EXCEPTION came from: calls, the innermost last."
   (catch #t
     (lambda () (print-frames (exception-frames exception) port #:width 100))
     ;; What a frame holds cannot always be shown.
@@ -213,7 +213,7 @@ Example: (file-text \"experiments/two-moons.scm\")"
          (list (source:file source) (source:line source) (source:column source)))))
 
 (define (exception-place exception)
-  ;; "script.scm:3:5: (car 5)", the place of EXCEPTION in a file of the user's, or #f.
+  "\"script.scm:3:5: (car 5)\", the place of EXCEPTION in a file of the user's, or #f."
   (let* ((form-place (and (eq? exception (vector-ref kept 0)) (vector-ref kept 2)))
          (place (let loop ((frames (kept-frames exception)))
                   (cond ((null? frames) form-place)
@@ -228,11 +228,11 @@ Example: (file-text \"experiments/two-moons.scm\")"
                 place))))
 
 (define (exception-words exception)
-  ;; What EXCEPTION says, without its place.
+  "What EXCEPTION says, without its place."
   (let ((text (string-trim-both (error-text (exception-kind exception) (exception-args exception)))))
     (if (string-prefix? "In procedure " text) (substring text 13) text)))
 
 (define (exception-text exception)
-  ;; What EXCEPTION says, its place first.
+  "What EXCEPTION says, its place first."
   (let ((place (exception-place exception)) (message (exception-words exception)))
     (if place (string-append place ": " message) message)))

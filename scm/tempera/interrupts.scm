@@ -20,9 +20,9 @@
 (define stopping (list SIGINT SIGTERM SIGHUP))
 
 (define (handle-signals)
-  ;; They become exceptions with the key that Guile's own prompt gives to Ctrl-C; a reader that
-  ;; goes away (`tempera ... | head') is an error like another.  Under nohup, which has SIGHUP
-  ;; ignored, it stays so.
+  "They become exceptions with the key that Guile's own prompt gives to Ctrl-C; a reader that
+goes away (`tempera ... | head') is an error like another.  Under nohup, which has SIGHUP
+ignored, it stays so."
   (define (raise-signal signal)
     (scm-error 'signal #f "User interrupt" '() (list signal)))
   (for-each (lambda (signal)
@@ -32,7 +32,7 @@
   (sigaction SIGPIPE SIG_IGN))
 
 (define (interrupt-signal exception)
-  ;; The signal that EXCEPTION came of and that asks work to stop, or #f.
+  "The signal that EXCEPTION came of and that asks work to stop, or #f."
   (let ((arguments (exception-args exception)))
     (case (exception-kind exception)
       ((user-interrupt) SIGINT)
@@ -41,7 +41,7 @@
       (else #f))))
 
 (define (interrupt-status exception)
-  ;; The exit status of what the signal in EXCEPTION ended, as a shell gives it, or #f.
+  "The exit status of what the signal in EXCEPTION ended, as a shell gives it, or #f."
   (let ((signal (interrupt-signal exception)))
     (and signal (+ 128 signal))))
 
@@ -53,18 +53,19 @@
   (make-fluid #f))
 
 (define (call-at-prompt thunk)
-  ;; Call THUNK, which does what was typed at the prompt.
+  "Call THUNK, which does what was typed at the prompt."
   (with-fluids ((caller 'program)) (thunk)))
 
 (define (call-typed procedure . arguments)
-  ;; Apply PROCEDURE: this call is what was typed.
+  "Apply PROCEDURE: this call is what was typed."
   (with-fluids ((caller 'typed)) (apply procedure arguments)))
 
 (define (pauses! . procedures)
-  ;; PROCEDURES do long work by `call-with-pause', and return it when it pauses.
+  "PROCEDURES do long work by `call-with-pause', and return it when it pauses."
   (for-each (lambda (procedure) (set-procedure-property! procedure 'pauses? #t)) procedures))
 
 (define (pauses? object)
+  "Whether OBJECT is a procedure that `pauses!' was told of."
   (and (procedure? object) (procedure-property object 'pauses?)))
 
 ;;; --- Long work ------------------------------------------------------------------
@@ -79,8 +80,8 @@ Example: (resume! (last-paused))"
   paused)
 
 (define (call-with-stop thunk stop)
-  ;; What THUNK returns.  When a signal or an error ends it, call STOP with the exception, the
-  ;; stack being unwound; then that goes on.
+  "What THUNK returns.  When a signal or an error ends it, call STOP with the exception, the
+stack being unwound; then that goes on."
   (call-keeping-stack
    thunk
    (lambda (exception)
@@ -93,8 +94,8 @@ Example: (resume! (last-paused))"
 (define said? #f)                       ; what a signal has stopped
 
 (define (call-saying-stop thunk text)
-  ;; What THUNK returns.  When a signal ends it, say what TEXT gives: what is done, and how to go
-  ;; on.
+  "What THUNK returns.  When a signal ends it, say what TEXT gives: what is done, and how to go
+on."
   (call-with-stop thunk
     (lambda (exception)
       (when (interrupt-signal exception)
@@ -104,14 +105,14 @@ Example: (resume! (last-paused))"
           (format port "~a~a~%" (if (terminal? port) "\r" "") (text)))))))
 
 (define (end-interrupted-line)
-  ;; After the ^C that the terminal shows, unless something was said.
+  "After the ^C that the terminal shows, unless something was said."
   (let ((port (current-error-port)))
     (when (and (terminal? port) (not said?)) (newline port))))
 
 (define (call-with-pause work name thunk stop)
-  ;; What THUNK returns, which makes steps of WORK.  When an exception ends it, call STOP with
-  ;; how WORK is called from now on, if Ctrl-C was typed at a prompt: NAME, or "(last-paused)";
-  ;; with #f otherwise.  In the first case return what STOP returns; else the exception goes on.
+  "What THUNK returns, which makes steps of WORK.  When an exception ends it, call STOP with
+how WORK is called from now on, if Ctrl-C was typed at a prompt: NAME, or \"(last-paused)\";
+with #f otherwise.  In the first case return what STOP returns; else the exception goes on."
   (let ((caller-here (fluid-ref caller)))
     (call-keeping-stack
      (lambda () (with-fluids ((caller #f)) (thunk)))
