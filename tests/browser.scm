@@ -13,7 +13,7 @@
   #:use-module (web client)
   #:use-module (web response)
   #:use-module (json parser)
-  #:use-module (tempera files)
+  #:use-module (tempera file files)
   #:export (browser-missing call-with-browser visit script find-element click hover keys
             devtools console screenshot))
 

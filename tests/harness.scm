@@ -15,7 +15,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-64)
   #:use-module (ice-9 match)
-  #:use-module (tempera errors)
+  #:use-module (tempera base errors)
   #:re-export (test-assert test-equal test-eqv test-eq test-approximate test-error
                test-group test-skip test-begin test-end)
   #:export (start-tests finish-tests test-error-matching test-file

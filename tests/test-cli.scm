@@ -32,7 +32,7 @@
 
 (define commands
   (map (lambda (file) (string-drop-right file 4))
-       (scandir (string-append (or (getenv "srcdir") ".") "/scm/tempera/commands")
+       (scandir (string-append (or (getenv "srcdir") ".") "/scm/tempera/shell/commands")
                 (lambda (file) (string-suffix? ".scm" file)))))
 
 (call-with-temporary-directory

@@ -4,12 +4,12 @@
              (srfi srfi-11)
              (harness)
              (rnrs bytevectors) (ice-9 binary-ports)
-             ((tempera commands train) #:select ((main . train-command)))
-             (tempera data)
-             (tempera files)
-             (tempera images)
-             (tempera primitives)
-             (tempera reconstruction))
+             ((tempera shell commands train) #:select ((main . train-command)))
+             (tempera data data)
+             (tempera file files)
+             (tempera data images)
+             (tempera tensor primitives)
+             (tempera see reconstruction))
 
 (start-tests "data")
 

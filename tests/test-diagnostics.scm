@@ -428,7 +428,7 @@
                                                 '(16 16)))
    (let* ((text (with-output-to-string
                   (lambda ()
-                    ((@ (tempera commands reconstruct) main)
+                    ((@ (tempera shell commands reconstruct) main)
                      (list (file "image.npy") "--simulate" (string-append "--prior=" (file "net.safetensors"))
                            "--chains=2" "--until=50" (string-append "--out=" (file "out")))))))
           (summary (load-json (file "out/summary.json"))))

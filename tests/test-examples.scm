@@ -6,7 +6,7 @@
 
 (use-modules (harness)
              (srfi srfi-1) (srfi srfi-11)
-             (tempera) (tempera documentation) ((tempera run-files) #:select (fail-run!)))
+             (tempera) (tempera base documentation) ((tempera run run-files) #:select (fail-run!)))
 
 (start-tests "examples")
 
@@ -67,8 +67,8 @@
     (define y (measure op scan #:noise 0.1 #:seed 2))
     (define target (posterior prior op y #:noise 0.1))
     (define chain (anneal target #:chains 8 #:seed 42))
-    ((@ (tempera interrupts) call-typed) ; and Ctrl-C, for `last-paused'
-     (@ (tempera interrupts) call-with-pause) chain "chain" (lambda () (throw 'user-interrupt))
+    ((@ (tempera base interrupts) call-typed) ; and Ctrl-C, for `last-paused'
+     (@ (tempera base interrupts) call-with-pause) chain "chain" (lambda () (throw 'user-interrupt))
      (const #f))
     (define net (score-network '(paper-unet #:channels (4 8) #:blocks 1)))
     (define trainer

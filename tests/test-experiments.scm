@@ -2,7 +2,7 @@
 
 (use-modules (harness)
              (srfi srfi-1)
-             (tempera) (tempera experiments) (tempera parameters) (tempera progress))
+             (tempera) (tempera run experiments) (tempera base parameters) (tempera base progress))
 
 (start-tests "experiments")
 

@@ -2,7 +2,7 @@
 ;;; tapes inside tapes; tensors changed in place.
 
 (use-modules (harness) (srfi srfi-1) (ice-9 match)
-             (tempera primitives) (tempera tensors) (tempera images))
+             (tempera tensor primitives) (tempera tensor tensors) (tempera data images))
 
 (start-tests "gradients")
 
@@ -287,10 +287,10 @@
 (define primitives
   (filter identity
           (module-map (lambda (name variable) (and (procedure? (variable-ref variable)) name))
-                      (resolve-interface '(tempera primitives)))))
+                      (resolve-interface '(tempera tensor primitives)))))
 
 (define (use-of name)
-  (procedure-property (module-ref (resolve-interface '(tempera primitives)) name) 'gradient))
+  (procedure-property (module-ref (resolve-interface '(tempera tensor primitives)) name) 'gradient))
 
 (define (by-name names) (sort (delete-duplicates names) (lambda (a b) (string<? (symbol->string a) (symbol->string b)))))
 

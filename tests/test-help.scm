@@ -4,7 +4,7 @@
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
              (system base compile)
-             (tempera) (tempera cli) (tempera completion))
+             (tempera) (tempera shell cli) (tempera shell completion))
 
 (start-tests "help")
 
@@ -99,14 +99,14 @@
 (check-shown "a procedure" (help-about power-law) "(power-law size")
 (check-shown "a primitive" (help tensor-slice) "(tensor-slice tensor axis begin #:optional end step)")
 (check-shown "a field" (help chain-target) "(chain-target chain)")
-(check-shown "syntax" (help define-experiment) "syntax of (tempera experiments)")
-(check-shown "a value" (help paper-schedule) "value of (tempera sampling)")
+(check-shown "syntax" (help define-experiment) "syntax of (tempera run experiments)")
+(check-shown "a value" (help paper-schedule) "value of (tempera sample sampling)")
 (check-shown "a name that is not" (help aneal) "There is no aneal; did you mean anneal?")
 (check-shown "words" (help "undersampling mask") "  random-mask  ")
 (check-shown "no match" (help "xyzzy") "Nothing is about \"xyzzy\"")
 (check-shown "alone" (help) "(help NAME)" "begin" "(define chain (anneal" "posteriors")
 (test-equal "asked for by its name" (output-of (help)) (output-of (help "help")))
-(check-shown "help itself" (help help) "syntax of (tempera help)")
+(check-shown "help itself" (help help) "syntax of (tempera shell help)")
 ;; What it says to type works, what it names is there.
 (let ((lines (map string-trim-both (string-split (output-of (help)) #\newline)))
       (module (make-fresh-user-module)))
@@ -120,7 +120,7 @@
            (chain-finished? (module-ref module 'chain))))
   (test-equal "its names" '()
               (remove (lambda (name) (memq name (documented-names)))
-                      (append-map (lambda (subject) (cdr subject)) (@@ (tempera help) subjects)))))
+                      (append-map (lambda (subject) (cdr subject)) (@@ (tempera shell help) subjects)))))
 (check-shown "a title" (help "tempera train") "tempera train --help")
 (check-shown "of a user's procedure"
              (eval '(begin (define (twice x) "Two times X." (* 2 x)) (help twice))

@@ -5,12 +5,12 @@
              (ice-9 binary-ports)
              (rnrs bytevectors)
              (harness)
-             (tempera figures)
-             (tempera experiments)
-             (tempera files)
-             (tempera images)
-             (tempera primitives)
-             (tempera tables))
+             (tempera see figures)
+             (tempera run experiments)
+             (tempera file files)
+             (tempera data images)
+             (tempera tensor primitives)
+             (tempera file tables))
 
 (start-tests "images")
 

@@ -12,7 +12,7 @@
   ;; What EXPRESSION displays where VARIABLES are set.
   (first-line (format #f "env -u TEMPERA_ISA -u TEMPERA_THREADS -u OMP_NUM_THREADS ~a guile -c ~a"
                       variables
-                      (format #f "'(use-modules (tempera primitives)) (display ~s)'" expression))))
+                      (format #f "'(use-modules (tempera tensor primitives)) (display ~s)'" expression))))
 
 (define (set-in-force name)
   (shown (string-append "TEMPERA_ISA=" name) '(instruction-set)))

@@ -2,8 +2,8 @@
 ;;; (torch_reference.py), its bad shapes, and how it prints.
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
-             (tempera primitives) (tempera tensors) (tempera layers) (tempera networks)
-             (tempera files) (tempera priors))
+             (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks)
+             (tempera file files) (tempera problem priors))
 
 (start-tests "layers")
 

@@ -3,8 +3,8 @@
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
-             (tempera files) (tempera measurements) (tempera operators) (tempera primitives)
-             (tempera priors) (tempera reconstruction) (tempera tensors))
+             (tempera file files) (tempera problem measurements) (tempera problem operators) (tempera tensor primitives)
+             (tempera problem priors) (tempera see reconstruction) (tempera tensor tensors))
 
 (start-tests "measurements")
 

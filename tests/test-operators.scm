@@ -1,7 +1,7 @@
 ;;; test-operators.scm -- masks, the MRI operator and operators of a user's own.
 
 (use-modules (harness)
-             (tempera operators) (tempera primitives) (tempera tensors)
+             (tempera problem operators) (tempera tensor primitives) (tempera tensor tensors)
              (srfi srfi-1))
 
 (start-tests "operators")

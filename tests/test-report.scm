@@ -163,7 +163,7 @@
            (vector->list (field (report-data (report-of begun)) "sections")))))
   (let* ((bad (let ((chain (start-chain target #:chains 2)))
                 ;; No chain gets there by itself.
-                (tensor-assign! ((@@ (tempera sampling) chain-x) chain)
+                (tensor-assign! ((@@ (tempera sample sampling) chain-x) chain)
                                 (list->tensor (cons* +nan.0 +inf.0 (iota 190)) '(2 8 12)))
                 chain))
          (text (report-of bad #:truth (tensor-zeros '(8 12))))

@@ -7,7 +7,7 @@
              (ice-9 textual-ports)
              (rnrs bytevectors)
              (tempera)
-             (tempera terminal))
+             (tempera see terminal))
 
 (start-tests "seeing")
 
@@ -199,7 +199,7 @@ TEMPERA_PICTURES=symbols draws it here\n"
 
 ;; A program that runs in a terminal of its own, made by script (1), says what it found.
 (define (in-terminal . variables)
-  (let* ((command (format #f "env ~a guile -c '(use-modules (tempera terminal)) \
+  (let* ((command (format #f "env ~a guile -c '(use-modules (tempera see terminal)) \
 (display (list (quote found) (terminal-kind (terminal-for (quote show) (current-output-port)))))'"
                           (string-join variables " ")))
          (pipe (open-pipe* OPEN_READ "script" "-qec" command "/dev/null"))

@@ -3,7 +3,7 @@
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
-             (tempera cli))
+             (tempera shell cli))
 
 (start-tests "shell")
 

@@ -2,10 +2,10 @@
 ;;; resumed; what sigma is drawn from; spectral norms; that it learns a score known
 ;;; exactly.
 
-(use-modules (harness) (srfi srfi-1) (tempera errors) (tempera files) (tempera layers)
-             (tempera networks) (tempera primitives) (tempera recorders) (tempera run-files)
-             (tempera numbers) (tempera priors) (tempera tables) (tempera tensors) (tempera training)
-             (tempera training-runs) (srfi srfi-11))
+(use-modules (harness) (srfi srfi-1) (tempera base errors) (tempera file files) (tempera net layers)
+             (tempera net networks) (tempera tensor primitives) (tempera run recorders) (tempera run run-files)
+             (tempera base numbers) (tempera problem priors) (tempera file tables) (tempera tensor tensors) (tempera net training)
+             (tempera run training-runs) (srfi srfi-11))
 
 (start-tests "training")
 

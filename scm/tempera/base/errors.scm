@@ -1,0 +1,62 @@
+;;; errors.scm -- how Tempera says that something is wrong.
+;;;
+;;; Every error that a user can cause has the key `tempera-error', the name of
+;;; the procedure, a message that says which argument, what came and what was
+;;; expected, and the status that the core gives (bad-argument, bad-shape, ...).
+
+(define-module (tempera base errors)
+  #:use-module (tempera base documentation)
+  #:export (complain check-that check-path error-text))
+
+(define (complain procedure message . arguments)
+  "Raise a `tempera-error' from PROCEDURE (a symbol or string) whose text is
+MESSAGE, a format string for ARGUMENTS.
+Example: (catch 'tempera-error (lambda () (complain 'anneal \"chains: expected 1 or more, got ~a\" 0))
+           (lambda (key . arguments) (error-text key arguments)))"
+  (scm-error 'tempera-error
+             (if (symbol? procedure) (symbol->string procedure) procedure)
+             "~A" (list (apply format #f message arguments))
+             '(bad-argument)))
+
+(define-syntax-rule (check-that condition procedure message argument ...)
+  (unless condition (complain procedure message argument ...)))
+
+(define (check-path procedure path)
+  "Complain from PROCEDURE unless PATH can name a file: a string without NUL characters, at which
+the system would take it to end.
+Example: (check-path 'load-json \"chain.json\")"
+  (check-that (and (string? path) (not (string-index path #\nul))) procedure
+              "path: expected a string without NUL characters, got ~s" path))
+
+(define (error-text key arguments)
+  "The one line that a user reads for an exception KEY with ARGUMENTS, as caught
+by `catch'.
+Example: (error-text 'tempera-error '(\"f\" \"~A\" (\"x: expected 1\") (bad-argument)))"
+  (call-with-output-string
+    (lambda (port) (print-exception port #f key arguments))))
+
+(define (print-tempera-error port key arguments default)
+  (apply (lambda (procedure message message-arguments . rest)
+           (format port "~a: " procedure)
+           (apply format port message message-arguments))
+         arguments))
+
+(set-exception-printer! 'tempera-error print-tempera-error)
+
+;; Guile 3.0.8 hands over the bounds of what (list-ref items -1) and the like get as raw numbers
+;; where values are expected; to print them, or just to look at their type, is a segmentation fault.
+;; Sound bounds of a length or an index begin with 0, which can be told by its bits alone.
+(set-exception-printer! 'out-of-range
+  (lambda (port key arguments default)
+    (apply (lambda (procedure message values . rest)
+             (when procedure (format port "In procedure ~a: " procedure))
+             (if (and (= 3 (length values)) (not (eq? 0 (car values))))
+                 (format port "Value out of range: ~s" (caddr values))
+                 (apply simple-format port message values)))
+           arguments)))
+
+(document
+ (check-that
+  "(check-that CONDITION PROCEDURE MESSAGE ARGUMENT ...)
+`complain' from PROCEDURE unless CONDITION holds.
+Example: (check-that (> 3 0) 'anneal \"chains: expected 1 or more, got ~a\" 3)"))

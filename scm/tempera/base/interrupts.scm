@@ -1,0 +1,124 @@
+;;; interrupts.scm -- what Ctrl-C, and a request to end, mean to long work.
+;;;
+;;; Long work stops at a whole step.  Where its call is itself what somebody typed at the prompt,
+;;; Ctrl-C pauses: the call returns the work unfinished, to be gone on with.  Anywhere else the
+;;; caller counts on a finished result, so Ctrl-C ends all that was typed, or the script; what
+;;; was stopped is then what `last-paused' gives.  SIGTERM and SIGHUP stop work in the same way,
+;;; and then end the process.
+
+(define-module (tempera base interrupts)
+  #:use-module (srfi srfi-1)
+  #:use-module (tempera base documentation)
+  #:use-module (tempera base errors)
+  #:use-module (tempera base evaluation)
+  #:export (interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!
+            pauses? call-with-pause call-with-stop call-saying-stop end-interrupted-line
+            last-paused))
+
+;;; --- Signals ------------------------------------------------------------------
+
+(define stopping (list SIGINT SIGTERM SIGHUP))
+
+(define (handle-signals)
+  "They become exceptions with the key that Guile's own prompt gives to Ctrl-C; a reader that
+goes away (`tempera ... | head') is an error like another.  Under nohup, which has SIGHUP
+ignored, it stays so."
+  (define (raise-signal signal)
+    (scm-error 'signal #f "User interrupt" '() (list signal)))
+  (for-each (lambda (signal)
+              (unless (and (= signal SIGHUP) (eqv? SIG_IGN (car (sigaction signal))))
+                (sigaction signal raise-signal)))
+            stopping)
+  (sigaction SIGPIPE SIG_IGN))
+
+(define (interrupt-signal exception)
+  "The signal that EXCEPTION came of and that asks work to stop, or #f."
+  (let ((arguments (exception-args exception)))
+    (case (exception-kind exception)
+      ((user-interrupt) SIGINT)
+      ((signal) (let ((signals (last arguments)))
+                  (and (pair? signals) (memv (car signals) stopping) (car signals))))
+      (else #f))))
+
+(define (interrupt-status exception)
+  "The exit status of what the signal in EXCEPTION ended, as a shell gives it, or #f."
+  (let ((signal (interrupt-signal exception)))
+    (and signal (+ 128 signal))))
+
+;;; --- What was typed -------------------------------------------------------------
+
+(define caller
+  ;; Of work that begins now: `typed', its call is what was typed at the prompt; `program', it is
+  ;; called by what was typed; #f, by a script or by other work.
+  (make-fluid #f))
+
+(define (call-at-prompt thunk)
+  "Call THUNK, which does what was typed at the prompt."
+  (with-fluids ((caller 'program)) (thunk)))
+
+(define (call-typed procedure . arguments)
+  "Apply PROCEDURE: this call is what was typed."
+  (with-fluids ((caller 'typed)) (apply procedure arguments)))
+
+(define (pauses! . procedures)
+  "PROCEDURES do long work by `call-with-pause', and return it when it pauses."
+  (for-each (lambda (procedure) (set-procedure-property! procedure 'pauses? #t)) procedures))
+
+(define (pauses? object)
+  "Whether OBJECT is a procedure that `pauses!' was told of."
+  (and (procedure? object) (procedure-property object 'pauses?)))
+
+;;; --- Long work ------------------------------------------------------------------
+
+(define paused #f)                      ; what stopped last
+
+(define (last-paused)
+  "What Ctrl-C at the prompt has stopped last: a chain for `resume!', a trainer for `train!', a run
+for `resume-run', a sweep for `continue-sweep'.
+Example: (resume! (last-paused))"
+  (check-that paused 'last-paused "Ctrl-C has stopped nothing in this session")
+  paused)
+
+(define (call-with-stop thunk stop)
+  "What THUNK returns.  When a signal or an error ends it, call STOP with the exception, the
+stack being unwound; then that goes on."
+  (call-keeping-stack
+   thunk
+   (lambda (exception)
+     (stop exception)
+     (raise-exception exception))))
+
+(define (terminal? port)
+  (and (file-port? port) (isatty? port)))
+
+(define said? #f)                       ; what a signal has stopped
+
+(define (call-saying-stop thunk text)
+  "What THUNK returns.  When a signal ends it, say what TEXT gives: what is done, and how to go
+on."
+  (call-with-stop thunk
+    (lambda (exception)
+      (when (interrupt-signal exception)
+        (set! said? #t)
+        (let ((port (current-error-port)))
+          ;; Over the ^C that the terminal shows.
+          (format port "~a~a~%" (if (terminal? port) "\r" "") (text)))))))
+
+(define (end-interrupted-line)
+  "After the ^C that the terminal shows, unless something was said."
+  (let ((port (current-error-port)))
+    (when (and (terminal? port) (not said?)) (newline port))))
+
+(define (call-with-pause work name thunk stop)
+  "What THUNK returns, which makes steps of WORK.  When an exception ends it, call STOP with
+how WORK is called from now on, if Ctrl-C was typed at a prompt: NAME, or \"(last-paused)\";
+with #f otherwise.  In the first case return what STOP returns; else the exception goes on."
+  (let ((caller-here (fluid-ref caller)))
+    (call-keeping-stack
+     (lambda () (with-fluids ((caller #f)) (thunk)))
+     (lambda (exception)
+       (let* ((kept? (and caller-here (eqv? (interrupt-signal exception) SIGINT)))
+              (pause? (and kept? (eq? caller-here 'typed))))
+         (when kept? (set! paused work))
+         (let ((value (stop (cond (pause? name) (kept? "(last-paused)") (else #f)))))
+           (if pause? value (raise-exception exception))))))))

@@ -1,0 +1,51 @@
+;;; registries.scm -- verbs over objects of many kinds: what `show' and `plot' do with each.
+;;;
+;;; A registry has a procedure for each kind, told by a predicate; modules add their own, and
+;;; the newest counts.
+
+(define-module (tempera base registries)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (tempera base errors)
+  #:export (make-registry registry-add! registry-apply split-options))
+
+(define-record-type <registry>
+  (%make-registry verb expected entries)
+  registry?
+  (verb registry-verb)
+  (expected registry-expected)          ; in words, for what is of no kind
+  (entries registry-entries set-registry-entries!)) ; (predicate . procedure), the newest first
+
+(define (make-registry verb expected)
+  "A registry for VERB, a symbol; EXPECTED says in words what it takes."
+  (%make-registry verb expected '()))
+
+(define (registry-add! registry who predicate procedure)
+  "Let REGISTRY have PROCEDURE for what PREDICATE is true of; errors are of WHO."
+  (check-that (procedure? predicate) who "predicate: expected a procedure, got ~s" predicate)
+  (check-that (procedure? procedure) who "procedure: expected one, got ~s" procedure)
+  (set-registry-entries! registry (acons predicate procedure (registry-entries registry))))
+
+(define (registry-apply registry object options)
+  "What the procedure of OBJECT's kind gives for OBJECT and OPTIONS, keywords and values."
+  (let ((found (find (lambda (entry) ((car entry) object)) (registry-entries registry)))
+        (verb (registry-verb registry)))
+    (check-that found verb "expected ~a, got ~s" (registry-expected registry) object)
+    (catch 'keyword-argument-error
+      (lambda () (apply (cdr found) object options))
+      (lambda (key where message irritants culprit)
+        (complain verb "~a: ~s; of ~a" (string-downcase message)
+                  (if (pair? culprit) (car culprit) culprit) object)))))
+
+(define (split-options who own options)
+  "Two values: those of OPTIONS, keywords and values, whose keywords are among OWN, and the rest;
+errors are of WHO."
+  (let loop ((rest options) (mine '()) (others '()))
+    (match rest
+      (() (values (reverse mine) (reverse others)))
+      (((? keyword? key) value . rest)
+       (if (memq key own)
+           (loop rest (cons* value key mine) others)
+           (loop rest mine (cons* value key others))))
+      (_ (complain who "expected keywords and values, got ~s" rest)))))

@@ -1,0 +1,290 @@
+;;; operators.scm -- linear measurements y = A x + n: forward, adjoint, normal.
+;;;
+;;; An operator acts on images (H W) and on batches (C H W), c64.  It knows its
+;;; adjoint A^H and its normal operator A^H A; where A^H A is diagonal in Fourier
+;;; space it knows that diagonal too, from which the sampler makes its mass.
+
+(define-module (tempera problem operators)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera base documentation)
+  #:use-module (tempera base errors)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera base streams)
+  #:export (random-mask equispaced-mask
+            make-operator operator? operator-name operator-domain operator-range
+            operator-normal-diagonal operator-restrict mri-operator
+            apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect
+            check-measurement)
+  #:re-export (fft2 ifft2 fourier-multiply))
+
+;;; --- Masks ------------------------------------------------------------------
+
+(define (usual-center-fraction acceleration)
+  ;; The fastMRI benchmark's: 0.08 at acceleration 4, 0.04 at 8.
+  (/ 0.32 acceleration))
+
+(define (make-mask procedure kind columns acceleration center-fraction seed)
+  (check-that (and (exact-integer? columns) (> columns 0)) procedure
+              "columns: expected a positive integer, got ~s" columns)
+  (check-that (and (real? acceleration) (finite? acceleration) (>= acceleration 1)) procedure
+              "acceleration: expected a number of 1 or more, got ~s" acceleration)
+  (check-that (or (not center-fraction) (and (real? center-fraction) (<= 0 center-fraction 1)))
+              procedure "center-fraction: expected a number from 0 to 1, got ~s" center-fraction)
+  (check-seed procedure seed)
+  (let ((mask (column-mask kind columns acceleration
+                           (or center-fraction (usual-center-fraction acceleration))
+                           seed (random-stream 'mask))))
+    (check-that (> (tensor->number (tensor-max mask)) 0) procedure
+                "acceleration: no column of ~a is left at ~a" columns acceleration)
+    mask))
+
+(define* (random-mask columns #:key (acceleration 4) center-fraction (seed 0))
+  "A mask over COLUMNS centred k-space columns, f32 (COLUMNS) of 0 and 1: the
+CENTER-FRACTION around the middle (0.32 / ACCELERATION unless given), and each
+other column with the probability that makes COLUMNS / ACCELERATION in all on
+average.  Source: Zbontar et al. 2018, knees.
+Example: (random-mask 256 #:acceleration 4 #:seed 1)"
+  (make-mask 'random-mask 'random columns acceleration center-fraction seed))
+
+(define* (equispaced-mask columns #:key (acceleration 4) center-fraction (seed 0))
+  "The same with the columns outside the middle at equal spacing, from a random
+first one.  Source: Zbontar et al. 2018, brains.
+Example: (equispaced-mask 256 #:acceleration 8)"
+  (make-mask 'equispaced-mask 'equispaced columns acceleration center-fraction seed))
+
+(define (plain-mask mask shape)
+  ;; MASK, as files have them, as f32 of 0 and 1 over (columns) or (rows columns): without axes of
+  ;; length 1, as (1 W), and (1 1 W 1) over real and imaginary parts; and from black and white.
+  (define (without-units lengths)
+    (let ((lengths (if (and (> (length lengths) 2) (= 1 (last lengths)))
+                       (drop-right lengths 1)
+                       lengths)))
+      (let loop ((lengths lengths))
+        (if (and (> (length lengths) 1) (= 1 (car lengths))) (loop (cdr lengths)) lengths))))
+  (check-that (and (tensor? mask) (eq? (tensor-dtype mask) 'f32)) 'mri-operator
+              "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
+  (let* ((lengths (without-units (tensor-shape mask)))
+         (mask (if (equal? lengths (tensor-shape mask)) mask (tensor-reshape mask lengths)))
+         (rows? (and (= 2 (length lengths)) (= 1 (second lengths)))))
+    (check-that (memv (length lengths) '(1 2)) 'mri-operator
+                "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
+    (check-that (or (not rows?) (and (list? shape) (= 2 (length shape)) (eqv? (car shape) (car lengths))))
+                'mri-operator "mask: one over rows, ~a, needs #:shape with as many" lengths)
+    (let* ((mask (if rows? (tensor-copy (tensor-broadcast mask shape)) mask))
+           (entries (tensor->list mask))
+           (white (if (null? entries) 0 (apply max entries))))
+      (if (and (memv white '(255.0 65535.0)) (every (lambda (m) (or (= m 0) (= m white))) entries))
+          (tensor/ mask white)
+          mask))))
+
+;;; --- Operators --------------------------------------------------------------
+
+(define-record-type <operator>
+  (%make-operator name domain range forward adjoint normal normal-diagonal restrict)
+  operator?
+  (name operator-name)
+  (domain operator-domain)
+  (range operator-range)
+  (forward operator-forward)
+  (adjoint operator-adjoint)
+  (normal operator-normal)
+  (normal-diagonal operator-normal-diagonal)
+  (restrict operator-restrict))
+
+(define (shape-text shape)
+  (if shape
+      (format #f "(~a)" (string-join (map (lambda (n) (if n (number->string n) "*")) shape)))
+      "any shape"))
+
+(set-record-type-printer! <operator>
+  (lambda (op port)
+    (format port "#<operator ~a: ~a -> ~a>" (operator-name op)
+            (shape-text (operator-domain op)) (shape-text (operator-range op)))))
+
+(define* (make-operator name #:key forward adjoint normal domain (range domain)
+                        normal-diagonal (restrict identity))
+  "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
+batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
+given).  DOMAIN and RANGE are the shapes of one image and of its measurement, lists
+with #f for any length, or #f.  NORMAL-DIAGONAL, f32 over centred k-space, says
+that A^H A = F^H diag(NORMAL-DIAGONAL) F.  RESTRICT projects noise onto the
+measurements that exist.  Test your own with `adjoint-defect'.
+Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
+  (for-each (lambda (argument procedure)
+              (check-that (procedure? procedure) 'make-operator
+                          "~a: expected a procedure, got ~s" argument procedure))
+            '("forward" "adjoint" "restrict") (list forward adjoint restrict))
+  (check-that (or (not normal) (procedure? normal)) 'make-operator
+              "normal: expected a procedure, got ~s" normal)
+  (check-that (or (not normal-diagonal)
+                  (and (tensor? normal-diagonal) (tensor-finite? normal-diagonal)
+                       (>= (tensor->number (tensor-min normal-diagonal)) 0)))
+              'make-operator "normal-diagonal: expected a table of finite numbers, 0 or more, got ~s"
+              normal-diagonal)
+  (%make-operator name domain range forward adjoint
+                  (or normal (lambda (x) (adjoint (forward x))))
+                  normal-diagonal restrict))
+
+(define* (mri-operator #:key mask shape)
+  "Single-coil imaging, A = M F (equation 5).  MASK is f32 (W) over columns or (H W),
+of 0 and 1, or as files have it, such as (1 W), (1 1 W 1), or of 0 and 255; one over rows is
+(H 1).  SHAPE, (H W), is needed for that one, and else only to have the shape of images checked.
+Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
+  (let* ((mask (plain-mask mask shape))
+         (columns? (= (length (tensor-shape mask)) 1))
+         (mask-shape (if columns? (cons #f (tensor-shape mask)) (tensor-shape mask)))
+         (entries (tensor->list mask)))
+    (check-that (every (lambda (m) (or (= m 0) (= m 1))) entries)
+                'mri-operator "mask: expected 0 and 1 only, got ~s"
+                (find (lambda (m) (not (or (= m 0) (= m 1)))) entries))
+    (check-that (or (not shape)
+                    (and (list? shape) (= (length shape) 2)
+                         (every (lambda (n m) (or (not m) (eqv? n m))) shape mask-shape)))
+                'mri-operator "shape: expected ~a as the mask has, got ~s~a"
+                (shape-text mask-shape) shape
+                (if (and (list? shape)
+                         (or (equal? mask-shape (reverse shape)) (eqv? (last mask-shape) (car shape))))
+                    "; transposed it would fit" ""))
+    (let ((shape (or shape mask-shape)))
+      (make-operator (format #f "MRI, ~a of ~a ~a measured" (count (lambda (m) (= m 1)) entries)
+                             (length entries) (if columns? "columns" "points"))
+                     #:forward (lambda (x) (mri-forward x mask))
+                     #:adjoint (lambda (y) (mri-adjoint y mask))
+                     #:normal (lambda (x) (mri-normal x mask))
+                     #:domain shape
+                     #:normal-diagonal mask
+                     #:restrict (lambda (n) (tensor* n mask))))))
+
+(define (check-operand procedure argument op shape tensor)
+  ;; TENSOR is one object of SHAPE, or a batch of them.
+  (check-that (operator? op) procedure "operator: expected one, got ~s" op)
+  (check-that (tensor? tensor) procedure "~a: expected a tensor, got ~s" argument tensor)
+  (let* ((got (tensor-shape tensor)) (extra (- (length got) (length (or shape got)))))
+    (check-that (and (<= 0 extra 1)
+                     (or (not shape)
+                         (every (lambda (n m) (or (not m) (= n m))) (drop got extra) shape)))
+                procedure "~a: expected ~a, or a batch of them, for ~a; got shape ~a"
+                argument (shape-text shape) op got)))
+
+(define (apply-forward op x)
+  "A X: what the operator OP measures of the image or batch X, without noise.
+Example: (tensor-shape (apply-forward op scan)) => (16 16)"
+  (check-operand 'apply-forward "x" op (and (operator? op) (operator-domain op)) x)
+  ((operator-forward op) x))
+
+(define (apply-adjoint op y)
+  "A^H Y; for MRI, the zero-filled image of the measurements Y.
+Example: (tensor-shape (apply-adjoint op y)) => (16 16)"
+  (check-operand 'apply-adjoint "y" op (and (operator? op) (operator-range op)) y)
+  ((operator-adjoint op) y))
+
+(define (apply-normal op x)
+  "A^H A X.
+Example: (apply-normal op scan)"
+  (check-operand 'apply-normal "x" op (and (operator? op) (operator-domain op)) x)
+  ((operator-normal op) x))
+
+(define (check-finite procedure argument tensor)
+  ;; Or say how much of TENSOR is not, and where that begins.
+  (unless (tensor-finite? tensor)
+    (let* ((number? (lambda (x) (and (finite? (real-part x)) (finite? (imag-part x)))))
+           (entries (tensor->list tensor))
+           (first-bad (list-index (negate number?) entries)))
+      (complain procedure "~a: ~a of its ~a numbers are NaN or infinite, the first at ~a; expected \
+finite ones, also where nothing was measured (put 0 there)"
+                argument (count (negate number?) entries) (length entries)
+                (place first-bad (tensor-shape tensor))))))
+
+(define (place index shape)
+  ;; Of element number INDEX of a tensor of SHAPE, row by row.
+  (cdr (fold-right (lambda (n rest)
+                     (cons (quotient (car rest) n) (cons (modulo (car rest) n) (cdr rest))))
+                   (list index) shape)))
+
+(define (check-measurement procedure op y)
+  "Complain from PROCEDURE unless Y is one measurement by the operator OP, of finite numbers.
+Example: (check-measurement 'posterior op y)"
+  (check-that (operator? op) procedure "operator: expected one, got ~s" op)
+  (check-that (and (tensor? y) (or (not (operator-range op))
+                                   (= (length (tensor-shape y)) (length (operator-range op)))))
+              procedure "y: expected one measurement, ~a, got ~s" (shape-text (operator-range op)) y)
+  (check-operand procedure "y" op (operator-range op) y)
+  (check-finite procedure "y" y))
+
+(define* (normal-inverse op table #:key (measured? #f))
+  "The procedure v -> (A^H A + TABLE)^-1 v on images (H W), with TABLE a positive number or f32
+(H W) over centred k-space: at once where A^H A is diagonal there, else by conjugate gradients.
+MEASURED? says that every v is an A^H y, so that nothing is in it, nor in the result, where A^H A
+has nothing: else rounding there is divided by TABLE, which may be small.
+Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
+  (check-that (operator? op) 'normal-inverse "operator: expected one, got ~s" op)
+  (check-that (if (tensor? table)
+                  (and (tensor-finite? table) (>= (tensor->number (tensor-min table)) 0))
+                  (and (real? table) (finite? table) (> table 0)))
+              'normal-inverse "table: expected a positive number or a table of them, got ~s" table)
+  (if (operator-normal-diagonal op)
+      ;; A frequency that neither A nor the table has is left as good as 0.
+      (let* ((diagonal (operator-normal-diagonal op))
+             (sum (tensor+ diagonal table))
+             (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
+                               (tensor-maximum 1e-30 sum))))
+        (lambda (v)
+          (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v))))))
+      (lambda (v)
+        (let ((batch (cons 1 (tensor-shape v))))
+          (tensor-reshape
+           (conjugate-gradient (lambda (x)
+                                 (tensor+ (apply-normal op x)
+                                          (if (tensor? table)
+                                              (fourier-multiply x table)
+                                              (tensor* table x))))
+                               (tensor-reshape v batch) 100 1e-6)
+           (tensor-shape v))))))
+
+(define* (measure op x #:key (noise 0.1) (seed 0))
+  "A X + n: a simulated measurement of X by OP, with noise of standard deviation
+NOISE on each real and imaginary part, where there are measurements.
+Example: (measure op scan #:noise 0.1 #:seed 2)"
+  (check-that (and (real? noise) (finite? noise) (>= noise 0)) 'measure
+              "noise: expected a number of 0 or more, got ~s" noise)
+  (check-seed 'measure seed)
+  (let* ((y (apply-forward op x))
+         (z (random-normal (tensor-shape y) seed (random-stream 'measurement)
+                           (tensor-dtype y))))
+    (check-finite 'measure "A x" y)
+    (tensor+ y ((operator-restrict op) (tensor* noise z)))))
+
+(define* (adjoint-defect op shape #:key (dtype 'c64) (seed 0))
+  "|<A x, y> - <x, A^H y>| / (|A x| |y|) for random x of SHAPE and y: rounding, about
+1e-7, when OP's adjoint is right.
+Example: (< (adjoint-defect op '(16 16)) 1e-4) => #t"
+  (let* ((x (random-normal shape seed (random-stream 'check 0) dtype))
+         (ax (apply-forward op x))
+         (y (random-normal (tensor-shape ax) seed (random-stream 'check 1) (tensor-dtype ax)))
+         (dot (lambda (a b)
+                (vector-ref (chains-dot (tensor-reshape a (cons 1 (tensor-shape a)))
+                                        (tensor-reshape b (cons 1 (tensor-shape b)))) 0))))
+    (/ (abs (- (dot ax y) (dot x (apply-adjoint op y))))
+       (sqrt (* (dot ax ax) (dot y y))))))
+
+(document
+ (operator?
+  "True when OBJECT is an operator.
+Example: (operator? op) => #t")
+ (operator-name
+  "The name of OP, a string.
+Example: (operator-name op) => \"MRI, 4 of 16 columns measured\"")
+ (operator-domain
+  "The shape of what OP measures; * is any length, and #f any shape.
+Example: (operator-domain op)")
+ (operator-range
+  "The shape of OP's measurements; * is any length, and #f any shape.
+Example: (operator-range op)")
+ (operator-normal-diagonal
+  "A^H A of OP where it is diagonal in k-space: a table f32 (H W) or (W); else #f.
+Example: (tensor-shape (operator-normal-diagonal op)) => (16)")
+ (operator-restrict
+  "The procedure of OP that sets to 0 what it does not measure; #f where it measures all.
+Example: (operator-restrict op)"))

@@ -1,0 +1,209 @@
+;;; targets.scm -- what is sampled: a density at every temperature, known by its score.
+;;;
+;;; A target is p_sigma (x | y) with its score (equation 4) and, where they are known, its
+;;; log density, a mass that suits it, and where chains begin.
+
+(define-module (tempera problem targets)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module ((rnrs base) #:select (vector-map))
+  #:use-module (tempera base documentation)
+  #:use-module (tempera base errors)
+  #:use-module (tempera problem masses)
+  #:use-module (tempera base numbers)
+  #:use-module (tempera net networks)
+  #:use-module (tempera problem operators)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera problem priors)
+  #:use-module (tempera sample schedules)
+  #:use-module (tempera tensor tensors)
+  #:export (make-target target? target-name target-shape target-dtype target-score
+            target-log-density target-masses target-start target-prior target-caution
+            posterior prior-target))
+
+(define-record-type <target>
+  (%make-target name shape dtype score log-density masses start prior caution)
+  target?
+  (name target-name)
+  (shape target-shape)                  ; of one chain's state
+  (dtype target-dtype)
+  (score %target-score)                 ; x sigma -> score
+  (log-density %target-log-density)     ; x sigma -> vector, or #f
+  (masses target-masses)                ; by name, the first the best: sigma -> mass
+  (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
+  (prior target-prior)                  ; what `denoise' uses
+  (caution target-caution))             ; why its samples may be wrong, a string, or #f
+
+(set-record-type-printer! <target>
+  (lambda (t port)
+    (format port "#<target ~a over ~a~a>" (target-name t) (target-shape t)
+            (if (%target-log-density t) ", with log density" ""))))
+
+(define (target-score target x sigma)
+  "The score of TARGET at the batch X, (C ...), and temperature SIGMA.
+Example: (tensor-shape (target-score target (chain-samples chain) 0.1)) => (8 16 16)"
+  ((%target-score target) x sigma))
+
+(define (target-log-density target x sigma)
+  "log p_sigma of each chain of X up to a constant, a vector; for targets that know it.
+Example: (target-log-density (prior-target (two-moons-prior)) x 0.5)"
+  (check-that (%target-log-density target) 'target-log-density
+              "target: ~a has no log density" target)
+  ((%target-log-density target) x sigma))
+
+(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior
+                      caution)
+  "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
+x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it is
+known; MASSES an association list from a name to a procedure sigma -> mass, the best
+first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
+unless given); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
+warns.
+Example: (make-target \"normal\" #:shape '(2)
+           #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
+  (check-that (and (list? shape) (every (lambda (n) (and (exact-integer? n) (> n 0))) shape)
+                   (pair? shape))
+              'make-target "shape: expected a list of lengths, got ~s" shape)
+  (check-that (memq dtype '(f32 c64)) 'make-target "dtype: expected f32 or c64, got ~s" dtype)
+  (check-that (procedure? score) 'make-target "score: expected a procedure, got ~s" score)
+  (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)
+                                   (tensor-finite? start)))
+              'make-target "start: expected a tensor of shape ~a, of finite numbers, got ~s" shape start)
+  (check-that (or (not caution) (string? caution)) 'make-target
+              "caution: expected a string, got ~s" caution)
+  (%make-target name shape dtype score log-density masses start (or prior score) caution))
+
+(define (square s)
+  (if (tensor? s) (tensor* s s) (* s s)))
+
+;; Images are float32, and so is A x: each has an error of a few 2^-24 of their size, which should
+;; be little beside the noise.  With less than this of it, exact posteriors came out wrong.
+(define least-noise (expt 2. -18))
+
+(define (noise-caution noise image)
+  ;; Of a posterior of IMAGEs.
+  (let ((size (sqrt (/ (tensor->number (tensor-sum-squares image)) (tensor-count image)))))
+    (and (< noise (* least-noise size))
+         (format #f "noise ~a is less than what float32 keeps of images of size ~a: samples do not \
+fit the data so closely, and steps are refused for it; give #:noise ~a or more"
+                 noise (significant size 3) (significant (* least-noise size) 2)))))
+
+(define* (posterior prior op y #:key (noise 0.1) (widening 0))
+  "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
+with noise of standard deviation NOISE.  Its score is
+r(x, sigma) - A^H (A x - Y) / (NOISE^2 + WIDENING sigma^2): equation 4 where WIDENING is 1, which
+blurs prior and likelihood alike.  By default only the prior is blurred, so that the data count
+in full while the large structures are decided, and chains end nearer to the truth
+(doc/sampling.texi); at sigma = 0 all are the same.  An operator whose normal is neither diagonal
+nor near to a projection may want more, or the mass is hard to invert at large sigma.
+Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where OP's
+normal is diagonal in Fourier space, and normal, without any matrix, for every OP.
+Example: (posterior (load-network \"brain\") op y #:noise 0.1)"
+  (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
+  (check-that (and (real? widening) (finite? widening) (>= widening 0)) 'posterior
+              "widening: expected a number of 0 or more, got ~s" widening)
+  (check-measurement 'posterior op y)
+  (check-prior 'posterior prior)
+  (let* ((start (apply-adjoint op y))
+         (shape (tensor-shape start))
+         (data (tensor-reshape y (cons 1 (tensor-shape y))))
+         (diagonal (operator-normal-diagonal op))
+         (per-chain (cons -1 (map (const 1) shape)))
+         (data-precision (lambda (sigma)
+                           (/ (+ (square noise) (* widening (square sigma))))))
+         (precision (lambda (sigma)
+                      ;; The same, for a tensor broadcastable over the batch.
+                      (if (tensor? sigma)
+                          (tensor-reshape (tensor/ 1 (tensor+ (square noise)
+                                                              (tensor* widening (square sigma))))
+                                          per-chain)
+                          (data-precision sigma)))))
+    (check-that (or (not (prior? prior)) (not (prior-shape prior)) (equal? (prior-shape prior) shape))
+                'posterior "prior: expected one over images of shape ~a, as y by the operator has \
+them, got ~a" shape prior)
+    (make-target
+     (format #f "posterior of ~a" (operator-name op))
+     #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:caution (noise-caution noise start)
+     #:score
+     (lambda (x sigma)
+       ;; The difference is taken where it was measured: that of the images A^H y and A^H A x is
+       ;; rounding where nothing was, which 1 / noise^2 blows up.
+       (let ((residual (apply-adjoint op (tensor- data (apply-forward op x)))))
+         (tensor+ (score prior x sigma) (tensor* residual (precision sigma)))))
+     #:log-density
+     (and (has-log-density? prior)
+          (lambda (x sigma)
+            (let* ((residual (tensor- (apply-forward op x) data))
+                   (scaled (tensor* residual (precision sigma))))
+              (vector-map (lambda (log-prior squares) (- log-prior (/ squares 2)))
+                          (log-density prior x sigma) (chains-dot residual scaled)))))
+     #:masses
+     (let (;; No curvature of p_sigma is above this.
+           (prior-precision (lambda (sigma) (/ (square sigma)))))
+       `(,@(if diagonal
+               `((fourier . ,(lambda (sigma)
+                               ;; M(k) = D(k) / (noise^2 + widening sigma^2) + 1 / sigma^2
+                               (tensor+ (tensor* diagonal (data-precision sigma))
+                                        (prior-precision sigma)))))
+               '())
+         (normal . ,(lambda (sigma)
+                      (normal-mass op (data-precision sigma) (prior-precision sigma)))))))))
+
+(define (check-prior procedure prior)
+  (check-that (or (prior? prior) (procedure? prior)) procedure
+              "prior: expected a prior, a network or a procedure of x and sigma, got ~s" prior))
+
+(define* (prior-target prior #:key shape dtype)
+  "The target that is PRIOR alone, over states of SHAPE and DTYPE: an exact prior knows its own, a
+network takes images of many shapes, c64 unless told.  Its mass, white, is 1 / sigma^2, above
+which no curvature of p_sigma is.
+Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
+  (check-prior 'prior-target prior)
+  (check-that (or (not shape) (not (prior? prior)) (not (prior-shape prior))
+                  (equal? shape (prior-shape prior)))
+              'prior-target "shape: expected ~a, that of ~a, got ~s"
+              (and (prior? prior) (prior-shape prior)) prior shape)
+  (let ((shape (or shape (and (prior? prior) (prior-shape prior)))))
+    (check-that shape 'prior-target "shape: this prior has none of its own; give that of one sample, \
+(prior-target prior #:shape '(64 64)) of images")
+    (check-that (or (not (prior? prior)) (not dtype) (eq? dtype (prior-dtype prior))) 'prior-target
+                "dtype: expected ~a as ~a has, got ~s" (and (prior? prior) (prior-dtype prior)) prior
+                dtype)
+    (make-target (if (prior? prior) (prior-name prior) "prior")
+                 #:shape shape #:prior prior
+                 #:dtype (cond (dtype dtype)
+                               ((prior? prior) (prior-dtype prior))
+                               ((and (network? prior) (list? shape) (= 2 (length shape))) 'c64)
+                               (else 'f32))
+                 #:score (lambda (x sigma) (score prior x sigma))
+                 #:log-density (and (has-log-density? prior)
+                                    (lambda (x sigma) (log-density prior x sigma)))
+                 #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (square sigma)))))))))
+
+(document
+ (target?
+  "True when OBJECT is a target.
+Example: (target? target) => #t")
+ (target-name
+  "The name of TARGET, a string.
+Example: (target-name target)")
+ (target-shape
+  "The shape of one x of TARGET.
+Example: (target-shape target) => (16 16)")
+ (target-dtype
+  "The type of TARGET's x, f32 or c64.
+Example: (target-dtype target) => c64")
+ (target-masses
+  "The masses that TARGET knows, a list of (name . procedure of sigma), the best first.
+Example: (map car (target-masses target)) => (fourier normal)")
+ (target-prior
+  "The prior of TARGET, or #f.
+Example: (target-prior target)")
+ (target-caution
+  "Why samples of TARGET may be wrong, a string, or #f: such as noise below float32's rounding.
+Example: (target-caution target) => #f")
+ (target-start
+  "The image that chains on TARGET start from but for noise, or #f.
+Example: (target-start target)"))

@@ -1,0 +1,213 @@
+;;; run-files.scm -- the files of a run's directory: config, state, lock, and their formats.
+;;;
+;;; What runs.scm says of a run is read here, and checked, since anybody may have written it.
+
+(define-module (tempera run run-files)
+  #:use-module (ice-9 ftw)
+  #:use-module (ice-9 regex)
+  #:use-module (srfi srfi-1)
+  #:use-module (tempera base errors)
+  #:use-module ((tempera base evaluation) #:select (file-text))
+  #:use-module (tempera file files)
+  #:use-module (tempera file tables)
+  #:re-export (file-text)
+  #:export (format-number own-name? own-names in-run files-below text-hash replace-script!
+            load-alist check-scripts load-config load-state save-state! load-metrics
+            claim run-claimed? directory-state fail-run! fresh-directory))
+
+(define format-number 1)                ; of config.scm, state.scm and sweep.scm
+
+(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "report.html"))
+
+(define (own-name? name)
+  "Whether NAME is that of a file which a run keeps for itself, script-1.scm and the like among them."
+  (or (member name own-names) (string-match "^script-[0-9]+\\.scm$" name)))
+
+(define (in-run directory name)
+  "The path of the file NAME in DIRECTORY."
+  (string-append directory "/" name))
+
+(define (load-alist who directory name)
+  "The association list in the file NAME of DIRECTORY, which must be of the format that this version
+reads; else an error of WHO.
+Example: (load-alist 'open-run \"runs/two-moons\" \"config.scm\")"
+  (let* ((path (in-run directory name))
+         (value (load-datum path)))
+    (check-that (and (list? value)
+                     (every (lambda (e) (and (pair? e) (symbol? (car e)))) value)
+                     (assq 'format value))
+                who "~a: expected an association list with a format" path)
+    (check-that (equal? (assq-ref value 'format) format-number) who
+                "~a: is of format ~s, this version reads ~a; use the version of Tempera that ~
+wrote it~a" path (assq-ref value 'format) format-number
+                (let ((version (assq-ref value 'version)))
+                  (if version (format #f ", ~a" version) "")))
+    value))
+
+(define (check-scripts who directory scripts)
+  "That SCRIPTS, what a file of DIRECTORY says of its script's copies, is #f or a list of association
+lists, each with a file and a hash; else an error of WHO."
+  (check-that (or (not scripts)
+                  (and (list? scripts) (pair? scripts)
+                       (every (lambda (script)
+                                (and (list? script) (every pair? script)
+                                     (string? (assq-ref script 'file))
+                                     (string? (assq-ref script 'hash))))
+                              scripts)))
+              who "~a: scripts: expected the file and hash of each, got ~s" directory scripts))
+
+(define (load-config who directory)
+  "What config.scm of DIRECTORY says, checked; errors are of WHO."
+  (check-path who directory)
+  (let ((path (in-run directory "config.scm")))
+    (check-that (file-exists? directory) who "~a: no such directory" directory)
+    (check-that (file-exists? path) who "~a: is no run's directory: it has no config.scm" directory)
+    (let ((config (load-alist who directory "config.scm")))
+      (check-that (and (symbol? (assq-ref config 'experiment))
+                       (let ((settings (assq-ref config 'settings)))
+                         (and (list? settings)
+                              (every (lambda (s) (and (pair? s) (symbol? (car s)))) settings))))
+                  who "~a: expected the name of an experiment and its settings" path)
+      (for-each (lambda (key)
+                  (let ((value (assq-ref config key)))
+                    (check-that (or (not value) (string? value)) who "~a: ~a: expected text, got ~s"
+                                path key value)))
+                '(script folder))
+      (check-scripts who path (assq-ref config 'scripts))
+      (let ((libraries (assq-ref config 'libraries)))
+        (check-that (or (not libraries) (and (list? libraries) (every pair? libraries))) who
+                    "~a: libraries: expected a list of pairs, got ~s" path libraries))
+      config)))
+
+(define states '(running finished failed interrupted))
+
+(define (load-state directory)
+  "The association list in state.scm of DIRECTORY; before there is one, that of a run that died
+at birth."
+  (if (file-exists? (in-run directory "state.scm"))
+      (let ((state (load-alist 'run-state directory "state.scm")))
+        (check-that (memq (assq-ref state 'state) states) 'run-state
+                    "~a/state.scm: expected a state among ~a, got ~s" directory states
+                    (assq-ref state 'state))
+        (let ((seconds (assq-ref state 'seconds)))
+          (check-that (and (real? seconds) (finite? seconds) (>= seconds 0)) 'run-state
+                      "~a/state.scm: expected seconds, 0 or more, got ~s" directory seconds))
+        state)
+      '((state . running) (seconds . 0) (error . #f) (result . #f))))
+
+(define* (save-state! directory state #:key (seconds 0) (error #f) (result #f))
+  "Write state.scm of DIRECTORY."
+  (save-datum (in-run directory "state.scm")
+              `((format . ,format-number) (state . ,state) (seconds . ,seconds)
+                (error . ,error) (result . ,result))))
+
+(define (claim directory)
+  "The lock of the run in DIRECTORY, a port to be kept open; #f while somebody has it."
+  (let ((port (open (in-run directory "lock") (logior O_RDWR O_CREAT O_CLOEXEC))))
+    (let try ((n 3))                    ; `run-claimed?' may hold it for a moment
+      (catch 'system-error
+        (lambda () (flock port (logior LOCK_EX LOCK_NB)) port)
+        (lambda (key . arguments)
+          (let ((errno (system-error-errno (cons key arguments))))
+            (cond ((not (= errno EWOULDBLOCK))
+                   (close-port port)
+                   (complain 'run-experiment "~a/lock: ~a" directory (strerror errno)))
+                  ((> n 1) (usleep 20000) (try (1- n)))
+                  (else (close-port port) #f))))))))
+
+(define (run-claimed? directory)
+  "Whether a living process runs the run in DIRECTORY.
+Example: (run-claimed? \"runs/two-moons\") => #f"
+  (and (file-exists? (in-run directory "lock"))
+       (let* ((port (open (in-run directory "lock") (logior O_RDWR O_CLOEXEC)))
+              (free? (catch 'system-error
+                       (lambda () (flock port (logior LOCK_SH LOCK_NB)) #t)
+                       (const #f))))
+         (close-port port)
+         (not free?))))
+
+(define (directory-state directory)
+  "The state of the run in DIRECTORY, as of `run-state'; interrupted where none has begun.
+Example: (directory-state \"runs/two-moons\") => finished"
+  (let ((state (assq-ref (load-state directory) 'state)))
+    (cond ((not (eq? state 'running)) state)
+          ((run-claimed? directory) state)
+          ;; It may have ended between the two looks.
+          (else
+           (let ((now (assq-ref (load-state directory) 'state)))
+             (if (eq? now 'running) 'interrupted now))))))
+
+(define (fail-run! directory text)
+  "Say that the run in DIRECTORY, which nobody runs, has failed for the reason TEXT.
+Example: (fail-run! \"runs/b\" \"its process died 3 times\")"
+  (make-directories directory)
+  (save-state! directory 'failed #:error text))
+
+;;; --- Others -------------------------------------------------------------------
+
+(define (load-metrics directory)
+  "The table in metrics.csv of DIRECTORY; empty where there is none."
+  (let ((path (in-run directory "metrics.csv")))
+    (if (file-exists? path) (load-table path #:torn #t) (table '() '()))))
+
+(define (files-below directory)
+  "The names of all files below DIRECTORY, relative to it, sorted."
+  (let ((start (1+ (string-length directory))))
+    (sort (file-system-fold (const #t)
+                            (lambda (path stat names) (cons (substring path start) names))
+                            (lambda (path stat names) names)
+                            (lambda (path stat names) names)
+                            (lambda (path stat names) names)
+                            (lambda (path stat errno names) names)
+                            '() directory)
+          string<?)))
+
+(define (text-hash text)
+  "A hash of TEXT (FNV-1a, 64 bits), which tells a changed script from the one that ran; it is no
+defence against malice.
+Example: (text-hash \"\") => \"fnv1a-cbf29ce484222325\""
+  (string-append
+   "fnv1a-"
+   (number->string
+    (string-fold (lambda (c hash)
+                   (logand (* (logxor hash (char->integer c)) #x100000001b3) #xffffffffffffffff))
+                 #xcbf29ce484222325 text)
+    16)))
+
+(define (replace-script! directory config text about)
+  "Let TEXT be script.scm of DIRECTORY, a run's or a sweep's, from now on.  What was there goes to
+script-1.scm, and so on.  Of CONFIG, what config.scm or sweep.scm says, two entries are new:
+script-hash, and `scripts', the copies in the order of their use, each an association list of its
+file, its hash, and, but for the first, ABOUT: what to know of the time when it began."
+  (let* ((before (or (assq-ref config 'scripts)
+                     `(((file . "script.scm") (hash . ,(assq-ref config 'script-hash))))))
+         (kept (format #f "script-~a.scm" (length before)))
+         (script (in-run directory "script.scm")))
+    ;; This may come a second time, if a process died in the middle.
+    (when (and (file-exists? script)
+               (equal? (text-hash (file-text script)) (assq-ref config 'script-hash)))
+      (save-text (in-run directory kept) (file-text script)))
+    (save-text script text)
+    (map (lambda (entry) (if (eq? (car entry) 'script-hash) `(script-hash . ,(text-hash text)) entry))
+         (append (alist-delete 'scripts config)
+                 `((scripts ,@(drop-right before 1)
+                            ((file . ,kept) ,@(alist-delete 'file (last before)))
+                            ((file . "script.scm") (hash . ,(text-hash text)) ,@about)))))))
+
+(define* (fresh-directory name #:key (folder "runs"))
+  "Make and name a directory for a run of what is called NAME: FOLDER/NAME-DATE-TIME.
+Example: (fresh-directory \"two-moons\")"
+  (make-directories folder)
+  (let ((path (format #f "~a/~a-~a" folder name
+                      (strftime "%Y%m%d-%H%M%S" (localtime (current-time))))))
+    (let try ((k 1))
+      (let ((path (if (= k 1) path (format #f "~a-~a" path k))))
+        (if (catch 'system-error
+              (lambda () (mkdir path) #t)
+              (lambda (key . arguments)
+                (let ((errno (system-error-errno (cons key arguments))))
+                  (unless (= errno EEXIST)
+                    (complain 'run-experiment "~a: ~a" path (strerror errno))))
+                #f))
+            path
+            (try (1+ k)))))))

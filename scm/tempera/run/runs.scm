@@ -1,0 +1,470 @@
+;;; runs.scm -- what an experiment leaves: a directory with all that it takes to look and to rerun.
+;;;
+;;;   config.scm    what ran: experiment, script, settings, versions, machine; read, never evaluated
+;;;   script.scm    the script as it was
+;;;   state.scm     running, finished, failed or interrupted; seconds, error, result
+;;;   log.txt       all that the experiment printed, as it came
+;;;   metrics.csv   the rows of `record-metrics!'
+;;;   lock          held by the process that runs it, and let go of by the system when that dies
+;;;
+;;; and what the experiment writes where `run-path' says.
+
+(define-module (tempera run runs)
+  #:use-module (ice-9 ftw)
+  #:use-module (ice-9 match)
+  #:use-module (ice-9 textual-ports)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module ((tempera shell cli) #:select (started-as tempera-version))
+  #:use-module (tempera base documentation)
+  #:use-module (tempera run environment)
+  #:use-module (tempera base errors)
+  #:use-module (tempera base evaluation)
+  #:use-module (tempera run experiments)
+  #:use-module (tempera file files)
+  #:use-module (tempera base interrupts)
+  #:use-module (tempera base numbers)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera base progress)
+  #:use-module (tempera run recorders)
+  #:use-module (tempera run run-files)
+  #:use-module (tempera file tables)
+  #:re-export (run-path record-metrics!)
+  #:export (run-experiment resume-run open-run list-runs run? run-directory run-config
+            run-setting run-state run-seconds run-error run-result run-outcome run-metrics run-log
+            run-pictures run-own-files run-own-experiment run-differences))
+
+;;; --- Runs as values -----------------------------------------------------------
+
+(define-record-type <run>
+  (make-run directory config value)
+  run?
+  (directory run-directory)
+  (config run-config)                   ; association list, as config.scm has it
+  (value run-value))                    ; what the body returned in this process, or `nothing'
+
+(define nothing (make-symbol "nothing"))
+
+(set-record-type-printer! <run>
+  (lambda (run port)
+    (format port "#<run ~a, ~a>" (assq-ref (run-config run) 'experiment)
+            (string-join
+             (append (list (state-text run))
+                     (let ((seed (assq 'seed (assq-ref (run-config run) 'settings))))
+                       (if seed (list (format #f "seed ~a" (cdr seed))) '()))
+                     (map (match-lambda
+                            ((name . x)
+                             (format #f "~a ~a" name (if (exact-integer? x) x (significant x 4)))))
+                          (headline run)))
+             ", "))))
+
+(define (state-text run)
+  ;; To print must not fail, whatever is in the files.
+  (catch 'tempera-error
+    (lambda ()
+      (let ((state (run-state run)))
+        (if (eq? state 'finished)
+            (format #f "finished in ~a" (duration-text (run-seconds run)))
+            (symbol->string state))))
+    (const "with a state that cannot be read")))
+
+(define (headline run)
+  ;; Two numbers at most that tell most of RUN.
+  (let ((numbers (filter (lambda (e) (real? (cdr e)))
+                         (or (false-if-exception (run-outcome run)) '()))))
+    (list-head numbers (min 2 (length numbers)))))
+
+;;; --- Looking ------------------------------------------------------------------
+
+(define (open-run directory)
+  "The run in DIRECTORY as a value, finished or not; see `run-config', `run-state', `run-seconds',
+`run-error', `run-result', `run-metrics', `run-log', `run-pictures'.
+Example: (open-run \"runs/two-moons\")"
+  (make-run directory (load-config 'open-run directory) nothing))
+
+(define* (list-runs #:optional (directory "runs"))
+  "The runs in the folder DIRECTORY, in the order of their names; what is no run is passed over.
+Example: (list-runs \"runs\")"
+  (check-that (string? directory) 'list-runs "directory: expected a string, got ~s" directory)
+  (filter-map (lambda (name)
+                (let ((path (in-run directory name)))
+                  (and (file-exists? (in-run path "config.scm"))
+                       (catch 'tempera-error (lambda () (open-run path)) (const #f)))))
+              (or (scandir directory (lambda (name) (not (string-prefix? "." name)))) '())))
+
+(define (check-run who run)
+  (check-that (run? run) who "run: expected one, as `open-run' gives, got ~s" run))
+
+(define (run-setting run name)
+  "The value that RUN has of the parameter NAME, a symbol.
+Example: (run-setting (open-run \"runs/two-moons\") 'seed) => 0"
+  (check-run 'run-setting run)
+  (let* ((settings (assq-ref (run-config run) 'settings))
+         (setting (assq name settings)))
+    (check-that setting 'run-setting "~a has no parameter ~a; known: ~a"
+                (assq-ref (run-config run) 'experiment) name (map car settings))
+    (cdr setting)))
+
+(define (run-state run)
+  "Running, finished, failed or interrupted, a symbol.  A run whose process died is interrupted.
+Example: (run-state (open-run \"runs/two-moons\")) => finished"
+  (check-run 'run-state run)
+  (directory-state (run-directory run)))
+
+(define (run-seconds run)
+  "How long RUN took, in seconds, with what came before an interruption that was noticed.
+Example: (run-seconds (open-run \"runs/two-moons\"))"
+  (check-run 'run-seconds run)
+  (assq-ref (load-state (run-directory run)) 'seconds))
+
+(define (run-error run)
+  "The text of the error that ended RUN, or #f.
+Example: (run-error (open-run \"runs/two-moons\")) => #f"
+  (check-run 'run-error run)
+  (assq-ref (load-state (run-directory run)) 'error))
+
+(define (run-result run)
+  "What the body of RUN's experiment returned.  Of a run that is read from its directory, where
+that was data (numbers, text, symbols, lists); else #f.
+Example: (run-result (open-run \"runs/two-moons\"))"
+  (check-run 'run-result run)
+  (if (eq? (run-value run) nothing)
+      (assq-ref (load-state (run-directory run)) 'result)
+      (run-value run)))
+
+(define (run-outcome run)
+  "What RUN came to, an association list from symbols: its result, if that is one; else its result
+under the name `result'; of a run without, the last row of its metrics.
+Example: (assq-ref (run-outcome (open-run \"runs/two-moons\")) 'psnr) => 24.5"
+  (check-run 'run-outcome run)
+  (let ((result (run-result run)))
+    (cond ((and (pair? result) (list? result)
+                (every (lambda (e) (and (pair? e) (or (symbol? (car e)) (string? (car e)))))
+                       result))
+           (map (lambda (e) (cons (if (string? (car e)) (string->symbol (car e)) (car e)) (cdr e)))
+                result))
+          ((and result (datum? result)) `((result . ,result)))
+          (else
+           (let ((metrics (run-metrics run)))
+             (if (null? (table-rows metrics))
+                 '()
+                 (map cons (table-columns metrics) (last (table-rows metrics)))))))))
+
+(define (run-metrics run)
+  "The table of what `record-metrics!' recorded in RUN so far.
+Example: (table-column (run-metrics (open-run \"runs/two-moons\")) 'psnr) => (24 25)"
+  (check-run 'run-metrics run)
+  (load-metrics (run-directory run)))
+
+(define (run-log run)
+  "The text of all that RUN printed so far.
+Example: (display (run-log (open-run \"runs/two-moons\")))"
+  (check-run 'run-log run)
+  (let ((path (in-run (run-directory run) "log.txt")))
+    (if (file-exists? path)
+        ;; A byte that is no UTF-8, as a crash may leave one, is shown as ?.
+        (call-with-input-file path
+          (lambda (port)
+            (set-port-conversion-strategy! port 'substitute)
+            (get-string-all port))
+          #:encoding "UTF-8")
+        "")))
+
+(define picture-endings '(".png" ".svg" ".webp" ".gif"))
+
+(define (run-pictures run)
+  "The paths of RUN's pictures (PNG, SVG, WebP, GIF), wherever in its directory they are.
+Example: (run-pictures (open-run \"runs/two-moons\")) => ()"
+  (check-run 'run-pictures run)
+  (filter-map (lambda (name)
+                (and (any (lambda (ending) (string-suffix? ending name)) picture-endings)
+                     (in-run (run-directory run) name)))
+              (files-below (run-directory run))))
+
+(define (run-own-files run)
+  "The names, inside its directory, of the files that RUN's experiment wrote, sorted.
+Example: (run-own-files (open-run \"runs/two-moons\"))"
+  (check-run 'run-own-files run)
+  (remove own-name? (files-below (run-directory run))))
+
+(define (run-differences run)
+  "What is different now from when RUN ran, as lines of text: the script, versions, the processor;
+an empty list when nothing is.
+Example: (run-differences (open-run \"runs/two-moons\")) => ()"
+  (check-run 'run-differences run)
+  (let* ((config (run-config run))
+         (now (environment))
+         (script (assq-ref config 'script))
+         (own (in-run (run-directory run) "script.scm")))
+    (define (difference name before after)
+      (if (equal? before after)
+          '()
+          (list (format #f "~a: ~a then, ~a now" name (or before "none") (or after "none")))))
+    (append
+     (cond ((not script) '())
+           ((not (and (file-exists? own) (equal? (text-hash (file-text own))
+                                                 (assq-ref config 'script-hash))))
+            (list (format #f "~a: is not the script that ran" own)))
+           ((not (file-exists? script))
+            (list (format #f "~a: is gone; the run has its copy" script)))
+           ((not (equal? (text-hash (file-text script)) (assq-ref config 'script-hash)))
+            (list (format #f "~a: has changed since; the run has its copy" script)))
+           (else '()))
+     (let ((scripts (or (assq-ref config 'scripts) '())))
+       (if (> (length scripts) 1)
+           (list (format #f "its script was mended on the way: ~a began it"
+                         (string-join (map (lambda (s) (assq-ref s 'file)) (drop-right scripts 1))
+                                      ", then ")))
+           '()))
+     (append-map (lambda (key)
+                   (difference key (assq-ref config key) (assq-ref now key)))
+                 '(version processor instruction-set))
+     (let ((before (or (assq-ref config 'libraries) '())) (after (assq-ref now 'libraries)))
+       (append-map (lambda (name)
+                     (difference name (assoc-ref before name) (assoc-ref after name)))
+                   (delete-duplicates (map car (append before after))))))))
+
+;;; --- Running ------------------------------------------------------------------
+
+(define (iso-time)
+  (strftime "%Y-%m-%dT%H:%M:%SZ" (gmtime (current-time))))
+
+(define (make-config experiment settings)
+  (let ((script (experiment-script experiment)))
+    `((format . ,format-number)
+      (experiment . ,(experiment-name experiment))
+      (settings . ,settings)
+      (script . ,script)
+      (script-hash . ,(and script (text-hash (experiment-text experiment))))
+      (commit . ,(commit-of (if script (dirname script) (getcwd))))
+      (folder . ,(getcwd))
+      (command . ,(started-as))
+      (started . ,(iso-time))
+      ,@(environment))))
+
+(define (check-empty directory)
+  ;; Nobody's files get lost among a run's; those a run has before its config are its own.
+  (let ((other (find (lambda (name)
+                       (not (any (lambda (own) (string-prefix? own name)) own-names)))
+                     (scandir directory (lambda (name) (not (member name '("." ".."))))))))
+    (check-that (not other) 'run-experiment
+                "~a: is no run's directory and not empty (~a is in it); choose another"
+                directory other)))
+
+(define (check-same directory config experiment settings mended)
+  ;; That a run that goes on is what it was; when MENDED, in another script, which may have more
+  ;; parameters.
+  (define (differ what before now)
+    (complain 'run-experiment "~a: ran with ~a ~a, not ~a; go on with what it has (`tempera run ~
+--run=~a' alone) or choose another directory" directory what before now directory))
+  (unless (eq? (assq-ref config 'experiment) (experiment-name experiment))
+    (differ "the experiment" (assq-ref config 'experiment) (experiment-name experiment)))
+  (let ((before (assq-ref config 'settings)))
+    (for-each (lambda (setting)
+                (let ((old (assq (car setting) before)))
+                  (unless (if old (equal? (cdr old) (cdr setting)) mended)
+                    (differ (car setting) (if old (cdr old) "unset") (cdr setting)))))
+              settings)
+    (for-each (lambda (old)
+                (unless (assq (car old) settings) (differ (car old) (cdr old) "without")))
+              before))
+  (let ((text (experiment-text experiment)))
+    (unless (or mended (equal? (and text (text-hash text)) (assq-ref config 'script-hash)))
+      (complain 'run-experiment "~a: its script has changed since it ran; go on by the script as it ~
+is now (`--mended', #:mended #t), with the run's own copy (`tempera run --run=~a' alone), or choose ~
+another directory" directory directory))))
+
+(define (mend! directory config experiment settings)
+  ;; The config of the run in DIRECTORY, which goes on by another script; both copies stay.
+  (let* ((state (load-state directory))
+         (script (experiment-script experiment))
+         (config (replace-script! directory config (experiment-text experiment)
+                                  `((commit . ,(commit-of (dirname script)))
+                                    (version . ,tempera-version)
+                                    (started . ,(iso-time))
+                                    (seconds . ,(assq-ref state 'seconds))
+                                    (rows . ,(table-size (load-metrics directory)))
+                                    (error . ,(assq-ref state 'error)))))
+         (config (map (lambda (entry)
+                        (case (car entry)
+                          ((settings) `(settings . ,settings))
+                          ((script) `(script . ,script))
+                          (else entry)))
+                      config))
+         (log (append-port (in-run directory "log.txt")))
+         (scripts (reverse (assq-ref config 'scripts))))
+    (save-datum (in-run directory "config.scm") config)
+    (for-each (lambda (port)
+                (format port "going on by the mended script; ~a made what there is so far~%"
+                        (assq-ref (second scripts) 'file)))
+              (list log (current-error-port)))
+    (close-port log)
+    config))
+
+(define (prepare! directory experiment settings mended)
+  ;; The config of the run in DIRECTORY, new or from before.
+  (if (file-exists? (in-run directory "config.scm"))
+      (let ((config (load-config 'run-experiment directory)))
+        (check-that (not (eq? (assq-ref (load-state directory) 'state) 'finished)) 'run-experiment
+                    "~a: has a finished run; look at it with (open-run ~s), or choose another ~
+directory" directory directory)
+        (check-same directory config experiment settings mended)
+        (if (equal? (and=> (experiment-text experiment) text-hash) (assq-ref config 'script-hash))
+            config
+            (mend! directory config experiment settings)))
+      (let ((config (make-config experiment settings)))
+        (check-empty directory)
+        (when (experiment-text experiment)
+          (save-text (in-run directory "script.scm") (experiment-text experiment)))
+        (save-datum (in-run directory "config.scm") config)
+        config)))
+
+(define (seconds-since start)
+  (/ (- (get-internal-real-time) start) (exact->inexact internal-time-units-per-second)))
+
+(define (exit-status exception)
+  ;; The status of `exit', or #f of any other exception.
+  (and (eq? (exception-kind exception) 'quit)
+       (let ((arguments (exception-args exception)))
+         (cond ((or (null? arguments) (eq? (first arguments) #t)) 0)
+               ((exact-integer? (first arguments)) (first arguments))
+               (else 1)))))
+
+(define* (run-experiment experiment #:optional (settings '()) #:key (directory #f) (mended #f))
+  "Run EXPERIMENT and return the run, a value: see `run-result' for what the experiment returned.
+SETTINGS are as of `experiment-settings'.  All that belongs to the run goes to DIRECTORY, a new one
+in the folder runs/ unless given; that of a run that was interrupted or failed is gone on with, if
+script and settings are the same, and that of a finished run is refused.  With MENDED the script may
+have changed: what there is stays, what is left is made by the new one, and the directory keeps
+both and says in config.scm, under `scripts', when which began.  Ctrl-C leaves the run
+interrupted, for `resume-run'.  An error's backtrace is in the run's log.
+Example: (let ()
+           (define-experiment toy ((n 3 positive? \"points\")) (* 2 n))
+           (run-experiment toy '((n . 5)) #:directory \"runs/toy\"))"
+  (let* ((settings (experiment-settings experiment settings))
+         (directory (or directory (fresh-directory (experiment-name experiment)))))
+    (check-that (string? directory) 'run-experiment "directory: expected a string, got ~s" directory)
+    (make-directories directory)
+    (check-that (file-is-directory? directory) 'run-experiment "~a: is a file" directory)
+    (let ((lock (or (claim directory)
+                    (complain 'run-experiment "~a: another process runs it" directory))))
+      (dynamic-wind
+        (const #t)
+        (lambda ()
+          (let ((config (prepare! directory experiment settings mended)))
+            (make-run directory config (run-body directory config experiment settings))))
+        (lambda () (close-port lock))))))
+
+(define (run-body directory config experiment settings)
+  ;; What the experiment returns; `nothing' when it was paused.
+  (let* ((before (assq-ref (load-state directory) 'seconds))
+         (start (get-internal-real-time))
+         (seconds (lambda () (+ before (seconds-since start))))
+         (log (append-port (in-run directory "log.txt")))
+         (recorder (start-recorder directory))
+         (output (tee (current-output-port) log))
+         (errors (tee (current-error-port) log))
+         (ended (lambda (exception)
+                  (force-output output)
+                  (force-output errors)
+                  (let ((status (exit-status exception)))
+                    (cond ((eqv? status 0) (save-state! directory 'finished #:seconds (seconds)))
+                          ((interrupt-signal exception)
+                           (put-string log "interrupted\n")
+                           (save-state! directory 'interrupted #:seconds (seconds)))
+                          (else
+                           (let ((text (if status
+                                           (format #f "exit ~a" status)
+                                           (exception-text exception))))
+                             (format log "~a~%" text)
+                             (write-backtrace exception log)
+                             (save-state! directory 'failed #:seconds (seconds)
+                                          #:error text))))))))
+    (define (body)
+      (parameterize ((current-recorder recorder)
+                     (progress-port (current-error-port))
+                     (current-output-port output)
+                     (current-error-port errors)
+                     (current-warning-port errors))
+        (call-with-stop
+         (lambda ()
+           (let ((value (apply (experiment-procedure experiment) (map cdr settings))))
+             (force-output output)
+             (force-output errors)
+             value))
+         ended)))
+    (save-state! directory 'running #:seconds before)
+    (dynamic-wind
+      (const #t)
+      (lambda ()
+        (let ((value (call-with-pause (make-run directory config nothing) "run" body
+                       (lambda (name)
+                         (when name (say-how-to-go-on directory config))
+                         nothing))))
+          (unless (eq? value nothing)
+            (save-state! directory 'finished #:seconds (seconds)
+                         #:result (and (datum? value) value)))
+          value))
+      (lambda ()
+        (close-metrics! recorder)
+        (close-port log)))))
+
+(define (say-how-to-go-on directory config)
+  (format (current-error-port) "~a: interrupted; ~a goes on~%" directory
+          (if (assq-ref config 'script)
+              (format #f "(resume-run ~s)" directory)
+              (format #f "(run-experiment ~a '~s #:directory ~s)" (assq-ref config 'experiment)
+                      (assq-ref config 'settings) directory))))
+
+;;; --- Again --------------------------------------------------------------------
+
+(define (run-own-experiment run)
+  "The experiment of RUN, from the run's own copy of its script.
+Example: (run-own-experiment (open-run \"runs/two-moons\"))"
+  (check-run 'run-own-experiment run)
+  (let* ((config (run-config run))
+         (name (assq-ref config 'experiment))
+         (script (assq-ref config 'script))
+         (copy (in-run (run-directory run) "script.scm")))
+    (check-that script 'run-own-experiment
+                "~a: its experiment was defined at the prompt, and has no script to read"
+                (run-directory run))
+    (check-that (file-exists? copy) 'run-own-experiment "~a: its script.scm is missing"
+                (run-directory run))
+    ;; Under its old name: a script may look for files beside itself.
+    (load-script script #:text (file-text copy) #:name name)))
+
+(define* (resume-run run #:key (mended #f))
+  "Go on with RUN, a run or its directory, which was interrupted or failed: its own copy of the
+script, its settings, the folder where it ran, and the files it has left, such as checkpoints.
+MENDED, #t or the name of a script: go on by the script as it is now, as `run-experiment' does.
+Example: (resume-run \"runs/b\")"
+  (let* ((run (if (run? run) run (open-run run)))
+         (directory (absolute-name (run-directory run)))
+         (config (run-config run))
+         (script (if (string? mended) (absolute-name mended) (assq-ref config 'script))))
+    (check-that (or (not mended) script) 'resume-run
+                "~a: its experiment was defined at the prompt, and has no script to be mended"
+                (run-directory run))
+    (call-in-folder (assq-ref config 'folder)
+      (lambda ()
+        (run-experiment (if mended
+                            (load-script script #:name (assq-ref config 'experiment))
+                            (run-own-experiment (open-run directory)))
+                        (assq-ref config 'settings) #:directory directory
+                        #:mended (and mended #t))))
+    (make-run (run-directory run) (load-config 'resume-run directory) (run-value run))))
+
+(pauses! run-experiment resume-run)
+
+(document
+ (run?
+  "True when OBJECT is a run.
+Example: (run? (open-run \"runs/two-moons\")) => #t")
+ (run-directory
+  "The directory of RUN, a string.
+Example: (run-directory (open-run \"runs/two-moons\")) => \"runs/two-moons\"")
+ (run-config
+  "What RUN was, an association list as config.scm has it.
+Example: (assq-ref (run-config (open-run \"runs/two-moons\")) 'experiment) => two-moons"))

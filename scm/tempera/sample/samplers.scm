@@ -1,0 +1,270 @@
+;;; samplers.scm -- ways to move a batch of chains.
+;;;
+;;; A sampler is a procedure of a move (where the chains stand, the target's score, what
+;;; the settings say) that returns three values: the proposed x, (C ...); the score there at
+;;; the same sigma, or #f; and for each chain the log of the ratio by whose least with 1 it
+;;; is accepted, a vector, or #f where all are that are finite.  `anneal' accepts, counts and keeps; it is
+;;; called again and again at each sigma.  One of your own:
+;;;
+;;;   (define (climb move)
+;;;     (values (tensor+ (move-x move) (tensor* (move-step-size move) (move-gradient move)))
+;;;             #f #f))
+;;;   (anneal target #:sampler climb)
+
+(define-module (tempera sample samplers)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module ((rnrs base) #:select (vector-map))
+  #:use-module (tempera base documentation)
+  #:use-module (tempera base errors)
+  #:use-module (tempera problem masses)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera sample schedules)
+  #:use-module (tempera base streams)
+  #:use-module (tempera problem targets)
+  #:export (make-move move-target move-x move-gradient move-score move-sigma move-next-sigma
+            move-step-size move-steps move-mass move-seed move-number move-normal
+            hmc langevin mala probability-flow predictor-corrector
+            sampler-integrator sampler-stages integrator-limit)
+  #:re-export (trajectory path-integral momentum-draw kinetic-energy metropolis))
+
+(define-record-type <move>
+  (make-move target x gradient score sigma next-sigma step-size steps mass seed number)
+  move?
+  (target move-target)
+  (x move-x)                            ; (C ...); not to be written into
+  (gradient move-gradient)              ; the score there
+  (score %move-score)                   ; x sigma -> score, counted
+  (sigma move-sigma)
+  (next-sigma move-next-sigma)          ; or #f at the last
+  (step-size move-step-size)
+  (steps move-steps)                    ; of a trajectory
+  (mass move-mass)
+  (seed move-seed)
+  (number move-number))                 ; of this move: what its random numbers depend on
+
+(set-record-type-printer! <move>
+  (lambda (move port)
+    (format port "#<move ~a at sigma ~a>" (move-number move) (move-sigma move))))
+
+(define* (move-score move x #:optional (sigma (move-sigma move)))
+  "The score of MOVE's target at X and SIGMA, counted as an evaluation.
+Example: (anneal target #:mass 'identity #:step-size 0.1
+                 #:sampler (lambda (move)
+                             (values (tensor+ (move-x move)
+                                              (tensor* 1e-4 (move-score move (move-x move))))
+                                     #f #f)))"
+  ((%move-score move) x sigma))
+
+(define* (move-normal move #:optional (index 0))
+  "Standard normal numbers of the shape of MOVE's x: the same for the same seed, move and
+INDEX, from 0 to 63.
+Example: (anneal target #:mass 'identity #:step-size 0.1
+                 #:sampler (lambda (move)
+                             (values (tensor+ (move-x move) (tensor* (move-step-size move)
+                                                                     (move-normal move)))
+                                     #f #f)))"
+  (let ((x (move-x move)))
+    (random-normal (tensor-shape x) (move-seed move)
+                   (random-stream 'sampler (+ index (* 64 (move-number move))))
+                   (tensor-dtype x))))
+
+;;; --- Hamiltonian Monte Carlo ----------------------------------------------------
+
+(define acceptances '(trajectory path-integral log-density none))
+
+(define (check-acceptance procedure acceptance intervals)
+  (check-that (memq acceptance acceptances) procedure
+              "acceptance: expected ~a, got ~s"
+              (string-join (map symbol->string acceptances) ", ") acceptance)
+  (check-that (and (exact-integer? intervals) (> intervals 0) (even? intervals)) procedure
+              "intervals: expected a positive even integer, got ~s" intervals))
+
+(define (density-ratio move acceptance intervals work x1 g1)
+  ;; log p(x1) - log p(x) for each chain, a vector.
+  (let ((density (lambda (x) (target-log-density (move-target move) x (move-sigma move)))))
+    (case acceptance
+      ((trajectory) work)
+      ((path-integral)
+       (path-integral (lambda (x) (move-score move x)) (move-x move) (move-gradient move) x1 g1
+                      intervals))
+      ((log-density) (vector-map - (density x1) (density (move-x move)))))))
+
+(define (hamiltonian-move move steps integrator acceptance intervals)
+  (let* ((mass (move-mass move))
+         (m (mass-draw mass (move-x move) (move-seed move)
+                       (random-stream 'momentum (move-number move)))))
+    (check-that (tensor-finite? m) 'anneal "mass: its momenta at sigma ~a are NaN or infinite"
+                (move-sigma move))
+    (call-with-values
+        (lambda ()
+          (trajectory integrator (lambda (x) (move-score move x)) (move-x move) m
+                      (move-gradient move) (move-step-size move) steps (mass-operand mass)))
+      (lambda (x1 m1 g1 work)
+        (values x1 g1
+                (and (not (eq? acceptance 'none))
+                     ;; Of p(x1) exp(-K(m1)) and p(x) exp(-K(m)), equation 7.
+                     (vector-map (lambda (potential k k1) (+ potential (- k k1)))
+                                 (density-ratio move acceptance intervals work x1 g1)
+                                 (mass-energy mass m) (mass-energy mass m1))))))))
+
+(define (integrating integrator stages sampler)
+  ;; SAMPLER, which its integrator can be asked of, and how many evaluations it takes for each
+  ;; step of #:trajectory-length.
+  (set-procedure-property! sampler 'integrator integrator)
+  (set-procedure-property! sampler 'stages stages)
+  sampler)
+
+(define (sampler-integrator sampler)
+  "The integrator that SAMPLER, made by `hmc', `langevin' or `mala', works with; #f of others.
+Example: (sampler-integrator (hmc)) => leapfrog"
+  (procedure-property sampler 'integrator))
+
+(define (sampler-stages sampler)
+  "How many evaluations of the score SAMPLER takes for each step of #:trajectory-length: 0 for
+samplers that have no trajectories.
+Example: (sampler-stages (hmc #:integrator 'two-stage)) => 2"
+  (or (procedure-property sampler 'stages) 0))
+
+(define (integrator-limit integrator)
+  "The step size up to which INTEGRATOR is stable on a normal target of width 1, to a
+hundredth: where the trace of its matrix over a step passes 2.  On a width w it is w times
+that.
+Example: (integrator-limit 'leapfrog) => 2.0"
+  (define (stable? step)
+    ;; Row 0 begins at x = 1, m = 0 and row 1 at x = 0, m = 1.
+    (let ((x (list->tensor '(1 0) '(2 1))) (m (list->tensor '(0 1) '(2 1))))
+      (call-with-values
+          (lambda () (trajectory integrator tensor-negate x m (tensor-negate x) step 1 #f))
+        (lambda (x1 m1 . _)
+          (<= (abs (+ (tensor-element x1 '(0 0)) (tensor-element m1 '(1 0)))) (+ 2 1e-5))))))
+  (let loop ((hundredths 100))
+    (if (stable? (/ (1+ hundredths) 100.))
+        (loop (1+ hundredths))
+        (/ hundredths 100.))))
+
+(define* (hmc #:key (integrator 'leapfrog) (acceptance 'trajectory) (intervals 4))
+  "Hamiltonian Monte Carlo: trajectories (equation 6) of the INTEGRATOR leapfrog, two-stage or
+three-stage, with as many steps as #:trajectory-length says (an even number is best).
+ACCEPTANCE says where the ratio of densities (equation 7) comes from:
+  trajectory     the score's integral along the trajectory, at no cost
+  path-integral  along the straight line between its ends, as the paper has it, by Simpson's
+                 rule with INTERVALS, that is INTERVALS - 1 evaluations more
+  log-density    the target, if it knows it
+  none           nothing is rejected
+For a score that is a gradient these agree.  A learned one is true where it was trained, on
+images with sigma's noise, where trajectories stay; half way on the line the noise is less.
+Example: (anneal target #:sampler (hmc #:integrator 'two-stage) #:step-size 1)"
+  (check-that (memq integrator '(leapfrog two-stage three-stage)) 'hmc
+              "integrator: expected leapfrog, two-stage or three-stage, got ~s" integrator)
+  (check-acceptance 'hmc acceptance intervals)
+  (integrating integrator (assq-ref '((leapfrog . 1) (two-stage . 2) (three-stage . 3)) integrator)
+               (lambda (move)
+                 (hamiltonian-move move (move-steps move) integrator acceptance intervals))))
+
+(define* (langevin #:key (acceptance 'none) (intervals 4))
+  "Langevin dynamics, x + h^2/2 M^-1 score + h M^-1/2 z with h the step size: HMC whose
+trajectories have one step.  As it stands the annealed Langevin dynamics of Song and Ermon
+(2019), whose step alpha is h^2; see `langevin-schedule'.  ACCEPTANCE as in `hmc'.
+Example: (anneal target #:sampler (langevin) #:steps-per-temperature 5)"
+  (check-acceptance 'langevin acceptance intervals)
+  (integrating 'leapfrog 0
+               (lambda (move)
+                 (hamiltonian-move move 1 'leapfrog acceptance intervals))))
+
+(define* (mala #:key (acceptance 'path-integral) (intervals 4))
+  "The Metropolis-adjusted Langevin algorithm (Roberts, Tweedie 1996): `langevin' with a
+correction.
+Example: (anneal target #:sampler (mala) #:step-size (dual-averaging #:target 0.57))"
+  (langevin #:acceptance acceptance #:intervals intervals))
+
+;;; --- From one temperature to the next -------------------------------------------
+
+(define* (probability-flow #:key (order 2))
+  "The ordinary differential equation dx/dsigma = -sigma score(x, sigma) (Song et al. 2021,
+equation 13), from each sigma to the next by Heun's rule, or Euler's if ORDER is 1; the
+posterior's score makes it a sampler of the posterior, as far as p_sigma (x | y) is the
+posterior under noise, which it is not quite.  Nothing is drawn but the start; one move a
+temperature.  Steps are not fitted to the data's precision: a posterior wants #:widening 1, or x
+grows without bounds.
+Example: (anneal (posterior prior op y #:widening 1) #:sampler (probability-flow))"
+  (check-that (memv order '(1 2)) 'probability-flow "order: expected 1 or 2, got ~s" order)
+  (lambda (move)
+    (let* ((sigma (move-sigma move)) (next (move-next-sigma move))
+           (x (move-x move)) (g (move-gradient move)))
+      (if (not next)
+          (values x g #f)
+          (let* ((x1 (tensor+ x (tensor* (* sigma (- sigma next)) g))))
+            (if (= order 1)
+                (values x1 #f #f)
+                (let ((slope (tensor+ (tensor* sigma g)
+                                      (tensor* next (move-score move x1 next)))))
+                  (values (tensor+ x (tensor* (/ (- sigma next) 2) slope)) #f #f))))))))
+
+(define* (predictor-corrector #:key (snr 0.16) (corrections 1))
+  "The predictor-corrector sampler (Song et al. 2021, algorithm 2, variance exploding):
+CORRECTIONS Langevin steps at each sigma, of the size 2 (SNR |z| / |score|)^2, then a
+reverse diffusion step to the next.  One move a temperature; at most 63 corrections.  As for
+`probability-flow', a posterior wants #:widening 1.
+Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-corrector))"
+  (check-that (positive-number? snr) 'predictor-corrector
+              "snr: expected a positive number, got ~s" snr)
+  (check-that (and (exact-integer? corrections) (<= 0 corrections 62)) 'predictor-corrector
+              "corrections: expected an integer from 0 to 62, got ~s" corrections)
+  (define (norms x)
+    (tensor-sqrt (list->tensor (vector->list (chains-dot x x)))))
+  (lambda (move)
+    (let* ((sigma (move-sigma move)) (next (move-next-sigma move)) (x (move-x move))
+           (column (cons -1 (map (lambda (n) 1) (cdr (tensor-shape x))))))
+      (let loop ((x x) (g (move-gradient move)) (index 0))
+        (cond
+         ((< index corrections)
+          (let* ((z (move-normal move index))
+                 (root (tensor* snr (tensor/ (norms z) (norms g)))) ; sqrt (step / 2)
+                 (shaped (lambda (t) (tensor-reshape t column)))
+                 (x1 (tensor+ x (tensor+ (tensor* (shaped (tensor* 2 (tensor-square root))) g)
+                                         (tensor* (shaped (tensor* 2 root)) z)))))
+            (loop x1 (move-score move x1) (1+ index))))
+         ((not next) (values x g #f))
+         (else
+          (let ((drop (- (* sigma sigma) (* next next))))
+            (values (tensor+ x (tensor+ (tensor* drop g)
+                                        (tensor* (sqrt drop) (move-normal move corrections))))
+                    #f #f))))))))
+
+(document
+ (make-move
+  "A move of a sampler, with everything that it may need; `anneal' makes them, and a sampler
+of your own reads them by `move-x' and the like.
+Example: (let ((x (chain-samples chain)) (score (lambda (x sigma) (target-score target x sigma))))
+  (make-move target x (score x 0.1) score 0.1 #f 0.5 4 #f 42 0))")
+ (move-target
+  "The target of MOVE.
+Example: (move-target move)")
+ (move-x
+  "Where the chains of MOVE are, (C ...); not to be written into.
+Example: (tensor-shape (move-x move)) => (8 16 16)")
+ (move-gradient
+  "The score at `move-x' of MOVE.
+Example: (move-gradient move)")
+ (move-sigma
+  "The temperature of MOVE.
+Example: (move-sigma move) => 0.1")
+ (move-next-sigma
+  "The temperature after that of MOVE; #f at the last.
+Example: (move-next-sigma move) => #f")
+ (move-step-size
+  "The step size of MOVE.
+Example: (move-step-size move) => 0.5")
+ (move-steps
+  "The steps of the trajectory of MOVE.
+Example: (move-steps move) => 4")
+ (move-mass
+  "The mass of MOVE; #f is the identity.
+Example: (move-mass move) => #f")
+ (move-seed
+  "The seed of MOVE.
+Example: (move-seed move) => 42")
+ (move-number
+  "The number of MOVE, on which its random numbers depend.
+Example: (move-number move) => 0"))

@@ -1,0 +1,240 @@
+;;; settings.scm -- how chains are annealed: what `anneal' is told, checked, as rules.
+;;;
+;;; Temperatures, step sizes and lengths come as numbers, schedules or procedures; here all are
+;;; procedures, and what is not given has its default.
+
+(define-module (tempera sample settings)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera base documentation)
+  #:use-module (tempera base errors)
+  #:use-module (tempera problem masses)
+  #:use-module (tempera net networks)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera sample samplers)
+  #:use-module (tempera sample schedules)
+  #:use-module (tempera base streams)
+  #:use-module (tempera base suggestions)
+  #:use-module (tempera problem targets)
+  #:export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule
+            checked-settings settings-temperatures settings-step-size settings-trajectory-length
+            settings-jitter settings-temperature-over? settings-mass settings-sampler settings-seed
+            settings-keep? first-sigma last-sigma initial-ratio positive-integer? not-above?))
+
+(define-record-type <settings>
+  (%make-settings temperatures step-size trajectory-length jitter steps-per-temperature
+                  mass sampler seed keep)
+  settings?
+  (temperatures settings-temperatures)            ; vector of sigma, or adaptive
+  (step-size settings-step-size)                  ; sigma -> alpha, or dual-averaging
+  (trajectory-length settings-trajectory-length)  ; sigma counter size -> steps
+  (jitter settings-jitter)                        ; of step sizes, relative
+  (steps-per-temperature settings-temperature-over?) ; moves accepted -> bool
+  (mass settings-mass)                            ; sigma -> mass
+  (sampler settings-sampler)
+  (seed settings-seed)
+  (keep settings-keep?))                          ; sigmas last kept and now -> bool
+
+(define (positive-integer? n)
+  "Whether N is a positive exact integer."
+  (and (exact-integer? n) (> n 0)))
+
+(define* (accepted-steps count #:key (at-most (* 10 count)))
+  "For #:steps-per-temperature: a temperature is over after COUNT accepted steps, on
+average over chains and rounded, or AT-MOST steps in all.  The paper's rule has COUNT = 4.
+Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
+  (check-that (and (positive-integer? count) (positive-integer? at-most)) 'accepted-steps
+              "count, at-most: expected positive integers, got ~s and ~s" count at-most)
+  ;; A few chains that are behind need not hold up all the others.
+  (lambda (steps accepted) (or (>= accepted (- count 1/2)) (>= steps at-most))))
+
+(define structures-found 4)             ; on the scale of images whose white is 150
+
+(define* (default-temperatures prior #:key (ratio #f) (until 0.046))
+  "The temperatures that chains with PRIOR have if they are not told others: (geometric 100 #:ratio RATIO
+#:until UNTIL), RATIO 0.95 if #f.  Where PRIOR is a network RATIO is 0.9, and from 4 on sigma falls twice as fast,
+by RATIO^2.  An exact score wants time, the more the better.  The errors of a learned one add up with
+it: above 4 large structures find their places and need some, below they hardly move any more
+(doc/sampling.texi).
+Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93))"
+  (check-that (or (not ratio) (and (positive-number? ratio) (< ratio 1))) 'default-temperatures
+              "ratio: expected a number between 0 and 1, got ~s" ratio)
+  (check-that (and (positive-number? until) (<= until 100)) 'default-temperatures
+              "until: expected a positive number, 100 at most, got ~s" until)
+  (let ((ratio (or ratio (if (network? prior) 0.9 0.95)))
+        (cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until))))
+    (if (and (network? prior) (< until structures-found))
+        (schedule-append (cooled 100 ratio structures-found)
+                         (cooled structures-found (* ratio ratio) until))
+        (cooled 100 ratio until))))
+
+(define paper-schedule
+  ;; Settings as the paper has them, for (apply anneal target paper-schedule).
+  (list #:temperatures (geometric 100 #:ratio 0.995 #:until 0.05)
+        #:step-size (power-law 10 #:exponent 1.5)
+        #:trajectory-length 3
+        #:jitter 0
+        #:steps-per-temperature (accepted-steps 4)
+        #:mass 'identity))
+
+(define langevin-schedule
+  ;; Annealed Langevin dynamics with the step of Song and Ermon (2019), alpha = 2e-5 sigma^2 /
+  ;; 0.01^2, and 5 steps a temperature.
+  (list #:sampler (langevin)
+        #:temperatures (geometric 100 #:ratio 0.97 #:until 0.046)
+        #:step-size (lambda (sigma) (* (sqrt 0.2) sigma))
+        #:jitter 0
+        #:steps-per-temperature 5
+        #:mass 'identity))
+
+(define-record-type <trajectory-time>
+  (make-trajectory-time time)
+  trajectory-time?
+  (time trajectory-time-time))
+
+(set-record-type-printer! <trajectory-time>
+  (lambda (t port)
+    (format port "#<trajectories of time ~a>" (trajectory-time-time t))))
+
+(define (trajectory-time time)
+  "For #:trajectory-length: as many steps as come nearest to TIME, whatever their size, which
+steps that tune themselves need: with the target's mass a trajectory's time, not its number
+of steps, says how far it gets.
+Example: (anneal target #:step-size (dual-averaging) #:trajectory-length (trajectory-time 2))"
+  (check-that (positive-number? time) 'trajectory-time
+              "time: expected a positive number, got ~s" time)
+  (make-trajectory-time time))
+
+(define (trajectory-lengths object)
+  ;; OBJECT, as #:trajectory-length has it, as a procedure of sigma, the move's number and
+  ;; the step's size.  A list of lengths is cycled through: a single length T is of no use
+  ;; to a frequency w with cos (w T) = 1 or -1, two seldom share one.
+  (define (length-rule object)
+    (rule->procedure 'anneal "trajectory-length" object positive-integer?
+                     "a positive number of steps"))
+  (cond
+   ((pair? object)
+    (let ((rules (list->vector (map length-rule object))))
+      (lambda (sigma counter size)
+        ((vector-ref rules (modulo counter (vector-length rules))) sigma))))
+   ((trajectory-time? object)
+    (lambda (sigma counter size)
+      (max 1 (inexact->exact (round (min 1e4 (/ (trajectory-time-time object) size)))))))
+   (else
+    (let ((rule (length-rule object)))
+      (lambda (sigma counter size) (rule sigma))))))
+
+(define (mass-rule target object)
+  ;; OBJECT, as #:mass has it, as a procedure sigma -> mass.
+  (let ((named (assq-ref (target-masses target) object)))
+    (check-that (or named (procedure? object) (tensor? object) (mass? object)
+                    (memq object '(best identity)))
+                'anneal "mass: expected ~a, identity, a table M(k), what make-mass makes, or a ~
+procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
+                                (string-join (map (lambda (m) (symbol->string (car m)))
+                                                  (target-masses target)) ", "))
+                object)
+    (cond (named named)
+          ((procedure? object) object)
+          ((eq? object 'best) (if (pair? (target-masses target))
+                                  (cdr (first (target-masses target)))
+                                  (const #f)))
+          ((eq? object 'identity) (const #f))
+          (else (const object)))))
+
+(define (not-above? a b)
+  "Whether A is at most B, but for one part in a billion, which is multiplication's rounding."
+  (<= a (* b (+ 1 1e-9))))
+
+(define (keep-rule object)
+  ;; OBJECT, as #:keep has it, as a procedure of the sigmas of the state kept last and of now.
+  (cond ((boolean? object) (const object))
+        ((and (positive-number? object) (> object 1))
+         (lambda (last now) (not-above? now (/ last object))))
+        ((number? object)
+         (complain 'anneal "keep: expected a number above 1, a list of sigmas, #t or #f, got ~s"
+                   object))
+        (else
+         (let ((sigmas (vector->list (sequence->vector 'anneal "keep" object))))
+           (lambda (last now)
+             (any (lambda (sigma) (and (not-above? now sigma) (not (not-above? last sigma))))
+                  sigmas))))))
+
+(define* (settings-for target #:key
+                       (temperatures (default-temperatures (target-prior target)))
+                       (mass 'best)
+                       (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
+                                      (power-law 10)
+                                      ;; With the target's mass no frequency w is above 1:
+                                      ;; what is far from equilibrium is nearest to it after
+                                      ;; times w T of pi / 2 to pi.  A learned score bears no
+                                      ;; much larger step (doc/sampling.texi).
+                                      0.45))
+                       (trajectory-length (if (dual-averaging? step-size)
+                                              (trajectory-time 2.25)
+                                              '(4 6)))
+                       (jitter 0.2)
+                       (steps-per-temperature (accepted-steps 1))
+                       (sampler (hmc))
+                       (seed 42)
+                       (keep 2))
+  (check-that (procedure? sampler) 'anneal
+              "sampler: expected a procedure, such as (hmc) makes, got ~s" sampler)
+  (check-that (and (real? jitter) (<= 0 jitter) (< jitter 1)) 'anneal
+              "jitter: expected a number from 0 up to 1, got ~s" jitter)
+  (check-that (or (positive-integer? steps-per-temperature) (procedure? steps-per-temperature))
+              'anneal "steps-per-temperature: expected a positive integer or a procedure, got ~s"
+              steps-per-temperature)
+  (check-seed 'anneal seed)
+  (%make-settings
+   (if (adaptive? temperatures)
+       temperatures
+       (sequence->vector 'anneal "temperatures" temperatures))
+   (if (dual-averaging? step-size)
+       step-size
+       (rule->procedure 'anneal "step-size" step-size positive-number? "a positive number"))
+   (trajectory-lengths trajectory-length)
+   jitter
+   (if (procedure? steps-per-temperature)
+       steps-per-temperature
+       (lambda (steps accepted) (>= steps steps-per-temperature)))
+   (mass-rule target mass)
+   sampler
+   seed
+   (keep-rule keep)))
+
+(define (first-sigma temperatures)
+  "Where TEMPERATURES, as `settings-temperatures' has them, begin."
+  (if (adaptive? temperatures) (adaptive-from temperatures) (vector-ref temperatures 0)))
+
+(define (last-sigma temperatures)
+  "Where they end."
+  (if (adaptive? temperatures)
+      (adaptive-until temperatures)
+      (vector-ref temperatures (1- (vector-length temperatures)))))
+
+(define (initial-ratio settings)
+  "The first ratio of SETTINGS' temperatures if they are adaptive, else #f."
+  (let ((temperatures (settings-temperatures settings)))
+    (and (adaptive? temperatures) (adaptive-ratio temperatures))))
+
+(define (checked-settings procedure target arguments)
+  "The settings that ARGUMENTS, keywords and values as `anneal' has them, make for TARGET; errors
+are of PROCEDURE or `anneal'."
+  (catch 'keyword-argument-error
+    (lambda () (apply settings-for target arguments))
+    (lambda (key where message irritants culprit)
+      (complain procedure "~a"
+                (unknown-keyword-text (car culprit)
+                                      (cons* #:chains #:start #:hook
+                                             (procedure-keywords settings-for)))))))
+
+(document
+ (paper-schedule
+  "The settings of the paper, for (apply anneal target paper-schedule).
+Example: (apply start-chain target paper-schedule)")
+ (langevin-schedule
+  "The settings of annealed Langevin dynamics (Song, Ermon 2019), for (apply anneal target
+langevin-schedule).
+Example: (apply start-chain target langevin-schedule)"))

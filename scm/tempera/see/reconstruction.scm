@@ -1,0 +1,139 @@
+;;; reconstruction.scm -- from a measurement to a folder of results.
+;;;
+;;; What `tempera reconstruct' and the demo share: prepare an image or k-space on
+;;; the paper's intensity scale, sample its posterior, and write samples, mean,
+;;; standard deviation, a figure and a summary.
+
+(define-module (tempera see reconstruction)
+  #:use-module (ice-9 format)
+  #:use-module (srfi srfi-1)
+  #:use-module (tempera data data)
+  #:use-module (tempera sample diagnostics)
+  #:use-module (tempera base errors)
+  #:use-module (tempera see figures)
+  #:use-module (tempera file files)
+  #:use-module (tempera data images)
+  #:use-module (tempera problem operators)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera see report)
+  #:use-module (tempera sample sampling)
+  #:use-module (tempera problem targets)
+  #:export (simulated-scan reconstruct-to summary-table))
+
+(define (pad-to-multiple image step)
+  ;; IMAGE (rows columns) in the middle of zeros, to lengths that STEP divides.
+  (let* ((shape (tensor-shape image))
+         (padded (map (lambda (n) (* step (quotient (+ n step -1) step))) shape)))
+    (if (equal? shape padded)
+        image
+        (let* ((result (tensor-zeros padded (tensor-dtype image)))
+               (starts (map (lambda (n m) (quotient (- m n) 2)) shape padded))
+               (ends (map + starts shape)))
+          (tensor-assign! (tensor-slice (tensor-slice result 0 (first starts) (first ends))
+                                        1 (second starts) (second ends))
+                          image)
+          result))))
+
+(define* (simulated-scan image #:key (seed 0))
+  "IMAGE, (rows columns), as the scan of a simulated experiment: c64 on the paper's
+intensity scale (99.9th percentile of magnitude at 150), with a smooth random phase by
+SEED when IMAGE is f32, and padded with zeros to lengths that 8 divides.
+Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
+  (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))) 'simulated-scan
+              "image: expected a tensor (rows columns), got ~s" image)
+  (check-that (every (lambda (n) (>= n 16)) (tensor-shape image)) 'simulated-scan
+              "image: expected at least 16 x 16 pixels, got shape ~a" (tensor-shape image))
+  (check-that (tensor-finite? image) 'simulated-scan
+              "image: it has NaN or infinite values; where NaN is background, #:nan-is-zero? #t \
+of load-image (--nan-is-zero) makes it 0")
+  (let ((image (pad-to-multiple (intensity-scale image) 8)))
+    (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
+
+(define (quality measure truth zero-filled mean complex-mean denoised samples)
+  `(("zero_filled" . ,(measure zero-filled truth))
+    ("sample_mean" . ,(measure mean truth))
+    ("sample_mean_denoised" . ,(measure denoised truth))
+    ("complex_mean" . ,(measure complex-mean truth))
+    ("samples" . ,(list->vector (measure samples truth)))))
+
+(define (seconds-since start)
+  (/ (- (get-internal-real-time) start) (exact->inexact internal-time-units-per-second)))
+
+(define* (reconstruct-to out prior op y #:key (noise 0.1) (chains 8) (seed 42) (truth #f)
+                         (about '()) (settings '()) (command #f))
+  "Sample the posterior of PRIOR (a score network or other prior) and the measurement Y,
+c64, by OP with noise of standard deviation NOISE, and write into the folder OUT:
+  samples.npy   the CHAINS samples, c64 (C H W)
+  mean.npy      the mean of their magnitudes, f32 (H W)
+  std.npy       the standard deviation of their magnitudes, f32 (H W)
+  figure.png    TRUTH if known, zero-filled, mean, standard deviation, samples
+  report.html   all that `write-report' has of the chain
+  summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance, settings, and the diagnosis
+Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
+alist that goes first into the summary; COMMAND is what the report says is run to make it again.
+Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
+  (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "figure.png" "report.html"
+                                      "summary.json"))
+  (let* ((start (get-internal-real-time))
+         (target (posterior prior op y #:noise noise))
+         (chain (apply anneal target #:chains chains #:seed seed settings))
+         (seconds (seconds-since start))
+         (diagnosis (diagnose chain))
+         (samples (chain-samples chain))
+         (zero-filled (apply-adjoint op y))
+         (complex-mean (chain-mean chain))
+         (in-out (lambda (name) (string-append out "/" name))))
+    (check-that (tensor-finite? samples) 'reconstruct-to
+                "the samples have NaN or infinite values: the step size is too large, or the \
+prior was not trained for this")
+    (call-with-values (lambda () (magnitude-statistics samples))
+      (lambda (mean std)
+        (let* ((denoised (tensor-mean (tensor-abs (denoise chain)) 0))
+               (rate (lambda (measure)
+                       (quality measure truth zero-filled mean complex-mean denoised samples)))
+               (summary
+                (append
+                 about
+                 (if truth `(("psnr" . ,(rate psnr)) ("ssim" . ,(rate ssim))) '())
+                 `(("score_evaluations" . ,(chain-evaluations chain))
+                   ("sigma_final" . ,(chain-sigma chain))
+                   ("acceptance" . ,(chain-acceptance chain))
+                   ("diagnosis" . ,(diagnosis-summary diagnosis))
+                   ("warnings" . ,(list->vector (diagnosis-warnings diagnosis)))
+                   ("seconds" . ,seconds)
+                   ("shape" . ,(list->vector (tensor-shape mean)))
+                   ("noise" . ,noise)
+                   ("chains" . ,chains)
+                   ("seed" . ,seed)))))
+          (save-npy (in-out "samples.npy") samples)
+          (save-npy (in-out "mean.npy") mean)
+          (save-npy (in-out "std.npy") std)
+          (save-json (in-out "summary.json") summary)
+          (save-figure (in-out "figure.png")
+                       (posterior-panels #:truth truth #:zero-filled zero-filled #:mean mean
+                                         #:std std #:samples samples))
+          (write-report chain (in-out "report.html") #:truth truth #:command command
+                        #:title (assoc-ref about "name"))
+          summary)))))
+
+(define (decibels x)
+  (if (finite? x) (format #f "~,2f" x) "inf"))
+
+(define (summary-table summaries)
+  "The PSNRs of SUMMARIES, a list of what `reconstruct-to' returned with the truth known,
+as the lines of a table.
+Example: (display (summary-table (list (reconstruct-to \"out/one\" prior op y #:truth scan #:chains 2))))"
+  (define (row name zero mean samples denoised)
+    (string-append (string-pad-right name 14) (string-pad zero 12) (string-pad mean 12)
+                   (string-pad samples 20) (string-pad denoised 12)))
+  (cons (row "PSNR, dB" "zero-filled" "mean" "samples" "mean, EDS")
+        (map (lambda (summary)
+               (let* ((psnrs (assoc-ref summary "psnr"))
+                      (field (lambda (key) (decibels (assoc-ref psnrs key))))
+                      (samples (vector->list (assoc-ref psnrs "samples"))))
+                 (row (or (assoc-ref summary "name") "")
+                      (field "zero_filled") (field "sample_mean")
+                      (format #f "~a to ~a" (decibels (apply min samples))
+                              (decibels (apply max samples)))
+                      (field "sample_mean_denoised"))))
+             summaries)))

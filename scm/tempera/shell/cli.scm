@@ -1,0 +1,309 @@
+;;; cli.scm -- the command line: `tempera COMMAND ...'.
+;;;
+;;; A command NAME is the module (tempera shell commands NAME), which exports
+;;; `summary', one line for `tempera --help', and `main', a procedure of the
+;;; list of arguments after the command's name.  A new command is a new file.
+;;; What is no command but a file is a script, as for the command run.
+;;; A command ends by returning; an error is one line on standard error and
+;;; exit status 1; Ctrl-C ends with status 130, SIGTERM with 143.
+
+(define-module (tempera shell cli)
+  #:use-module (srfi srfi-1)
+  #:use-module (ice-9 control)
+  #:use-module (ice-9 getopt-long)
+  #:use-module (ice-9 ftw)
+  #:use-module (ice-9 textual-ports)
+  #:use-module (tempera base errors)
+  #:use-module (tempera base evaluation)
+  #:use-module (tempera base interrupts)
+  #:use-module (tempera base parameters)
+  #:export (main parse-options call-saying-results user-module tempera-version
+            command-names command-summary command-usage started-as))
+
+(define tempera-version "0.1.0")
+
+;;; --- Options ---------------------------------------------------------------
+
+(define (option-parameter option)
+  ;; (NAME TYPE DOCUMENTATION [DEFAULT [PREDICATE]]) as a parameter.
+  (apply (lambda* (name type documentation #:optional default (predicate (const #t)))
+           (make-parameter-spec name #:type type #:default default
+                                #:predicate predicate #:documentation documentation))
+         option))
+
+(define help-option '(help flag "say this and end"))
+
+(define (option-text parameter)
+  (format #f "--~a~a" (parameter-name parameter)
+          (case (parameter-type parameter)
+            ((flag) "")
+            ((integer number) "=N")
+            ((numbers) "=N,N,...")
+            ((symbol) "=NAME")
+            (else "=TEXT"))))
+
+(define (show-usage command operands summary parameters)
+  (format #t "Usage: tempera ~a~a~a~%" command
+          (if (null? parameters) "" " [OPTION...]")
+          (if (string-null? operands) "" (string-append " " operands)))
+  (unless (string-null? summary) (format #t "~a~%" summary))
+  (format #t "~%")
+  (let ((width (fold max 0 (map (lambda (p) (string-length (option-text p))) parameters))))
+    (for-each (lambda (p)
+                (format #t "  ~a  ~a~a~%" (string-pad-right (option-text p) width)
+                        (parameter-documentation p)
+                        (if (memv (parameter-default p) '(#f))
+                            ""
+                            (format #f " (~a)" (parameter-default p)))))
+              parameters)))
+
+(define usage-wanted
+  ;; Called with what a command tells `parse-options', instead of parsing.
+  (make-parameter #f))
+
+(define (check-option-names command arguments names)
+  ;; getopt-long knows no nearest name: look before it does.
+  (let loop ((rest arguments))
+    (when (and (pair? rest) (not (string=? (car rest) "--")))
+      (let ((argument (car rest)))
+        (when (string-prefix? "--" argument)
+          (let ((name (substring argument 2 (or (string-index argument #\=)
+                                                (string-length argument)))))
+            (check-that (member name names) command "~a"
+                        (unknown-name-text "option" (string-append "--" name)
+                                           (map (lambda (n) (string-append "--" n))
+                                                names)))))
+        (loop (cdr rest))))))
+
+(define (getopt command arguments grammar)
+  ;; getopt-long, with its complaint as an error like any other.
+  (let* ((port (open-output-string))
+         (options (catch 'quit
+                    (lambda ()
+                      (parameterize ((current-error-port port))
+                        (getopt-long (cons command arguments) grammar)))
+                    (const #f))))
+    (or options
+        (let ((text (string-trim-right (get-output-string port))))
+          (complain command "~a"
+                    (if (string-prefix? (string-append command ": ") text)
+                        (substring text (+ 2 (string-length command)))
+                        text))))))
+
+(define* (parse-options command options arguments
+                        #:key (operands "") (summary "") (count #f))
+  "Two values: an association list of every option's name (a symbol) and its
+value, and the list of the other ARGUMENTS.
+
+COMMAND is the command's name.  OPTIONS is a list of
+  (NAME TYPE DOCUMENTATION [DEFAULT [PREDICATE]])
+with TYPE flag, integer, number, string, symbol or numbers; a flag takes no
+value, and what is not given has its DEFAULT, or #f.  OPERANDS (\"INPUT\") and
+SUMMARY are for `--help', which is always there and ends the program.  COUNT,
+if given, is how many operands there must be.  A bad option, value or count is
+an error that names it.
+
+Example:
+  (parse-options \"reconstruct\"
+                 `((prior  string  \"the network's weights\")
+                   (chains integer \"chains in the batch\" 8 ,positive?))
+                 arguments #:operands \"INPUT\" #:count 1)"
+  (let* ((parameters (map option-parameter options))
+         (known (append parameters (list (option-parameter help-option))))
+         (names (map (lambda (p) (symbol->string (parameter-name p))) known)))
+    (when (usage-wanted) ((usage-wanted) operands summary known))
+    (check-option-names command arguments names)
+    (when (member "--help" (take-while (lambda (a) (not (string=? a "--"))) arguments))
+      (show-usage command operands summary known)
+      (exit 0))
+    (let* ((given (getopt command arguments
+                          (map (lambda (p)
+                                 `(,(parameter-name p)
+                                   (value ,(not (eq? (parameter-type p) 'flag)))))
+                               known)))
+           (rest (option-ref given '() '())))
+      (check-that (or (not count) (= count (length rest))) command
+                  "expected ~a~a, got ~a"
+                  (if (= (or count 0) 0) "no argument" operands)
+                  (if (> (or count 0) 1) (format #f " (~a arguments)" count) "")
+                  (if (null? rest) "none" (string-join rest " ")))
+      (values (map (lambda (p)
+                     (let* ((name (parameter-name p))
+                            (text (option-ref given name #f)))
+                       (cons name
+                             (cond ((not text) (parameter-default p))
+                                   ((eq? (parameter-type p) 'flag) #t)
+                                   (else (parameter-parse command p text))))))
+                   parameters)
+              rest))))
+
+(define (call-saying-results folder names thunk)
+  "What THUNK returns, which writes files with NAMES into FOLDER; when a signal ends it, say which
+it has written.
+Example: (call-saying-results \"out\" '(\"mean.npy\") (lambda () (save-npy \"out/mean.npy\" mean)))"
+  (let ((begun (current-time)))
+    (define (written? name)
+      (let ((status (stat (string-append folder "/" name) #f)))
+        (and status (>= (stat:mtime status) begun))))
+    (call-saying-stop thunk
+      (lambda ()
+        (let ((written (filter written? names)))
+          (format #f "stopped: ~a written; the same command begins again"
+                  (if (null? written)
+                      "nothing was"
+                      (format #f "of ~a, ~a ~a" folder (string-join written ", ")
+                              (if (null? (cdr written)) "was" "were")))))))))
+
+;;; --- Commands --------------------------------------------------------------
+
+(define (command-names)
+  "The commands that there are: the files of the folder commands/."
+  (let ((folder (find file-exists?
+                      (map (lambda (path) (string-append path "/tempera/shell/commands"))
+                           %load-path))))
+    (map (lambda (file) (string-drop-right file 4))
+         (or (and folder (scandir folder (lambda (file) (string-suffix? ".scm" file))))
+             '()))))
+
+(define (command-value name variable)
+  (module-ref (resolve-interface `(tempera shell commands ,(string->symbol name))) variable))
+
+(define (command-summary name)
+  "What the command NAME does, one line."
+  (command-value name 'summary))
+
+(define (command-usage name)
+  "Three values of the command NAME: its operands and what it says of itself, strings, and its
+options, a list of `make-parameter-spec'.  For the manual, the man page and completion."
+  (call/ec
+   (lambda (return)
+     (parameterize ((usage-wanted return))
+       ((command-value name 'main) '())))))
+
+(define (show-help)
+  (display "Usage: tempera [--debug] [COMMAND [ARGUMENT...]]
+       tempera [--debug] SCRIPT [ARGUMENT...]
+Bayesian imaging with learned score priors.  Without a command: a prompt.  A SCRIPT, a file of
+Scheme or - for standard input, is run as by the command run.
+
+")
+  (for-each (lambda (name)
+              (format #t "  ~a  ~a~%" (string-pad-right name 12)
+                      (command-summary name)))
+            (command-names))
+  (display "
+  --help       say this and end; `tempera COMMAND --help' says more
+  --version    say which version this is and end
+  --debug      on an error, show where it came from
+"))
+
+(define (script? word)
+  (or (string=? word "-") (string-suffix? ".scm" word) (string-index word #\/)
+      (and (file-exists? word) (not (file-is-directory? word)))))
+
+(define (run-command arguments)
+  (let ((command (if (null? arguments) "" (car arguments))))
+    (cond ((null? arguments)
+           ((module-ref (resolve-interface '(tempera shell repl)) 'start-prompt)))
+          ((member command '("--help" "-h" "help")) (show-help))
+          ((string=? command "--version") (format #t "tempera ~a~%" tempera-version))
+          ((and (string-prefix? "-" command) (not (string=? command "-")))
+           (complain 'tempera "~a"
+                     (unknown-name-text "option" command '("--debug" "--help" "--version"))))
+          ((member command (command-names))
+           ((command-value command 'main) (cdr arguments)))
+          ((script? command) ((command-value "run" 'main) arguments))
+          (else
+           (complain 'tempera "~a" (unknown-name-text "command" command (command-names)))))))
+
+;;; --- Where scripts and the prompt work --------------------------------------
+
+(define (user-module)
+  "The module in which a script or the prompt defines its names: Guile's core
+and everything of (tempera), and lists' `fold', `append-map', `last' and so on (SRFI 1)."
+  (let ((module (resolve-module '(tempera-user))))
+    (beautify-user-module! module)
+    (module-use! module (resolve-interface '(tempera)))
+    (module-use! module (resolve-interface '(srfi srfi-1)))
+    ;; In place of Guile's, which is found first.
+    (module-add! module 'load (module-variable (resolve-module '(tempera base evaluation)) 'load))
+    module))
+
+;;; --- Errors and signals ----------------------------------------------------
+
+(define (one-line text)
+  (string-join (string-tokenize text) " "))
+
+(define (report-error exception)
+  ;; "tempera: FILE:LINE:COLUMN: FORM: PROCEDURE: message", and no "tempera: tempera:".
+  (let ((text (one-line (exception-text exception))))
+    (format (current-error-port) "~a~a~%"
+            (if (string-prefix? "tempera: " text) "" "tempera: ") text)))
+
+;; Of what the core cannot use, and passes over.  Few runs have either: `@' loads when needed.
+(define (warn-of-variables)
+  (define (warn-unless used? name in-its-place)
+    (let ((value (getenv name)))
+      (when (and value (not (string-null? value)) (not (used? value)))
+        (format (current-error-port) "tempera: ~a=~a: ~a~%" name value (in-its-place)))))
+  (warn-unless (lambda (value) (string=? value (symbol->string ((@ (tempera tensor primitives) instruction-set)))))
+               "TEMPERA_ISA"
+               (lambda ()
+                 (format #f "expected generic, v3, v4 or v4-bf16, as far as this processor has it; \
+going on with ~a" ((@ (tempera tensor primitives) instruction-set)))))
+  (warn-unless (lambda (value) (let ((n (string->number value))) (and (exact-integer? n) (> n 0))))
+               "TEMPERA_THREADS"
+               (lambda ()
+                 (format #f "expected a positive integer; going on with ~a"
+                         ((@ (tempera tensor primitives) threads))))))
+
+(define command-words #f)               ; what `main' was called with
+
+(define (started-as)
+  ;; The command line of this process, as typed: a script sees another in `(command-line)'.
+  (if command-words (cons "tempera" command-words) (command-line)))
+
+(define (check-encoding arguments)
+  ;; Guile has put a question mark for each byte that is no text in this locale; no file has
+  ;; such a name, and nobody would see why.
+  (define (marks text) (string-count text #\?))
+  (when (any (lambda (argument) (positive? (marks argument))) arguments)
+    (let ((bytes (false-if-exception
+                  (call-with-input-file "/proc/self/cmdline" get-string-all
+                                        #:encoding "ISO-8859-1"))))
+      (when bytes
+        (let ((words (take-right (drop-right (string-split bytes #\nul) 1) (length arguments))))
+          (for-each (lambda (argument word)
+                      (check-that (= (marks argument) (marks word)) 'tempera
+                                  "~a: the ? stands for bytes that are no text in ~a; rename the file, \
+or set LC_ALL to the locale in which it has its name" argument
+                                  (or (setlocale LC_CTYPE) "this locale")))
+                    arguments words))))))
+
+(define (main arguments)
+  "Do what ARGUMENTS, those after the program's name, ask for, and leave with
+the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 after Ctrl-C."
+  (false-if-exception (setlocale LC_ALL ""))
+  (let* ((all-arguments arguments)
+         (debug? (and (pair? arguments) (string=? (car arguments) "--debug")))
+         (arguments (if debug? (cdr arguments) arguments))
+         (status
+          (call-keeping-stack
+           (lambda ()
+             (handle-signals)
+             (warn-of-variables)
+             (set! command-words all-arguments)
+             (check-encoding all-arguments)
+             (run-command arguments)
+             (force-output)
+             0)
+           (lambda (exception)
+             (cond ((eq? 'quit (exception-kind exception))
+                    (apply (lambda* (#:optional (status #t)) status) (exception-args exception)))
+                   ((interrupt-status exception)
+                    => (lambda (status) (end-interrupted-line) status))
+                   (else
+                    (when debug? (write-backtrace exception (current-error-port)))
+                    (report-error exception)
+                    1))))))
+    (exit status)))

@@ -1,0 +1,123 @@
+;;; completion.scm -- what Tab offers at the prompt.
+;;;
+;;; Names everywhere; after #: the keywords of the procedure that is being called; inside of a
+;;; string the names of files, where a folder stays open for what is in it; after a comma the
+;;; prompt's commands.
+
+(define-module (tempera shell completion)
+  #:use-module (srfi srfi-1)
+  #:use-module (ice-9 ftw)
+  #:use-module (rnrs bytevectors)
+  #:use-module (system foreign)
+  #:use-module (tempera base suggestions)
+  #:export (completions complete-line-editing readline-variable))
+
+(define (inside-string? line)
+  ;; Where LINE ends.
+  (let loop ((characters (string->list line)) (inside? #f))
+    (cond ((null? characters) inside?)
+          ((and inside? (char=? (car characters) #\\) (pair? (cdr characters)))
+           (loop (cddr characters) inside?))
+          ((char=? (car characters) #\") (loop (cdr characters) (not inside?)))
+          (else (loop (cdr characters) inside?)))))
+
+(define (called line)
+  ;; The name after the last parenthesis that LINE opens and does not close, or #f.
+  (let loop ((at (1- (string-length line))) (depth 0))
+    (and (>= at 0)
+         (case (string-ref line at)
+           ((#\)) (loop (1- at) (1+ depth)))
+           ((#\() (if (zero? depth)
+                      (let ((words (string-tokenize (substring line (1+ at))
+                                                    (char-set-complement (string->char-set " ()")))))
+                        (and (pair? words) (string->symbol (first words))))
+                      (loop (1- at) (1- depth))))
+           (else (loop (1- at) depth))))))
+
+(define (keywords-at line module)
+  (let* ((name (called line))
+         (variable (and name (module-variable module name)))
+         (value (and variable (variable-bound? variable) (variable-ref variable)))
+         (own (if (procedure? value) (call-keywords value module) '())))
+    (if (null? own) (visible-keywords module) own)))
+
+(define (files text)
+  (let* ((slash (string-rindex text #\/))
+         (folder (if slash (substring text 0 (1+ slash)) ""))
+         (names (or (scandir (if (string-null? folder) "." folder)
+                             (lambda (name)
+                               (and (not (member name '("." "..")))
+                                    (string-prefix? (substring text (string-length folder)) name))))
+                    '())))
+    (map (lambda (name)
+           (let ((path (string-append folder name)))
+             (if (false-if-exception (file-is-directory? path)) (string-append path "/") path)))
+         names)))
+
+(define (completions text line module commands)
+  "What TEXT, the last word of LINE, may become in MODULE: a list of strings in alphabetical
+order.  COMMANDS are the names of the prompt's commands."
+  (sort (if (inside-string? line)
+            (files text)
+            (filter (lambda (candidate) (string-prefix? text candidate))
+                    (cond ((string-prefix? "#:" text)
+                           (map object->string (keywords-at line module)))
+                          ((string-prefix? "," line)
+                           (append (map (lambda (name) (string-append "," name)) commands)
+                                   (visible-names module)))
+                          (else (delete-duplicates (visible-names module))))))
+        string<?))
+
+;;; --- Readline -----------------------------------------------------------------
+
+(define (readline-variable name)
+  "The pointer to readline's C variable NAME, which Guile has no name for; or #f.  (That library
+depends on readline's, whose names are found through it.)"
+  (false-if-exception (dynamic-pointer name (dynamic-link "guile-readline"))))
+
+(define (set-readline-variable! name type n)
+  (let ((pointer (readline-variable name)))
+    (when pointer
+      (bytevector-uint-set! (pointer->bytevector pointer (sizeof type)) 0 n (native-endianness)
+                            (sizeof type)))))
+
+(define quote-mark (string->pointer "\""))
+(define no-mark (string->pointer ""))
+
+(define (quotes-are-ours!)
+  ;; As readline comes, it knows a quote as a break between words, and closes whatever is completed
+  ;; after one.  As what surrounds a name it is closed only where we let it.
+  (set-readline-variable! "rl_basic_quote_characters" '* (pointer-address no-mark))
+  (set-readline-variable! "rl_completer_quote_characters" '* (pointer-address quote-mark)))
+
+(define (end-name! candidates line)
+  ;; After the name of a folder what is in it is to follow; after that of a file the quote, and no
+  ;; blank.  (Readline forgets both before the next completion.)
+  (when (inside-string? line)
+    (set-readline-variable! "rl_completion_suppress_append" int 1)
+    (when (and (pair? candidates) (null? (cdr candidates)) (string-suffix? "/" (car candidates)))
+      (set-readline-variable! "rl_completion_suppress_quote" int 1))))
+
+(define (line-so-far text)
+  (let ((buffer (readline-variable "rl_line_buffer")) (point (readline-variable "rl_point")))
+    (or (and buffer point
+             (false-if-exception
+              (let ((line (pointer->string (dereference-pointer buffer)))
+                    (end (first (parse-c-struct point (list int)))))
+                (substring line 0 (min end (string-length line))))))
+        text)))
+
+(define (complete-line-editing commands)
+  "Let Tab complete as `completions' says; COMMANDS are the prompt's."
+  (quotes-are-ours!)
+  (let ((left '()))
+    (module-set! (resolve-module '(ice-9 readline)) '*readline-completion-function*
+                 (lambda (text again?)
+                   (unless again?
+                     (let ((line (line-so-far text)))
+                       (set! left (completions text line (current-module) commands))
+                       (end-name! left line)))
+                   (and (pair? left)
+                        (let ((next (car left)))
+                          (set! left (cdr left))
+                          next))))))
