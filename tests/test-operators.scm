@@ -1,7 +1,7 @@
-;;; test-operators.scm -- masks, the MRI operator and operators of a user's own.
+;;; test-operators.scm -- the MRI operator and operators of a user's own.
 
 (use-modules (harness)
-             (tempera problem operators) (tempera tensor primitives) (tempera tensor tensors)
+             (tempera problem masks) (tempera problem operators) (tempera tensor primitives) (tempera tensor tensors)
              (srfi srfi-1))
 
 (start-tests "operators")
@@ -35,18 +35,6 @@
   (test-equal "the normal of forward and adjoint" '(4.0 8.0)
     (tensor->list (apply-normal double (list->tensor '(1 2) '(1 2))))))
 
-;; Masks.
-(test-equal "columns" '(256) (tensor-shape (random-mask 256)))
-(test-assert "the same seed, the same mask"
-  (tensor-identical? (random-mask 256 #:seed 9) (random-mask 256 #:seed 9)))
-(test-assert "another seed, another mask"
-  (not (tensor-identical? (random-mask 256 #:seed 9) (random-mask 256 #:seed 10))))
-(test-equal "the centre at acceleration 8 is 4 %" 10.0
-  ;; Outside the centre nothing is left when the centre is all that is wanted.
-  (tensor->number (tensor-sum (tensor-slice (random-mask 256 #:acceleration 8 #:seed 2) 0 123 133))))
-(test-equal "a full mask" 64.0
-  (tensor->number (tensor-sum (random-mask 64 #:acceleration 1 #:center-fraction 0))))
-
 ;; Measurements.
 (let* ((op (mri-operator #:mask (random-mask 64 #:seed 1)))
        (x (random-normal '(64 64) 2 0 'c64))
@@ -77,12 +65,6 @@
   (test-error-matching "NaN noise" "noise: expected" (measure op x #:noise +nan.0))
   (test-error-matching "seed" "seed: expected" (measure op x #:seed 'a)))
 
-(test-error-matching "columns" "columns: expected" (random-mask 0))
-(test-error-matching "columns of another kind" "columns: expected" (random-mask 6.5))
-(test-error-matching "acceleration" "acceleration: expected" (random-mask 64 #:acceleration 0.5))
-(test-error-matching "centre" "center-fraction: expected" (equispaced-mask 64 #:center-fraction 2))
-(test-error-matching "too much centre" "the centre alone" (random-mask 64 #:center-fraction 0.5))
-(test-error-matching "mask seed" "seed: expected" (random-mask 64 #:seed -1))
 (test-error-matching "no mask" "mask: expected" (mri-operator))
 (test-error-matching "weights" "mask: expected 0 and 1 only, got 0.5"
   (mri-operator #:mask (list->tensor '(1 0.5))))
@@ -93,6 +75,5 @@
 (test-error-matching "ifft" "k: " (ifft2 (tensor-zeros '(4 4))))
 (test-error-matching "table" "table: expected one number for each k-space column"
   (fourier-multiply (tensor-zeros '(4 4) 'c64) (tensor-zeros '(3))))
-(test-error-matching "kind" "kind: expected random or equispaced" (column-mask 'spiral 8 4 0.1 0 0))
 
 (finish-tests)

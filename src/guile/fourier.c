@@ -1,8 +1,7 @@
-/* fourier.c -- the Fourier transform, sampling masks and the MRI operator for Scheme. */
+/* fourier.c -- the Fourier transform and the MRI operator for Scheme. */
 #include "guile/binding.h"
 
 #include "fourier/fft.h"
-#include "fourier/mask.h"
 #include "fourier/mri.h"
 
 static SCM
@@ -56,22 +55,6 @@ mri_normal (SCM x, SCM mask)
   return apply_table ("mri-normal", "x", x, "mask", mask, tp_mri_normal);
 }
 
-static SCM
-column_mask (SCM kind, SCM columns, SCM acceleration, SCM center_fraction, SCM seed, SCM stream)
-{
-  static const char name[] = "column-mask";
-  int64_t n = tp_to_int (name, "columns", columns, 1, INT32_MAX);
-  double r = tp_to_double (name, "acceleration", acceleration);
-  double fraction = tp_to_double (name, "center-fraction", center_fraction);
-  uint64_t s = (uint64_t) tp_to_int (name, "seed", seed, 0, INT64_MAX);
-  uint64_t t = (uint64_t) tp_to_int (name, "stream", stream, 0, INT64_MAX);
-  if (scm_is_eq (kind, scm_from_utf8_symbol ("random")))
-    return tp_from_tensor (name, tp_random_mask (n, r, fraction, s, t));
-  if (scm_is_eq (kind, scm_from_utf8_symbol ("equispaced")))
-    return tp_from_tensor (name, tp_equispaced_mask (n, r, fraction, s, t));
-  tp_raise_argument (name, "kind: expected random or equispaced");
-}
-
 void
 tp_init_fourier (void)
 {
@@ -96,10 +79,5 @@ tp_init_fourier (void)
   tp_define ("mri-normal", 2, 0, mri_normal, "x mask",
              "F^H M M F X, the adjoint after the forward operator, for X c64 (... H W).\n"
              "Example: (mri-normal image (random-mask 8 #:acceleration 2))");
-  tp_define ("column-mask", 6, 0, column_mask,
-             "kind columns acceleration center-fraction seed stream",
-             "A mask, f32 (COLUMNS) of 0 and 1, of KIND random or equispaced; `random-mask' and\n"
-             "`equispaced-mask' are its convenient forms.\n"
-             "Example: (tensor->list (column-mask 'equispaced 8 4 0.125 0 0))");
   tp_define_recorded ("fft2 ifft2 fourier-multiply mri-forward mri-adjoint mri-normal");
 }

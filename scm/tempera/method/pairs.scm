@@ -5,6 +5,7 @@
   #:use-module (tempera data data)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera problem masks)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:export (measured-slices))

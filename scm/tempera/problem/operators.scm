@@ -12,47 +12,11 @@
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base streams)
-  #:export (random-mask equispaced-mask
-            make-operator operator? operator-name operator-domain operator-range
+  #:export (make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-restrict mri-operator
             apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect
             check-measurement)
   #:re-export (fft2 ifft2 fourier-multiply))
-
-;;; --- Masks ------------------------------------------------------------------
-
-(define (usual-center-fraction acceleration)
-  ;; The fastMRI benchmark's: 0.08 at acceleration 4, 0.04 at 8.
-  (/ 0.32 acceleration))
-
-(define (make-mask procedure kind columns acceleration center-fraction seed)
-  (check-that (and (exact-integer? columns) (> columns 0)) procedure
-              "columns: expected a positive integer, got ~s" columns)
-  (check-that (and (real? acceleration) (finite? acceleration) (>= acceleration 1)) procedure
-              "acceleration: expected a number of 1 or more, got ~s" acceleration)
-  (check-that (or (not center-fraction) (and (real? center-fraction) (<= 0 center-fraction 1)))
-              procedure "center-fraction: expected a number from 0 to 1, got ~s" center-fraction)
-  (check-seed procedure seed)
-  (let ((mask (column-mask kind columns acceleration
-                           (or center-fraction (usual-center-fraction acceleration))
-                           seed (random-stream 'mask))))
-    (check-that (> (tensor->number (tensor-max mask)) 0) procedure
-                "acceleration: no column of ~a is left at ~a" columns acceleration)
-    mask))
-
-(define* (random-mask columns #:key (acceleration 4) center-fraction (seed 0))
-  "A mask over COLUMNS centred k-space columns, f32 (COLUMNS) of 0 and 1: the
-CENTER-FRACTION around the middle (0.32 / ACCELERATION unless given), and each
-other column with the probability that makes COLUMNS / ACCELERATION in all on
-average.  Source: Zbontar et al. 2018, knees.
-Example: (random-mask 256 #:acceleration 4 #:seed 1)"
-  (make-mask 'random-mask 'random columns acceleration center-fraction seed))
-
-(define* (equispaced-mask columns #:key (acceleration 4) center-fraction (seed 0))
-  "The same with the columns outside the middle at equal spacing, from a random
-first one.  Source: Zbontar et al. 2018, brains.
-Example: (equispaced-mask 256 #:acceleration 8)"
-  (make-mask 'equispaced-mask 'equispaced columns acceleration center-fraction seed))
 
 (define (plain-mask mask shape)
   ;; MASK, as files have them, as f32 of 0 and 1 over (columns) or (rows columns): without axes of

@@ -11,6 +11,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera file files)
   #:use-module (tempera net networks)
+  #:use-module (tempera problem masks)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)

@@ -11,6 +11,7 @@
   #:use-module (tempera data images)
   #:use-module (tempera problem measurements)
   #:use-module (tempera net networks)
+  #:use-module (tempera problem masks)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see reconstruction)
