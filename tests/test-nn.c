@@ -260,72 +260,6 @@ test_layer_gradients (void)
   GRADIENTS (dsm, normal (1, 2, SHAPE (3, 8)), u, sigma);
 }
 
-/* DSM's value from its formula, for signed, small and zero sigma. */
-static tp_tensor *
-similar (tp_tensor *const *t)
-{
-  return tp_ms_ssim (t[0], t[1], t[2]);
-}
-
-/* Images and what is like them, so that no mean is cut off at 0. */
-static tp_tensor *
-like (const tp_tensor *t, double change)
-{
-  tp_tensor *noise = normal (11, t->rank, t->shape), *result = tp_copy (t);
-  tp_axpby (change, noise, 1, result);
-  result->requires_grad = true;
-  tp_tensor_free (noise);
-  return result;
-}
-
-static void
-test_ms_ssim (void)
-{
-  /* One scale, of one place: the formula by hand. */
-  tp_tensor *x = normal (1, 3, SHAPE (2, 11, 11)), *y = like (x, 0.3), *range = tp_tensor_create (TP_F32, 1, SHAPE (2));
-  tp_f32 (range)[0] = 4, tp_f32 (range)[1] = 2;
-  tp_tensor *s = tp_ms_ssim (x, y, range);
-  double weights[11], sum = 0;
-  for (int i = 0; i < 11; i++)
-    sum += weights[i] = exp (-(i - 5) * (i - 5) / 4.5);
-  for (int n = 0; n < 2; n++)
-    {
-      double m[5] = { 0 }, l = tp_f32 (range)[n], c1 = pow (0.01 * l, 2), c2 = pow (0.03 * l, 2);
-      for (int i = 0; i < 121; i++)
-        {
-          double w = weights[i / 11] * weights[i % 11] / (sum * sum);
-          double a = tp_f32 (x)[n * 121 + i], b = tp_f32 (y)[n * 121 + i];
-          m[0] += w * a, m[1] += w * b, m[2] += w * a * a, m[3] += w * b * b, m[4] += w * a * b;
-        }
-      double expected = (2 * m[0] * m[1] + c1) / (m[0] * m[0] + m[1] * m[1] + c1)
-                        * (2 * (m[4] - m[0] * m[1]) + c2)
-                        / (m[2] - m[0] * m[0] + m[3] - m[1] * m[1] + c2);
-      CHECK_CLOSE (tp_f32 (s)[n], expected, 1e-4);
-    }
-  tp_tensor_free (s);
-  /* An image is like itself at every number of scales; less like another. */
-  for (int64_t size = 16; size <= 176; size += 32)
-    {
-      tp_tensor *a = normal (2, 3, SHAPE (2, size, size)), *b = like (a, 0.5);
-      tp_tensor *same = tp_ms_ssim (a, a, range), *other = tp_ms_ssim (a, b, range);
-      CHECK_CLOSE (tp_f32 (same)[1], 1, 1e-4);
-      CHECK (tp_f32 (other)[1] < 0.98 && tp_f32 (other)[1] > 0.5);
-      tp_tensor_free (a), tp_tensor_free (b), tp_tensor_free (same), tp_tensor_free (other);
-    }
-  tp_tensor *a = normal (3, 3, SHAPE (2, 24, 28)), *b = like (a, 0.4);
-  tp_tensor *inputs[] = { a, b, range };
-  range->requires_grad = false;
-  check_gradients ("ms_ssim", similar, inputs, 3);
-  tp_tensor *small = normal (3, 3, SHAPE (1, 10, 12)), *one = tp_tensor_create (TP_F32, 1, SHAPE (1));
-  tp_f32 (one)[0] = 1;
-  CHECK (!tp_ms_ssim (small, small, one) && tp_last_status () == TP_BAD_SHAPE);
-  CHECK (!tp_ms_ssim (x, y, one) && tp_last_status () == TP_BAD_SHAPE);
-  tp_tensor *wide = normal (3, 3, SHAPE (1, 16, 16));
-  tp_f32 (one)[0] = 0;
-  CHECK (!tp_ms_ssim (wide, wide, one) && tp_last_status () == TP_BAD_VALUE);
-  tp_tensor_free (x), tp_tensor_free (y), tp_tensor_free (small), tp_tensor_free (one), tp_tensor_free (wide);
-}
-
 /* Of a gradient that is always 1, m^ and v^ are 1: steps of Adam are the rate, those of rectified
  * Adam the rate in the first four steps, and then the rate times r. */
 static void
@@ -729,6 +663,6 @@ test_bad_input (void)
   tp_tensor_free (w);
 }
 
-CHECK_MAIN (test_layer_gradients, test_dsm_value, test_ms_ssim, test_adam, test_adjoint, test_values,
+CHECK_MAIN (test_layer_gradients, test_dsm_value, test_adam, test_adjoint, test_values,
             test_bf16_gradients, test_parts, test_folding, test_moments, test_batch_statistics,
             test_threads_change_no_bit, test_spectral_norms, test_bad_input)

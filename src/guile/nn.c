@@ -172,15 +172,6 @@ dsm_loss (SCM q, SCM u, SCM sigma)
 }
 
 static SCM
-ms_ssim (SCM images, SCM truths, SCM range)
-{
-  const char *me = "ms-ssim";
-  return tp_from_tensor (me, tp_ms_ssim (tp_to_tensor (me, "images", images),
-                                         tp_to_tensor (me, "truths", truths),
-                                         tp_to_tensor (me, "range", range)));
-}
-
-static SCM
 adam_step (SCM w, SCM g, SCM m, SCM v, SCM step, SCM options)
 {
   const char *me = "adam-step!";
@@ -298,12 +289,6 @@ tp_init_nn (void)
              "SIGMA (N), which may be negative.  Returns (N).  On the tape.\n"
              "Example: (let ((u (random-normal '(2 4 4 2) 1)) (sigma (list->tensor '(1 10))))\n"
              "           (tensor-mean (dsm-loss (tensor-zeros '(2 4 4 2)) u sigma)))");
-  tp_define ("ms-ssim", 3, 0, ms_ssim, "images truths range",
-             "The multi-scale structural similarity of IMAGES and TRUTHS, f32 (N H W), whose values\n"
-             "have the RANGE (N), of each image: (N), 1 where they are equal.  Windows of 11 x 11\n"
-             "pixels, up to five scales, as many as are large enough.  On the tape.\n"
-             "Source: Wang, Simoncelli, Bovik 2003.\n"
-             "Example: (ms-ssim (random-normal '(2 32 32) 1) (random-normal '(2 32 32) 2) (list->tensor '(4 4)))");
   tp_define ("adam-step!", 6, 0, adam_step, "parameter gradient m v step options",
              "One Adam update (Kingma, Ba 2015) of PARAMETER and its moments M and V in place;\n"
              "STEP counts from 1; OPTIONS: (rate beta1 beta2 epsilon), and #t for the rectified one\n"

@@ -56,11 +56,4 @@ tp_tensor *tp_linear (tp_tensor *x, tp_tensor *w, tp_tensor *b, float slope);
  * sigma: (N).  Differentiable in q and u. */
 tp_tensor *tp_dsm_loss (tp_tensor *q, tp_tensor *u, const tp_tensor *sigma);
 
-/* ms_ssim.c.  The multi-scale structural similarity of IMAGES and TRUTHS (N H W), one number
- * for each (N), near 1 where they are alike; RANGE (N) is that of the truths' values.  Windows
- * of 11 x 11 pixels, standard deviation 1.5, inside the image; up to five scales, as many as
- * have so many pixels, the exponents of those made to sum to 1.  Differentiable in both images.
- * Source: Wang, Simoncelli, Bovik 2003. */
-tp_tensor *tp_ms_ssim (tp_tensor *images, tp_tensor *truths, const tp_tensor *range);
-
 #endif

@@ -9,6 +9,7 @@
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
+  #:use-module (tempera data quality)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)
   #:use-module (tempera problem operators)

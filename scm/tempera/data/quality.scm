@@ -1,0 +1,87 @@
+;;; quality.scm -- multi-scale structural similarity, to be learned by.
+;;;
+;;; Made of operations that the tape knows: blurs are convolutions, scales are halved by average
+;;; pooling.  Source: Wang, Simoncelli and Bovik (2003).
+
+(define-module (tempera data quality)
+  #:use-module (srfi srfi-1)
+  #:use-module (tempera base errors)
+  #:use-module (tempera tensor primitives)
+  #:export (ms-ssim))
+
+(define window-size 11)
+
+(define exponents
+  ;; Of the scales, from fine to coarse: table 1.
+  '(0.0448 0.2856 0.3001 0.2363 0.1333))
+
+(define window
+  ;; Gaussian weights of standard deviation 1.5, sum 1.
+  (let* ((weights (map (lambda (i)
+                         (let ((d (- i (quotient window-size 2))))
+                           (exp (/ (* d d) (* -2 1.5 1.5)))))
+                       (iota window-size)))
+         (sum (apply + weights)))
+    (map (lambda (w) (/ w sum)) weights)))
+
+(define (blur images)
+  (fold (lambda (shape images) (convolution images (list->tensor window shape) #f #f 1 0))
+        images
+        `((,window-size 1 1 1) (1 ,window-size 1 1))))
+
+(define (image-means x)
+  ;; Positive, since a root of it is taken: what is below is as good as nothing.
+  (tensor+ 1e-6 (relu (tensor-mean x '(1 2 3)))))
+
+(define (similarity x y c1 c2)
+  ;; Two values by image: the mean of contrast times structure, and of that times luminance.
+  (let* ((mx (blur x)) (my (blur y))
+         (mxx (tensor* mx mx)) (myy (tensor* my my)) (mxy (tensor* mx my))
+         (vx (tensor- (blur (tensor* x x)) mxx))
+         (vy (tensor- (blur (tensor* y y)) myy))
+         (vxy (tensor- (blur (tensor* x y)) mxy))
+         (structure (tensor/ (tensor+ (tensor* 2 vxy) c2) (tensor+ (tensor+ vx vy) c2)))
+         (luminance (tensor/ (tensor+ (tensor* 2 mxy) c1) (tensor+ (tensor+ mxx myy) c1))))
+    (values (image-means structure) (image-means (tensor* luminance structure)))))
+
+(define (scales-that-fit height width)
+  (let loop ((scales 0) (height height) (width width))
+    (cond ((or (= scales (length exponents)) (< (min height width) window-size)) scales)
+          ((or (odd? height) (odd? width)) (1+ scales))
+          (else (loop (1+ scales) (/ height 2) (/ width 2))))))
+
+(define (ms-ssim images truths range)
+  "The multi-scale structural similarity of IMAGES and TRUTHS, f32 (N H W) of 11 x 11 pixels or
+more, a number an image: 1 where they are alike.  RANGE, (N), is that of their values.  As many
+of the five scales are taken as fit.  On the tape.  Source: Wang, Simoncelli and Bovik 2003.
+Example: (ms-ssim (random-normal '(2 32 32) 1) (random-normal '(2 32 32) 2) (list->tensor '(4 4)))"
+  (define (check-shape name object shape)
+    (check-that (and (tensor? object) (eq? (tensor-dtype object) 'f32)
+                     (if shape
+                         (equal? shape (tensor-shape object))
+                         (= 3 (length (tensor-shape object)))))
+                'ms-ssim "~a: expected f32 ~a, got ~s" name (or shape "(N H W)") object))
+  (check-shape "images" images #f)
+  (check-shape "truths" truths (tensor-shape images))
+  (check-shape "range" range (list (first (tensor-shape images))))
+  (let* ((shape (tensor-shape images))
+         (scales (apply scales-that-fit (cdr shape)))
+         (nhwc (append shape '(1)))
+         (total (apply + (list-head exponents scales)))
+         (constant (lambda (factor)     ; (N 1 1 1)
+                     (tensor-square (tensor* factor (tensor-reshape range (list (first shape) 1 1 1)))))))
+    (check-that (> scales 0) 'ms-ssim "images: expected ~a x ~a pixels or more, got ~a x ~a"
+                window-size window-size (second shape) (third shape))
+    (check-that (every (lambda (r) (and (finite? r) (> r 0))) (tensor->list range)) 'ms-ssim
+                "range: expected positive numbers, got ~s" (tensor->list range))
+    ;; The product of powers, by its logarithm; luminance counts at the coarsest scale alone.
+    (let loop ((x (tensor-reshape images nhwc)) (y (tensor-reshape truths nhwc))
+               (exponents (list-head exponents scales)) (sum 0))
+      (let ((last? (null? (cdr exponents))))
+        (call-with-values (lambda () (similarity x y (constant 0.01) (constant 0.03)))
+          (lambda (structure full)
+            (let ((sum (tensor+ sum (tensor* (/ (first exponents) total)
+                                             (tensor-log (if last? full structure))))))
+              (if last?
+                  (tensor-exp sum)
+                  (loop (average-pool x 2) (average-pool y 2) (cdr exponents) sum)))))))))
