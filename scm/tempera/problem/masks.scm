@@ -6,7 +6,6 @@
 (define-module (tempera problem masks)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
-  #:use-module (ice-9 format)
   #:use-module (tempera base errors)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
@@ -16,12 +15,13 @@
   ;; The fastMRI benchmark's: 0.08 at acceleration 4, 0.04 at 8.
   (/ 0.32 acceleration))
 
-;; COLUMNS in all, those of the middle from FIRST up to END, and WANTED more, a real number,
-;; outside of it.
+;; Of COLUMNS the ACCELERATION leaves those of the middle, from FIRST up to END, and WANTED more, a
+;; real number, outside of it.
 (define-record-type <plan>
-  (%make-plan columns first end wanted)
+  (%make-plan columns acceleration first end wanted)
   plan?
   (columns plan-columns)
+  (acceleration plan-acceleration)
   (first plan-first)
   (end plan-end)
   (wanted plan-wanted))
@@ -41,7 +41,7 @@
     (check-that (>= wanted 0) procedure
                 "center-fraction: the centre alone, ~a of ~a columns, exceeds acceleration ~a"
                 middle columns acceleration)
-    (%make-plan columns first (+ first middle) wanted)))
+    (%make-plan columns acceleration first (+ first middle) wanted)))
 
 (define (outside plan)
   ;; How many columns are not of the middle.
@@ -52,8 +52,8 @@
   (let ((entries (map (lambda (c)
                         (if (or (< (1- (plan-first plan)) c (plan-end plan)) (acquired? c)) 1 0))
                       (iota (plan-columns plan)))))
-    (check-that (memv 1 entries) procedure "acceleration: no column of ~a is left, with ~,2f wanted"
-                (plan-columns plan) (plan-wanted plan))
+    (check-that (memv 1 entries) procedure "acceleration: no column of ~a is left at ~a"
+                (plan-columns plan) (plan-acceleration plan))
     (list->tensor entries)))
 
 (define (uniforms count seed)
