@@ -6,7 +6,7 @@
 ;;;
 ;;;   tempera run experiments/compare-acceptance.scm
 
-(use-modules (tempera)
+(use-modules (tempera) (tempera sample schedules)
              (ice-9 format)
              (ice-9 match)
              (srfi srfi-1))

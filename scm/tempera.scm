@@ -64,7 +64,7 @@
      make-operator measure mri-operator normal-inverse operator-domain operator-name
      operator-normal-diagonal operator-range operator-restrict operator?)
     ((problem priors)
-     funnel-prior gaussian-mixture-prior gaussian-posterior gaussian-prior has-log-density?
+     learned? funnel-prior gaussian-mixture-prior gaussian-posterior gaussian-prior has-log-density?
      hybrid-prior log-density make-prior power-law? power-spectrum power-spectrum-by-size
      power-spectrum-of prior-draw prior-dtype prior-name prior-shape prior? score two-moons-prior)
     ((problem targets)

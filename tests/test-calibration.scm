@@ -2,7 +2,7 @@
 ;;; beforehand; pictures and the command.
 
 (use-modules (harness)
-             (tempera) (tempera base streams)
+             (tempera) (tempera sample calibration) (tempera base streams)
              (srfi srfi-1) (srfi srfi-11)
              (ice-9 popen) (ice-9 textual-ports))
 

@@ -1,6 +1,6 @@
 ;;; test-conditional.scm -- the conditional sampler: what its score is of, its loss, its files.
 
-(use-modules (harness) (tempera) (srfi srfi-1))
+(use-modules (harness) (tempera) (tempera net layers) (tempera problem masses) (srfi srfi-1))
 
 (start-tests "conditional")
 

@@ -1,7 +1,7 @@
 ;;; test-diagnostics.scm -- R-hat and effective sizes against what is known; a chain's diagnosis.
 
 (use-modules (harness)
-             (tempera)
+             (tempera) (tempera see charts)
              (srfi srfi-1) (srfi srfi-11))
 
 (start-tests "diagnostics")

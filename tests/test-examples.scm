@@ -1,4 +1,4 @@
-;;; test-examples.scm -- what (tempera) exports is documented, and every example runs.
+;;; test-examples.scm -- what (tempera) (tempera see plots) (tempera tensor primitives) exports is documented, and every example runs.
 ;;;
 ;;; Examples are run in the order of their names, in an empty folder, each in a module where
 ;;; the names that docstrings take for granted are defined.  What an example says that it

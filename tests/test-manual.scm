@@ -10,7 +10,7 @@
 (use-modules (harness) (sessions)
              (srfi srfi-1) (srfi srfi-11)
              (ice-9 ftw) (ice-9 match) (ice-9 textual-ports)
-             (tempera) (tempera shell cli) (tempera base parameters) (tempera base suggestions))
+             (tempera) (tempera shell help) (tempera shell cli) (tempera base parameters) (tempera base suggestions))
 
 (start-tests "manual")
 

@@ -1,6 +1,6 @@
 ;;; test-numbers.scm -- means, and numbers rounded to be read.
 
-(use-modules (harness) (tempera))
+(use-modules (harness) (tempera) (tempera base numbers))
 
 (start-tests "numbers")
 

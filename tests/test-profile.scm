@@ -3,7 +3,7 @@
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 textual-ports)
-             (tempera))
+             (tempera) (tempera net layers) (tempera tensor primitives))
 
 (start-tests "profile")
 

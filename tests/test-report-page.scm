@@ -5,7 +5,7 @@
 
 (use-modules (harness) (browser)
              (srfi srfi-1) (ice-9 regex)
-             (tempera))
+             (tempera) (tempera run sweeps))
 
 (start-tests "report-page")
 

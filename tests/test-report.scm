@@ -7,7 +7,7 @@
              (ice-9 textual-ports)
              (rnrs bytevectors)
              (json parser)
-             (tempera))
+             (tempera) (tempera file files) (tempera run runs) (tempera run sweeps))
 
 (start-tests "report")
 

@@ -1,7 +1,7 @@
 ;;; test-sampling.scm -- schedules, exact priors, and chains that reach them, stop and go on.
 
 (use-modules (harness)
-             (tempera) (tempera base interrupts) (tempera base streams)
+             (tempera) (tempera problem masses) (tempera tensor primitives) (tempera sample schedules) (tempera problem targets) (tempera base interrupts) (tempera base streams)
              (ice-9 control)
              (srfi srfi-1) (srfi srfi-11))
 

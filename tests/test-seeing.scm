@@ -6,7 +6,7 @@
              (ice-9 popen)
              (ice-9 textual-ports)
              (rnrs bytevectors)
-             (tempera)
+             (tempera) (tempera see figures) (tempera tensor primitives)
              (tempera see terminal))
 
 (start-tests "seeing")

@@ -6,7 +6,7 @@
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 format) (ice-9 ftw) (ice-9 popen) (ice-9 textual-ports)
-             (tempera))
+             (tempera) (tempera tensor primitives) (tempera run sweeps))
 
 (start-tests "sweeps")
 

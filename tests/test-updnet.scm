@@ -1,6 +1,6 @@
 ;;; test-updnet.scm -- UPDNet: shapes, files, its loss, and that it learns.
 
-(use-modules (harness) (tempera) (srfi srfi-1))
+(use-modules (harness) (tempera) (tempera net layers) (srfi srfi-1))
 
 (start-tests "updnet")
 

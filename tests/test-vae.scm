@@ -2,7 +2,7 @@
 ;;;
 ;;; Without channels it is linear and Gaussian, and all that is asked of it is known exactly.
 
-(use-modules (harness) (tempera) (srfi srfi-1) (srfi srfi-11))
+(use-modules (harness) (tempera) (tempera problem masses) (srfi srfi-1) (srfi srfi-11))
 
 (start-tests "vae")
 

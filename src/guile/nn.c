@@ -309,5 +309,5 @@ tp_init_nn (void)
              "ITERATIONS (50) of power iteration through it and its adjoint from noise of SEED (0).\n"
              "Example: (convolution-norm (random-normal '(3 3 2 8) 1) 16 16 1 1)");
   tp_define_recorded ("convolution normalised-convolution convolution-adjoint batch-normalisation "
-                      "leaky-relu relu average-pool max-pool upsample dense dsm-loss ms-ssim");
+                      "leaky-relu relu average-pool max-pool upsample dense dsm-loss");
 }

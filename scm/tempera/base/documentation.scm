@@ -78,32 +78,12 @@ Example: (documentation-parts \"The sum.\") => \"The sum.\" #f #f"
 
 ;;; --- Sources ------------------------------------------------------------------
 
-(define (module-names)
-  ;; The modules of which (tempera) is made, the primitives last: some of those are also
-  ;; exported by the module that they serve.
-  (let ((variables (module-map (lambda (name variable) variable) (face))))
-    (sort (filter (lambda (name)
-                    (let ((interface (false-if-exception (resolve-interface `(tempera ,name)
-                                                                            #:version #f))))
-                      (and interface
-                           (any (lambda (v) (memq v variables))
-                                (module-map (lambda (name variable) variable) interface)))))
-                  (hash-map->list (lambda (name module) name)
-                                  (module-submodules (resolve-module '(tempera)))))
-          (lambda (a b)
-            (cond ((eq? a 'primitives) #f)
-                  ((eq? b 'primitives) #t)
-                  (else (string<? (symbol->string a) (symbol->string b))))))))
-
 (define (name-module name)
-  "The module, such as (tempera sample sampling), that exports NAME; #f for a name that (tempera) has
-not.
+  "The module, such as (tempera sample sampling), from which (tempera) has NAME; #f for a name that
+it has not.
 Example: (name-module 'anneal) => (tempera sample sampling)"
-  (let ((variable (module-variable (face) name)))
-    (any (lambda (module)
-           (and (eq? variable (module-variable (resolve-interface `(tempera ,module)) name))
-                `(tempera ,module)))
-         (module-names))))
+  (any (lambda (entry) (and (memq name (cdr entry)) `(tempera ,@(car entry))))
+       (module-ref (resolve-module '(tempera)) 'face)))
 
 (define sources (make-hash-table))      ; module -> forms
 

@@ -171,9 +171,9 @@ around everything and tell nothing."
   (define (in? . files)
     (lambda (frame) (member (frame-file frame) files)))
   (list->vector
-   (remove (in? "ice-9/boot-9.scm" "ice-9/eval.scm" "tempera/errors.scm" "tempera/evaluation.scm"
-                "tempera/interrupts.scm")
-           (take-while (negate (in? "tempera/repl.scm" "tempera/cli.scm"))
+   (remove (in? "ice-9/boot-9.scm" "ice-9/eval.scm" "tempera/base/errors.scm" "tempera/base/evaluation.scm"
+                "tempera/base/interrupts.scm")
+           (take-while (negate (in? "tempera/shell/repl.scm" "tempera/shell/cli.scm"))
                        (kept-frames exception)))))
 
 (define (write-backtrace exception port)

@@ -1,7 +1,33 @@
-;;; numbers.scm -- means, and numbers rounded to be read.
+;;; numbers.scm -- kinds of numbers, means, numbers rounded to be read, and the clock.
 
 (define-module (tempera base numbers)
-  #:export (mean significant number-text))
+  #:export (positive-number? positive-integer? natural? finite-number?
+            mean significant number-text seconds-now))
+
+(define (finite-number? x)
+  "Whether X is a finite real number.
+Example: (finite-number? +nan.0) => #f"
+  (and (real? x) (finite? x)))
+
+(define (positive-number? x)
+  "Whether X is a finite real number above 0.
+Example: (positive-number? 0) => #f"
+  (and (finite-number? x) (> x 0)))
+
+(define (positive-integer? n)
+  "Whether N is a positive exact integer.
+Example: (positive-integer? 2) => #t"
+  (and (exact-integer? n) (> n 0)))
+
+(define (natural? n)
+  "Whether N is an exact integer, 0 or more.
+Example: (natural? 0) => #t"
+  (and (exact-integer? n) (>= n 0)))
+
+(define (seconds-now)
+  "The clock, in seconds from a start of its own: for differences.
+Example: (let ((start (seconds-now))) (- (seconds-now) start))"
+  (/ (get-internal-real-time) (exact->inexact internal-time-units-per-second)))
 
 (define (mean numbers)
   "The mean of NUMBERS, a list with one or more.

@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:export (make-progress progress-update! progress-finish! progress-port duration-text))
 
 (define-record-type <progress>
@@ -28,9 +29,6 @@
 
 (define redraw-seconds 0.2)
 
-(define (now)
-  (/ (get-internal-real-time) (exact->inexact internal-time-units-per-second)))
-
 (define progress-port
   ;; Where progress is shown, when it is not the error port: that may go to a log.
   (make-parameter #f))
@@ -45,7 +43,7 @@ Example: (let ((p (make-progress \"training\" 10)))
               "total: expected an integer, 0 or more, got ~s" total)
   (%make-progress title total
                   (and (file-port? port) (isatty? port) port)
-                  (now) #f 0))
+                  (seconds-now) #f 0))
 
 (define (duration-text seconds)
   "SECONDS as \"0:41\", \"1:02:03\".
@@ -98,7 +96,7 @@ Example: (duration-text 3723) => \"1:02:03\""
 redrawn when the last time is a fifth of a second ago.
 Example: (progress-update! (make-progress \"training\" 10) 1 #:text \"loss 0.12\")"
   (when (port-of progress)
-    (let ((time (now)) (drawn (progress-drawn progress)))
+    (let ((time (seconds-now)) (drawn (progress-drawn progress)))
       (when (or (not drawn) (>= (- time drawn) redraw-seconds))
         (set-progress-drawn! progress time)
         (draw! progress (progress-line progress done (- time (progress-started progress))

@@ -8,6 +8,7 @@
 (define-module (tempera method plug-and-play)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)

@@ -14,6 +14,7 @@
   #:use-module (ice-9 rdelim)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera file files)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
@@ -71,9 +72,6 @@
         (for-each (lambda (entry) (slot-set! (car entry) 'procedure (cdr entry)))
                   originals)))))
 
-(define (now)
-  (exact->inexact (/ (get-internal-real-time) internal-time-units-per-second)))
-
 (define measuring? #f)
 
 (define* (profile thunk #:key (repeat 1) (network #f))
@@ -92,11 +90,11 @@ Example: (profile (lambda () (tensor* t t)) #:repeat 2)"
                     (lambda () (set! measuring? #t))
                     (lambda ()
                       (define (run)
-                        (let ((start (now)))
+                        (let ((start (seconds-now)))
                           (profile-start!)
                           (do ((i 0 (1+ i))) ((= i repeat)) (thunk))
                           (profile-stop!)
-                          (- (now) start)))
+                          (- (seconds-now) start)))
                       (if network (with-layer-names network run) (run)))
                     (lambda () (profile-stop!) (set! measuring? #f))))
          (rows (map (lambda (row) (row-of-one-run row repeat)) (profile-table))))

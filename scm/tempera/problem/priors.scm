@@ -10,13 +10,14 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module ((oop goops) #:select (define-method <top>))
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base streams)
   #:export (make-prior prior? prior-name prior-shape prior-dtype
-            score log-density has-log-density? prior-draw
+            score log-density has-log-density? prior-draw learned?
             power-spectrum power-spectrum-by-size power-law? power-spectrum-of
             gaussian-prior gaussian-posterior hybrid-prior
             gaussian-mixture-prior two-moons-prior funnel-prior))
@@ -42,6 +43,9 @@ seed -> a batch of draws (or #f).
 Example: (make-prior \"flat\" #:shape '(2) #:score (lambda (x sigma) (tensor* 0 x)))"
   (check-that (procedure? score) 'make-prior "score: expected a procedure, got ~s" score)
   (%make-prior name shape dtype score log-density draw))
+
+;; Of networks, which come later, it is true.
+(define-method (learned? (prior <top>)) #f)
 
 (define (score prior x sigma)
   "The score grad log p_sigma at X, (C ...), of PRIOR: a prior, a network or any
@@ -303,6 +307,10 @@ Example: (score (funnel-prior #:dimension 2) (list->tensor '(-4 0.1) '(1 2)) 0.1
                           1)))))
 
 (document
+ (learned?
+  "Whether PRIOR was learned from examples, so that its score has errors: a network's is.  A method
+for a class of your own says so of your priors.
+Example: (learned? prior) => #f")
  (prior?
   "True when OBJECT is an exact prior.
 Example: (prior? prior) => #t")

@@ -12,7 +12,6 @@
   #:use-module (tempera base errors)
   #:use-module (tempera problem masses)
   #:use-module (tempera base numbers)
-  #:use-module (tempera net networks)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
@@ -175,7 +174,7 @@ Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:
                  #:shape shape #:prior prior
                  #:dtype (cond (dtype dtype)
                                ((prior? prior) (prior-dtype prior))
-                               ((and (network? prior) (list? shape) (= 2 (length shape))) 'c64)
+                               ((and (learned? prior) (list? shape) (= 2 (length shape))) 'c64)
                                (else 'f32))
                  #:score (lambda (x sigma) (score prior x sigma))
                  #:log-density (and (has-log-density? prior)

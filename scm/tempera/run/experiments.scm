@@ -10,11 +10,11 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (ice-9 regex)
-  #:use-module (tempera shell cli)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base user-module)
   #:export (define-experiment make-experiment experiment?
             experiment-name experiment-parameters experiment-documentation
             experiment-procedure experiment-script experiment-text

@@ -100,9 +100,6 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
   (process task-process)
   (started task-started))
 
-(define (now)
-  (/ (get-internal-real-time) (exact->inexact internal-time-units-per-second)))
-
 (define look-seconds 0.3)               ; between looks at what other drivers do
 
 (define (drive sweep workers retries)
@@ -112,9 +109,9 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
   (define tasks '())
   (define left '())                     ; jobs of this stage that may wait for somebody
   (define elsewhere '())                ; that ran with others when last looked at
-  (define looked (now))
+  (define looked (seconds-now))
   (define (start! job)
-    (set! tasks (append tasks (list (make-task job (start-process job share) (now))))))
+    (set! tasks (append tasks (list (make-task job (start-process job share) (seconds-now))))))
   (define (died! job status)
     (let ((n (1+ (hash-ref deaths (job-name job) 0))))
       (hash-set! deaths (job-name job) n)
@@ -147,8 +144,8 @@ and the sweep's errors.txt" n (if (status:term-sig status)
           ((running) (set! elsewhere (cons job elsewhere))))
         (fill!))))
   (define (look-elsewhere!)
-    (when (> (- (now) looked) look-seconds)
-      (set! looked (now))
+    (when (> (- (seconds-now) looked) look-seconds)
+      (set! looked (seconds-now))
       (set! left (append left (reverse elsewhere)))
       (set! elsewhere '())))
   (define (run-stage jobs)
@@ -207,7 +204,7 @@ Example: (sweep-done-text (open-sweep \"runs/norms\"))"
   (let ((port (or (progress-port) (current-error-port))))
     (%make-board sweep
                  (and (file-port? port) (isatty? port) (not (equal? (getenv "TERM") "dumb")) port)
-                 (now)
+                 (seconds-now)
                    (count (lambda (job) (memq (job-outcome job) '(finished failed)))
                           (sweep-jobs sweep))
                    0 0 0)))
@@ -247,7 +244,7 @@ Example: (sweep-done-text (open-sweep \"runs/norms\"))"
 
 (define (board-progress! board running left)
   ;; RUNNING: pairs of a job that runs here and when it began; LEFT: how many more there are.
-  (let ((port (board-port board)) (time (now)))
+  (let ((port (board-port board)) (time (seconds-now)))
     (when (and port (> (- time (board-drawn board)) redraw-seconds))
       (set-board-drawn! board time)
       (let* ((elapsed (- time (board-started board)))

@@ -160,11 +160,10 @@ Example: (stability-limit (make-target \"normal\" #:shape '(2)
   ;; Of the whole batch, the faster of two, as the first may have to find its memory.
   (let* ((x (chain-samples chain))
          (once (lambda ()
-                 (let ((begun (get-internal-real-time)))
+                 (let ((begun (seconds-now)))
                    (with-scope
                     (lambda () (target-score (chain-target chain) x (chain-sigma chain))))
-                   (/ (- (get-internal-real-time) begun)
-                      (exact->inexact internal-time-units-per-second)))))
+                   (- (seconds-now) begun))))
          (first (once)))
     (min first (once))))
 

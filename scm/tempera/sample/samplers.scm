@@ -17,6 +17,7 @@
   #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera problem masses)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera sample schedules)

@@ -21,7 +21,6 @@
   #:use-module (tempera base interrupts)
   #:use-module (tempera file files)
   #:use-module (tempera problem masses)
-  #:use-module (tempera net networks)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
@@ -690,10 +689,10 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
 
 (define (check-target who object)
   ;; A prior is what one has at hand, and what is sampled is a target.
-  (check-that (not (or (prior? object) (network? object))) who
+  (check-that (not (or (prior? object) (learned? object))) who
               "target: ~s is a prior; (posterior prior op y #:noise 0.1) is its target with a \
 measurement y, (prior-target prior~a) without one"
-              object (if (network? object) " #:shape '(64 64)" ""))
+              object (if (learned? object) " #:shape '(64 64)" ""))
   (check-that (target? object) who
               "target: expected one, as `posterior' and `prior-target' make, got ~s" object))
 
@@ -851,9 +850,6 @@ Example: (save-chain \"chain.safetensors\" chain)"
   (list (state-sigma-scored state) (state-sigma state) (state-ratio state) (state-index state)
         (state-steps state) (state-accepted state) (state-counter state)
         (state-evaluations state) (state-tuning state) (length (state-trace state))))
-
-(define (natural? n)
-  (and (exact-integer? n) (>= n 0)))
 
 (define (list->state data trace)
   ;; What `state->list' made, with TRACE for the chain's, newest first; or #f.

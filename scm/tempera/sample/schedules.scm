@@ -18,7 +18,7 @@
             schedule-append schedule-slice schedule-between schedule-map
             adaptive adaptive? adaptive-from adaptive-until adaptive-ratio next-ratio
             dual-averaging dual-averaging? initial-tuning tuned-step-size tune
-            sequence->vector rule->procedure positive-number?))
+            sequence->vector rule->procedure))
 
 (define-record-type <schedule>
   (make-schedule text length procedure)
@@ -38,11 +38,6 @@
 (define (short number)
   ;; Four digits are enough to recognise a temperature by.
   (significant number 4))
-
-(define (positive-number? x)
-  "True when X is a finite real number above 0.
-Example: (positive-number? 0) => #f"
-  (and (real? x) (finite? x) (> x 0)))
 
 (define-syntax-rule (check-positive procedure (name value) ...)
   (begin

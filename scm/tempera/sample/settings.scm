@@ -9,8 +9,9 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera problem masses)
-  #:use-module (tempera net networks)
+  #:use-module (tempera problem priors)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera sample samplers)
   #:use-module (tempera sample schedules)
@@ -20,7 +21,7 @@
   #:export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule
             checked-settings settings-temperatures settings-step-size settings-trajectory-length
             settings-jitter settings-temperature-over? settings-mass settings-sampler settings-seed
-            settings-keep? first-sigma last-sigma initial-ratio positive-integer? not-above?))
+            settings-keep? first-sigma last-sigma initial-ratio not-above?))
 
 (define-record-type <settings>
   (%make-settings temperatures step-size trajectory-length jitter steps-per-temperature
@@ -35,10 +36,6 @@
   (sampler settings-sampler)
   (seed settings-seed)
   (keep settings-keep?))                          ; sigmas last kept and now -> bool
-
-(define (positive-integer? n)
-  "Whether N is a positive exact integer."
-  (and (exact-integer? n) (> n 0)))
 
 (define* (accepted-steps count #:key (at-most (* 10 count)))
   "For #:steps-per-temperature: a temperature is over after COUNT accepted steps, on
@@ -62,9 +59,9 @@ Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93)
               "ratio: expected a number between 0 and 1, got ~s" ratio)
   (check-that (and (positive-number? until) (<= until 100)) 'default-temperatures
               "until: expected a positive number, 100 at most, got ~s" until)
-  (let ((ratio (or ratio (if (network? prior) 0.9 0.95)))
+  (let ((ratio (or ratio (if (learned? prior) 0.9 0.95)))
         (cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until))))
-    (if (and (network? prior) (< until structures-found))
+    (if (and (learned? prior) (< until structures-found))
         (schedule-append (cooled 100 ratio structures-found)
                          (cooled structures-found (* ratio ratio) until))
         (cooled 100 ratio until))))

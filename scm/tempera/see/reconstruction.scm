@@ -7,6 +7,7 @@
 (define-module (tempera see reconstruction)
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
+  #:use-module (tempera base numbers)
   #:use-module (tempera data data)
   #:use-module (tempera sample diagnostics)
   #:use-module (tempera base errors)
@@ -56,9 +57,6 @@ of load-image (--nan-is-zero) makes it 0")
     ("complex_mean" . ,(measure complex-mean truth))
     ("samples" . ,(list->vector (measure samples truth)))))
 
-(define (seconds-since start)
-  (/ (- (get-internal-real-time) start) (exact->inexact internal-time-units-per-second)))
-
 (define* (reconstruct-to out prior op y #:key (noise 0.1) (chains 8) (seed 42) (truth #f)
                          (about '()) (settings '()) (command #f))
   "Sample the posterior of PRIOR (a score network or other prior) and the measurement Y,
@@ -74,10 +72,10 @@ alist that goes first into the summary; COMMAND is what the report says is run t
 Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
   (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "figure.png" "report.html"
                                       "summary.json"))
-  (let* ((start (get-internal-real-time))
+  (let* ((start (seconds-now))
          (target (posterior prior op y #:noise noise))
          (chain (apply anneal target #:chains chains #:seed seed settings))
-         (seconds (seconds-since start))
+         (seconds (- (seconds-now) start))
          (diagnosis (diagnose chain))
          (samples (chain-samples chain))
          (zero-filled (apply-adjoint op y))

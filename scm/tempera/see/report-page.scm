@@ -12,7 +12,7 @@
   #:use-module (ice-9 textual-ports)
   #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-1)
-  #:use-module ((tempera shell cli) #:select (tempera-version))
+  #:use-module (tempera base program)
   #:use-module (tempera see colours)
   #:use-module (tempera base errors)
   #:use-module (tempera file files)

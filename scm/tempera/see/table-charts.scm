@@ -17,8 +17,6 @@
         ((list? value) (string-join (map text value) " "))
         (else (object->string value display))))
 
-(define (finite-number? x) (and (real? x) (finite? x)))
-
 (define (check-columns who names columns)
   (for-each (lambda (name column)
               (check-that (symbol? column) who "~a: expected the name of a column, got ~s" name column))

@@ -7,6 +7,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera see figures)
   #:use-module (tempera base interrupts)
   #:use-module (tempera see plots)
@@ -25,9 +26,6 @@
   (terminal stage-terminal)
   (rows stage-rows set-stage-rows!)     ; lines above the cursor's that are ours
   (next stage-next set-stage-next!))    ; when it may be drawn again, in seconds
-
-(define (now)
-  (/ (get-internal-real-time) (exact->inexact internal-time-units-per-second)))
 
 (define least-seconds 0.3)              ; from one picture to the next
 
@@ -58,10 +56,10 @@
 
 (define (draw-in-time! stage force? view)
   ;; What the thunk VIEW gives, lines and a drawing, unless it was drawn just now.
-  (let ((begun (now)))
+  (let ((begun (seconds-now)))
     (when (or force? (>= begun (stage-next stage)))
       (call-with-values view (lambda (lines drawing) (draw! stage lines drawing)))
-      (let ((end (now)))
+      (let ((end (seconds-now)))
         (set-stage-next! stage (+ end (max least-seconds (* 4 (- end begun)))))))))
 
 ;;; --- What is drawn --------------------------------------------------------------------

@@ -17,10 +17,9 @@
   #:use-module (tempera base evaluation)
   #:use-module (tempera base interrupts)
   #:use-module (tempera base parameters)
-  #:export (main parse-options call-saying-results user-module tempera-version
-            command-names command-summary command-usage started-as))
-
-(define tempera-version "0.1.0")
+  #:use-module (tempera base program)
+  #:export (main parse-options call-saying-results
+            command-names command-summary command-usage))
 
 ;;; --- Options ---------------------------------------------------------------
 
@@ -216,19 +215,6 @@ Scheme or - for standard input, is run as by the command run.
           (else
            (complain 'tempera "~a" (unknown-name-text "command" command (command-names)))))))
 
-;;; --- Where scripts and the prompt work --------------------------------------
-
-(define (user-module)
-  "The module in which a script or the prompt defines its names: Guile's core
-and everything of (tempera), and lists' `fold', `append-map', `last' and so on (SRFI 1)."
-  (let ((module (resolve-module '(tempera-user))))
-    (beautify-user-module! module)
-    (module-use! module (resolve-interface '(tempera)))
-    (module-use! module (resolve-interface '(srfi srfi-1)))
-    ;; In place of Guile's, which is found first.
-    (module-add! module 'load (module-variable (resolve-module '(tempera base evaluation)) 'load))
-    module))
-
 ;;; --- Errors and signals ----------------------------------------------------
 
 (define (one-line text)
@@ -256,12 +242,6 @@ going on with ~a" ((@ (tempera tensor primitives) instruction-set)))))
                (lambda ()
                  (format #f "expected a positive integer; going on with ~a"
                          ((@ (tempera tensor primitives) threads))))))
-
-(define command-words #f)               ; what `main' was called with
-
-(define (started-as)
-  ;; The command line of this process, as typed: a script sees another in `(command-line)'.
-  (if command-words (cons "tempera" command-words) (command-line)))
 
 (define (check-encoding arguments)
   ;; Guile has put a question mark for each byte that is no text in this locale; no file has
@@ -292,7 +272,7 @@ the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 a
            (lambda ()
              (handle-signals)
              (warn-of-variables)
-             (set! command-words all-arguments)
+             (started-as (cons "tempera" all-arguments))
              (check-encoding all-arguments)
              (run-command arguments)
              (force-output)

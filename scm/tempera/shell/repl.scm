@@ -16,6 +16,8 @@
   #:use-module (system repl command)
   #:use-module (system repl common)
   #:use-module (system repl debug)
+  #:use-module (tempera base program)
+  #:use-module (tempera base user-module)
   #:use-module (tempera shell cli)
   #:use-module (tempera shell completion)
   #:use-module (tempera base evaluation)

@@ -5,6 +5,7 @@
   #:use-module (ice-9 ftw)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
+  #:use-module (tempera base program)
   #:use-module (tempera sample calibration)
   #:use-module (tempera see calibration-report)
   #:use-module (tempera shell cli)

@@ -4,6 +4,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 format)
+  #:use-module (tempera base program)
   #:use-module (tempera shell cli)
   #:use-module (tempera data data)
   #:use-module (tempera base errors)
