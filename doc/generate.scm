@@ -7,7 +7,7 @@
 
 (use-modules (srfi srfi-1) (srfi srfi-11)
              (ice-9 format) (ice-9 regex)
-             (tempera) (tempera shell cli) (tempera base documentation) (tempera base parameters))
+             (tempera) (tempera shell cli) (tempera base documentation) (tempera base program) (tempera base parameters))
 
 (define (commands) (command-names))
 

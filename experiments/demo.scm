@@ -15,7 +15,7 @@
              (tempera see reconstruction)
              (tempera run runs)
              (tempera sample schedules)
-             ((tempera shell cli) #:select (tempera-version)))
+             (tempera base program))
 
 (define here (dirname (or (current-filename) "experiments/demo.scm")))
 
