@@ -181,6 +181,8 @@
 (test-equal "its own, and what it passes on, no others'"
             '("#:start" "#:step-size" "#:steps-per-temperature")
             (complete "#:st" "(anneal target #:st"))
+(test-equal "none that its docstring has of others" '() (complete "#:no" "(anneal target #:no"))
+(test-equal "settings of anneal" '("#:temperatures") (complete "#:te" "(start-chain target #:te"))
 (test-equal "settings of anneal, but those that a fork has not" '("#:step-size" "#:steps-per-temperature")
             (complete "#:st" "(fork chain #:st"))
 (test-equal "of plot" '("#:title" "#:titles" "#:to") (complete "#:t" "(plot chain #:t"))

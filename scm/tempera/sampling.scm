@@ -698,8 +698,8 @@ measurement y, (prior-target prior~a) without one"
               "target: expected one, as `posterior' and `prior-target' make, got ~s" object))
 
 (define* (start-chain target #:key (chains 8) start #:allow-other-keys #:rest arguments)
-  "The chain that `anneal' with these settings begins with, at its first temperature, no move
-made: to be looked at with `preview', and gone on with by `resume!'.
+  "The chain that `anneal' begins with, at its first temperature, no move made, by the settings of
+`anneal': to be looked at with `preview', and gone on with by `resume!'.
 Example: (preview (start-chain target #:step-size 1))"
   (check-target 'anneal target)
   (check-that (positive-integer? chains) 'anneal "chains: expected a positive integer, got ~s" chains)
