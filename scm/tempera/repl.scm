@@ -166,20 +166,11 @@ Evaluate the forms in FILE."
 
 (define failed? #f)                     ; whether anything that was read here did
 
-(define (noting-failure procedure)
-  ;; PROCEDURE, which raises what it raises.
-  (lambda arguments
-    (with-exception-handler
-        (lambda (exception)
-          (unless (eq? 'quit (exception-kind exception)) (set! failed? #t))
-          (raise-continuable exception))
-      (lambda () (apply procedure arguments)))))
-
 (define prompt-language
   ;; Scheme but for `evaluate'.
   (let ((scheme (lookup-language 'scheme)))
-    (make-language #:name 'tempera #:title "Tempera" #:evaluator (noting-failure evaluate)
-                   #:reader (noting-failure (language-reader scheme)) #:printer (language-printer scheme)
+    (make-language #:name 'tempera #:title "Tempera" #:evaluator evaluate
+                   #:reader (language-reader scheme) #:printer (language-printer scheme)
                    #:compilers (language-compilers scheme)
                    #:decompilers (language-decompilers scheme)
                    #:make-default-environment (language-make-default-environment scheme))))
@@ -206,6 +197,7 @@ Evaluate the forms in FILE."
 
 (define (show-error repl exception)
   ;; Its place, what it says; and keep it for `,bt'.
+  (set! failed? #t)
   (let ((place (exception-place exception)) (message (exception-words exception)))
     (when place (format #t "~a~%" place))
     (format #t "~a~%" message)
@@ -223,6 +215,7 @@ Evaluate the forms in FILE."
        (cond ((or (eq? 'quit (exception-kind exception)) (and signal (not (eqv? signal SIGINT))))
               (raise-exception exception))
              (signal
+              (set! failed? #t)
               ;; Over the ^C that the terminal shows.
               (format #t "~ainterrupted~%" (if (isatty? (current-output-port)) "\r" "")))
              (else (show-error repl exception)))))))
@@ -296,7 +289,9 @@ Evaluate the forms in FILE."
      (cond ((eqv? SIGINT (interrupt-signal exception))
             (unless (using-readline?) (newline))) ; which has ended the line
            ((interrupt-signal exception) (raise-exception exception))
-           (else (format #t "~a~%" (without-place (exception-words exception)))))
+           (else
+            (set! failed? #t)
+            (format #t "~a~%" (without-place (exception-words exception)))))
      (skip-ready-input (current-input-port))
      *unspecified*)))
 
