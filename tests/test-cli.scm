@@ -245,6 +245,16 @@
    (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --directory=many" 143
               "stopped: 2 of 4 points done; go on with: tempera sweep --continue=many\n")
    (check-run "and goes on so" "touch go; tempera sweep --continue=many" 0 "0004 finished" "many: results.csv")
+   ;; A reconstruction makes its folder as it begins to sample; this one would take hours.
+   (for-each
+    (lambda (signal status)
+      (check-run (format #f "SIG~a in a reconstruction" signal)
+                 (format #f "tempera reconstruct --simulate --chains=1000 --prior=brain '~a' --out=cut-~a >log 2>&1 & \
+p=$!; until test -d cut-~a || ! kill -0 $p; do sleep 0.05; done; kill -s ~a $p; wait $p; s=$?; cat log; (exit $s)"
+                         (string-append (getenv "TEMPERA_DATA") "/experiments/pd-head/brain_013.png")
+                         signal signal signal)
+                 status "stopped: nothing was written; the same command begins again\n"))
+    '("INT" "TERM") '(130 143))
    ;; A training: SIGTERM writes a checkpoint, and without a terminal each one says the loss.
    (setenv "XDG_CACHE_HOME" (file "cache"))
    (check-run "a volume to train on"
