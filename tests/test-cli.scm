@@ -351,14 +351,15 @@ p=$!; until test -d cut-~a || ! kill -0 $p; do sleep 0.05; done; kill -s ~a $p; 
        (test-assert (string-append name ": goes on") (string-contains output "(same-bits #t)"))))
    (write-file "inner.scm" "(define inner (apply anneal target short))" "(display \"after\")")
    (for-each program-stops
-             '("begin" "for-each" "an argument" "a script" "a let" "a define in a begin" "a hook")
+             '("begin" "for-each" "an argument" "a script" "a let" "a define in a begin" "a hook" "a simulation")
              '("(begin (apply anneal target short) (display \"after\"))"
                "(for-each (lambda (k) (apply anneal target short) (display \"after\")) '(1 2 3 4))"
                "(define x (list (apply anneal target short) (display \"after\")))"
                "(load \"inner.scm\")"
                "(let ((c (apply anneal target short))) (display \"after\"))"
                "(begin (define x (apply anneal target short)) (display \"after\"))"
-               "(resume! (apply anneal target short) #:hook (lambda (c) (display \"after\")))"))
+               "(resume! (apply anneal target short) #:hook (lambda (c) (display \"after\")))"
+               "(simulate (make-model (gaussian-prior (power-spectrum '(4 4))) (mri-operator #:mask (random-mask 4 #:acceleration 1)) #:sample (lambda (y count seed) (let ((c (apply anneal target short))) (display \"after\") (chain-samples c)))) 3)"))
    (let ((output (session
                   "(define trainer (make-trainer (score-network '(moons-mlp)) (lambda (count step) (when (= step 3) (kill (getpid) SIGINT) (usleep 1000000)) (random-normal (list count 2) step)) #:batch 2 #:steps 6))"
                   "(begin (train! trainer) (display \"after\"))"
