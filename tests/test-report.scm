@@ -341,7 +341,7 @@
      (test-assert (file-exists? made)))
    (test-error-matching "a folder that is a file" "report.html"
      (write-report chain (string-append folder "/new/folder/report.html/x.html")))
-   (test-error-matching "no device takes it" "/dev/full/"
+   (test-error-matching "no device takes it" "/dev/full: is a file"
      (write-report chain "/dev/full/x.html"))))
 (test-error-matching "no chain" "object: expected a chain, a run or a sweep, got 42"
   (write-report 42 "x.html"))

@@ -426,7 +426,7 @@ TEMPERA_PICTURES=symbols draws it here\n"
    (test-error-matching "titles" "titles: expected" (save-animation (in "b.gif") three #:titles '("a")))
    (test-error-matching "over" "over: expected" (save-animation (in "b.gif") chain #:over 'time))
    (test-error-matching "a keyword" "unrecognized keyword" (save-animation (in "b.gif") three #:hue 3))
-   (test-error-matching "no folder" "No such file" (save-animation "/nowhere/b.gif" three))
+   (test-error-matching "no folder" "no such folder: /nowhere" (save-animation "/nowhere/b.gif" three))
    (test-equal "nothing half-done"
      '("a.gif" "a.webp" "chain.gif" "chain.webp" "figures.gif" "lossy.webp" "phase.gif")
      (files-in folder))))

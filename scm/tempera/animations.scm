@@ -101,9 +101,7 @@ Example: (save-animation \"cooling.webp\" chain #:over 'temperatures #:fps 8)"
               "loop: expected a number of times, 0 for ever, got ~s" loop)
   (check-that (or (not quality) (and (real? quality) (<= 0 quality 100))) 'save-animation
               "quality: expected a number from 0 to 100, or #f for lossless, got ~s" quality)
-  ;; As elsewhere, a file's folder is there already.
-  (check-that (file-exists? (dirname path)) 'save-animation "~a: No such file or directory" path)
-  (check-output 'save-animation (dirname path) (list (basename path)))
+  (check-output-file 'save-animation path)
   (let* ((format (format-of path))
          (frames (frames-of frames over titles
                             (without-own options)))

@@ -260,7 +260,7 @@ going on with ~a" ((@ (tempera primitives) instruction-set)))))
 (define command-words #f)               ; what `main' was called with
 
 (define (started-as)
-  ;; The command line of this process, as typed: a script sees another in `(command-line)'.
+  "The command line of this process, as typed: a script sees another in `(command-line)'."
   (if command-words (cons "tempera" command-words) (command-line)))
 
 (define (check-encoding arguments)

@@ -22,7 +22,7 @@
   #:export (save-png load-nifti load-dicom load-image load-volume
             load-safetensors save-safetensors check-no-others
             load-json save-json json-text load-datum save-datum datum?
-            make-directories check-output call-with-temporary-folder call-with-new-file run-program program-exists? shell-text))
+            make-directories check-output check-output-file call-with-temporary-folder call-with-new-file run-program program-exists? shell-text))
 
 ;;; --- Folders, programs and text ---------------------------------------------
 
@@ -59,6 +59,12 @@ Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
     (lambda arguments
       (complain who "~a: cannot be written into: ~a" folder
                 (strerror (system-error-errno arguments))))))
+
+(define (check-output-file who path)
+  "The same for one file PATH, whose folder has to be there.
+Example: (check-output-file 'f \"heads.gif\")"
+  (check-that (file-exists? (dirname path)) who "~a: no such folder: ~a" path (dirname path))
+  (check-output who (dirname path) (list (basename path))))
 
 (define (remove-tree path)
   (file-system-fold (const #t)

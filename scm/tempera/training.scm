@@ -568,7 +568,7 @@ checkpoint then stays as it was at the last step whose weights were sound.  Retu
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
   (check-that (or (not keep) (and (exact-integer? keep) (> keep 0))) 'train!
               "keep: expected #f or a positive number of steps, got ~s" keep)
-  (when checkpoint (check-output 'train! (dirname checkpoint) (list (basename checkpoint))))
+  (when checkpoint (check-output-file 'train! checkpoint))
   (let* ((end (if steps (+ (trainer-step trainer) steps) (setting trainer 'steps)))
          (progress (make-progress "training" end))
          (pending '())

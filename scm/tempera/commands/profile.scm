@@ -35,7 +35,7 @@ says how to read the table.")))
     (define (ref name) (assq-ref options name))
     (check-that (<= (length operands) 1) 'profile "expected at most one network, got ~a"
                 (string-join operands " "))
-    (when (ref 'out) (check-output 'profile (dirname (ref 'out)) (list (basename (ref 'out)))))
+    (when (ref 'out) (check-output-file 'profile (ref 'out)))
     (let* ((network (if (pair? operands)
                         (network-in (first operands) (ref 'precision))
                         (score-network (read-description (ref 'body))
