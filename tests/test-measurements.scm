@@ -129,7 +129,7 @@
   (doubtful "a mask without the middle" "leaves out the middle"
             (tensor* square (plane 64 64 (lambda (i j) (if (and (< 28 i 36) (< 28 j 36)) 0 1))))
             (tensor* (measured square) (plane 64 64 (lambda (i j) (if (and (< 28 i 36) (< 28 j 36)) 0 1)))))
-  (doubtful "noise in other units" "noise: 100" columns (measured columns) #:noise 100)
+  (doubtful "noise in other units" "noise: 100 is more than the 9.1 that" columns (measured columns) #:noise 100)
 
   (let ((said '()))
     (test-equal "check-kspace gives what it got" #t

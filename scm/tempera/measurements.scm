@@ -11,6 +11,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 format)
   #:use-module (tempera errors)
+  #:use-module ((tempera numbers) #:select (significant))
   #:use-module (tempera operators)
   #:use-module (tempera primitives)
   #:use-module ((tempera tensors) #:select (with-scope tensor-count))
@@ -166,8 +167,8 @@ when it is moved by half its size; if it is, make k-space by ~a, with the ifftsh
                            (line-sums energy 0) (line-sums mask 0)))
          (deviation (and mean (* scale (sqrt (/ (car mean) 2))))))
     (if (and deviation (< deviation (* 1/2 noise)))
-        `((doubtful . ,(format #f "noise: ~a is more than the ~,2g that k-space has at its edges, with \
-all there is of the image; are its units those of k-space?" noise deviation)))
+        `((doubtful . ,(format #f "noise: ~a is more than the ~a that k-space has at its edges, with \
+all there is of the image; are its units those of k-space?" noise (significant deviation 2))))
         '())))
 
 (define (check-arguments who op y noise)
