@@ -34,7 +34,7 @@
                                       (help-search (first entry))))))
      (test-assert (format #f "~s leads to ~a: ~a" (first entry) (second entry) found)
        (member (second entry) found))))
- '(("compare two chains" "compare")
+ '(("compare two chains" "compare") ("tensor from a function of indices" "tensor-tabulate")
    ("do two chains agree" "compare")
    ("sample from the prior" "Sampling from the prior")
    ("draw samples from a Gaussian prior" "Sampling from the prior")
