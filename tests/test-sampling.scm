@@ -737,6 +737,8 @@
       (every (lambda (t) (<= (transition-sigma t) (chain-sigma paused))) new)))
   (test-assert "and the original still goes on" (same? (resume! paused) unbroken))
   (test-assert "what is finished stays" (same? (resume! paused) unbroken))
+  (test-equal "temperatures all above where the chain is leave it there" (chain-sigma unbroken)
+    (chain-sigma (resume! (fork unbroken #:temperatures (list (* 3 (chain-sigma unbroken)) (* 2 (chain-sigma unbroken)))))))
   (test-error-matching "a fork's settings" "chains" (fork paused #:chains 4))
   (test-error-matching "a fork's step" "step-size: expected" (fork paused #:step-size -1))
   (test-error-matching "a fork of" "chain: expected" (fork 3))

@@ -158,7 +158,11 @@ Example: (chain-finished? (start-chain target)) => #f"
 (define (chain-sigma chain)
   "The temperature that CHAIN is at; of a finished one, its last.
 Example: (chain-sigma chain) => 0.046"
-  (or (state-sigma (chain-state chain)) (last-sigma (chain-temperatures chain))))
+  (or (state-sigma (chain-state chain))
+      ;; Not the last of its temperatures: those of a fork may all be above what was reached.
+      (match (chain-reversed-trace chain)
+        ((last . _) (transition-sigma last))
+        (() (last-sigma (chain-temperatures chain))))))
 
 (define (next-sigma chain)
   ;; After the one that CHAIN is at, or #f.
