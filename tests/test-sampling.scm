@@ -1082,6 +1082,15 @@ after 6 moves" said))
   (make-operator "bad" #:forward identity #:adjoint identity
                  #:normal-diagonal (tensor/ (tensor-zeros '(4)) 0)))
 
+;; Data where nothing is measured are not silently left out: they may be an image.
+(define (warning-of thunk)
+  (call-with-output-string
+    (lambda (port) (parameterize ((current-warning-port port)) (thunk)))))
+(test-equal "a measurement: no warning" "" (warning-of (lambda () (posterior field op y))))
+(test-assert "an image for a measurement"
+  (string-contains (warning-of (lambda () (posterior field op (apply-adjoint op y))))
+                   "posterior: y has data where MRI"))
+
 ;; Prior and operator of different sizes.
 (test-error-matching "another size"
     "posterior: prior: expected one over images of shape (16 12), as y by the operator has them, got #<prior"

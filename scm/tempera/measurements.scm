@@ -154,7 +154,8 @@ energy")))
       (/ (mean (lambda (k) (or (< k width) (>= k (- n width)))))
          (max 1e-30 (mean (lambda (k) (< (- -1 width) (- k (quotient n 2)) width)))))))
   (define ratios (map outside '(0 1)))
-  (if (and (every (lambda (r) (> r 1)) ratios) (> (apply * ratios) 10))
+  (if (or (any (lambda (r) (> r 10)) ratios) ; along one axis alone
+          (and (every (lambda (r) (> r 1)) ratios) (> (apply * ratios) 10)))
       `((doubtful . ,(format #f "k-space: its image is dark in the middle and bright at the edges, as \
 when it is moved by half its size; if it is, make k-space by ~a, with the ifftshift" numpy-line)))
       '()))

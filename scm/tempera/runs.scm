@@ -379,8 +379,6 @@ Example: (let ()
                                            (exception-text exception))))
                              (format log "~a~%" text)
                              (write-backtrace exception log)
-                             (format (current-error-port) "~a: failed; log.txt there has where~%"
-                                     directory)
                              (save-state! directory 'failed #:seconds (seconds)
                                           #:error text))))))))
     (define (body)

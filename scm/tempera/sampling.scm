@@ -160,9 +160,10 @@ Example: (chain-finished? (start-chain target)) => #f"
 Example: (chain-sigma chain) => 0.046"
   (or (state-sigma (chain-state chain))
       ;; Not the last of its temperatures: those of a fork may all be above what was reached.
-      (match (chain-reversed-trace chain)
-        ((last . _) (transition-sigma last))
-        (() (last-sigma (chain-temperatures chain))))))
+      (let ((trace (chain-reversed-trace chain)))
+        (if (pair? trace)
+            (transition-sigma (first trace))
+            (last-sigma (chain-temperatures chain))))))
 
 (define (next-sigma chain)
   ;; After the one that CHAIN is at, or #f.
