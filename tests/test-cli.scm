@@ -245,6 +245,16 @@
    (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --directory=many" 143
               "stopped: 2 of 4 points done; go on with: tempera sweep --continue=many\n")
    (check-run "and goes on so" "touch go; tempera sweep --continue=many" 0 "0004 finished" "many: results.csv")
+   ;; A reconstruction makes its folder as it begins to sample; this one would take hours.
+   (for-each
+    (lambda (signal status)
+      (check-run (format #f "SIG~a in a reconstruction" signal)
+                 (format #f "tempera reconstruct --simulate --chains=1000 --prior=brain '~a' --out=cut-~a >log 2>&1 & \
+p=$!; until test -d cut-~a || ! kill -0 $p; do sleep 0.05; done; kill -s ~a $p; wait $p; s=$?; cat log; (exit $s)"
+                         (string-append (getenv "TEMPERA_DATA") "/experiments/pd-head/brain_013.png")
+                         signal signal signal)
+                 status "stopped: nothing was written; the same command begins again\n"))
+    '("INT" "TERM") '(130 143))
    ;; A training: SIGTERM writes a checkpoint, and without a terminal each one says the loss.
    (setenv "XDG_CACHE_HOME" (file "cache"))
    (check-run "a volume to train on"
@@ -341,14 +351,15 @@
        (test-assert (string-append name ": goes on") (string-contains output "(same-bits #t)"))))
    (write-file "inner.scm" "(define inner (apply anneal target short))" "(display \"after\")")
    (for-each program-stops
-             '("begin" "for-each" "an argument" "a script" "a let" "a define in a begin" "a hook")
+             '("begin" "for-each" "an argument" "a script" "a let" "a define in a begin" "a hook" "a simulation")
              '("(begin (apply anneal target short) (display \"after\"))"
                "(for-each (lambda (k) (apply anneal target short) (display \"after\")) '(1 2 3 4))"
                "(define x (list (apply anneal target short) (display \"after\")))"
                "(load \"inner.scm\")"
                "(let ((c (apply anneal target short))) (display \"after\"))"
                "(begin (define x (apply anneal target short)) (display \"after\"))"
-               "(resume! (apply anneal target short) #:hook (lambda (c) (display \"after\")))"))
+               "(resume! (apply anneal target short) #:hook (lambda (c) (display \"after\")))"
+               "(simulate (make-model (gaussian-prior (power-spectrum '(4 4))) (mri-operator #:mask (random-mask 4 #:acceleration 1)) #:sample (lambda (y count seed) (let ((c (apply anneal target short))) (display \"after\") (chain-samples c)))) 3)"))
    (let ((output (session
                   "(define trainer (make-trainer (score-network '(moons-mlp)) (lambda (count step) (when (= step 3) (kill (getpid) SIGINT) (usleep 1000000)) (random-normal (list count 2) step)) #:batch 2 #:steps 6))"
                   "(begin (train! trainer) (display \"after\"))"

@@ -415,7 +415,11 @@
                              (take-right (chain-trace held) 15))))
     (test-assert "which a held temperature has not"
       (> (mean errors) (* -4 (sqrt (/ (variance errors) (length errors)))))))
-  (test-assert "cooled in haste" (warns? "drift down" hasty)))
+  (test-assert "cooled in haste" (warns? "drift down" hasty))
+  ;; Two chains at four temperatures: few proposals, which scatter as those differ.
+  (let ((jumped (anneal target #:chains 2 #:seed 5 #:temperatures '(100 10 1 0.1))))
+    (test-assert "errors that scatter, too" (not (any drifts? (diagnosis-bands (diagnose jumped)))))
+    (test-assert "cooled in a few jumps" (warns? "drift down" jumped))))
 (test-error-matching "no chain" "chain: expected one" (diagnose 3))
 
 ;; The command says what the prompt says.

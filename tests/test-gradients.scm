@@ -442,7 +442,7 @@
 (test-changed "a parameter" (w x)
   (let ((y (tensor-square w))) (change! w) (tensor-sum y)))
 (test-changed "a result" (w x)
-  (let ((y (tensor-exp w))) (change! y) (tensor-sum y)))
+  (let* ((y (tensor-exp w)) (loss (tensor-sum y))) (change! y) loss))
 (test-changed "a table" (w x)
   (let* ((z (tensor-reshape w '(1 1 2))) (y (fourier-multiply (real-view (complex-view z)) (zeros 1)))
          (table (list->tensor '(3))) (y (fourier-multiply (real-view (complex-view (tensor-reshape w '(1 1 2)))) table)))
@@ -451,6 +451,20 @@
 (test-changed "the loss's sigma" (w x)
   (let ((y (dsm-loss (tensor-reshape w '(2 1)) (zeros 2 1) x))) (tensor-assign! x -7) (tensor-sum y)))
 
+(test-error-matching "a result, used again" "was changed in place after it was made on the tape"
+  (gradients-of (lambda (w) (let ((y (tensor* 2 w))) (change! y) (tensor-sum (tensor* 3 y)))) (list->tensor '(1 2))))
+(test-error-matching "a result by its view" "was changed in place after it was made on the tape"
+  (gradients-of (lambda (w) (let ((y (tensor* 2 w))) (change! (tensor-slice y 0 0 1)) (tensor-sum (tensor* 3 y))))
+                (list->tensor '(1 2))))
+(test-error-matching "a result, then a parameter of an inner gradient" "was changed in place after it was made on the tape"
+  (gradients-of (lambda (w) (let ((y (tensor* 2 w))) (change! y) ((derivative cube) y))) (list->tensor '(1 2))))
+(test-close "a result of one tape is a parameter of the next" '(14. 14.)
+            (let ((u #f))
+              (gradients-of (lambda (w) (set! u (tensor* 2 w)) (tensor-sum u)) (list->tensor '(1 2)))
+              (change! (require-gradient! u))
+              (numbers (lambda (u) (tensor-sum (tensor* u u))) u)))
+(test-error-matching "a loss" "was changed in place after it was made on the tape"
+  (gradients-of (lambda (w) (let ((y (tensor-sum w))) (change! y) y)) (list->tensor '(1 2))))
 (test-close "values that are not needed may change" '(1. 1.)
             (numbers (lambda (w)
                        (let* ((x (list->tensor '(3 4))) (y (tensor+ w x)))

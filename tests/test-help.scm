@@ -34,7 +34,7 @@
                                       (help-search (first entry))))))
      (test-assert (format #f "~s leads to ~a: ~a" (first entry) (second entry) found)
        (member (second entry) found))))
- '(("compare two chains" "compare")
+ '(("compare two chains" "compare") ("tensor from a function of indices" "tensor-tabulate")
    ("do two chains agree" "compare")
    ("sample from the prior" "Sampling from the prior")
    ("draw samples from a Gaussian prior" "Sampling from the prior")
@@ -168,6 +168,27 @@
                      "unrecognized keyword #:tempratures; did you mean #:temperatures?"
                      (start-chain (prior-target (two-moons-prior)) #:chains 1 #:tempratures '(2 1)))
 
+;; What was meant where a value is of another kind.
+(define some-tensor (list->tensor '(1 2 3 4)))
+(test-equal "numbers' + of a tensor"
+  "+: does not take a tensor, got #<tensor f32 (4) (1.0 2.0 3.0 4.0)>; use tensor+" (message-of '(+ some-tensor 1)))
+(test-assert "by another name too"
+  (string-suffix? "; use tensor-maximum" (message-of '(max some-tensor 1))))
+(test-equal "a list without its quote" "64 is not a procedure; a list that begins with it needs a quote: '(64 ...)"
+  (message-of '(tensor-reshape some-tensor (64 64))))
+(test-error-matching "what a record's accessor got" "expected a chain, got #<target two moons over (2)"
+  (chain-mean (prior-target (two-moons-prior))))
+(test-error-matching "a complex picture" "got complex numbers; (tensor-abs TENSOR) has their magnitudes"
+  (save-png "x.png" (tensor-zeros '(2 2) 'c64)))
+(test-error-matching "tensor-mean of a list" "list->tensor makes one of a list or vector"
+  (tensor-mean '(1 2 3)))
+(test-equal "which it does" 2. (tensor->number (tensor-mean (list->tensor #(1 2 3)))))
+(test-equal "ends to the bit" '(0.1 0.2 0.3)
+  (map (lambda (x) (/ (round (* 10 x)) 10)) (tensor->list (linspace 0.1 0.3 3))))
+(test-equal "a tensor from a function of indices" '((2 2) (0. 1. 10. 11.))
+  (let ((t (tensor-tabulate '(2 2) (lambda (i j) (+ (* 10 i) j)))))
+    (list (tensor-shape t) (tensor->list t))))
+
 ;;; --- Completion -------------------------------------------------------------------
 
 (define (complete text line)
@@ -181,6 +202,8 @@
 (test-equal "its own, and what it passes on, no others'"
             '("#:start" "#:step-size" "#:steps-per-temperature")
             (complete "#:st" "(anneal target #:st"))
+(test-equal "none that its docstring has of others" '() (complete "#:no" "(anneal target #:no"))
+(test-equal "settings of anneal" '("#:temperatures") (complete "#:te" "(start-chain target #:te"))
 (test-equal "settings of anneal, but those that a fork has not" '("#:step-size" "#:steps-per-temperature")
             (complete "#:st" "(fork chain #:st"))
 (test-equal "of plot" '("#:title" "#:titles" "#:to") (complete "#:t" "(plot chain #:t"))
@@ -224,6 +247,7 @@
                              ",runs " directory "/runs\n,runs \"" directory "/runs\"\n"
                              ",runs " directory "\n,sweep " directory "\n")
               "/runs/one  #<run draw, finished" "no runs there" "is no sweep's directory")
+     (session "(last (append-map list '(4 5)))\n(tensor->list (linspace 0 1 3))\n" "= 5" "= (0.0 0.5 1.0)")
      ;; What is pasted after an error, in the nested prompt, goes on.
      (session (string-append "(define x 3)\n(aneal x)\n(define (f y)\n  (* y\n     x))\n"
                              "(f (car '()))\n(f 4)\n(define z (geometric 8 #:ratio 1/2\n"

@@ -48,6 +48,17 @@
        (same? (tensor-copy (tensor-transpose scan '(2 0 1))) (load-npy (in "b.npy"))))
      (test-error-matching "missing" "load-npy: " (load-npy (in "none.npy")))
      (test-error-matching "not a path" "path: expected a string, got 3" (load-npy 3))
+     ;; A finite number does not become infinite.
+     (for-each
+      (lambda (make)
+        (test-error-matching "beyond float32" "is beyond the largest number of float32, 3.4e38" (make 1e300))
+        (test-error-matching "beyond float32, in the imaginary part" "beyond the largest number"
+          (make (make-rectangular 0 -1e300))))
+      (list (lambda (number) (list->tensor (list 1 number)))
+            (lambda (number) (tensor* number (list->tensor '(1))))
+            (lambda (number) (tensor-set-element! (tensor-zeros '(1) 'c64) '(0) number))
+            (lambda (number) (tensor-assign! (tensor-zeros '(1) 'c64) number))))
+     (test-equal "an infinite one stays" '(+inf.0) (tensor->list (list->tensor '(+inf.0))))
      ;; The system would take a path to end at a NUL.
      (for-each
       (lambda (use)

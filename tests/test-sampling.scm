@@ -737,6 +737,8 @@
       (every (lambda (t) (<= (transition-sigma t) (chain-sigma paused))) new)))
   (test-assert "and the original still goes on" (same? (resume! paused) unbroken))
   (test-assert "what is finished stays" (same? (resume! paused) unbroken))
+  (test-equal "temperatures all above where the chain is leave it there" (chain-sigma unbroken)
+    (chain-sigma (resume! (fork unbroken #:temperatures (list (* 3 (chain-sigma unbroken)) (* 2 (chain-sigma unbroken)))))))
   (test-error-matching "a fork's settings" "chains" (fork paused #:chains 4))
   (test-error-matching "a fork's step" "step-size: expected" (fork paused #:step-size -1))
   (test-error-matching "a fork of" "chain: expected" (fork 3))
@@ -1079,6 +1081,15 @@ after 6 moves" said))
 (test-error-matching "a diagonal of NaN" "normal-diagonal: expected"
   (make-operator "bad" #:forward identity #:adjoint identity
                  #:normal-diagonal (tensor/ (tensor-zeros '(4)) 0)))
+
+;; Data where nothing is measured are not silently left out: they may be an image.
+(define (warning-of thunk)
+  (call-with-output-string
+    (lambda (port) (parameterize ((current-warning-port port)) (thunk)))))
+(test-equal "a measurement: no warning" "" (warning-of (lambda () (posterior field op y))))
+(test-assert "an image for a measurement"
+  (string-contains (warning-of (lambda () (posterior field op (apply-adjoint op y))))
+                   "posterior: y has data where MRI"))
 
 ;; Prior and operator of different sizes.
 (test-error-matching "another size"

@@ -124,7 +124,17 @@
     (tmux "send-keys" "-t" "session" "C-c")
     (test-assert (format #f "Ctrl-C after ~s: a fresh line" text) (wait-for at-prompt? #:seconds 20))
     (enter next result))
-  (interrupt-after "" "(* 6 7)" "= 42")
+  ;; Nothing is typed between: any key, C-l too, would wake a prompt that has not noticed.
+  (define (prompts screen)
+    (count (lambda (line) (string-prefix? "tempera>" line)) (string-split screen #\newline)))
+  (clear)
+  (wait-for (lambda (screen) (= 1 (prompts screen))))
+  (tmux "send-keys" "-t" "session" "C-c")
+  (test-assert "Ctrl-C at an idle prompt: a fresh line"
+    (wait-for (lambda (screen) (= 2 (prompts screen))) #:seconds 20))
+  (type "(* 7 9)")
+  (test-assert "and the next line typed counts"
+    (wait-for (lambda (screen) (string-contains screen "= 63")) #:seconds 20))
   (interrupt-after "(car (list 1 " "(* 60 7)" "= 420")
   (interrupt-after "(list 1\n 2" "(* 600 7)" "= 4200")
   ;; The largest images: within one step of the sampler.

@@ -202,6 +202,13 @@ belongs (const tp_tensor *t)
   return !tp_wants_grad (t) || !t->tape || t->tape == outermost->serial;
 }
 
+/* Whether a record's output holds other values than the record gave it. */
+static bool
+overwritten (const tp_tensor *t)
+{
+  return tp_wants_grad (t) && t->made && t->made != tp_buffer_version (t->buffer) + 1;
+}
+
 static tp_status
 append (tp_tape *tape, const tp_record *record, tp_backward backward)
 {
@@ -241,12 +248,16 @@ tp_tape_record (const tp_record *record, tp_backward backward)
     if (!belongs (record->inputs[i]))
       return tp_fail (TP_BAD_ARGUMENT, "an input was made on another tape, which this gradient would "
                       "not reach; make it on this one, or for a constant copy it inside `no-tape'");
+    else if (overwritten (record->inputs[i]))
+      return tp_fail (TP_BAD_ARGUMENT, "an input was changed in place after it was made on the tape, and "
+                      "its gradient is no more that of what made it; change a copy");
   tp_status status = TP_OK;
   for (tp_tape *tape = current; status == TP_OK && tape; tape = tape->outer)
     {
       status = append (tape, record, backward);
       record->output->tape = tape->serial; /* the outermost stays */
     }
+  record->output->made = tp_buffer_version (record->output->buffer) + 1;
   record->output->requires_grad = true;
   return status;
 }
@@ -295,6 +306,9 @@ check_loss (const tp_tape *tape, const tp_tensor *loss, const tp_tensor *seed)
                     "requires a gradient");
   if (!seed && loss->dtype != TP_F32)
     return tp_fail (TP_BAD_SHAPE, "loss: expected f32, got c64; a loss is real");
+  if (overwritten (loss))
+    return tp_fail (TP_BAD_ARGUMENT, "loss: it was changed in place after it was made on the tape; change "
+                    "a copy");
   /* A parameter is its own loss; all else must be a record's output. */
   bool found = !loss->tape;
   for (int i = tape->length - 1; !found && i >= 0; i--)

@@ -101,6 +101,8 @@ require_gradient (SCM t)
   tp_tensor *x = tp_to_tensor ("require-gradient!", "tensor", t);
   x->requires_grad = true;
   x->tape = 0; /* wherever it was made: gradients begin here */
+  if (!tp_tape_current ())
+    x->made = 0; /* a parameter, which may change: no tape needs it as a result */
   return t;
 }
 

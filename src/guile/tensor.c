@@ -92,6 +92,24 @@ tp_to_tensor_or_null (const char *procedure, const char *argument, SCM object)
   return tp_to_tensor (procedure, argument, object);
 }
 
+/* VALUE rounded to float32; a finite one must not become infinite. */
+static float
+to_float (const char *procedure, const char *argument, double value)
+{
+  float rounded = (float) value;
+  if (isinf (rounded) && !isinf (value))
+    tp_raise_argument (procedure, "%s: %g is beyond the largest number of float32, 3.4e38", argument,
+                       value);
+  return rounded;
+}
+
+static tp_complex
+to_complex (const char *procedure, const char *argument, SCM number)
+{
+  return to_float (procedure, argument, scm_c_real_part (number))
+         + to_float (procedure, argument, scm_c_imag_part (number)) * I;
+}
+
 /* A tensor as it is, or a number as a tensor of rank 0; one reference. */
 static tp_tensor *
 to_operand (const char *procedure, const char *argument, SCM object)
@@ -99,13 +117,14 @@ to_operand (const char *procedure, const char *argument, SCM object)
   if (!scm_is_number (object))
     return tp_tensor_ref (tp_to_tensor (procedure, argument, object));
   bool real = scm_is_real (object);
+  tp_complex value = to_complex (procedure, argument, object);
   tp_tensor *t = tp_tensor_create (real ? TP_F32 : TP_C64, 0, NULL);
   if (!t)
     tp_raise (procedure);
   if (real)
-    *tp_f32 (t) = (float) scm_to_double (object);
+    *tp_f32 (t) = crealf (value);
   else
-    *tp_c64 (t) = (float) scm_c_real_part (object) + (float) scm_c_imag_part (object) * I;
+    *tp_c64 (t) = value;
   return t;
 }
 
@@ -177,10 +196,9 @@ list_to_tensor (SCM numbers, SCM shape)
   int64_t at = 0;
   for (SCM l = numbers; scm_is_pair (l); l = scm_cdr (l), at++)
     if (complex_values)
-      tp_c64 (t)[at] = (float) scm_c_real_part (scm_car (l))
-                       + (float) scm_c_imag_part (scm_car (l)) * I;
+      tp_c64 (t)[at] = to_complex (me, "numbers", scm_car (l));
     else
-      tp_f32 (t)[at] = (float) scm_to_double (scm_car (l));
+      tp_f32 (t)[at] = to_float (me, "numbers", scm_to_double (scm_car (l)));
   return object;
 }
 
@@ -278,9 +296,9 @@ tensor_set_element (SCM t, SCM indices, SCM value)
   if (!scm_is_number (value) || (x->dtype == TP_F32 && !scm_is_real (value)))
     tp_raise_argument (me, "value: expected a number of type %s", tp_dtype_name (x->dtype));
   if (x->dtype == TP_F32)
-    tp_f32 (x)[at] = (float) scm_to_double (value);
+    tp_f32 (x)[at] = to_float (me, "value", scm_to_double (value));
   else
-    tp_c64 (x)[at] = (float) scm_c_real_part (value) + (float) scm_c_imag_part (value) * I;
+    tp_c64 (x)[at] = to_complex (me, "value", value);
   tp_tensor_changed (x);
   return SCM_UNSPECIFIED;
 }

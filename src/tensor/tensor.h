@@ -37,6 +37,7 @@ typedef struct tp_tensor {
   bool requires_grad;        /* gradients flow to it (src/autograd) */
   struct tp_tensor *grad;    /* accumulated gradient, or NULL */
   uint64_t tape;             /* serial of the tape it was made on, 0: none (src/autograd) */
+  unsigned made;             /* 1 + version of its values when it was made there */
   void *derived;             /* see tp_set_derived */
   void (*derived_free) (void *);
   int needed;                /* by how many records of a tape its values are (src/autograd) */

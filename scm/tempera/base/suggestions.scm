@@ -33,6 +33,11 @@
   (map (lambda (m) (symbol->keyword (string->symbol (substring (match:substring m) 2))))
        (list-matches "#:[a-z-]*[a-z]" text)))
 
+(define (without-others text)
+  ;; The docstring TEXT less its example, which calls other procedures too, and keywords that are
+  ;; said to be another's: "#:widening 1 of `posterior'".
+  (regexp-substitute/global #f "#:[a-z-]+([ \n]+[0-9.]+)?[ \n]+of[ \n]+`[^ ']+'|Example: .*" text 'pre 'post))
+
 (define (passes-on? procedure)
   (let ((arguments (or (false-if-exception (procedure-arguments procedure)) '())))
     (or (assq-ref arguments 'allow-other-keys?) (assq-ref arguments 'rest))))
@@ -41,7 +46,7 @@
   "The keywords that a call of PROCEDURE may have.  Of what it passes on its docstring tells: those
 that it mentions, and where it says that it takes those of another, as `fork' does, that one's."
   (let of ((procedure procedure) (seen '()))
-    (let* ((text (or (procedure-documentation procedure) ""))
+    (let* ((text (without-others (or (procedure-documentation procedure) "")))
            (named (list-matches "of[ \n]+`([^ ']+)'([ \n]+but[^)]*\\))?" text))
            (but (append-map (lambda (m) (mentioned-keywords (or (match:substring m 2) ""))) named)))
       (delete-duplicates

@@ -11,6 +11,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 format)
   #:use-module (tempera base errors)
+  #:use-module ((tempera base numbers) #:select (significant))
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (with-scope tensor-count))
@@ -153,7 +154,8 @@ energy")))
       (/ (mean (lambda (k) (or (< k width) (>= k (- n width)))))
          (max 1e-30 (mean (lambda (k) (< (- -1 width) (- k (quotient n 2)) width)))))))
   (define ratios (map outside '(0 1)))
-  (if (and (every (lambda (r) (> r 1)) ratios) (> (apply * ratios) 10))
+  (if (or (any (lambda (r) (> r 10)) ratios) ; along one axis alone
+          (and (every (lambda (r) (> r 1)) ratios) (> (apply * ratios) 10)))
       `((doubtful . ,(format #f "k-space: its image is dark in the middle and bright at the edges, as \
 when it is moved by half its size; if it is, make k-space by ~a, with the ifftshift" numpy-line)))
       '()))
@@ -166,8 +168,8 @@ when it is moved by half its size; if it is, make k-space by ~a, with the ifftsh
                            (line-sums energy 0) (line-sums mask 0)))
          (deviation (and mean (* scale (sqrt (/ (car mean) 2))))))
     (if (and deviation (< deviation (* 1/2 noise)))
-        `((doubtful . ,(format #f "noise: ~a is more than the ~,2g that k-space has at its edges, with \
-all there is of the image; are its units those of k-space?" noise deviation)))
+        `((doubtful . ,(format #f "noise: ~a is more than the ~a that k-space has at its edges, with \
+all there is of the image; are its units those of k-space?" noise (significant deviation 2))))
         '())))
 
 (define (check-arguments who op y noise)

@@ -88,6 +88,14 @@ Example: (make-target \"normal\" #:shape '(2)
 fit the data so closely, and steps are refused for it; give #:noise ~a or more"
                  noise (significant size 3) (significant (* least-noise size) 2)))))
 
+(define (warn-of-unmeasured op y)
+  ;; What OP does not measure does not count.  A whole scan that OP undersamples is fine; an image
+  ;; given for Y, or the data of another mask, is not, and nothing else would show it.
+  (when (> (tensor->number (tensor-sum-squares (tensor- y ((operator-restrict op) y)))) 0)
+    (format (current-warning-port) "warning: posterior: y has data where ~a measures nothing; they do \
+not count.  If y is an image, (measure op y) is its measurement; (check-kspace op y) says more~%"
+            (operator-name op))))
+
 (define* (posterior prior op y #:key (noise 0.1) (widening 0))
   "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
 with noise of standard deviation NOISE.  Its score is
@@ -104,6 +112,7 @@ Example: (posterior (load-network \"brain\") op y #:noise 0.1)"
               "widening: expected a number of 0 or more, got ~s" widening)
   (check-measurement 'posterior op y)
   (check-prior 'posterior prior)
+  (warn-of-unmeasured op y)
   (let* ((start (apply-adjoint op y))
          (shape (tensor-shape start))
          (data (tensor-reshape y (cons 1 (tensor-shape y))))

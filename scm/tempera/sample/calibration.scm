@@ -97,8 +97,9 @@ Example: (make-model prior op #:noise 0.1
   (tensor-reshape (tensor-slice batch 0 index (1+ index)) (cdr (tensor-shape batch))))
 
 (define (quietly thunk)
-  ;; What THUNK samples has a progress of its own, inside that of all simulations.
-  (with-error-to-port (%make-void-port "w") thunk))
+  ;; What THUNK samples has a progress of its own, inside that of all simulations.  All else that it
+  ;; says is said: how to go on after Ctrl-C.
+  (parameterize ((progress-port (%make-void-port "w"))) (thunk)))
 
 (define* (simulate model count #:key (draws 31) (seed 0) (truths #f))
   "COUNT simulations of MODEL: a truth from its prior, a measurement of it, and DRAWS draws of

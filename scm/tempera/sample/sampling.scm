@@ -157,7 +157,12 @@ Example: (chain-finished? (start-chain target)) => #f"
 (define (chain-sigma chain)
   "The temperature that CHAIN is at; of a finished one, its last.
 Example: (chain-sigma chain) => 0.046"
-  (or (state-sigma (chain-state chain)) (last-sigma (chain-temperatures chain))))
+  (or (state-sigma (chain-state chain))
+      ;; Not the last of its temperatures: those of a fork may all be above what was reached.
+      (let ((trace (chain-reversed-trace chain)))
+        (if (pair? trace)
+            (transition-sigma (first trace))
+            (last-sigma (chain-temperatures chain))))))
 
 (define (next-sigma chain)
   ;; After the one that CHAIN is at, or #f.
@@ -697,8 +702,8 @@ measurement y, (prior-target prior~a) without one"
               "target: expected one, as `posterior' and `prior-target' make, got ~s" object))
 
 (define* (start-chain target #:key (chains 8) start #:allow-other-keys #:rest arguments)
-  "The chain that `anneal' with these settings begins with, at its first temperature, no move
-made: to be looked at with `preview', and gone on with by `resume!'.
+  "The chain that `anneal' begins with, at its first temperature, no move made, by the settings of
+`anneal': to be looked at with `preview', and gone on with by `resume!'.
 Example: (preview (start-chain target #:step-size 1))"
   (check-target 'anneal target)
   (check-that (positive-integer? chains) 'anneal "chains: expected a positive integer, got ~s" chains)

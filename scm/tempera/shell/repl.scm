@@ -217,6 +217,7 @@ Evaluate the forms in FILE."
        (cond ((or (eq? 'quit (exception-kind exception)) (and signal (not (eqv? signal SIGINT))))
               (raise-exception exception))
              (signal
+              (set! failed? #t)
               ;; Over the ^C that the terminal shows.
               (format #t "~ainterrupted~%" (if (isatty? (current-output-port)) "\r" "")))
              (else (show-error repl exception)))))))
@@ -312,14 +313,19 @@ terminal is read to its end too, whatever fails; the process then ends with stat
       (lambda ()
         (parameterize ((current-language prompt-language))
           (with-fluids ((*repl-stack* (list repl)))
-            (let loop ()
-              (let ((expression (next-expression repl)))
-                (cond ((eof-object? expression) (newline))
-                      (else
-                       (unless (unspecified? expression)
-                         (unless (eq? expression command-token)
-                           (skip-rest-of-line (current-input-port)))
-                         (answer repl expression))
-                       (loop))))))))
+            (catch 'quit
+              (lambda ()
+                (let loop ()
+                  (let ((expression (next-expression repl)))
+                    (cond ((eof-object? expression) (newline))
+                          (else
+                           (unless (unspecified? expression)
+                             (unless (eq? expression command-token)
+                               (skip-rest-of-line (current-input-port)))
+                             (answer repl expression))
+                           (loop))))))
+              ;; `,quit' is the end of input; (exit 5) has a status of its own.
+              (lambda (key . status)
+                (unless (null? status) (apply throw key status)))))))
       (lambda () (run-hook exit-hook))))
   (when (and failed? (not (isatty? (current-input-port)))) (exit 1)))

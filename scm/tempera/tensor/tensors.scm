@@ -59,8 +59,8 @@ Example: (tensor->list (linspace 0 1 5)) => (0.0 0.25 0.5 0.75 1.0)"
                 (list count)))
 
 (define (tensor-tabulate shape procedure)
-  "The tensor of SHAPE whose element at i, j, ... is (PROCEDURE i j ...): f32, or c64 when one of them is
-complex.  PROCEDURE is called once for each element, the last index varying fastest.
+  "The tensor of SHAPE from PROCEDURE, a function of indices: its element at i, j, ... is
+(PROCEDURE i j ...); f32, or c64 when one of them is complex.  PROCEDURE is called once for each element, the last index varying fastest.
 Example: (tensor->list (tensor-tabulate '(2 3) (lambda (i j) (+ (* 10 i) j)))) => (0.0 1.0 2.0 10.0 11.0 12.0)"
   (check-that (and (list? shape) (and-map (lambda (n) (and (exact-integer? n) (>= n 0))) shape))
               'tensor-tabulate "shape: expected a list of lengths, got ~s" shape)
