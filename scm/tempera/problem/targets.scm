@@ -15,7 +15,6 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
-  #:use-module (tempera sample schedules)
   #:use-module (tempera tensor tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
             target-log-density target-masses target-start target-prior target-caution

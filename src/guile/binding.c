@@ -1,0 +1,178 @@
+/* binding.c -- what every file of bindings shares: registration, errors, arguments. */
+#include "guile/binding.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Registration --------------------------------------------------------- */
+
+void
+tp_define (const char *name, int required, int optional, void *function, const char *arguments,
+           const char *doc)
+{
+  SCM procedure = scm_c_define_gsubr (name, required, optional, 0, function);
+  scm_c_export (name, NULL);
+  scm_set_procedure_property_x (procedure, scm_from_utf8_symbol ("documentation"),
+                                scm_from_utf8_string (doc));
+  /* (required optional keyword allow-other-keys? rest), as (ice-9 session) reads it */
+  SCM names[2] = { SCM_EOL, SCM_EOL };
+  int seen = 0;
+  for (const char *p = arguments; *p;)
+    {
+      size_t length = strcspn (p, " ");
+      SCM symbol = scm_from_utf8_symboln (p, length);
+      int which = seen++ >= required;
+      names[which] = scm_append (scm_list_2 (names[which], scm_list_1 (symbol)));
+      p += length;
+      p += strspn (p, " ");
+    }
+  scm_set_procedure_property_x (procedure, scm_from_utf8_symbol ("arglist"),
+                                scm_list_5 (names[0], names[1], SCM_EOL, SCM_BOOL_F, SCM_BOOL_F));
+}
+
+/* Names that are not of primitives, but under which these speak of themselves, count too. */
+static struct {
+  char name[32];
+  const char *use;
+} uses[256];
+static int use_count;
+
+static void
+declare (const char *names, const char *use)
+{
+  SCM module = scm_current_module ();
+  for (const char *p = names; *p;)
+    {
+      size_t length = strcspn (p, " ");
+      if (use_count == sizeof uses / sizeof *uses || length >= sizeof uses->name)
+        abort ();
+      memcpy (uses[use_count].name, p, length);
+      uses[use_count++].use = use;
+      SCM variable = scm_module_variable (module, scm_from_utf8_symboln (p, length));
+      if (scm_is_true (variable))
+        scm_set_procedure_property_x (scm_variable_ref (variable), scm_from_utf8_symbol ("gradient"),
+                                      scm_from_utf8_symbol (use));
+      p += length;
+      p += strspn (p, " ");
+    }
+}
+
+void
+tp_define_recorded (const char *names)
+{
+  declare (names, "recorded");
+}
+
+void
+tp_define_reading (const char *names)
+{
+  declare (names, "reading");
+}
+
+const char *
+tp_gradient_use (const char *procedure)
+{
+  for (int i = 0; i < use_count; i++)
+    if (!strcmp (uses[i].name, procedure))
+      return uses[i].use;
+  return NULL;
+}
+
+/* --- Errors --------------------------------------------------------------- */
+
+static _Noreturn void
+raise_text (const char *procedure, tp_status status, const char *text)
+{
+  tp_forget_recording ();
+  scm_error (scm_from_utf8_symbol ("tempera-error"), procedure, "~A",
+             scm_list_1 (scm_from_utf8_string (text)),
+             scm_list_1 (scm_from_utf8_symbol (tp_status_name (status))));
+  abort ();
+}
+
+void
+tp_raise (const char *procedure)
+{
+  raise_text (procedure, tp_last_status (), tp_last_message ());
+}
+
+void
+tp_raise_argument (const char *procedure, const char *format, ...)
+{
+  char text[1024];
+  va_list arguments;
+  va_start (arguments, format);
+  vsnprintf (text, sizeof text, format, arguments);
+  va_end (arguments);
+  raise_text (procedure, TP_BAD_ARGUMENT, text);
+}
+
+void
+tp_require (const char *procedure, tp_status status)
+{
+  if (status != TP_OK)
+    tp_raise (procedure);
+}
+
+/* --- Numbers and strings -------------------------------------------------- */
+
+/* OBJECT as `write' shows it, cut to what fits a message. */
+static const char *
+shown (SCM object, char text[128])
+{
+  char *full = scm_to_utf8_string (scm_object_to_string (object, SCM_UNDEFINED));
+  snprintf (text, 128, "%.120s", full);
+  free (full);
+  return text;
+}
+
+double
+tp_to_double (const char *procedure, const char *argument, SCM object)
+{
+  char text[128];
+  double value = scm_is_real (object) ? scm_to_double (object) : NAN;
+  if (!isfinite (value))
+    tp_raise_argument (procedure, "%s: expected a finite number, got %s", argument,
+                       shown (object, text));
+  return value;
+}
+
+int64_t
+tp_to_int (const char *procedure, const char *argument, SCM object, int64_t low, int64_t high)
+{
+  char text[128];
+  if (!scm_is_signed_integer (object, low, high))
+    tp_raise_argument (procedure, "%s: expected an integer from %lld to %lld, got %s", argument,
+                       (long long) low, (long long) high, shown (object, text));
+  return scm_to_int64 (object);
+}
+
+char *
+tp_to_string (const char *procedure, const char *argument, SCM object)
+{
+  char text[128];
+  if (!scm_is_string (object))
+    tp_raise_argument (procedure, "%s: expected a string, got %s", argument, shown (object, text));
+  /* C would take it to end there. */
+  if (scm_is_true (scm_string_index (object, SCM_MAKE_CHAR (0), SCM_UNDEFINED, SCM_UNDEFINED)))
+    tp_raise_argument (procedure, "%s: expected a string without NUL characters, got %s", argument,
+                       shown (object, text));
+  return scm_to_utf8_string (object);
+}
+
+int
+tp_to_shape (const char *procedure, const char *argument, SCM list,
+             int64_t shape[TP_MAX_RANK], int64_t lowest)
+{
+  char text[128];
+  if (scm_is_false (scm_list_p (list)) || scm_ilength (list) > TP_MAX_RANK)
+    tp_raise_argument (procedure, "%s: expected a list of at most %d lengths, got %s", argument,
+                       TP_MAX_RANK, shown (list, text));
+  int rank = 0;
+  for (; scm_is_pair (list); list = scm_cdr (list))
+    shape[rank++] = tp_to_int (procedure, argument, scm_car (list), lowest, INT64_MAX / 16);
+  return rank;
+}
