@@ -75,9 +75,9 @@
      layer-parameters layer-sequence layer? make-layer parameter-count training?
      up-convolution-layer)
     ((net networks)
-     <network> <score-network> add-body! code-unet load-network moons-mlp network-description
+     <network> <score-network> add-body! load-network network-description
      network-metadata network-parametrisation network-precision network-sigma-data network?
-     paper-unet save-network score-network score-network? shipped-priors)
+     save-network score-network score-network? shipped-priors)
     ((net profile)
      process-memory profile profile-flops profile-peak profile-rows profile-seconds profile-text
      profile? save-profile)
@@ -87,6 +87,7 @@
      trainer-averaged trainer-fork trainer-history trainer-kept-steps trainer-losses
      trainer-losses-by-sigma trainer-network trainer-note! trainer-resume! trainer-rewind!
      trainer-save trainer-step trainer? warmup-cosine warmup-stable-decay)
+    ((net unets) code-unet moons-mlp paper-unet)
     ((sample calibration)
      annealed-sampler coverage covered-share least-p log-likelihood-quantity make-model
      model-noise model-operator model-prior model? projection-quantity rank-test-bins

@@ -1,4 +1,5 @@
 ;;; test-diagnostics.scm -- R-hat and effective sizes against what is known; a chain's diagnosis.
+;;; Long, since each warning of a diagnosis has a chain that earns it.
 
 (use-modules (harness)
              (tempera) (tempera see charts)

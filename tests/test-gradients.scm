@@ -1,5 +1,5 @@
 ;;; test-gradients.scm -- every primitive's gradient against finite differences, or its refusal;
-;;; tapes inside tapes; tensors changed in place.
+;;; tapes inside tapes; tensors changed in place.  Long, since every primitive has a line here.
 
 (use-modules (harness) (srfi srfi-1) (ice-9 match)
              (tempera tensor primitives) (tempera tensor tensors) (tempera data images))

@@ -1,4 +1,4 @@
-/* test-io.c -- each format: round trips, and files that lie. */
+/* test-io.c -- each format: round trips, and files that lie.  Long, since each format is here. */
 #include <dirent.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,4 +1,5 @@
-/* test-mcmc.c -- the integrator's three properties, mass, path integral, acceptance. */
+/* test-mcmc.c -- the integrator's three properties, mass, path integral, acceptance.  Long, since each
+ * file of src/mcmc is tested here. */
 #include "check.h"
 
 #include <string.h>

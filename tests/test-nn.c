@@ -1,5 +1,5 @@
 /* test-nn.c -- every gradient against finite differences; the same bits on any
- * number of threads; kernels of every instruction set at hand. */
+ * number of threads; kernels of every instruction set at hand.  Long, since each layer is here. */
 #include "check.h"
 
 #include <string.h>

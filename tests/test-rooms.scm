@@ -132,9 +132,17 @@
   ;; In the comment at its head: "Long, since ...".
   (string-contains (string-take (text-of (in-top path)) 1500) "Long, since "))
 
+;; Each of these has two ideas or more and is to be divided; none may join them.
+(define undivided
+  '("scm/tempera/data/data.scm" "scm/tempera/file/files.scm" "scm/tempera/net/training.scm"
+    "scm/tempera/sample/calibration.scm" "scm/tempera/sample/sampling.scm"
+    "tests/test-sampling.scm"))
+
 (for-each (lambda (path)
             (test-assert (format #f "~a: ~a lines at most, or its head says why" path most-lines)
-              (or (not (long? path)) (reason path))))
+              (if (member path undivided)
+                  (long? path)          ; else it leaves the list
+                  (or (not (long? path)) (reason path)))))
           (append modules sources
                   (append-map (lambda (folder) (files-below folder '(".scm" ".c")))
                               '("experiments" "bench" "tests"))))

@@ -1,5 +1,7 @@
 /* operations.c -- the derivatives of tensor operations.
  *
+ * Long, since each operation stands with its derivative.
+ *
  * Backward functions give tp_accumulate_grad tensors that nobody else holds,
  * since it adds to them in place. */
 #include "autograd/operations.h"

@@ -1,6 +1,8 @@
 /* mcmc.c -- trajectories, path integral, mass, acceptance, diagnostics and the
  * distributions of their tests for Scheme.
  *
+ * Long, since it has a binding for each primitive of its folder.
+ *
  * A score is a Scheme procedure x -> score.  It runs under a catch: an error
  * or Ctrl-C in it becomes TP_INTERRUPTED, the C frames below return and free
  * what is theirs, and then the same exception goes on its way.  An escape past

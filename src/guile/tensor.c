@@ -1,4 +1,6 @@
-/* tensor.c -- tensors in Scheme: a foreign object that owns one reference. */
+/* tensor.c -- tensors in Scheme: a foreign object that owns one reference.
+ *
+ * Long, since it has a binding for each primitive of its folder. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

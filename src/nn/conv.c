@@ -3,7 +3,7 @@
  * The data gradient is a convolution of the output's gradient (spread out by the
  * stride) with the window turned round.  Each of the three is computed directly
  * (conv_direct.c) or by Winograd's transforms (conv_winograd.c), whichever is
- * faster for its shape. */
+ * faster for its shape.  Long, since the three share how inputs are joined and work is cut. */
 #include "nn/conv.h"
 
 #include <stdlib.h>

@@ -1,4 +1,6 @@
-/* tensor.c -- making, viewing and copying tensors. */
+/* tensor.c -- making, viewing and copying tensors.
+ *
+ * Long, since shapes and strides are checked in one place for all of them. */
 #include "tensor/tensor.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
-;;; networks.scm -- score networks: the paper's appendix A.1, its authors' code, and a toy.
+;;; networks.scm -- score networks, and their files.
 ;;;
-;;; A body maps images (N H W C) and a number of noise for each (N) to images.
+;;; A body (unets.scm) maps images (N H W C) and a number of noise for each (N) to images.
 ;;; A score network wraps a body in a parametrisation: what the body's input
 ;;; and output have to do with x, sigma and the score r(x, sigma).
 
@@ -12,6 +12,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera file files)
   #:use-module (tempera net layers)
+  #:use-module (tempera net unets)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
   #:use-module (tempera tensor tensors)
@@ -19,7 +20,7 @@
             <score-network> score-network? score-network scaled-score
             network-body network-parametrisation network-sigma-data network-precision
             network-description
-            paper-unet code-unet moons-mlp add-body! build-body
+            add-body! build-body
             preconditioned-scaled-score score-in-parts
             save-network load-network network-metadata shipped-priors))
 
@@ -47,193 +48,6 @@ Example: (network? (dense-layer 2 2)) => #f"
 setting's name to its text, and one of a format string and arguments that complains.
 Example: (register-network! \"nothing\" (lambda (field bad) (bad \"nothing can be made\")))"
   (set! makers (acons format make makers)))
-
-;;; --- Noise as channels ----------------------------------------------------------
-
-(define (with-noise-map images noise copies)
-  "IMAGES (N H W C) with COPIES more channels that hold each image's NOISE (N)."
-  (let* ((shape (tensor-shape images))
-         (map-shape (append (list-head shape 3) (list copies)))
-         (column (tensor-reshape noise '(-1 1 1 1))))
-    (tensor-concatenate (list images (tensor-broadcast column map-shape)) -1)))
-
-;;; --- Memory -------------------------------------------------------------------
-
-(define (consume layer images . more)
-  "LAYER applied to IMAGES (a tensor, or parts as convolutions take them) and MORE, where
-IMAGES were made here and are not used again: off the tape their memory serves the
-next layer, which then finds it in cache."
-  (let ((result (apply layer images more)))
-    (let release ((images images))
-      (cond ((tensor? images) (unless (eq? images result) (release! images)))
-            ((pair? images) (release (car images)) (release (cdr images)))))
-    result))
-
-(define (consuming-sequence kind layers)
-  "LAYERS one after the other, as a layer that prints as KIND; what passes between them is
-consumed."
-  (make-layer kind
-              (lambda (x) (fold consume ((car layers) x) (cdr layers)))
-              #:parts (map (lambda (i layer) (cons (number->string i) layer))
-                           (iota (length layers)) layers)))
-
-;;; --- Residual blocks ------------------------------------------------------------
-
-(define (add-shortcut unit h x shortcut)
-  "UNIT applied to H, with X added as it is or, where channels differ, through SHORTCUT."
-  (if shortcut
-      (consume (lambda (s) (unit h s)) (shortcut x))
-      (unit h x)))
-
-(define* (residual-block in out #:key convolutions normalisation)
-  "CONVOLUTIONS units, ReLU after each but the last, plus the input, projected where
-its channels differ (appendix A.1)."
-  (let* ((units (map (lambda (i)
-                       (let ((last? (= i (1- convolutions))))
-                         (convolution-unit (if (zero? i) in out) out
-                                           #:normalisation normalisation
-                                           #:activation (if last? #f 'relu)
-                                           ;; Without a norm to hold it, a block begins
-                                           ;; close to the identity.
-                                           #:gain (if (and last? (not normalisation)) 0.2 1))))
-                     (iota convolutions)))
-         (project (and (not (= in out)) (convolution-layer in out #:size 1))))
-    (make-layer (format #f "residual block ~a -> ~a" in out)
-                (lambda (x)
-                  (let loop ((h x) (units units))
-                    (let* ((last? (null? (cdr units)))
-                           (unit (if last?
-                                     (lambda (h) (add-shortcut (car units) h x project))
-                                     (car units)))
-                           (y (if (eq? h x) (unit h) (consume unit h))))
-                      (if last? y (loop y (cdr units))))))
-                #:parts `(,@(map (lambda (i unit) (cons (number->string i) unit))
-                                 (iota convolutions) units)
-                          ("projection" . ,project)))))
-
-(define (blocks-of count in out block)
-  "COUNT residual blocks in a row, the first from IN to OUT channels."
-  (consuming-sequence "blocks"
-                      (map (lambda (i) (block (if (zero? i) in out) out)) (iota count))))
-
-;;; --- U-nets --------------------------------------------------------------------
-
-(define (numbered prefix layers)
-  (map (lambda (i layer) (cons (format #f "~a~a" prefix i) layer))
-       (iota (length layers)) layers))
-
-(define (check-divisible procedure images factor)
-  (check-that (every (lambda (n) (zero? (modulo n factor)))
-                     (list-head (cdr (tensor-shape images)) 2))
-              procedure "images: expected rows and columns divisible by ~a, got shape ~a"
-              factor (tensor-shape images)))
-
-(define* (paper-unet #:key (channels '(32 64 128)) (blocks 2) (convolutions 3)
-                     (normalisation 'batch) (inputs 1) (seed 0))
-  "The body of appendix A.1: a U-net of residual blocks of CONVOLUTIONS convolutions
-with batch norm (NORMALISATION; #f: none), BLOCKS a scale down and up, CHANNELS by
-scale, average pooling down, up-convolution up, the noise map at the input and at
-the lowest scale.  Images (N H W 2), noise (N).  1,502,114 parameters as it stands.
-INPUTS: of how many complex images side by side, (N H W 2 INPUTS), it makes one.
-Example: (paper-unet #:channels '(16 32) #:blocks 1)"
-  (check-that (and (exact-integer? inputs) (> inputs 0)) 'paper-unet
-              "inputs: expected a positive integer, got ~s" inputs)
-  (check-that (and (pair? channels) (list? channels)
-                   (every (lambda (n) (and (exact-integer? n) (> n 0)))
-                          (cons* blocks convolutions channels)))
-              'paper-unet "channels, blocks, convolutions: expected a list of positive integers and \
-two of them, got ~s, ~s and ~s" channels blocks convolutions)
-  (with-initial-seed seed
-    (lambda ()
-      (define lowest (1- (length channels)))
-      (define (block in out)
-        (residual-block in out #:convolutions convolutions #:normalisation normalisation))
-      (define down                      ; from the input and its noise map
-        (map (lambda (s in)
-               (blocks-of blocks (if (= s lowest) (1+ in) in) (list-ref channels s) block))
-             (iota (1+ lowest)) (cons (1+ (* 2 inputs)) (list-head channels lowest))))
-      (define climb
-        (map up-convolution-layer (cdr channels) (list-head channels lowest)))
-      (define merge
-        (map (lambda (c) (blocks-of blocks (* 2 c) c block)) (list-head channels lowest)))
-      ;; The first outputs are small, whatever the depth.
-      (define head (convolution-layer (car channels) 2 #:gain 0.05))
-      (make-layer
-       (format #f "paper-unet, channels ~a" channels)
-       (lambda (images noise)
-         (check-divisible 'paper-unet images (expt 2 lowest))
-         (consume
-          head
-          (let descend ((x (with-noise-map images noise 1)) (s 0))
-            (if (= s lowest)
-                (consume (list-ref down s) (consume with-noise-map x noise 1))
-                (let* ((here (consume (list-ref down s) x))
-                       (below (descend (average-pool here) (1+ s)))
-                       (risen (consume (list-ref climb s) below)))
-                  (consume (list-ref merge s) (list here risen)))))))
-       #:parts `(,@(numbered "down" down) ,@(numbered "climb" climb)
-                 ,@(numbered "merge" merge) ("head" . ,head))))))
-
-(define* (code-unet #:key (seed 0))
-  "The body as the authors' code has it, where it is not appendix A.1: a 7x7 stem; groups
-of two blocks of two convolutions, ReLU after the sum, of 32, 64, 128, 128 channels
-at scales 1, 1/2, 1/4, 1/8; 128 noise maps at the lowest; groups of 128, 128, 64, 32
-back up, each followed by what entered the group at its side on the way down.
-Scales are halved by average pooling and doubled by repetition.  Images (N H W 2),
-noise (N).  3,144,290 parameters, as the authors' has.
-Example: (code-unet)"
-  (define (block in out project?)
-    (let ((first (convolution-unit in out))
-          (second (convolution-unit out out))
-          (shortcut (and project? (convolution-unit in out #:size 1 #:activation #f))))
-      (make-layer (format #f "block ~a -> ~a" in out)
-                  (lambda (x)
-                    (consume (lambda (h) (add-shortcut second h x shortcut)) (first x)))
-                  #:parts `(("first" . ,first) ("second" . ,second) ("shortcut" . ,shortcut)))))
-  (define (group in out)
-    (consuming-sequence "group" (list (block in out #t) (block out out #f))))
-  (with-initial-seed seed
-    (lambda ()
-      (define stem (convolution-layer 3 32 #:size 7 #:bias? #f))
-      (define down (map group '(32 32 64 128) '(32 64 128 128)))
-      (define up (map group '(256 256 192 96) '(128 128 64 32)))
-      (define head (convolution-layer 64 2 #:gain 0.05))
-      (make-layer
-       "code-unet"
-       (lambda (images noise)
-         (check-divisible 'code-unet images 8)
-         ;; Entered: what went into each group, the last first.
-         (let descend ((x (stem (with-noise-map images noise 1))) (groups down) (entered '()))
-           (if (pair? groups)
-               (let ((in (if (null? entered) x (average-pool x))))
-                 (descend ((car groups) in) (cdr groups) (cons x entered)))
-               (let ascend ((x (consume with-noise-map x noise 128)) (groups up) (entered entered))
-                 (if (null? groups)
-                     (consume head x)
-                     (let* ((out (consume (car groups) x))
-                            (risen (if (null? (cdr groups)) out (upsampled out))))
-                       (ascend (list risen (car entered)) (cdr groups) (cdr entered))))))))
-       #:parts `(("stem" . ,stem) ,@(numbered "down" down) ,@(numbered "up" up)
-                 ("head" . ,head))))))
-
-(define* (moons-mlp #:key (seed 0) (width 128))
-  "The body for two moons: (x, noise) to WIDTH, WIDTH, 2 and again, the noise fed once
-more in between.  Points (N 2), noise (N).
-Example: (moons-mlp #:seed 1)"
-  (with-initial-seed seed
-    (lambda ()
-      (define (half)
-        (layer-sequence (dense-layer 3 width #:activation 'relu)
-                        (dense-layer width width #:activation 'relu)
-                        (dense-layer width 2)))
-      (let ((first (half)) (second (half)))
-        (make-layer "two-moons MLP"
-                    (lambda (points noise)
-                      (let ((with-noise
-                             (lambda (x)
-                               (tensor-concatenate (list x (tensor-reshape noise '(-1 1))) -1))))
-                        (second (with-noise (first (with-noise points))))))
-                    #:parts `(("first" . ,first) ("second" . ,second)))))))
 
 ;;; --- Parametrisations -----------------------------------------------------------
 
