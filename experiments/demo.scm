@@ -5,17 +5,9 @@
 ;;; The head and the contrast (proton density) are not among those the prior was
 ;;; trained on; see pd-head/README.md.  Truth, mask and noise are those of seed.
 
-(use-modules (srfi srfi-1)
-             (ice-9 format)
-             (tempera data data)
-             (tempera file files)
-             (tempera net networks)
-             (tempera problem operators)
-             (tempera tensor primitives)
-             (tempera see reconstruction)
-             (tempera run runs)
-             (tempera sample schedules)
-             (tempera base program))
+(use-modules (tempera) ((tempera base program) #:select (tempera-version))
+             (srfi srfi-1)
+             (ice-9 format))
 
 (define here (dirname (or (current-filename) "experiments/demo.scm")))
 

@@ -9,7 +9,7 @@
   '(((base documentation)
      described document)
     ((base errors)
-     check-that complain)
+     error-text check-that complain)
     ((base interrupts)
      last-paused)
     ((base numbers)
@@ -75,7 +75,7 @@
      layer-parameters layer-sequence layer? make-layer parameter-count training?
      up-convolution-layer)
     ((net networks)
-     <network> <score-network> add-body! load-network network-description
+     scaled-score <network> <score-network> add-body! load-network network-description
      network-metadata network-parametrisation network-precision network-sigma-data network?
      save-network score-network score-network? shipped-priors)
     ((net profile)

@@ -4,7 +4,7 @@
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
              (system base compile)
-             (tempera) (tempera base documentation) (tempera shell cli) (tempera shell completion))
+             (tempera) (tempera base documentation) (tempera shell cli) (tempera shell completion) (tempera shell help))
 
 (start-tests "help")
 

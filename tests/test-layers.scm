@@ -2,7 +2,7 @@
 ;;; (torch_reference.py), its bad shapes, and how it prints.
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
-             (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks)
+             (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net unets)
              (tempera file files) (tempera problem priors))
 
 (start-tests "layers")
