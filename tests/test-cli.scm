@@ -194,7 +194,9 @@
     (lambda (in place message)
       (check-run (string-append "a place, " in)
                  (format #f "tempera run places.scm in=~a --run=runs/~a 2>&1 | grep -v warning: >lines; cat lines; false" in in)
-                 1 (string-append "tempera: places.scm:" place ": " message))
+                 1 (string-append "tempera: places.scm:" place ": " message)
+                 (format #f "; runs/~a/log.txt has its backtrace; once it is mended, go on with: \
+tempera run --run=runs/~a --mended" in in))
       (let ((log (call-with-input-file (string-append "runs/" in "/log.txt") get-string-all)))
         (test-equal (string-append "the log has it, " in) (string-append "places.scm:" place)
           (string-take log (min (string-length log) (string-length (string-append "places.scm:" place)))))

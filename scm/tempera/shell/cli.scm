@@ -18,7 +18,7 @@
   #:use-module (tempera base interrupts)
   #:use-module (tempera base parameters)
   #:use-module (tempera base program)
-  #:export (main parse-options call-saying-results
+  #:export (main parse-options call-saying-results after-error
             command-names command-summary command-usage))
 
 ;;; --- Options ---------------------------------------------------------------
@@ -220,11 +220,16 @@ Scheme or - for standard input, is run as by the command run.
 (define (one-line text)
   (string-join (string-tokenize text) " "))
 
+(define after-error
+  ;; A procedure of no arguments that a command may set: how to go on after an error, or #f.
+  (make-parameter (const #f)))
+
 (define (report-error exception)
   ;; "tempera: FILE:LINE:COLUMN: FORM: PROCEDURE: message", and no "tempera: tempera:".
-  (let ((text (one-line (exception-text exception))))
-    (format (current-error-port) "~a~a~%"
-            (if (string-prefix? "tempera: " text) "" "tempera: ") text)))
+  (let ((text (one-line (exception-text exception))) (next ((after-error))))
+    (format (current-error-port) "~a~a~a~%"
+            (if (string-prefix? "tempera: " text) "" "tempera: ") text
+            (if next (format #f "; ~a" next) ""))))
 
 ;; Of what the core cannot use, and passes over.  Few runs have either: `@' loads when needed.
 (define (warn-of-variables)

@@ -76,7 +76,7 @@ would be kept; it can only be run as it is" (car option) (car words)))
             ((and (pair? operands) (or (not mended) (pair? (cdr operands))))
              (run-script (car operands) text (cdr operands) directory mended))
             (directory
-             (say-end (call-saying-interrupted directory
+             (say-end (call-saying-stopped directory
                        (lambda ()
                          (resume-run directory #:mended (and mended (or (null? operands)
                                                                         (car operands))))))))
@@ -92,11 +92,17 @@ would be kept; it can only be run as it is" (car option) (car words)))
        ;; Checked before a directory is made.
        (let* ((settings (experiment-settings experiment (settings-from-arguments 'run arguments)))
               (directory (or directory (fresh-directory (experiment-name experiment)))))
-         (call-saying-interrupted directory
+         (call-saying-stopped directory
           (lambda ()
             (run-experiment experiment settings #:mended mended #:directory directory))))))))
 
-(define (call-saying-interrupted directory thunk)
+(define (call-saying-stopped directory thunk)
+  ;; After Ctrl-C or an error of the script's, how to go on.
+  (after-error
+   (lambda ()
+     (and (eq? 'failed (false-if-exception (run-state (open-run directory))))
+          (format #f "~a/log.txt has its backtrace; once it is mended, go on with: ~a" directory
+                  (shell-text (list "tempera" "run" (string-append "--run=" directory) "--mended"))))))
   (call-saying-stop thunk
     (lambda ()
       (format #f "~a: interrupted; go on with: ~a" directory
