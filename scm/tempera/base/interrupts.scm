@@ -8,7 +8,6 @@
 
 (define-module (tempera base interrupts)
   #:use-module (srfi srfi-1)
-  #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
   #:export (interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!

@@ -11,7 +11,6 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
-  #:use-module (tempera sample schedules)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor tensors)
   #:export (total-variation total-variation-of wavelet-reconstruction))

@@ -4,11 +4,9 @@
 
 (define-module (tempera net unets)
   #:use-module (srfi srfi-1)
-  #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera tensor tensors)
   #:export (paper-unet code-unet moons-mlp))
 
 ;;; --- Noise as channels ----------------------------------------------------------

@@ -2,7 +2,6 @@
 
 (define-module (tempera run training-runs)
   #:use-module (srfi srfi-1)
-  #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera net networks)
   #:use-module (tempera run recorders)

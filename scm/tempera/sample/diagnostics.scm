@@ -15,7 +15,6 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
   #:use-module (tempera sample sampling)
-  #:use-module (tempera sample schedules)
   #:use-module (tempera base streams)
   #:export (hold ess-per-evaluation score-asymmetry power-by-frequency score-loss-by-frequency
             diagnose diagnosis? diagnosis-bands diagnosis-warnings diagnosis-summary

@@ -18,7 +18,6 @@
   #:use-module (system repl debug)
   #:use-module (tempera base program)
   #:use-module (tempera base user-module)
-  #:use-module (tempera shell cli)
   #:use-module (tempera shell completion)
   #:use-module (tempera base evaluation)
   #:use-module (tempera shell help)
