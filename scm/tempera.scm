@@ -18,10 +18,11 @@
      make-progress progress-finish! progress-update!)
     ((tensor primitives)
      <tape> <tensor> average-pool batch-normalisation chains-dot clear-gradient! complex-view
-     conjugate-gradient convolution convolution-adjoint dense dsm-loss image-resample
-     instruction-set keep! keep-always! leaky-relu list->tensor make-tape matrix-product max-pool
-     memory-trim! memory-usage mri-adjoint mri-forward mri-normal peak-flops random-normal
-     random-uniform real-view release! relu require-gradient! set-threads! tape-backward!
+     conjugate-gradient convolution convolution-adjoint dense dsm-loss group-normalisation
+     image-resample instruction-set keep! keep-always! leaky-relu list->tensor make-tape matrix-product max-pool
+     memory-trim! memory-usage mri-adjoint mri-forward mri-normal peak-flops pixel-shuffle
+     pixel-unshuffle random-normal random-uniform real-view release! relu require-gradient!
+     self-attention set-threads! silu tape-backward!
      tape-open? tensor* tensor+ tensor- tensor->list tensor->number tensor-abs tensor-alive?
      tensor-angle tensor-assign! tensor-atan2 tensor-axpby! tensor-broadcast tensor-concatenate
      tensor-conjugate tensor-copy tensor-cos tensor-dtype tensor-element tensor-exp

@@ -59,6 +59,15 @@
 (check-layer "concatenate" '("a" "b") (lambda (a b) (tensor-concatenate (list a b) -1)))
 (check-layer "add" '("a" "b") tensor+)
 (check-layer "dense" '("x" "w" "b") dense)
+(check-layer "silu" '("x") silu)
+(check-layer "group-norm" '("x" "gamma" "beta")
+             (lambda (x gamma beta) (group-normalisation x gamma beta #f 3 1e-5 #f)))
+(check-layer "group-norm-modulated" '("x" "gamma" "beta" "modulation")
+             (lambda (x gamma beta modulation)
+               (group-normalisation x gamma beta modulation 5 1e-5 #t)))
+(check-layer "attention" '("qkv") (lambda (qkv) (self-attention qkv 2)))
+(check-layer "pixel-unshuffle" '("x") pixel-unshuffle)
+(check-layer "pixel-shuffle" '("x") (lambda (x) (pixel-shuffle x 3)))
 
 (define (check-batch-norm case training?)
   (let ((mean (tensor-copy (reference case "mean-before")))
@@ -188,6 +197,30 @@
   (upsample (tensor-zeros '(8 8))))
 (test-error-matching "relu" "relu: x: expected f32" (relu (tensor-zeros '(3) 'c64)))
 (test-error-matching "leaky relu" "slope: expected 0 or more" (leaky-relu x -1))
+(test-error-matching "silu" "silu: x: expected f32" (silu (tensor-zeros '(3) 'c64)))
+(define three (tensor-zeros '(3)))
+(test-error-matching "group norm" "group-normalisation: images: expected f32 (* * * *)"
+  (group-normalisation (tensor-zeros '(8 3)) three three #f 1 1e-5 #f))
+(test-error-matching "groups" "groups: expected a divisor of the 3 channels, got 2"
+  (group-normalisation x three three #f 2 1e-5 #f))
+(test-error-matching "group norm of nothing" "images: expected some pixels to normalise by"
+  (group-normalisation (tensor-zeros '(1 0 8 3)) three three #f 3 1e-5 #f))
+(test-error-matching "group norm, gamma" "gamma: expected f32 (3), got f32 (1 8 8 3)"
+  (group-normalisation x x three #f 3 1e-5 #f))
+(test-error-matching "group norm, epsilon" "epsilon: expected a positive number, got 0"
+  (group-normalisation x three three #f 3 0 #f))
+(test-error-matching "modulation" "group-normalisation: modulation: expected f32 (1 6), got f32 (1 3)"
+  (group-normalisation x three three (tensor-zeros '(1 3)) 3 1e-5 #f))
+(test-error-matching "heads" "self-attention: qkv: expected channels divisible by 3 x 2 heads, got 3"
+  (self-attention x 2))
+(test-error-matching "positions" "qkv: expected at most 65536 positions, got 66049"
+  (self-attention (tensor-zeros '(1 257 257 3)) 1))
+(test-error-matching "unshuffle" "pixel-unshuffle: images: expected rows and columns divisible by 3, got 8 x 8"
+  (pixel-unshuffle x 3))
+(test-error-matching "shuffle" "pixel-shuffle: images: expected channels divisible by 4, got 3"
+  (pixel-shuffle x))
+(test-error-matching "shuffle factor" "pixel-shuffle: factor: expected 1 to 16, got 17"
+  (pixel-shuffle x 17))
 (test-error-matching "dense" "dense: x: expected f32 (* 4)"
   (dense (tensor-zeros '(2 3)) (tensor-zeros '(4 2)) #f))
 (test-error-matching "batch norm" "gamma: expected f32 (3), got f32 (2)"

@@ -258,7 +258,37 @@ def references():
     keep("unet", **{"y-training": y, "g": g},
          **{"grad-" + name: window_back(value.grad) for name, value in net.named()
             if value.grad is not None})
+
+    layer("silu", lambda x: F.silu(x), x=4 * image(2, 5, 6, 3))
+    layer("group-norm", lambda x, gamma, beta: group_norm(x, 3, gamma, beta),
+          x=image(2, 5, 7, 6) + 3, gamma=torch.randn(6), beta=torch.randn(6))
+    layer("group-norm-modulated", lambda x, gamma, beta, modulation: F.silu(
+        modulated(group_norm(x, 5, gamma, beta), modulation)),
+        x=image(2, 5, 6, 35) + 1, gamma=torch.randn(35), beta=torch.randn(35),
+        modulation=torch.randn(2, 70))
+    layer("attention", lambda qkv: attention(qkv, 2), qkv=image(2, 9, 10, 24))
+    layer("pixel-unshuffle", lambda x: to_nhwc(F.pixel_unshuffle(to_nchw(x), 2)),
+          x=image(2, 4, 6, 3))
+    layer("pixel-shuffle", lambda x: to_nhwc(F.pixel_shuffle(to_nchw(x), 3)), x=image(2, 3, 2, 18))
     return kept
+
+
+def group_norm(x, groups, gamma, beta):
+    return to_nhwc(F.group_norm(to_nchw(x), groups, gamma, beta, 1e-5))
+
+
+def modulated(x, modulation):
+    """Scales and shifts, one after the other, of each image and channel."""
+    scale, shift = modulation[:, None, None, :].chunk(2, -1)
+    return x * (1 + scale) + shift
+
+
+def attention(qkv, heads):
+    """Of queries, keys and values, one after the other in the channels."""
+    n, h, w, c = qkv.shape
+    q, k, v = qkv.view(n, h * w, 3, heads, c // (3 * heads)).permute(2, 0, 3, 1, 4)
+    weights = torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, -1)
+    return (weights @ v).permute(0, 2, 1, 3).reshape(n, h, w, c // 3)
 
 
 def window_back(value):
