@@ -71,10 +71,12 @@
     ((problem targets)
      make-target posterior prior-target target-dtype target-log-density target-masses target-name
      target-prior target-score target-shape target-start target?)
+    ((net drunet) drunet)
+    ((net edm-unet) edm-unet)
     ((net layers)
-     <layer> batch-norm-layer convolution-layer convolution-precision dense-layer
-     layer-parameters layer-sequence layer? make-layer parameter-count training?
-     up-convolution-layer)
+     <layer> attention-layer batch-norm-layer convolution-layer convolution-precision dense-layer
+     group-norm-layer layer-parameters layer-sequence layer? make-layer noise-embedding
+     parameter-count training? up-convolution-layer)
     ((net networks)
      scaled-score <network> <score-network> add-body! load-network network-description
      network-metadata network-parametrisation network-precision network-sigma-data network?

@@ -3,6 +3,7 @@
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
              (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net unets)
+             (tempera net drunet) (tempera net edm-unet)
              (tempera file files) (tempera problem priors))
 
 (start-tests "layers")
@@ -123,6 +124,27 @@
                               (tensor-gradient (cdr p))
                               (reference "unet" (string-append "grad-" (car p)))))
                 parameters))))
+
+;;; Today's networks, whole.
+
+(define (check-network case body)
+  (define parameters
+    (map (lambda (p) (cons (string-append "body." (car p)) (cdr p))) (layer-parameters body)))
+  (for-each (lambda (p) (tensor-assign! (cdr p) (reference case (car p)))) parameters)
+  (let ((x (reference case "x")) (noise (reference case "noise")) (tape (make-tape)))
+    (test-close (string-append case ", off the tape") (body x noise) (reference case "y"))
+    (let ((y (with-tape tape (lambda () (body x noise)))))
+      (test-close case y (reference case "y"))
+      (tape-backward! tape y (reference case "g"))
+      (for-each (lambda (p)
+                  (test-close (format #f "~a, gradient of ~a" case (car p))
+                              (tensor-gradient (cdr p))
+                              (reference case (string-append "grad-" (car p)))))
+                parameters))))
+(check-network "edm-unet" (edm-unet #:width 8 #:multipliers '(1 1) #:blocks 1 #:attention '(4)
+                                    #:unshuffle 2))
+(check-network "edm-unet-plain" (edm-unet #:width 4 #:multipliers '(1 2) #:blocks 1 #:attention '(2)))
+(check-network "drunet" (drunet #:channels '(3 4 5) #:blocks 2))
 
 ;;; What networks let go of and compute anew changes no gradient: a block in which
 ;;; everything is let go, against the same layers with everything kept.

@@ -1,6 +1,6 @@
 ;;; networks.scm -- score networks, and their files.
 ;;;
-;;; A body (unets.scm) maps images (N H W C) and a number of noise for each (N) to images.
+;;; A body (unets.scm, edm-unet.scm, drunet.scm) maps images (N H W C) and a number of noise for each (N) to images.
 ;;; A score network wraps a body in a parametrisation: what the body's input
 ;;; and output have to do with x, sigma and the score r(x, sigma).
 
@@ -11,6 +11,8 @@
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera file files)
+  #:use-module (tempera net drunet)
+  #:use-module (tempera net edm-unet)
   #:use-module (tempera net layers)
   #:use-module (tempera net unets)
   #:use-module (tempera tensor primitives)
@@ -121,7 +123,7 @@ Example: ((preconditioned-scaled-score (lambda (images noise) (tensor* 0 images)
   "A score network: applied to x and sigma it gives the score r(x, sigma) of x's
 distribution under noise sigma.  x: c64 (N H W), or f32 (N ...) as the body
 takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-unet
-#:channels (32 64 128)), (code-unet) or (moons-mlp).  PARAMETRISATION: paper (the body
+#:channels (32 64 128)), (code-unet), (edm-unet #:width 64), (drunet) or (moons-mlp).  PARAMETRISATION: paper (the body
 sees x and the signed sigma, its output is divided by |sigma|: appendix A.1), or
 preconditioned (input scaled to unit variance, a skip and an output scale that
 depend on sigma, noise fed as log sigma), for which SIGMA-DATA is the standard
@@ -202,7 +204,8 @@ Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->
 ;;; --- Descriptions and files -----------------------------------------------------
 
 (define bodies
-  `((paper-unet . ,paper-unet) (code-unet . ,code-unet) (moons-mlp . ,moons-mlp)))
+  `((paper-unet . ,paper-unet) (code-unet . ,code-unet) (edm-unet . ,edm-unet) (drunet . ,drunet)
+    (moons-mlp . ,moons-mlp)))
 
 (define (add-body! name procedure)
   "Let a description (NAME #:key value ...) mean the body that PROCEDURE makes of the keywords
