@@ -14,7 +14,7 @@
   #:use-module (tempera see colours)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera data images)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
