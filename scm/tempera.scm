@@ -46,15 +46,16 @@
      table-with table?)
     ((file values) load-datum load-json save-datum save-json)
     ((file volumes) load-nifti)
-    ((data data)
-     data-add! data-add-tree! data-fetch! data-folder data-remove! dataset-persons dataset-scans
-     dataset-split dataset? intensity-scale load-dataset random-slices scan-contrast scan-licence
-     scan-name scan-person scan-session scan-shape scan-source scan-spacing scan-volume scan?
-     smooth-phase top-intensity)
-    ((data images)
-     half-size image-magnitude image-part image-window magnitude-statistics montage psnr ssim)
-    ((data quality)
-     ms-ssim)
+    ((data data) data-add! data-add-tree! data-remove!)
+    ((data dataset)
+     data-folder dataset-persons dataset-scans dataset-split dataset? load-dataset scan-contrast
+     scan-licence scan-name scan-person scan-session scan-shape scan-source scan-spacing
+     scan-volume scan?)
+    ((data fetch) data-fetch!)
+    ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
+    ((data quality) ms-ssim psnr ssim)
+    ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
+    ((data slices) random-slices)
     ((problem compositions)
      adjoint-operator composed-operator scaled-operator stacked-operator sum-operator)
     ((problem masks)
@@ -175,7 +176,7 @@
     ((see plots)
      add-plot! charts charts-together plot)
     ((see reconstruction)
-     reconstruct-to simulated-scan summary-table)
+     reconstruct-to summary-table)
     ((see report)
      write-report)
     ((see show)

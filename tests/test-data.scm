@@ -5,11 +5,9 @@
              (harness)
              (rnrs bytevectors) (ice-9 binary-ports)
              ((tempera shell commands train) #:select ((main . train-command)))
-             (tempera data data)
+             (tempera data data) (tempera data dataset) (tempera data scans) (tempera data slices)
              (tempera file paths) (tempera file values) (tempera file formats)
-             (tempera data images)
-             (tempera tensor primitives)
-             (tempera see reconstruction))
+             (tempera tensor primitives))
 
 (start-tests "data")
 

@@ -8,7 +8,7 @@
              (tempera see figures)
              (tempera run experiments)
              (tempera file paths) (tempera file programs) (tempera file values) (tempera file pictures) (tempera file volumes) (tempera file dicom) (tempera file safetensors) (tempera file formats)
-             (tempera data images)
+             (tempera data images) (tempera data quality)
              (tempera tensor primitives)
              (tempera file tables))
 

@@ -4,7 +4,7 @@
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
              (tempera file values) (tempera file pictures) (tempera problem masks) (tempera problem measurements) (tempera problem operators) (tempera tensor primitives)
-             (tempera problem priors) (tempera see reconstruction) (tempera tensor tensors))
+             (tempera problem priors) (tempera data scans) (tempera tensor tensors))
 
 (start-tests "measurements")
 

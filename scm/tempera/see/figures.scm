@@ -16,6 +16,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera file paths)
   #:use-module (tempera data images)
+  #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:autoload (cairo) (cairo-image-surface-create-for-data

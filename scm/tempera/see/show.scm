@@ -10,6 +10,7 @@
   #:use-module (tempera see figures)
   #:use-module (tempera file formats)
   #:use-module (tempera data images)
+  #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base registries)

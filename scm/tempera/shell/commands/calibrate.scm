@@ -18,7 +18,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
-  #:use-module (tempera see reconstruction)
+  #:use-module (tempera data scans)
   #:use-module (tempera sample settings)
   #:export (main summary))
 

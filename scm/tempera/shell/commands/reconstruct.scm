@@ -6,7 +6,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera base program)
   #:use-module (tempera shell cli)
-  #:use-module (tempera data data)
+  #:use-module (tempera data scans)
   #:use-module (tempera base errors)
   #:use-module (tempera file programs)
   #:use-module (tempera file formats)
