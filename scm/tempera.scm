@@ -35,23 +35,28 @@
     ((tensor tensors)
      gradients linspace no-tape tensor-count tensor-ref tensor-set! tensor-size tensor-tabulate
      with-scope with-tape)
-    ((file files)
-     call-with-temporary-folder load-datum load-dicom load-image load-json load-nifti load-npy
-     load-png load-safetensors load-volume make-directories program-exists? run-program
-     save-datum save-json save-npy save-png save-safetensors save-text)
+    ((file dicom) load-dicom)
+    ((file formats) load-image load-kspace load-npy load-volume save-image save-npy)
+    ((file paths) call-with-temporary-folder make-directories save-text)
+    ((file pictures) load-png save-png)
+    ((file programs) program-exists? run-program)
+    ((file safetensors) load-safetensors save-safetensors)
     ((file tables)
      csv->table load-table rows->table save-table table table->csv table-column table-columns
      table-filter table-group table-join table-rows table-select table-size table-sort table-text
      table-with table?)
-    ((data data)
-     data-add! data-add-tree! data-fetch! data-folder data-remove! dataset-persons dataset-scans
-     dataset-split dataset? intensity-scale load-dataset random-slices scan-contrast scan-licence
-     scan-name scan-person scan-session scan-shape scan-source scan-spacing scan-volume scan?
-     smooth-phase top-intensity)
-    ((data images)
-     half-size image-magnitude image-part image-window magnitude-statistics montage psnr ssim)
-    ((data quality)
-     ms-ssim)
+    ((file values) load-datum load-json save-datum save-json)
+    ((file volumes) load-nifti)
+    ((data data) data-add! data-add-tree! data-remove!)
+    ((data dataset)
+     data-folder dataset-persons dataset-scans dataset-split dataset? load-dataset scan-contrast
+     scan-licence scan-name scan-person scan-session scan-shape scan-source scan-spacing
+     scan-volume scan?)
+    ((data fetch) data-fetch!)
+    ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
+    ((data quality) ms-ssim psnr ssim)
+    ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
+    ((data slices) random-slices)
     ((problem compositions)
      adjoint-operator composed-operator scaled-operator stacked-operator sum-operator)
     ((problem masks)
@@ -174,7 +179,7 @@
     ((see plots)
      add-plot! charts charts-together plot)
     ((see reconstruction)
-     reconstruct-to simulated-scan summary-table)
+     reconstruct-to summary-table)
     ((see report)
      write-report)
     ((see show)

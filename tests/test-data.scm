@@ -5,11 +5,9 @@
              (harness)
              (rnrs bytevectors) (ice-9 binary-ports)
              ((tempera shell commands train) #:select ((main . train-command)))
-             (tempera data data)
-             (tempera file files)
-             (tempera data images)
-             (tempera tensor primitives)
-             (tempera see reconstruction))
+             (tempera data data) (tempera data dataset) (tempera data scans) (tempera data slices)
+             (tempera file paths) (tempera file values) (tempera file formats)
+             (tempera tensor primitives))
 
 (start-tests "data")
 
@@ -43,7 +41,7 @@
 
    (save-npy (in "head.npy") (make-head 24 30 20))
    (test-error-matching "person" "split by person" (data-add! (in "head.npy")))
-   (test-error-matching "missing" "No such file" (data-add! (in "none.nii") #:person "ann"))
+   (test-error-matching "missing" "no such file" (data-add! (in "none.nii") #:person "ann"))
    (save-npy (in "flat.npy") (tensor-zeros '(9 9 9)))
    (test-error-matching "nothing in it" "positive 99.9th percentile"
      (data-add! (in "flat.npy") #:person "ann"))

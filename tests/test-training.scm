@@ -2,7 +2,7 @@
 ;;; resumed; what sigma is drawn from; spectral norms; that it learns a score known
 ;;; exactly.
 
-(use-modules (harness) (srfi srfi-1) (tempera base errors) (tempera file files) (tempera net layers)
+(use-modules (harness) (srfi srfi-1) (tempera base errors) (tempera file paths) (tempera file safetensors) (tempera net layers)
              (tempera net networks) (tempera net unets) (tempera tensor primitives) (tempera run recorders) (tempera run run-files)
              (tempera base numbers) (tempera problem priors) (tempera file tables) (tempera tensor tensors) (tempera net training)
              (tempera run training-runs) (srfi srfi-11))

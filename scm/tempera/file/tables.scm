@@ -11,7 +11,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera base numbers)
   #:use-module (tempera base parameters)
   #:export (table table? table-columns table-rows table-size table-column table-text

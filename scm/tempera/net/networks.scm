@@ -10,7 +10,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file safetensors)
   #:use-module (tempera net drunet)
   #:use-module (tempera net edm-unet)
   #:use-module (tempera net layers)

@@ -15,7 +15,7 @@
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
-  #:use-module (tempera file files)
+  #:use-module (tempera file values)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
   #:export (profile profile? profile-seconds profile-flops profile-peak profile-rows

@@ -12,7 +12,8 @@
   #:use-module (tempera see colours)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
+  #:use-module (tempera file programs)
   #:use-module (tempera base numbers)
   #:export (series series? chart heat-chart overlay-charts chart? chart-title save-charts))
 

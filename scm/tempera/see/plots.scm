@@ -12,7 +12,7 @@
   #:use-module (tempera see charts)
   #:use-module (tempera base errors)
   #:use-module (tempera see figures)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base registries)

@@ -15,11 +15,12 @@
   #:use-module (tempera base program)
   #:use-module (tempera see colours)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file formats)
+  #:use-module (tempera file values)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:export (section block facts words data-table axis data-series data-chart charts image-data
-            picture-data picture-type report-text))
+            picture-data report-text))
 
 ;;; --- What is embedded -------------------------------------------------------
 
@@ -99,20 +100,10 @@ Example: (image-data (chain-mean chain))"
         `(("data" . ,(embed! (quantised numbers bits low high)))
           ("bits" . ,bits) ("low" . ,low) ("high" . ,high) ("count" . ,count))))))
 
-;; Pictures in files, as browsers know them.
-(define picture-types
-  '((".png" . "image/png") (".svg" . "image/svg+xml") (".webp" . "image/webp")
-    (".gif" . "image/gif")))
-
-(define (picture-type path)
-  "The media type of the picture in the file PATH, by its ending, or #f.
-Example: (picture-type \"mean.png\") => image/png"
-  (any (lambda (type) (and (string-suffix? (car type) path) (cdr type))) picture-types))
-
 (define (picture-data path name)
   "The picture in the file PATH, called NAME, for a block of images.
 Example: (picture-data \"mean.png\" \"mean\")"
-  `(("name" . ,name) ("type" . ,(picture-type path))
+  `(("name" . ,name) ("type" . ,(media-type path))
     ("data" . ,(embed! (let ((bytes (call-with-input-file path get-bytevector-all #:binary #t)))
                          (if (eof-object? bytes) (make-bytevector 0) bytes))))))
 

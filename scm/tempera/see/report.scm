@@ -4,7 +4,8 @@
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
+  #:use-module (tempera file programs)
   #:use-module (tempera base progress)
   #:use-module (tempera see report-chain)
   #:use-module (tempera see report-page)
@@ -62,7 +63,7 @@
 
 (define (image-blocks run)
   ;; The pictures of RUN, as long as they are not too many bytes together.
-  (let loop ((paths (filter picture-type (run-pictures run))) (bytes 0) (in '()) (out '()))
+  (let loop ((paths (run-pictures run)) (bytes 0) (in '()) (out '()))
     (match paths
       ((path . rest)
        (let ((size (stat:size (stat path)))

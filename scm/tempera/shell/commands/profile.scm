@@ -6,7 +6,7 @@
   #:use-module (ice-9 format)
   #:use-module (tempera shell cli)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)
   #:use-module (tempera tensor primitives)
