@@ -15,7 +15,8 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem targets)
   #:use-module (tempera tensor tensors)
-  #:use-module (tempera net training)
+  #:use-module (tempera net losses)
+  #:use-module (tempera net noise-levels)
   #:export (conditional-network conditional-network? conditional-loss conditional-target))
 
 (define-class <conditional-network> (<network>)

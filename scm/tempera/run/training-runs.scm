@@ -5,6 +5,9 @@
   #:use-module (tempera base errors)
   #:use-module (tempera net networks)
   #:use-module (tempera run recorders)
+  #:use-module (tempera net checkpoints)
+  #:use-module (tempera net trainer)
+  #:use-module (tempera net trainer-history)
   #:use-module (tempera net training)
   #:export (train-run!))
 

@@ -12,6 +12,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera net profile)
   #:use-module (tempera tensor tensors)
+  #:use-module (tempera net trainer)
   #:use-module (tempera net training)
   #:export (main summary))
 

@@ -12,6 +12,11 @@
   #:use-module (tempera base interrupts)
   #:use-module (tempera net networks)
   #:use-module (tempera base progress)
+  #:use-module (tempera net checkpoints)
+  #:use-module (tempera net noise-levels)
+  #:use-module (tempera net rates)
+  #:use-module (tempera net spectral-norms)
+  #:use-module (tempera net trainer)
   #:use-module (tempera net training)
   #:export (main summary))
 
