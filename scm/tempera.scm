@@ -79,9 +79,7 @@
     ((net losses)
      balanced-frequencies balanced-weight denoising-losses)
     ((net networks)
-     scaled-score <network> <score-network> add-body! load-network network-description
-     network-metadata network-parametrisation network-precision network-sigma-data network?
-     save-network score-network score-network? shipped-priors)
+     <network> network-metadata network?)
     ((net noise-levels)
      sigma-draw sigma-log-uniform sigma-mixture sigma-normal)
     ((net profile)
@@ -89,6 +87,9 @@
      profile? save-profile)
     ((net rates)
      constant-rate warmup-cosine warmup-stable-decay)
+    ((net score-networks)
+     <score-network> add-body! network-description network-parametrisation network-precision
+     network-sigma-data scaled-score score-network score-network?)
     ((net spectral-norms)
      cap penalty projection spectral-norms)
     ((net trainer)
@@ -136,6 +137,8 @@
      total-variation total-variation-of wavelet-reconstruction)
     ((method conditional)
      conditional-loss conditional-network conditional-network? conditional-target)
+    ((method network-files)
+     load-network save-network shipped-priors)
     ((method pairs)
      measured-slices)
     ((method plug-and-play)

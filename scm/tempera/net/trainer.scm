@@ -18,6 +18,7 @@
   #:use-module (tempera net networks)
   #:use-module (tempera net noise-levels)
   #:use-module (tempera net rates)
+  #:use-module (tempera net score-networks)
   #:use-module (tempera net spectral-norms)
   #:export (make-trainer trainer? trainer-network trainer-step trainer-losses trainer-history
             trainer-averaged trainer-losses-by-sigma trainer-kept-steps trainer-rewind! trainer-fork

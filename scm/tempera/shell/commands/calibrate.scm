@@ -11,7 +11,7 @@
   #:use-module (tempera shell cli)
   #:use-module (tempera base errors)
   #:use-module (tempera file files)
-  #:use-module (tempera net networks)
+  #:use-module (tempera method network-files)
   #:use-module (tempera problem masks)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
@@ -87,7 +87,7 @@
                         0)))
 
 (define (network-model ref make columns)
-  (make (load-network (ref 'prior))
+  (make (load-score-network (ref 'prior))
         (mri-operator #:mask (random-mask columns #:acceleration (ref 'acceleration)
                                           #:seed (ref 'seed)))
         '()))
