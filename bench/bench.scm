@@ -5,7 +5,8 @@
 ;;; Each row alternates between the two; medians, and their ratio (above 1:
 ;;; Tempera is faster).  Without PyTorch our side runs alone.
 
-(use-modules (srfi srfi-1) (ice-9 popen) (ice-9 rdelim) (ice-9 format) (ice-9 match) (tempera) (tempera net networks))
+(use-modules (srfi srfi-1) (ice-9 popen) (ice-9 rdelim) (ice-9 format) (ice-9 match) (tempera)
+             (tempera net score-networks))
 
 (define (median numbers)
   (list-ref (sort numbers <) (quotient (length numbers) 2)))

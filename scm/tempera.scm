@@ -78,23 +78,35 @@
      target-prior target-score target-shape target-start target?)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
+    ((net checkpoints)
+     trainer-resume! trainer-save)
     ((net layers)
      <layer> attention-layer batch-norm-layer convolution-layer convolution-precision dense-layer
      group-norm-layer layer-parameters layer-sequence layer? make-layer noise-embedding
      parameter-count training? up-convolution-layer)
+    ((net losses)
+     balanced-frequencies balanced-weight denoising-losses)
     ((net networks)
-     scaled-score <network> <score-network> add-body! load-network network-description
-     network-metadata network-parametrisation network-precision network-sigma-data network?
-     save-network score-network score-network? shipped-priors)
+     <network> network-metadata network?)
+    ((net noise-levels)
+     sigma-draw sigma-log-uniform sigma-mixture sigma-normal)
     ((net profile)
      process-memory profile profile-flops profile-peak profile-rows profile-seconds profile-text
      profile? save-profile)
+    ((net rates)
+     constant-rate warmup-cosine warmup-stable-decay)
+    ((net score-networks)
+     <score-network> add-body! network-description network-parametrisation network-precision
+     network-sigma-data scaled-score score-network score-network?)
+    ((net spectral-norms)
+     cap penalty projection spectral-norms)
+    ((net trainer)
+     make-trainer trainer-averaged trainer-fork trainer-history trainer-kept-steps trainer-losses
+     trainer-losses-by-sigma trainer-network trainer-rewind! trainer-step trainer?)
+    ((net trainer-history)
+     trainer-note!)
     ((net training)
-     balanced-frequencies balanced-weight cap constant-rate denoising-losses make-trainer penalty
-     projection sigma-draw sigma-log-uniform sigma-mixture sigma-normal spectral-norms train!
-     trainer-averaged trainer-fork trainer-history trainer-kept-steps trainer-losses
-     trainer-losses-by-sigma trainer-network trainer-note! trainer-resume! trainer-rewind!
-     trainer-save trainer-step trainer? warmup-cosine warmup-stable-decay)
+     train!)
     ((net unets) code-unet moons-mlp paper-unet)
     ((sample calibration)
      annealed-sampler coverage covered-share least-p log-likelihood-quantity make-model
@@ -133,6 +145,8 @@
      total-variation total-variation-of wavelet-reconstruction)
     ((method conditional)
      conditional-loss conditional-network conditional-network? conditional-target)
+    ((method network-files)
+     load-network save-network shipped-priors)
     ((method pairs)
      measured-slices)
     ((method plug-and-play)

@@ -2,7 +2,7 @@
 ;;; (torch_reference.py), its bad shapes, and how it prints.
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
-             (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net unets)
+             (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net score-networks) (tempera method network-files) (tempera net unets)
              (tempera net drunet) (tempera net edm-unet)
              (tempera file safetensors) (tempera problem priors))
 
@@ -346,7 +346,9 @@
                    (save-safetensors path '() #:metadata (settings spectrum))
                    (test-error-matching "no spectrum" "spectrum: expected three positive numbers"
                      (load-network path)))
-                 '(() (("spectrum" . "(1 2")) (("spectrum" . "(1 2 -3)")) (("spectrum" . "(1 2)"))))
+                 '((("spectrum" . "(1 2")) (("spectrum" . "(1 2 -3)")) (("spectrum" . "(1 2)"))))
+       (save-safetensors path '() #:metadata (settings '()))
+       (test-error-matching "nothing about a spectrum" "its metadata has no \"spectrum\"" (load-network path))
        (save-network path net))
      (test-equal 'bf16 (network-precision (load-network path #:precision 'bf16)))
      ;; A weight that is misspelt, one too many, one that is missing.

@@ -19,7 +19,7 @@
   #:use-module (tempera sample sampling)
   #:use-module (tempera sample schedules)
   #:use-module (tempera see terminal)
-  #:use-module (tempera net training)
+  #:use-module (tempera net trainer)
   #:export (plot add-plot! charts charts-together charts-drawing))
 
 ;;; --- The verb ---------------------------------------------------------------------
