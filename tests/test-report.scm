@@ -280,7 +280,7 @@
                 (vector->list (field (first (blocks data "Metrics")) "charts" 0 "series"))))
          (test-equal "how to go on" (shell-text (list "tempera" "sweep" (string-append "--continue=" (in "sweep"))))
            (field (first (blocks data "How to go on with it")) "text")))
-       (test-error-matching "a truth is a chain's" "truth: expected with a chain only"
+       (test-error-matching "a truth is a chain's" "unrecognized keyword: #:truth; of #<sweep"
          (write-report sweep (in "x.html") #:truth scan))))))
 
 (test-equal "a command's words" "tempera run 'a b.scm' 'it'\\''s' ''"
@@ -318,6 +318,21 @@
                ("no chain" (,(in "scan.npy")) "expected a directory or a name that ends in .safetensors")
                ("two, and one name" ("--out=x.html" ,folder ,folder) "--out: expected one")))))
 
+;;; --- What it loads --------------------------------------------------------------
+
+;; Of these, what a program has loaded that reconstructs.
+(let* ((modules '((tempera see report chain) (tempera see report run) (tempera run runs)
+                  (tempera run sweeps) (tempera run experiments) (tempera shell cli)
+                  (system base compile)))
+       (program `(begin (use-modules (srfi srfi-1) (tempera see reconstruction))
+                        (write (filter (lambda (name) (resolve-module name #f #:ensure #f))
+                                       ',modules))))
+       (pipe (open-pipe* OPEN_READ "guile" "-c" (object->string program)))
+       (loaded (read pipe)))
+  (close-pipe pipe)
+  (test-equal "a reconstruction loads the report of chains, and no runs, no compiler"
+    '((tempera see report chain)) loaded))
+
 ;;; --- As large as they come ----------------------------------------------------
 
 (let* ((shape '(320 320))
@@ -343,12 +358,14 @@
      (write-report chain (string-append folder "/new/folder/report.html/x.html")))
    (test-error-matching "no device takes it" "/dev/full: is a file"
      (write-report chain "/dev/full/x.html"))))
-(test-error-matching "no chain" "object: expected a chain, a run or a sweep, got 42"
+(test-error-matching "no chain" "write-report: expected a chain, a run or a sweep, got 42"
   (write-report 42 "x.html"))
 (test-error-matching "no path" "path: expected a string, got 7" (write-report chain 7))
 (test-error-matching "no truth" "truth: expected an image of shape (16 24), got"
   (write-report chain "x.html" #:truth (tensor-zeros '(16 16))))
 (test-error-matching "no title" "title: expected a string or #f, got 3"
   (write-report chain "x.html" #:title 3))
+(test-error-matching "no command" "command: expected a string or #f, got 3"
+  (write-report chain "x.html" #:command 3))
 
 (finish-tests)

@@ -302,6 +302,8 @@ TEMPERA_PICTURES=symbols draws it here\n"
 (test-error-matching "nothing there" "a finite number at least" (heat-chart "" '((#f #f))))
 (test-error-matching "names" "x-names: expected 2" (heat-chart "" '((1 2)) #:x-names '(1)))
 (test-error-matching "a keyword" "unrecognized keyword" (plotted '(1 2) #:colour 3))
+(test-error-matching "a keyword where there is none" "plot: unrecognized keyword: #:colour; of #<schedule"
+  (plotted (geometric 9 #:ratio 1/2 #:until 1) #:colour 3))
 (test-error-matching "a width" "width: expected" (plotted '(1 2) #:as 'ascii #:width -1))
 
 ;;; --- Chains -----------------------------------------------------------------------

@@ -1,10 +1,11 @@
-;;; registries.scm -- verbs over objects of many kinds: what `show' and `plot' do with each.
+;;; registries.scm -- verbs over objects of many kinds: `show', `plot' and `write-report'.
 ;;;
-;;; A registry has a procedure for each kind, told by a predicate; modules add their own, and
-;;; the newest counts.
+;;; A registry has a procedure for each kind of object, recognised by a predicate.  Modules add
+;;; their own kinds; the newest that fits is taken.
 
 (define-module (tempera base registries)
   #:use-module (ice-9 match)
+  #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (tempera base errors)
@@ -27,16 +28,23 @@
   (check-that (procedure? procedure) who "procedure: expected one, got ~s" procedure)
   (set-registry-entries! registry (acons predicate procedure (registry-entries registry))))
 
+(define (takes-options? procedure)
+  (let ((arguments (procedure-arguments procedure)))
+    (or (pair? (assq-ref arguments 'keyword)) (assq-ref arguments 'rest))))
+
 (define (registry-apply registry object options)
   "What the procedure of OBJECT's kind gives for OBJECT and OPTIONS, keywords and values."
   (let ((found (find (lambda (entry) ((car entry) object)) (registry-entries registry)))
         (verb (registry-verb registry)))
+    (define (refuse message what)
+      (complain verb "~a: ~s; of ~a" (string-downcase message) what object))
     (check-that found verb "expected ~a, got ~s" (registry-expected registry) object)
+    (unless (or (null? options) (takes-options? (cdr found)))
+      (refuse "unrecognized keyword" (car options)))
     (catch 'keyword-argument-error
       (lambda () (apply (cdr found) object options))
       (lambda (key where message irritants culprit)
-        (complain verb "~a: ~s; of ~a" (string-downcase message)
-                  (if (pair? culprit) (car culprit) culprit) object)))))
+        (refuse message (if (pair? culprit) (car culprit) culprit))))))
 
 (define (split-options who own options)
   "Two values: those of OPTIONS, keywords and values, whose keywords are among OWN, and the rest;

@@ -8,6 +8,7 @@
   #:use-module (tempera file paths)
   #:use-module (tempera file values)
   #:use-module (tempera see charts)
+  #:use-module (tempera see gnuplot)
   #:use-module (tempera tensor primitives)
   #:export (rank-chart coverage-chart tarp-chart reliability-chart calibrate-to))
 
@@ -68,7 +69,6 @@ Example: (save-charts \"coverage.png\" (list (coverage-chart (coverage simulatio
               'coverage-chart "table: expected what `coverage' returns, got ~s" table)
   (chart "coverage of pixels"
         (list diagonal
-              (series 'line (map (lambda (row) (take row 2)) table))
               (series 'errors (map (lambda (row)
                                      (if (finite? (third row)) row (append (take row 2) '(0))))
                                    table)

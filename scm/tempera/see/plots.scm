@@ -1,7 +1,7 @@
 ;;; plots.scm -- charts of what one works with: (plot OBJECT).
 ;;;
-;;; How an object is drawn is a list of charts (charts.scm); other modules add theirs with
-;;; `add-plot!'.  gnuplot draws: for a terminal that shows pixels a picture, for another one
+;;; An object is drawn as a list of charts (charts.scm); other modules add kinds of objects with
+;;; `add-plot!'.  gnuplot draws them, as a picture for a terminal that shows pixels, else in
 ;;; characters.
 
 (define-module (tempera see plots)
@@ -9,10 +9,12 @@
   #:use-module (ice-9 textual-ports)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
+  #:use-module (tempera see chain-charts)
   #:use-module (tempera see charts)
   #:use-module (tempera base errors)
   #:use-module (tempera see figures)
   #:use-module (tempera file paths)
+  #:use-module (tempera see gnuplot)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base registries)
@@ -95,7 +97,7 @@ Example: (save-charts \"cooling.svg\"
   (check-that (or (not to) (string? to)) 'plot "to: expected the name of a file, got ~s" to)
   (check-that (and (port? port) (output-port? port)) 'plot "port: expected an output port, got ~s" port)
   (if to
-      (let ((columns (or columns (min 3 (length charts)))))
+      (let ((columns (or columns (usual-columns charts))))
         (apply save-charts to charts #:columns columns
                (append (if width (list #:width (max 1 (quotient width columns))) '())
                        (if height (list #:height height) '()))))
@@ -143,20 +145,6 @@ characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
 (add-plot! chart? list)
 (add-plot! (lambda (object) (and (pair? object) (list? object) (every chart? object))) identity)
 
-(define (decades? numbers)
-  ;; True of what spans more than one.
-  (and (every positive? numbers) (> (apply max numbers) (* 10 (apply min numbers)))))
-
-(define (line-style points)
-  ;; Few points are marked.
-  (if (> (length points) 40) 'curve 'line))
-
-(define* (line-chart title points #:key (x-label "") (y-label "") (logarithmic? (const #f)))
-  (let ((points (filter (lambda (p) (every finite? p)) points)))
-    (check-that (pair? points) 'plot "~a: nothing finite to draw" title)
-    (chart title (list (series (line-style points) points)) #:x-label x-label #:y-label y-label
-           #:logarithmic (if (decades? (map second points)) '(y) '()))))
-
 (define (numbers? object)
   (and (pair? object) (list? object) (every real? object)))
 
@@ -202,57 +190,7 @@ characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
 
 ;;; --- Chains -----------------------------------------------------------------------
 
-(define (running-mean numbers width)
-  ;; Of each of NUMBERS and up to WIDTH - 1 before it.
-  (let loop ((rest numbers) (window '()) (means '()))
-    (if (null? rest)
-        (reverse means)
-        (let* ((window (cons (car rest) window))
-               (window (if (> (length window) width) (list-head window width) window)))
-          (loop (cdr rest) window (cons (mean window) means))))))
-
-(define (accepted-part transition)
-  (mean (map (lambda (a) (if a 1. 0.)) (vector->list (transition-accepted transition)))))
-
-(define (trace-chart title trace value)
-  (line-chart title (map list (iota (length trace) 1) (map value trace)) #:x-label "move"))
-
-(define (acceptance-chart trace)
-  (let* ((moves (iota (length trace) 1)) (parts (map accepted-part trace)))
-    (chart "acceptance" (list (series 'points (map list moves parts) #:title "of a move")
-                              (series 'curve (map list moves (running-mean parts 20))
-                                      #:title "mean of 20"))
-           #:x-label "move" #:y-range '(0 1.05))))
-
-(define (energy-chart trace)
-  ;; Over chains, or #f where no move has an energy: from the least to the greatest, and the
-  ;; mean.
-  (let ((points (filter-map
-                 (lambda (t move)
-                   (let ((errors (filter finite? (vector->list (or (transition-energy-error t)
-                                                                   #())))))
-                     (and (pair? errors) (cons move errors))))
-                 trace (iota (length trace) 1))))
-    (and (pair? points)
-         (chart "energy error"
-                (list (series 'band (map (lambda (p) (list (car p) (apply min (cdr p))
-                                                           (apply max (cdr p))))
-                                         points)
-                              #:title "all chains")
-                      (series 'curve (map (lambda (p) (list (car p) (mean (cdr p)))) points)
-                              #:title "mean"))
-                #:x-label "move"))))
-
-(add-plot! chain?
-           (lambda (chain)
-             (let ((trace (chain-trace chain)))
-               (check-that (pair? trace) 'plot "~a: it has made no move yet; (resume! chain) goes on"
-                           chain)
-               (filter identity
-                       (list (trace-chart "sigma" trace transition-sigma)
-                             (trace-chart "step size" trace transition-step-size)
-                             (acceptance-chart trace)
-                             (energy-chart trace))))))
+(add-plot! chain? trace-charts)
 
 ;;; --- Trainers ---------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent
   ;; that spans more than a decade, or as names in their order.
   (if (every finite-number? values)
       (let* ((low (apply min values)) (high (apply max values))
-             (scale (if (and (> low 0) (> high (* 10 low))) log identity))
+             (scale (if (decades? values) log identity))
              (span (- (scale high) (scale low))))
         (cons (map (lambda (v) (if (zero? span) 1/2 (/ (- (scale v) (scale low)) span))) values)
               (format #f "~a to ~a" (text low 2) (text high 2))))
@@ -112,7 +112,7 @@ Example: (table-parallel results #:across '(step-size exponent psnr) #:value 'ps
                   (map car placed))
            #:x-names (map (lambda (column place) (format #f "~a: ~a" column (cdr place)))
                           across placed)
-           #:y-range '(-0.05 1.05))))
+           #:y-range '(-0.05 1.05) #:colours 'heat)))
 
 (add-plot! table?
            (lambda* (table #:key (across #f) (value #f) #:allow-other-keys #:rest options)

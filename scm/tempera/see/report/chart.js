@@ -1,9 +1,10 @@
 // chart.js -- lines, points, bars and bands as SVG, with the numbers under the pointer.
 //
 // A chart is { title, x, y, series, marks, nearest }.  An axis is { label, log, whole, low, high },
-// all optional.  A series is { name, style, points }: line or points [x, y], band [x, low, high], bars
-// [x, height, width]; a number that is null is left out.  Marks are vertical lines { x, kind },
-// and { from, to } a shaded range.
+// all optional.  A series is { name, style, points }, with the styles of charts.scm: line (its points
+// marked where they are few), curve, points, reference [x, y], errors [x, y, error], band
+// [x, low, high], bars [x, height, width].  A number that is null is left out.  Marks are vertical
+// lines { x, kind }, and { from, to } a shaded range.
 
 function linearTicks(low, high, most) {
   const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
@@ -51,8 +52,9 @@ function chart(spec) {
                        element("figcaption", {}, element("h3", {}, spec.title), readout), picture, legend);
   let scales, shown = [], at = -1, width = 0;
 
-  const coloured = () => spec.series.filter(s => s.style !== "band");
-  const hue = k => `var(--series-${Math.max(0, coloured().indexOf(spec.series[k])) % 6})`;
+  const plain = { band: "var(--band)", reference: "var(--soft)" };
+  const coloured = () => spec.series.filter(s => !plain[s.style]);
+  const hue = k => plain[spec.series[k].style] ?? `var(--series-${coloured().indexOf(spec.series[k]) % 6})`;
   // After six colours come dashes.
   const look = k => `stroke:${hue(k)};stroke-dasharray:${["none", "7 3", "2 3"][Math.floor(k / 6) % 3]}`;
   const named = () => spec.series.filter(s => s.name).length > 1;
@@ -75,7 +77,7 @@ function chart(spec) {
     const x = axisScale(spec.x, bars ? all.flatMap(p => [p[0] - p[2] / 2, p[0] + p[2] / 2]) : all.map(p => p[0]),
                         left, right);
     const y = axisScale(bars ? { low: 0, ...spec.y } : spec.y,
-                        seen.flatMap(s => s.points.flatMap(p => s.style === "bars" ? [p[1]] : p.slice(1))),
+                        seen.flatMap(s => s.points.flatMap(p => s.style === "bars" ? [p[1]] : s.style === "errors" ? [p[1] - p[2], p[1] + p[2]] : p.slice(1))),
                         bottom, top);
     scales = { x, y, top, bottom, left, right };
     shown = [];
@@ -105,8 +107,16 @@ function chart(spec) {
           width: Math.max(1, x(p[0] + p[2] / 2) - x(p[0] - p[2] / 2) - 1), y: y(p[1]), height: y(0) - y(p[1]) })));
       else {
         const places = points.map(p => [x(p[0]), y(p[1])]);
-        if (s.style === "line") parts.push(drawing("path", { class: "line", style: look(k), d: joined(places) }));
-        if (s.style !== "line" || points.length < 40)
+        if (s.style === "reference") {
+          parts.push(drawing("path", { class: "reference", d: joined(places) }));
+          return;
+        }
+        if (s.style === "errors")
+          parts.push(drawing("path", { class: "line", style: stroke,
+            d: points.map(p => joined([[x(p[0]), y(p[1] - p[2])], [x(p[0]), y(p[1] + p[2])]])).join("") }));
+        else if (s.style !== "points")
+          parts.push(drawing("path", { class: "line", style: look(k), d: joined(places) }));
+        if (s.style === "points" || s.style === "errors" || (s.style === "line" && points.length < 40))
           parts.push(drawing("path", { class: points.length > 400 ? "dots many" : "dots", style: stroke,
             d: places.map(([a, b]) => `M${a.toFixed(1)} ${b.toFixed(1)}h0`).join("") }));
         if (points.length) shown.push({ series: s, k, points, places });

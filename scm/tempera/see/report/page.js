@@ -43,7 +43,7 @@ function planeSection(block) {
     return { series: [{ style: "bars", points: heights.map((h, i) => [from + (i + 0.5) * wide, h, wide]) }] };
   };
   const last = states.length - 1;
-  const picture = chart({ title: line ? "Samples" : "Samples, second number over first", x: { label: "first number" }, y: {}, nearest: "point", height: 420, ...spec(last) });
+  const picture = chart({ title: line ? "Samples" : "Samples, second number over first", x: { label: "first number" }, y: { whole: line }, nearest: "point", height: 420, ...spec(last) });
   const at = slider("Sigma", { min: 0, max: last, value: last, "data-slider": "state" }, k => numberText(states[k].sigma),
                     k => picture.update(spec(k)));
   if (last > 0) picture.node.append(element("div", { class: "slider" }, at.node));

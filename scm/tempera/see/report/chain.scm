@@ -1,6 +1,6 @@
-;;; report-chain.scm -- what a report says of a chain.
+;;; chain.scm -- the report of a chain: its samples, what it went through, its settings.
 
-(define-module (tempera see report-chain)
+(define-module (tempera see report chain)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
@@ -11,10 +11,12 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
-  #:use-module (tempera see report-page)
+  #:use-module (tempera see chain-charts)
+  #:use-module (tempera see report page)
+  #:use-module (tempera see report registry)
   #:use-module (tempera sample sampling)
   #:use-module (tempera problem targets)
-  #:export (chain-summary chain-sections))
+  #:export (chain-report))
 
 ;;; --- Pictures ---------------------------------------------------------------
 
@@ -101,83 +103,10 @@
       (1 (plane (chain-states chain)))
       (2 (let ((measured (target-start (chain-target chain))))
            (pictures samples (chain-states chain) truth measured)))
-      (_ (block "text" `("text" . ,(format #f "The samples have the shape ~a, which is neither a ~
-picture's nor a point's." (cdr shape))))))))
+      (_ (text-block (format #f "The samples have the shape ~a, which is neither a picture's nor a ~
+point's." (cdr shape)))))))
 
-;;; --- What a chain went through ----------------------------------------------
-
-(define (accepted-part transition)
-  (let ((accepted (transition-accepted transition)))
-    (/ (count identity (vector->list accepted)) (exact->inexact (vector-length accepted)))))
-
-(define (finite-energy-errors transition)
-  (let ((errors (transition-energy-error transition)))
-    (if errors (filter finite? (vector->list errors)) '())))
-
-;; Charts need no more points; every move of a long chain would make a large page.
-(define most-moves 2000)
-
-(define (stride trace)
-  (max 1 (ceiling (/ (length trace) most-moves))))
-
-(define (numbered-moves trace)
-  ;; (number . transition) of every move, or every second, third ... of a long TRACE.
-  (let ((every-so-many (stride trace)))
-    (filter (lambda (move) (zero? (modulo (1- (car move)) every-so-many)))
-            (map cons (iota (length trace) 1) trace))))
-
-(define (trace-charts trace)
-  (let* ((moves (numbered-moves trace))
-         (points (lambda (value)
-                   (map (match-lambda ((k . t) (list k (value t)))) moves)))
-         (errors (filter-map (match-lambda
-                               ((k . t) (let ((e (finite-energy-errors t)))
-                                          (and (pair? e) (cons k e)))))
-                             moves))
-         (move (axis (if (= 1 (stride trace))
-                         "move"
-                         (format #f "move, one in ~a" (stride trace)))))
-         (line (lambda (title value y)
-                 (data-chart title move y (data-series "line" (points value))))))
-    (apply charts
-           (line "Sigma" transition-sigma (axis #:log? #t))
-           (line "Step size" transition-step-size (axis #:log? #t))
-           (line "Accepted" accepted-part (axis #:low 0 #:high 1))
-           (if (null? errors)
-               '()
-               (list (data-chart
-                      "Energy error" move (axis)
-                      (data-series "band" (map (match-lambda
-                                                 ((k . e) (list k (apply min e) (apply max e))))
-                                               errors))
-                      (data-series "line" (map (match-lambda ((k . e) (list k (mean e))))
-                                               errors))))))))
-
-(define (schedule-charts chain trace)
-  (let* ((past (map transition-sigma (one-a-temperature trace)))
-         (ahead (map first (chain-ahead chain)))
-         (numbered (lambda (sigmas from) (map list (iota (length sigmas) from) sigmas))))
-    (charts
-     (apply data-chart "Temperatures" (axis "number") (axis #:log? #t)
-            (append (if (pair? past)
-                        (list (data-series "line" (numbered past 1) "reached"))
-                        '())
-                    (if (pair? ahead)
-                        (list (data-series "points" (numbered ahead (1+ (length past))) "ahead"))
-                        '())))
-     (data-chart "Step size at sigma" (axis "sigma" #:log? #t) (axis #:log? #t)
-                 (data-series "points"
-                              (map (match-lambda
-                                     ((_ . t) (list (transition-sigma t) (transition-step-size t))))
-                                   (numbered-moves trace)))))))
-
-(define (one-a-temperature trace)
-  ;; The first of the transitions at each temperature.
-  (reverse (fold (lambda (t kept)
-                   (if (and (pair? kept) (eqv? (transition-sigma t) (transition-sigma (car kept))))
-                       kept
-                       (cons t kept)))
-                 '() trace)))
+;;; --- Words and numbers ------------------------------------------------------
 
 (define (diagnosis-blocks chain)
   (let* ((diagnosis (diagnose chain)) (warnings (diagnosis-warnings diagnosis)))
@@ -231,8 +160,6 @@ picture's nor a point's." (cdr shape))))))))
   (if (finite? x) (number->string (significant x 4)) "infinite"))
 
 (define (chain-summary chain)
-  "What CHAIN is, in a line.
-Example: (chain-summary chain)"
   (let ((shape (tensor-shape (chain-samples chain))))
     (format #f "~a sample~a of ~a~a, ~a sigma ~a after ~a moves and ~a evaluations of the score"
             (first shape) (if (= 1 (first shape)) "" "s")
@@ -249,27 +176,33 @@ Example: (chain-summary chain)"
               'write-report "truth: expected an image of shape ~a, got ~s"
               (cdr (tensor-shape samples)) truth))
 
-(define (chain-sections chain truth command)
-  "The sections of a report of CHAIN; TRUTH is an image or #f, COMMAND what is run to make the chain
-again, or #f.
-Example: (report-text \"A chain\" (chain-summary chain) (lambda () (chain-sections chain #f #f)))"
+(define* (chain-report chain #:key (truth #f) (command #f))
+  "The report of CHAIN; TRUTH is an image or #f, COMMAND what is run to make the chain again, or
+#f.
+Example: (report-text (chain-report chain #:truth scan))"
   (check-truth truth (chain-samples chain))
-  (let ((trace (chain-trace chain)))
-    (list (section "Pictures" (chain-pictures chain truth))
-          (apply section "Numbers"
-                 (list (facts `(("Target" ,(target-name (chain-target chain)))
-                                ("Accepted" ,(and (pair? trace) (chain-acceptance chain)))
-                                ,@(quality-rows chain truth)))))
-          (and (pair? trace) (section "Trace" (trace-charts trace)))
-          (section "Schedules" (schedule-charts chain trace))
-          (and (pair? trace) (apply section "Diagnosis" (diagnosis-blocks chain)))
-          (section "Configuration"
-                   (let ((rows (chain-setting-rows chain)))
-                     (if (pair? rows)
-                         (facts rows)
-                         (block "text" '("text" . "Every setting is the default of anneal.")))))
-          (section "How to run it again"
-                   (if command
-                       (block "command" `("text" . ,command))
-                       (block "text" '("text" . "The target is the script's; anneal it with the \
-settings above. The same seed gives the same bits.")))))))
+  (check-that (or (not command) (string? command)) 'write-report
+              "command: expected a string or #f, got ~s" command)
+  (let ((moved? (pair? (chain-trace chain))))
+    (report (format #f "~a" (target-name (chain-target chain)))
+            (chain-summary chain)
+            (section "Pictures" (chain-pictures chain truth))
+            (section "Numbers"
+                     (facts `(("Target" ,(target-name (chain-target chain)))
+                              ("Accepted" ,(and moved? (chain-acceptance chain)))
+                              ,@(quality-rows chain truth))))
+            (and moved? (section "Trace" (chart-block (trace-charts chain))))
+            (section "Schedules" (chart-block (schedule-charts chain)))
+            (and moved? (apply section "Diagnosis" (diagnosis-blocks chain)))
+            (section "Configuration"
+                     (let ((rows (chain-setting-rows chain)))
+                       (if (pair? rows)
+                           (facts rows)
+                           (text-block "Every setting is the default of anneal."))))
+            (section "How to run it again"
+                     (if command
+                         (command-block command)
+                         (text-block "The target is the script's; anneal it with the settings above.  \
+The same seed gives the same bits."))))))
+
+(add-report! chain? chain-report)

@@ -1,0 +1,104 @@
+;;; chain-charts.scm -- the charts of a chain, for `plot' and for its report.
+;;;
+;;; The trace shows what each move did; the schedules show the temperatures, those reached and
+;;; those ahead, and the step sizes at them.
+
+(define-module (tempera see chain-charts)
+  #:use-module (srfi srfi-1)
+  #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
+  #:use-module (tempera sample sampling)
+  #:use-module (tempera see charts)
+  #:export (trace-charts schedule-charts))
+
+;;; --- The trace ----------------------------------------------------------------
+
+(define (accepted-share transition)
+  (let ((accepted (transition-accepted transition)))
+    (/ (count identity (vector->list accepted)) (exact->inexact (vector-length accepted)))))
+
+(define (running-mean numbers width)
+  ;; Of each of NUMBERS and up to WIDTH - 1 before it.
+  (let loop ((rest numbers) (window '()) (means '()))
+    (if (null? rest)
+        (reverse means)
+        (let* ((window (cons (car rest) window))
+               (window (if (> (length window) width) (list-head window width) window)))
+          (loop (cdr rest) window (cons (mean window) means))))))
+
+(define (by-move values)
+  (map list (iota (length values) 1) values))
+
+(define (move-chart title trace value)
+  (line-chart title (by-move (map value trace)) #:x-label "move"))
+
+(define (acceptance-chart trace)
+  (let ((shares (map accepted-share trace)))
+    (chart "acceptance" (list (series 'points (by-move shares) #:title "of a move")
+                              (series 'curve (by-move (running-mean shares 20))
+                                      #:title "mean of 20"))
+           #:x-label "move" #:y-range '(0 1.05))))
+
+(define (energy-chart trace)
+  ;; Over chains, from the least to the greatest, and the mean; #f where no move has an energy.
+  (let ((moves (filter-map
+                (lambda (transition move)
+                  (let ((errors (filter finite? (vector->list (or (transition-energy-error transition)
+                                                                  #())))))
+                    (and (pair? errors) (cons move errors))))
+                trace (iota (length trace) 1))))
+    (and (pair? moves)
+         (chart "energy error"
+                (list (series 'band (map (lambda (m) (list (car m) (apply min (cdr m))
+                                                           (apply max (cdr m))))
+                                         moves)
+                              #:title "all chains")
+                      (series 'curve (map (lambda (m) (list (car m) (mean (cdr m)))) moves)
+                              #:title "mean"))
+                #:x-label "move"))))
+
+(define (trace-charts chain)
+  "The charts of CHAIN over its moves, a list: sigma, step size, acceptance and, where the sampler
+has one, the energy error.
+Example: (map chart-title (trace-charts chain)) => (sigma step size acceptance energy error)"
+  (let ((trace (chain-trace chain)))
+    (check-that (pair? trace) 'plot "~a: it has made no move yet; (resume! chain) goes on" chain)
+    (filter identity
+            (list (move-chart "sigma" trace transition-sigma)
+                  (move-chart "step size" trace transition-step-size)
+                  (acceptance-chart trace)
+                  (energy-chart trace)))))
+
+;;; --- The schedules --------------------------------------------------------------
+
+(define (without-repeats numbers)
+  ;; NUMBERS, each run of the same one once.
+  (reverse (fold (lambda (x kept) (if (and (pair? kept) (eqv? x (car kept))) kept (cons x kept)))
+                 '() numbers)))
+
+(define (temperature-chart reached ahead)
+  (chart "temperatures"
+         (filter-map (lambda (style sigmas from title)
+                       (and (pair? sigmas)
+                            (series style (map list (iota (length sigmas) from) sigmas)
+                                    #:title title)))
+                     (list (line-style reached) 'points)
+                     (list reached ahead)
+                     (list 1 (1+ (length reached)))
+                     '("reached" "ahead"))
+         #:x-label "number" #:y-label "sigma" #:logarithmic '(y)))
+
+(define (step-size-chart trace)
+  (let ((points (map (lambda (t) (list (transition-sigma t) (transition-step-size t))) trace)))
+    (chart "step size at sigma" (list (series 'points points)) #:x-label "sigma"
+           #:logarithmic (if (decades? (map second points)) '(x y) '(x)))))
+
+(define (schedule-charts chain)
+  "The charts of CHAIN's schedules, a list: its temperatures, those reached and those ahead, and
+the step size at each sigma.
+Example: (map chart-title (schedule-charts chain)) => (temperatures step size at sigma)"
+  (let* ((trace (chain-trace chain))
+         (reached (without-repeats (map transition-sigma trace)))
+         (ahead (map first (chain-ahead chain))))
+    (append (if (and (null? reached) (null? ahead)) '() (list (temperature-chart reached ahead)))
+            (if (null? trace) '() (list (step-size-chart trace))))))
