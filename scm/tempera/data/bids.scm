@@ -59,16 +59,17 @@ person is known it is told apart by that; else by the folders that it is in."
 (define other-suffixes '("mask" "dseg" "probseg" "defacemask" "label"))
 
 (define (nifti-files folder)
-  "The NIfTI files in FOLDER, at any depth, sorted."
+  "The NIfTI files in FOLDER, at any depth, sorted.  Links are followed, as data sets under git-annex
+have them; one that leads nowhere is listed too, so that reading it says so."
+  (define (with-nifti path result)
+    (if (eq? 'nifti (file-format path)) (cons path result) result))
   (sort (file-system-fold (const #t)
-                          (lambda (path stat result)
-                            (if (eq? 'nifti (file-format path))
-                                (cons path result) result))
+                          (lambda (path stat result) (with-nifti path result))
                           (lambda (path stat result) result)
                           (lambda (path stat result) result)
                           (lambda (path stat result) result)
-                          (lambda (path stat errno result) result)
-                          '() folder)
+                          (lambda (path stat errno result) (with-nifti path result))
+                          '() folder stat)
         string<?))
 
 (define (image-of-head? path folder)

@@ -11,7 +11,7 @@
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
   #:export (top-intensity intensity-scale smooth-phase simulated-scan
-            draws-per-image uniform-source phase-coefficients coefficients->tensor))
+            draws-per-image uniform-source log-uniform phase-coefficients))
 
 (define top-intensity
   ;; Where the paper's scale has the 99.9th percentile of an image's magnitude.
@@ -43,6 +43,11 @@ Example: ((uniform-source '(0.5)) 0 3) => 1.5"
       (set! numbers (cdr numbers))
       (+ low (* u (- high low))))))
 
+(define (log-uniform u low high)
+  "A number whose logarithm is uniform between those of LOW and HIGH, drawn by U, a `uniform-source'.
+Example: (log-uniform (uniform-source '(0.5)) 1 4) => 2.0"
+  (exp (u (log low) (log high))))
+
 (define (phase-coefficients u)
   "For `image-modulate', a list of 3 x 3 pairs of log gain and phase, of low order, drawn by U, a
 `uniform-source'."
@@ -53,10 +58,6 @@ Example: ((uniform-source '(0.5)) 0 3) => 1.5"
                    (2 (let ((gain (u -0.1 0.1))) (list gain (u -0.7 0.7))))
                    (_ (list 0 0)))
                  '(0 1 2 1 2 3 2 3 4))))    ; p + q
-
-(define (coefficients->tensor lists)
-  "The coefficients of many images, LISTS, as `image-modulate' takes them."
-  (complex-view (list->tensor (concatenate lists) (list (length lists) 3 3 2))))
 
 (define* (smooth-phase image #:key (seed 0))
   "The magnitude image IMAGE, f32 (H W), as c64 with a smooth random phase, as coils and
@@ -72,7 +73,7 @@ Example: (smooth-phase (intensity-scale (load-image \"brain.png\")) #:seed 1)"
                             (() '())
                             ((_ phase . rest) (cons* 0 phase (loop rest)))))))
        (tensor-reshape (image-modulate (tensor-reshape image (list 1 rows columns))
-                                       (coefficients->tensor (list phase-only)))
+                                       (complex-view (list->tensor phase-only '(1 3 3 2))))
                        (list rows columns))))
     (shape (complain 'smooth-phase "image: expected (rows columns), got shape ~a" shape))))
 

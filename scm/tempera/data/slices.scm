@@ -1,8 +1,8 @@
 ;;; slices.scm -- endless variations of the slices of real heads, to train on.
 ;;;
-;;; `random-slices' makes a batch of them: any slice in any of the three
-;;; orientations whose voxels are near to square, moved, turned, scaled, in another contrast, with a smooth gain
-;;; and phase.  Item i of stream s is a function of the seed, s and i alone.
+;;; `random-slices' makes a batch of them: any slice in any of the three orientations whose voxels are
+;;; near to square, moved, turned, scaled, in another contrast, as some scanner has it (acquisition.scm).
+;;; Item i of stream s is a function of the seed, s and i alone.
 
 (define-module (tempera data slices)
   #:use-module (srfi srfi-1)
@@ -10,6 +10,7 @@
   #:use-module (ice-9 match)
   #:use-module (tempera base errors)
   #:use-module (tempera base streams)
+  #:use-module (tempera data acquisition)
   #:use-module (tempera data dataset)
   #:use-module (tempera data scans)
   #:use-module (tempera tensor primitives)
@@ -18,9 +19,6 @@
 
 (define (choose u items)
   (list-ref items (min (1- (length items)) (inexact->exact (floor (u 0 (length items)))))))
-
-(define (log-uniform u low high)
-  (exp (u (log low) (log high))))
 
 (define (voxels-per-pixel spacing axis)
   ;; Rows and columns of a plane across AXIS to a square pixel, as wide as its voxels are long: one
@@ -118,14 +116,16 @@
                            (else (* (tissue t) (+ 1 (* -0.8 t) (wave t)))))))))
          (iota (1+ tone-steps)))))
 
-(define* (random-slices dataset count size #:key (seed 0) (stream 0) (fit 0.3))
+(define* (random-slices dataset count size #:key (seed 0) (stream 0) (fit 0.3) (weight (const 1)))
   "A batch of COUNT complex images, c64 (COUNT SIZE SIZE), made from slices of DATASET
-chosen, moved, turned, scaled, and given another contrast, gain and phase at random;
+chosen, moved, turned, scaled, and given another contrast, gain, phase and noise floor at random
+(data/acquisition.scm states the mixture);
 the 99.9th percentile of magnitude is at 150 times a factor from 0.7 to 1.3 (lower
 where there is hardly any tissue).  FIT is the share of images whose field of view
 holds the whole slice; in the others a pixel is 0.7 to 1.3 of the slice's.  Pixels are square, by the
 scans' spacing, and planes in which voxels are 1.5 times as long as wide are not taken.  Persons
-are drawn evenly.  The same SEED and STREAM (a training step's number, say) give the
+are drawn evenly, or by the WEIGHT of a scan: a procedure of it, of which a person has the mean over
+theirs.  The same SEED and STREAM (a training step's number, say) give the
 same bits.
 Example: (random-slices (load-dataset) 4 16 #:seed 1 #:stream 0)"
   (check-that (and (dataset? dataset) (pair? (dataset-scans dataset))) 'random-slices
@@ -137,9 +137,28 @@ Example: (random-slices (load-dataset) 4 16 #:seed 1 #:stream 0)"
   (check-that (and (real? fit) (<= 0 fit 1)) 'random-slices
               "fit: expected a number from 0 to 1, got ~s" fit)
   (check-seed 'random-slices seed)
-  (with-scope (lambda () (make-slices dataset count size seed stream fit))))
+  (with-scope (lambda () (make-slices dataset count size seed stream fit weight))))
 
-(define (make-slices dataset count size seed stream fit)
+;; A procedure of a `uniform-source' that gives one of SCANS.  A scan's chance is its WEIGHT over the
+;; number of scans of its person.
+(define (scan-chooser scans weight)
+  (let* ((chances (map (lambda (scan)
+                         (let ((w (weight scan)))
+                           (check-that (and (real? w) (finite? w) (>= w 0)) 'random-slices
+                                       "weight: expected numbers of 0 or more, got ~s for ~a" w
+                                       (scan-name scan))
+                           (/ w (count (lambda (other) (equal? (scan-person scan) (scan-person other)))
+                                       scans))))
+                       scans))
+         (total (apply + chances)))
+    (check-that (> total 0) 'random-slices "weight: expected a scan of more than 0, got none")
+    (lambda (u)
+      (let loop ((left (u 0 total)) (scans scans) (chances chances))
+        (if (or (null? (cdr scans)) (< left (car chances)))
+            (car scans)
+            (loop (- left (car chances)) (cdr scans) (cdr chances)))))))
+
+(define (make-slices dataset count size seed stream fit weight)
   (let* ((draws (tensor->list (random-uniform (list count draws-per-image) seed
                                               (random-stream 'slices stream))))
          (sources (let loop ((k 0) (draws draws))
@@ -147,21 +166,9 @@ Example: (random-slices (load-dataset) 4 16 #:seed 1 #:stream 0)"
                         '()
                         (cons (uniform-source (take draws draws-per-image))
                               (loop (1+ k) (drop draws draws-per-image))))))
-         (persons (dataset-persons dataset))
-         (pick (lambda (u)
-                 (let ((person (choose u persons)))
-                   (choose u (filter (lambda (scan) (equal? person (scan-person scan)))
-                                     (dataset-scans dataset))))))
+         (pick (scan-chooser (dataset-scans dataset) weight))
          (slices (tensor-concatenate
                   (map-in-order (lambda (u) (random-slice u (pick u) size fit)) sources)
                   0))
-         (knots (list->tensor (append-map random-tone sources) (list count (1+ tone-steps))))
-         (toned (image-tone slices knots tone-top))
-         (images (image-modulate toned (coefficients->tensor
-                                        (map phase-coefficients sources))))
-         (peaks (tensor-quantile (tensor-reshape (tensor-abs images) (list count -1)) 0.999 1))
-         (factors (map-in-order
-                   (lambda (u peak)
-                     (/ (* top-intensity (u 0.7 1.3)) (max peak (/ top-intensity 2))))
-                   sources (tensor->list peaks))))
-    (tensor* images (list->tensor factors (list count 1 1)))))
+         (knots (list->tensor (append-map random-tone sources) (list count (1+ tone-steps)))))
+    (random-acquisition (image-tone slices knots tone-top) sources seed stream)))
