@@ -167,6 +167,25 @@
   (test-assert "let go or kept, the same gradients"
     (every tensor-identical? (pass release!) (pass identity))))
 
+;; The same of group norm, also where a norm's input is a norm's output that was let go.
+
+(let* ((gamma (require-gradient! (random-normal '(8) 1))) (beta (require-gradient! (random-normal '(8) 2)))
+       (w (require-gradient! (random-normal '(3 3 8 2) 3)))
+       (x (require-gradient! (random-normal '(2 150 150 8) 4)))
+       (norm (lambda (x) (group-normalisation x gamma beta #f 2 1e-5 #t)))
+       (pass (lambda (let-go)
+               (call-with-values
+                   (lambda ()
+                     (gradients (lambda ()
+                                  (let* ((h (norm x)) (k (norm h)) (y (convolution k w #f #f 1 1)))
+                                    (let-go h)
+                                    (let-go k)
+                                    (tensor-sum (tensor-square y))))
+                                (list x gamma beta w)))
+                 (lambda (loss gradients) (map tensor-copy gradients))))))
+  (test-assert "group norms let go or kept, the same gradients"
+    (every tensor-identical? (pass release!) (pass identity))))
+
 ;;; Printing.
 
 (define (printed object) (object->string object))
@@ -253,6 +272,17 @@
   (dsm-loss x (tensor-zeros '(1 8 8 2)) (tensor-zeros '(1))))
 (test-error-matching "unet size" "paper-unet: images: expected rows and columns divisible by 4, got shape (1 6 6 2)"
   ((paper-unet #:channels '(2 2 2)) (tensor-zeros '(1 6 6 2)) (tensor-zeros '(1))))
+(test-error-matching "edm-unet size" "edm-unet: images: expected rows and columns divisible by 4, got shape (1 6 6 2)"
+  ((edm-unet #:width 4 #:multipliers '(1 1) #:unshuffle 2) (tensor-zeros '(1 6 6 2)) (tensor-zeros '(1))))
+(test-error-matching "edm-unet width" "expected positive integers, and of multipliers and attention lists, got 0, (1 2 2 4)"
+  (edm-unet #:width 0))
+(test-error-matching "drunet size" "drunet: images: expected rows and columns divisible by 2"
+  ((drunet #:channels '(2 2) #:blocks 1) (tensor-zeros '(1 3 4 2)) (tensor-zeros '(1))))
+(test-error-matching "drunet channels" "drunet: channels, blocks, inputs: expected" (drunet #:channels 8))
+(test-error-matching "features" "noise-embedding: features: expected a positive even integer, got 3"
+  (noise-embedding 3 4))
+(test-error-matching "group norm, activation" "group-norm-layer: activation: expected #f or silu, got relu"
+  (group-norm-layer 8 #:activation 'relu))
 (test-error-matching "description" "expected (NAME #:key value ...)"
   (score-network '(resnet)))
 (test-error-matching "description is not evaluated" "description: (paper-unet #:channels (system \"true\")): "
@@ -294,6 +324,8 @@
   (score-network '(paper-unet) #:parametrisation 'wiener #:spectrum '(1 2)))
 
 (test-equal "paper-unet has the appendix's size" 1502114 (parameter-count (paper-unet)))
+(test-equal "drunet has the size of its authors', with one channel more in and out" (+ 32638656 1152)
+  (parameter-count (drunet)))
 (test-equal "code-unet has the size of the authors'" 3144290 (parameter-count (code-unet)))
 (let ((x (random-normal '(1 16 24) 3 0 'c64)))
   (test-equal "code-unet keeps the image's size" '(1 16 24)

@@ -7,6 +7,7 @@
  * an image and channel: so v is, for each image and channel, an affine map a x + b.  Backward
  * computes v anew from x, which costs less than to keep it. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "autograd/operations.h"
@@ -321,6 +322,61 @@ statistics (const job *j, int64_t groups, float epsilon, float *mean, float *inv
   return TP_OK;
 }
 
+/* Outputs from this size on are computed anew when they were let go; smaller ones are not worth
+ * the time. */
+#define LARGE ((size_t) 1 << 20)
+
+/* What that takes; the tape keeps x in any case. */
+typedef struct {
+  tp_tensor *x, *a, *b;
+  bool silu;
+} recipe;
+
+static void
+recipe_free (void *object)
+{
+  recipe *r = object;
+  tp_tensor_free (r->x);
+  tp_tensor_free (r->a);
+  tp_tensor_free (r->b);
+  free (r);
+}
+
+static void
+normalise (tp_tensor *y, const tp_tensor *x, const tp_tensor *a, const tp_tensor *b, bool silu)
+{
+  job j = job_of (x, silu);
+  j.a = tp_f32 (a);
+  j.b = tp_f32 (b);
+  j.out = tp_f32 (y);
+  tp_parallel_for (j.n * j.pieces, 1, forward_pieces, &j);
+}
+
+static tp_status
+restore (tp_tensor *y)
+{
+  const recipe *r = y->derived;
+  tp_tensor *fresh = tp_tensor_restore (r->x) == TP_OK ? tp_tensor_like (y) : NULL;
+  if (!fresh)
+    return tp_last_status ();
+  normalise (fresh, r->x, r->a, r->b, r->silu);
+  y->buffer = tp_buffer_ref (fresh->buffer);
+  tp_tensor_free (fresh);
+  return TP_OK;
+}
+
+/* Without it, for want of memory, Y is merely kept. */
+static void
+give_recipe (tp_tensor *y, tp_tensor *x, tp_tensor *a, tp_tensor *b, bool silu)
+{
+  recipe *r = malloc (sizeof *r);
+  if (!r)
+    return;
+  *r = (recipe) { tp_tensor_ref (x), tp_tensor_ref (a), tp_tensor_ref (b), silu };
+  tp_set_derived (y, r, recipe_free);
+  y->restore = restore;
+}
+
 static tp_status
 check (const tp_tensor *x, const tp_tensor *gamma, const tp_tensor *beta,
        const tp_tensor *modulation, tp_group_norm_options options)
@@ -367,13 +423,12 @@ tp_group_norm (tp_tensor *x, tp_tensor *gamma, tp_tensor *beta, tp_tensor *modul
             tp_f32 (a)[at] = tp_f32 (gamma)[i] * scale * tp_f32 (inverse)[at];
             tp_f32 (b)[at] = tp_f32 (beta)[i] * scale + shift - tp_f32 (a)[at] * tp_f32 (mean)[at];
           }
-      j.a = tp_f32 (a);
-      j.b = tp_f32 (b);
-      j.out = tp_f32 (y);
-      tp_parallel_for (j.n * j.pieces, 1, forward_pieces, &j);
+      normalise (y, x, a, b, options.silu);
       tp_record r = { .inputs = { x, gamma, beta, modulation },
                       .input_count = 4, .saved = { a, b, mean, inverse },
                       .numbers = { options.groups, options.silu }, .unneeded = TP_OUTPUT_UNNEEDED };
+      if ((size_t) tp_tensor_count (x) * sizeof (float) >= LARGE && tp_tape_wants (r.inputs, 4))
+        give_recipe (y, x, a, b, options.silu);
       y = tp_recorded (y, &r, backward);
     }
   else

@@ -33,9 +33,8 @@ the shortcut.  W2 is zero at first, so that a block begins as its shortcut."
                 (lambda (x noise)
                   (let* ((beside (if shortcut (shortcut (resampled x)) (resampled x)))
                          (h (norm0 x))
-                         (h (if (eq? resample 'up)
-                                (consume convolution0 (upsampled h))
-                                (consume convolution0 (resampled h))))
+                         (h (consume convolution0
+                                     (if (eq? resample 'up) (upsampled h) (consume resampled h))))
                          (h (consume norm1 h (modulation noise)))
                          (y (consume convolution1 h beside)))
                     (if attention (consume attention y) y)))
