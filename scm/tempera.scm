@@ -1,7 +1,8 @@
 ;;; tempera.scm -- everything that a user calls, in one module: which names, and from where.
 ;;;
 ;;; What is in no list here is the house's own.  A name that is to be a user's is written here
-;;; once, under its module, and documented there.
+;;; once, under its module, and documented there.  A module without names adds kinds of objects to
+;;; a verb.
 
 (define-module (tempera))
 

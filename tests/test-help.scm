@@ -4,7 +4,8 @@
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
              (system base compile)
-             (tempera) (tempera base documentation) (tempera shell cli) (tempera shell completion) (tempera shell help))
+             (tempera) (tempera base documentation) (tempera shell cli) (tempera shell completion) (tempera shell help)
+             (tempera tensor primitives))
 
 (start-tests "help")
 
@@ -73,6 +74,13 @@
 (check-found "acceptance of a chain" "chain-acceptance")
 (check-found "R-hat" "r-hat" "r-hat-between")
 (check-found "where is my time spent" "tempera profile" "profile")
+(test-equal "words of one family have one stem" '("calibr" "calibr" "converg" "converg" "step")
+  (map word-stem '("calibrate" "calibration" "converged" "convergence" "stepping")))
+(test-equal "in letters that are not ASCII too" "röntgen" (word-stem "röntgens"))
+(test-error-matching "a stem of no word" "word-stem: word: expected a string" (word-stem 3))
+(test-equal "an answer is shown whole" #t
+  (->bool (string-contains (with-output-to-string (lambda () (help "several coils")))
+                           "Combine the coils first")))
 (test-equal "a name is first" "chain-std" (first (help-search "chain-std")))
 (test-equal "nothing" '() (help-search "xyzzy"))
 (test-equal "stop words alone" '() (help-search "how do I"))

@@ -255,6 +255,13 @@ TEMPERA_PICTURES=symbols draws it here\n"
    (test-assert "a colour for each of nine lines"
      (let ((text (file-text (in "many.svg"))))
        (not (string-contains text "stroke:#1f5fa8"))))
+   (plot (list (chart "small" (list (series 'curve '((0 1e-7) (1 1e-3)))) #:logarithmic '(y))
+               (chart "share" (list (series 'curve '((0 1) (1 0.5)))) #:y-range '(0 1.05)))
+         #:to (in "axes.txt") #:columns 1)
+   (let ((lines (map string-trim (lines-of (file-text (in "axes.txt"))))))
+     (test-assert "small numbers are short" (any (lambda (line) (string-prefix? "1e-05 " line)) lines))
+     (test-assert "an axis from 0 below a logarithmic one"
+       (any (lambda (line) (string-prefix? "0 +" line)) lines)))
    ;; The key is below the axis, where no line is.
    (plot (chart "key" (list (series 'curve '((0 0) (1 1)) #:title "rises")
                             (series 'curve '((0 1) (1 0)) #:title "falls")))

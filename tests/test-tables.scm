@@ -2,7 +2,7 @@
 
 (use-modules (harness)
              (srfi srfi-1)
-             (ice-9 textual-ports)
+             (ice-9 regex) (ice-9 textual-ports)
              (tempera))
 
 (start-tests "tables")
@@ -90,7 +90,13 @@ lines"))))
     (has? (drawn (table-chart results #:x 'step #:y 'psnr #:by 'norm)) "norm 1" "norm 3" "step"))
   (test-assert "parallel lines: each axis with its ends, names in their order"
     (has? (drawn (table-parallel results #:across '(step kind psnr) #:value 'psnr))
-          "step: 1 to 2" "kind: a, b" "psnr: 20 to 46"))
+          "kind" "1 to 2" "a, b" "20 to 46" "least" "greatest"))
+  (test-equal "names of many axes do not touch" '(1 1)
+    (let ((lines (string-split (drawn (table-parallel results #:across '(step kind psnr step kind)
+                                                      #:value 'psnr))
+                               #\newline)))
+      (map (lambda (pattern) (count (lambda (line) (string-match pattern line)) lines))
+           '("^ *step +psnr +kind *$" "^ *kind +step *$"))))
   (test-equal "plot takes what fits" '(1 1 1)
     (map (lambda (options) (length (apply charts results options)))
          '((#:x step #:y psnr) (#:x step #:y norm #:value psnr) (#:across (step norm) #:value psnr))))

@@ -57,7 +57,7 @@ char *tp_to_string (const char *procedure, const char *argument, SCM object);
 int tp_to_shape (const char *procedure, const char *argument, SCM list,
                  int64_t shape[TP_MAX_RANK], int64_t lowest);
 
-/* Each folder's bindings, called once by the extension's entry point. */
+/* Each file's bindings, called once by the extension's entry point. */
 void tp_init_core (void);
 void tp_init_tensor (void);
 void tp_init_autograd (void);
@@ -66,5 +66,6 @@ void tp_init_fourier (void);
 void tp_init_mcmc (void);
 void tp_init_image (void);
 void tp_init_io (void);
+void tp_init_words (void);
 
 #endif

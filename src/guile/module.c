@@ -20,4 +20,5 @@ tempera_init (void)
   tp_init_mcmc ();
   tp_init_image ();
   tp_init_io ();
+  tp_init_words ();
 }

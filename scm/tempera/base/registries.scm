@@ -9,7 +9,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (tempera base errors)
-  #:export (make-registry registry-add! registry-apply split-options))
+  #:export (make-registry registry-add! registry-apply split-options without-keywords))
 
 (define-record-type <registry>
   (%make-registry verb expected entries)
@@ -57,3 +57,10 @@ errors are of WHO."
            (loop rest (cons* value key mine) others)
            (loop rest mine (cons* value key others))))
       (_ (complain who "expected keywords and values, got ~s" rest)))))
+
+(define (without-keywords who options . keywords)
+  "OPTIONS, keywords and values, but for those whose keywords are among KEYWORDS; errors are of
+WHO.
+Example: (without-keywords 'show '(#:low 0 #:title \"scan\") #:title) => (#:low 0)"
+  (call-with-values (lambda () (split-options who keywords options))
+    (lambda (theirs others) others)))

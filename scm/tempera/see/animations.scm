@@ -13,6 +13,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
+  #:use-module (tempera base registries)
   #:use-module (tempera sample sampling)
   #:use-module (tempera see show)
   #:export (save-animation))
@@ -104,7 +105,8 @@ Example: (save-animation \"cooling.webp\" chain #:over 'temperatures #:fps 8)"
   (check-output-file 'save-animation path)
   (let* ((format (format-of path))
          (frames (frames-of frames over titles
-                            (without-own options)))
+                            (without-keywords 'save-animation options #:fps #:loop #:titles
+                                              #:over #:columns #:quality)))
          (total (length frames))
          (first-picture (draw-figure (first frames) #:columns columns))
          (progress (make-progress "animation" total))
@@ -127,11 +129,3 @@ Example: (save-animation \"cooling.webp\" chain #:over 'temperatures #:fps 8)"
         (write-animation path format next height width
                          (inexact->exact (round (/ 1000 fps))) loop quality))
       (lambda () (progress-finish! progress)))))
-
-(define (without-own options)
-  ;; OPTIONS less those of `save-animation' itself.
-  (match options
-    (() '())
-    (((or #:fps #:loop #:titles #:over #:columns #:quality) _ . rest) (without-own rest))
-    (((? keyword? key) value . rest) (cons* key value (without-own rest)))
-    (_ (complain 'save-animation "expected keywords and values, got ~s" options))))

@@ -81,12 +81,13 @@ Example: (series 'line '((0 0) (1 1)) #:title \"exact\")"
       (and (list? range) (= 2 (length range)) (every real? range) (< (first range) (second range)))))
 
 (define* (chart title data #:key (x-label "") (y-label "") (x-range #f) (y-range #f)
-               (logarithmic '()) (key 'below) (x-names #f) (colours #f))
+               (logarithmic '()) (key 'below) (x-names #f) (y-names #f)
+               (colours #f))
   "A chart called TITLE of DATA, a list of `series', drawn in that order.  X-RANGE and Y-RANGE
 are lists of two limits, or #f: gnuplot's choice.  LOGARITHMIC lists the axes that are, x or
 y, whose numbers must be above 0.  What is named is listed below, or in the corner KEY, where data
-may lie: top-left, top-right, bottom-left or bottom-right.  X-NAMES, a list of strings, are written at
-0, 1, ... of the x axis in place of numbers.  Lines have colours that are easy to tell apart, many
+may lie: top-left, top-right, bottom-left or bottom-right.  X-NAMES and Y-NAMES, lists of strings,
+are written at 0, 1, ... of the axes in place of numbers.  Lines have colours that are easy to tell apart, many
 lines those of a colour map from its dark end to its bright one; COLOURS, one of
 `colour-map-names', asks for that.
 Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"level\")"
@@ -98,8 +99,10 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
   (for-each (lambda (name range)
               (check-that (range? range) 'chart "~a: expected (low high) or #f, got ~s" name range))
             '("x-range" "y-range") (list x-range y-range))
-  (check-that (or (not x-names) (and (list? x-names) (every string? x-names))) 'chart
-              "x-names: expected a list of strings, got ~s" x-names)
+  (for-each (lambda (name names)
+              (check-that (or (not names) (and (list? names) (every string? names))) 'chart
+                          "~a: expected a list of strings, got ~s" name names))
+            '("x-names" "y-names") (list x-names y-names))
   (when colours (check-colours 'chart colours))
   (check-that (memq key '(below top-left top-right bottom-left bottom-right)) 'chart
               "key: expected below or a corner such as top-left, got ~s" key)
@@ -112,7 +115,8 @@ Example: (chart \"coverage\" (list (series 'line '((0 0) (1 1)))) #:x-label \"le
                                       'chart "data: a logarithmic ~a needs numbers above 0" axis))
                         '(x y) (list first second)))
             data)
-  (make-chart title data x-label y-label x-range y-range logarithmic key x-names #f "" colours))
+  (make-chart title data x-label y-label x-range y-range logarithmic key x-names y-names ""
+              colours))
 
 (define (decades? numbers)
   "Whether NUMBERS, a list, are above 0 and span more than one decade.

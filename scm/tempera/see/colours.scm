@@ -3,7 +3,7 @@
 (define-module (tempera see colours)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
-  #:export (colour-map-names colour-words check-colours))
+  #:export (colour-map-names colour-words colour-hex check-colours))
 
 (define colour-maps
   ;; Colours at equal steps from low to high, joined linearly.
@@ -43,3 +43,8 @@ Example: (vector-ref (colour-words 'grey) 255) => 4294967295"
                      (inexact->exact (round (* 255 (+ (* (- 1 f) a) (* f b)))))))
                 #xff (vector-ref points k) (vector-ref points (1+ k)))))
       (iota 256)))))
+
+(define (colour-hex word)
+  "The digits of the colour WORD, #xFFrrggbb, as HTML and gnuplot write it.
+Example: (colour-hex #xff1f5fa8) => 1f5fa8"
+  (string-pad (number->string (logand word #xffffff) 16) 6 #\0))

@@ -20,18 +20,17 @@
 ;; (Okabe, Ito 2008).
 (define colours '("#1f5fa8" "#d55e00" "#009e73" "#cc79a7" "#e69f00" "#56b4e9"))
 
+(define (rgb word) (string-append "#" (colour-hex word)))
+
 (define (line-colours count map-name)
   ;; More lines than there are colours for have those of a map, from first to last; not its
   ;; pale end.
   (if (or map-name (> count (length colours)))
       (let ((words (colour-words (or map-name 'heat))))
         (map (lambda (k)
-               (hex-colour (vector-ref words (+ 40 (quotient (* 170 k) (max 1 (1- count)))))))
+               (rgb (vector-ref words (+ 40 (quotient (* 170 k) (max 1 (1- count)))))))
              (iota count)))
       colours))
-
-(define (hex-colour word)
-  (string-append "#" (string-pad (number->string (logand word #xffffff) 16) 6 #\0)))
 
 ;; From style to how gnuplot draws it; ~a is a colour.
 (define styles
@@ -47,8 +46,11 @@
 ;;; --- What gnuplot reads -------------------------------------------------------
 
 (define (quoted text)
-  ;; In gnuplot's single quotes nothing is special but the quote, doubled.
-  (string-append "'" (string-join (string-split text #\') "''") "'"))
+  ;; In gnuplot's single quotes nothing is special but the quote, doubled; a line ends outside.
+  (string-join (map (lambda (line)
+                      (string-append "'" (string-join (string-split line #\') "''") "'"))
+                    (string-split text #\newline))
+               ".\"\\n\"."))
 
 (define (range-text range)
   (if range (format #f "[~,6f:~,6f]" (first range) (second range)) "[*:*]"))
@@ -108,6 +110,11 @@ got ~a" path)))))
                            ", "))
       (format port "set ~atics auto~%" axis)))
 
+(define (write-room-for-names port names)
+  ;; gnuplot keeps room below for a line of NAMES, or #f, not for several.
+  (let ((lines (apply max 1 (map (lambda (name) (1+ (string-count name #\newline))) (or names '())))))
+    (format port "set bmargin ~a~%" (if (> lines 1) (1+ lines) ""))))
+
 (define most-written 100)               ; squares of a heat map with their numbers in them
 
 (define (numbers-in-squares chart file text?)
@@ -142,8 +149,7 @@ got ~a" path)))))
 (define (write-palette port name)
   (format port "set palette defined (~a)~%"
           (string-join (map (lambda (k)
-                              (format #f "~a '~a'" k (hex-colour (vector-ref (colour-words name)
-                                                                             (* 15 k)))))
+                              (format #f "~a '~a'" k (rgb (vector-ref (colour-words name) (* 15 k)))))
                             (iota 18))
                        ", ")))
 
@@ -151,11 +157,12 @@ got ~a" path)))))
   (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%set cblabel ~a~%"
           (quoted (chart-title chart)) (quoted (chart-x-label chart)) (quoted (chart-y-label chart))
           (quoted (chart-value-label chart)))
+  (format port "unset logscale~%")       ; the last chart's, which would refuse a range from 0
   (format port "set xrange ~a~%set yrange ~a~%"
           (range-text (chart-x-range chart)) (range-text (chart-y-range chart)))
-  (format port "unset logscale~%")
   (for-each (lambda (axis) (format port "set logscale ~a~%" axis)) (chart-logarithmic chart))
   (write-names port "x" (chart-x-names chart))
+  (write-room-for-names port (chart-x-names chart))
   (write-names port "y" (chart-y-names chart))
   (write-palette port (or (chart-colours chart) 'heat))
   (format port "set key ~a reverse Left samplen 2~%"
@@ -219,7 +226,7 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
               (lambda (port)
                 (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
                         (quoted temporary))
-                (format port "set border 3~a~%set tics nomirror~%~aset multiplot layout ~a,~a~%"
+                (format port "set border 3~a~%set tics nomirror~%set format xy '%g'~%~aset multiplot layout ~a,~a~%"
                         (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
                         (if (text-path? path) "set tmargin 1\n" "") ; lines are dear
                         rows columns)

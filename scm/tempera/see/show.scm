@@ -111,7 +111,7 @@ Example: (show (chain-mean chain) #:part 'phase)"
 
 (add-view! image?
            (lambda* (image #:key (title "") #:allow-other-keys #:rest options)
-             (apply image-panels (list image) (list title) (without options #:title))))
+             (apply image-panels (list image) (list title) (without-keywords 'show options #:title))))
 
 (add-view! coloured?
            (lambda* (image #:key (title "") (low 0) (high #f))
@@ -129,15 +129,7 @@ Example: (show (chain-mean chain) #:part 'phase)"
                (append (if (< shown n) (list (format #f "~a of ~a" shown n)) '())
                        (apply image-panels (map (lambda (k) (slice batch k)) (iota shown))
                               (take titles shown)
-                              (without options #:titles #:shown))))))
-
-(define (without options . keys)
-  (match options
-    (() '())
-    ((key value . rest)
-     (if (memq key keys)
-         (apply without rest keys)
-         (cons* key value (apply without rest keys))))))
+                              (without-keywords 'show options #:titles #:shown))))))
 
 ;;; --- Files ------------------------------------------------------------------------
 

@@ -97,6 +97,11 @@ Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent
         (cons (map (lambda (v) (/ (list-index (lambda (n) (equal? n v)) names) last)) values)
               (string-join (map text names) ", ")))))
 
+(define (staggered names)
+  ;; Of more than three NAMES every second one two lines lower, where it has room.
+  (map (lambda (name k) (if (and (odd? k) (> (length names) 3)) (string-append "\n\n" name) name))
+       names (iota (length names))))
+
 (define* (table-parallel table #:key across value (title (format #f "coloured by ~a" value)))
   "Every row of TABLE as a line across the columns ACROSS, each scaled from its least to its greatest, a chart.
 Lines have their colour by the column VALUE, from dark (least) to bright, the greatest on top.
@@ -110,8 +115,9 @@ Example: (table-parallel results #:across '(step-size exponent psnr) #:value 'ps
     (chart title
            (apply map (lambda ys (series 'line (map list (iota (length ys)) ys)))
                   (map car placed))
-           #:x-names (map (lambda (column place) (format #f "~a: ~a" column (cdr place)))
-                          across placed)
+           #:x-names (staggered (map (lambda (column place) (format #f "~a~%~a" column (cdr place)))
+                                     across placed))
+           #:y-names '("least" "greatest")
            #:y-range '(-0.05 1.05) #:colours 'heat)))
 
 (add-plot! table?

@@ -10,6 +10,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera see figures)
   #:use-module (tempera base interrupts)
+  #:use-module (tempera base registries)
   #:use-module (tempera see plots)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera sample sampling)
@@ -103,12 +104,6 @@
                       (draw-in-time! stage #t view)))
            options)))
 
-(define (without keys options)
-  ;; OPTIONS, keywords and values in turn, less KEYS.
-  (cond ((or (null? options) (null? (cdr options))) options)
-        ((memq (car options) keys) (without keys (cddr options)))
-        (else (cons* (car options) (cadr options) (without keys (cddr options))))))
-
 (define* (watch object #:key (as #f) (width #f) (port (current-output-port)) (truth #f)
                 (hook (const #t)) #:allow-other-keys #:rest options)
   "Go on with OBJECT as `resume!' does with a chain and `train!' with a trainer, and draw in the
@@ -124,7 +119,7 @@ Example: (watch (start-chain target #:chains 8) #:truth scan)"
   (check-that (procedure? hook) 'watch "hook: expected a procedure, got ~s" hook)
   (let* ((terminal (terminal-for 'watch port as))
          (stage (and terminal (make-stage terminal 0 0)))
-         (options (without '(#:as #:width #:port #:truth #:hook) options)))
+         (options (without-keywords 'watch options #:as #:width #:port #:truth #:hook)))
     (unless stage
       (format (current-error-port) "watch: this is no terminal; going on without pictures~%"))
     (cond ((trainer? object) (watch-trainer object stage width hook options))

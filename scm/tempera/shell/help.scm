@@ -1,123 +1,28 @@
-;;; help.scm -- ask in your own words: search everything that Tempera has a name for.
+;;; help.scm -- ask in your own words: (help), (help NAME), (help "compare two chains").
 ;;;
-;;; What is searched: the names that (tempera) exports with their docstrings, the prompt's
-;;; commands, the commands of the command line, and the sections of the manual.  Words are
-;;; compared by their stems; a small table has the field's words for the same thing.  A word
-;;; counts for more in a name than in a first sentence, there for more than further on, and
-;;; the more, the fewer things have it.
+;;; What is searched (search.scm): the names that (tempera) exports with their docstrings, the
+;;; prompt's commands, the commands of the command line, the sections of the manual, and answers
+;;; to what is often asked (answers.scm).
 
 (define-module (tempera shell help)
   #:use-module (srfi srfi-1)
-  #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 documentation)
   #:use-module (ice-9 format)
   #:use-module (ice-9 rdelim)
+  #:use-module (tempera shell answers)
   #:use-module (tempera shell cli)
+  #:use-module (tempera shell search)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base parameters)
   #:use-module (tempera see terminal)
   #:export (help help-about help-search add-help-topic! manual-section))
 
-;;; --- Words ----------------------------------------------------------------------
-
-(define stop-words
-  '("a" "about" "an" "and" "are" "as" "at" "be" "by" "can" "do" "does" "for" "from" "get" "give"
-    "has" "have" "how" "i" "if" "in" "into" "is" "it" "its" "make" "me" "my" "of" "on" "one" "or"
-    "should" "some" "such" "that" "the" "their" "them" "there" "these" "they" "this" "to" "use"
-    "want" "was" "what" "when" "where" "which" "who" "why" "will" "with" "would" "you" "your"))
-
-(define endings
-  ;; With how many letters must be left.
-  '(("ations" . 4) ("ation" . 4) ("ances" . 4) ("ance" . 4) ("ings" . 3) ("ing" . 3) ("ions" . 4)
-    ("ion" . 4) ("ers" . 4) ("er" . 5) ("ies" . 3) ("ed" . 3) ("ly" . 4) ("es" . 3) ("s" . 3)
-    ("y" . 3) ("e" . 3)))
-
-(define (stem word)
-  (let* ((ending (find (lambda (e)
-                         (and (string-suffix? (car e) word)
-                              (not (string-suffix? "ss" word))
-                              (>= (- (string-length word) (string-length (car e))) (cdr e))))
-                       endings))
-         (rest (if ending (string-drop-right word (string-length (car ending))) word))
-         (length (string-length rest)))
-    (cond ((and ending (string-suffix? "s" (car ending)) (string-suffix? "e" rest) (> length 3))
-           (string-drop-right rest 1))
-          ;; "stepping" is of "step".
-          ((and ending (> length 3)
-                (char=? (string-ref rest (- length 1)) (string-ref rest (- length 2)))
-                (not (memv (string-ref rest (1- length)) '(#\l #\s))))
-           (string-drop-right rest 1))
-          (else rest))))
-
-(define (words text)
-  ;; The stems of TEXT's words, without the stop words.
-  (map stem
-       (remove (lambda (word) (member word stop-words))
-               (string-tokenize (string-downcase text) char-set:letter+digit))))
-
-(define same-things
-  ;; Words that a question has for what a docstring calls by another.
-  (map (lambda (line) (map stem (string-tokenize line)))
-       '("lower reduce decrease cool colder fall down anneal geometric adaptive"
-         "temperature sigma anneal schedule"
-         "uncertainty std standard deviation variance spread interval"
-         "picture image figure plot show chart draw panel montage"
-         "speed fast slow time performance profile benchmark"
-         "save write store export keep"
-         "load read open import"
-         "train learn fit trainer"
-         "network net model unet prior"
-         "undersampling acceleration mask k-space"
-         "pause stop interrupt"
-         "continue resume proceed"
-         "reconstruction posterior inverse"
-         "noise sigma"
-         "correct right calibrated calibrate coverage trust"
-         "converge convergence mixing r-hat ess diagnose"
-         "step stepsize step-size"
-         "weights parameters"
-         "size shape length dimension"
-         "sampler hmc langevin mala"
-         "denoise eds expected"
-         "compare comparison two several agree between"
-         "coil multi multicoil parallel sense grappa sensitivities"
-         "export save write python numpy matlab"
-         "quit exit leave")))
-
-(define (related word)
-  (delete word (delete-duplicates (append-map (lambda (group) (if (member word group) group '()))
-                                              same-things))))
-
 ;;; --- Topics ---------------------------------------------------------------------
 
-(define-record-type <topic>
-  (make-topic title summary counts total show)
-  topic?
-  (title topic-title)                   ; a string
-  (summary topic-summary)
-  (counts topic-counts)                 ; stem -> how often, weighted
-  (total topic-total)                   ; of those
-  (show topic-show))                    ; a procedure that displays all of it
-
-(define (first-sentence text)
-  (let ((text (string-join (string-tokenize (or text "")) " ")))
-    (let ((end (string-contains text ". ")))
-      (if end (substring text 0 end) (string-trim-right text #\.)))))
-
-(define* (topic title text show #:optional (asked ""))
-  ;; ASKED has further words by which it is to be found, as if they were in its title.
-  (let ((counts (make-hash-table)) (summary (first-sentence text)))
-    (define (count! text weight)
-      (for-each (lambda (word)
-                  (hash-set! counts word (+ weight (hash-ref counts word 0))))
-                (words text)))
-    (count! (string-append title " " asked) 4)
-    (count! summary 1)
-    ;; Where such words are given, they are chosen, and a long text is not to outweigh them.
-    (when (string-null? asked) (count! (or text "") 1))
-    (make-topic title summary counts (hash-fold (lambda (word n sum) (+ n sum)) 0 counts) show)))
+(define (text-topic title text asked)
+  (topic title text (lambda () (format #t "~a~%~%" title) (display-filled text)) asked))
 
 (define more-topics '())                ; of the prompt
 
@@ -126,8 +31,7 @@
 words of ASKED too.
 Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
   (set! more-topics
-        (cons (topic title text (lambda () (format #t "~a~%~%" title) (display-filled text))
-                     asked)
+        (cons (text-topic title text asked)
               (remove (lambda (t) (string=? title (topic-title t))) more-topics)))
   (set! all-topics #f))
 
@@ -149,7 +53,8 @@ Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
 
 (define (topics)
   (unless all-topics
-    (set! all-topics (append (name-topics) more-topics (command-topics) (manual-topics))))
+    (set! all-topics (append (name-topics) more-topics (command-topics) (manual-topics)
+                             (map (lambda (answer) (apply text-topic answer)) answers))))
   all-topics)
 
 ;;; --- The manual -----------------------------------------------------------------
@@ -195,47 +100,11 @@ Example: (manual-section \"No such section\") => #f"
 
 ;;; --- Searching ------------------------------------------------------------------
 
-(define (rank query topics)
-  ;; TOPICS that have something of QUERY, a list of stems, best first.
-  (let* ((total (length topics))
-         (rarity (lambda (word)
-                   (let ((having (count (lambda (t) (hash-ref (topic-counts t) word)) topics)))
-                     (log (/ (+ total 1.) (+ having 0.5))))))
-         ;; For each word what may stand for it, itself first; the best counts.
-         (terms (map
-                 (lambda (word)
-                   (let ((weight (rarity word)))
-                     (cons (list word weight)
-                           (map (lambda (other) (list other (* 0.5 (min weight (rarity other)))))
-                                (related word)))))
-                 query))
-         (usual (/ (apply + (map topic-total topics)) (max 1. total)))
-         (score (lambda (topic)
-                  ;; In a long text a word counts for less (Robertson, Walker 1994: BM25).
-                  (let ((half (max 2 (+ 1 (/ (topic-total topic) usual)))))
-                    (fold (lambda (same sum)
-                            (+ sum (apply max (map (lambda (term)
-                                                     (let ((n (hash-ref (topic-counts topic) (first term) 0)))
-                                                       (* (second term) (/ n (+ n half)))))
-                                                   same))))
-                          0 terms)))))
-    (map cdr
-         (stable-sort (filter (lambda (scored) (> (car scored) 0))
-                              (map (lambda (topic) (cons (score topic) topic)) topics))
-                      (lambda (a b) (> (car a) (car b)))))))
-
 (define (help-search question)
   "The titles, strings, of what there is about QUESTION, in words, best first.
 Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
   (check-that (string? question) 'help-search "question: expected a string, got ~s" question)
-  (map topic-title (found-topics question)))
-
-(define (found-topics question)
-  ;; What has just this title first.
-  (call-with-values
-      (lambda () (partition (lambda (t) (string-ci=? question (topic-title t)))
-                            (rank (words question) (topics))))
-    append))
+  (map topic-title (topics-about question (topics))))
 
 ;;; --- Showing --------------------------------------------------------------------
 
@@ -326,86 +195,6 @@ Tab completes names, keywords, and files inside of quotes.  ,help lists the prom
 Ctrl-C pauses what runs; Ctrl-D leaves.
 "))
 
-;;; --- What is asked and has no name ---------------------------------------------------
-
-(for-each
- (lambda (entry) (apply add-help-topic! entry))
- '(("Several coils"
-    "Multi-coil data (parallel imaging, SENSE, GRAPPA, coil sensitivities) are not read yet.
-Combine the coils first: with sensitivities S_c, reconstruct sum_c conj(S_c) F^H y_c as an image,
-or reconstruct one coil, (H W), by itself.  With sensitivities at hand an operator of your own
-does it right, x -> M F S_c x for each coil: (help \"Your own operator\")."
-    "multi-coil multicoil parallel imaging SENSE GRAPPA sensitivities")
-   ("Noise of a measurement"
-    "How to estimate the noise, #:noise of `posterior': it is the standard deviation of the real and of the
-imaginary part of k-space, each, on the scale where the image's white is 150, and nothing
-estimates it for you.  Take it where there is no signal: from a scan without excitation, or from a
-measured corner of k-space y, c64 (H W), centred:
-
-  (define corner (tensor-slice (tensor-slice y 0 0 8) 1 0 8))
-  (sqrt (/ (tensor->number (tensor-mean (tensor-square (tensor-abs corner)))) 2))
-
-The mask is not to have thrown the corner away: 0 comes of that.  A wrong noise shows in
-`diagnose' hardly, in residuals well: (tensor- (apply-forward op (chain-mean chain)) y) is to be
-as large as the noise where it was measured."
-    "estimate the noise level, what noise to give")
-   ("Sampling from the prior"
-    "Draw samples from the prior alone, without a measurement: (anneal (prior-target prior)) of an
-exact prior, (anneal (prior-target net #:shape '(128 128))) of a network, then `chain-samples'
-and `show'.  An exact prior has independent draws at once: (prior-draw prior 8)."
-    "sample draw samples from a prior alone, unconditional, without data")
-   ("K-space from NumPy, ISMRMRD, scanners"
-    "Import raw k-space, Siemens twix, ISMRMRD, MATLAB: save it from Python as npy, complex64 (H W),
-centred, and read that with `load-npy' or give it to tempera reconstruct:
-
-  numpy.save(\"kspace.npy\", fftshift(fft2(ifftshift(x), norm=\"ortho\")).astype(\"complex64\"))
-
-is the convention; x is the complex image, 0 stands where nothing was measured.  Back to Python or
-MATLAB goes every result by `save-npy'."
-    "import raw data Python MATLAB Siemens twix export")
-   ("Radial, spiral, 3-D and dynamic data"
-    "Non-Cartesian trajectories (radial, spiral, NUFFT), volumes in one piece and dynamic series are
-not there: masks are columns or points of a Cartesian grid, images are single slices.  Reconstruct
-slices one by one; grid a trajectory first; or give the forward map and its adjoint as an operator
-of your own: (help \"Your own operator\")."
-    "non-Cartesian NUFFT trajectory 3D volume cine")
-   ("GPU and threads"
-    "Everything runs on the processor's cores, by their widest vector instructions; a GPU is not used.
-(help \"How fast\") says what bounds it; workers of `sweep' run several
-experiments at a time."
-    "CUDA graphics card cores parallel")
-   ("How many chains, how long"
-    "How many chains or samples, and how much time: the mean of C chains has the error s / sqrt(C) of
-their deviation s, deviations are known to 1 / sqrt(2 C); 8 give a picture, 48 let R-hat be judged.
-`preview' says before a run what it costs; ratios of temperatures nearer to 1 cool more slowly."
-    "how many samples, how long does it take")
-   ("Another contrast, size or organ"
-    "Which prior suits knees, T2, other matrix sizes: brain.safetensors was trained on heads, and takes
-images of any size in multiples of 8 at its scale, white 150.  Of what it never saw it is wrong
-without knowing; hold out truths and calibrate (tempera calibrate), or train one: (help \"Training it\")."
-    "other anatomy knee T2 matrix size resolution")
-   ("Uncertainty, credible intervals"
-    "Uncertainty maps, error bars, confidence, quantiles and probabilities of pixels: (tensor-quantile (tensor-abs
-(chain-samples chain)) 0.05 0) and 0.95 are the ends of 90 % of each pixel; `chain-std' is the
-deviation.  Intervals want samples: with fewer than 40 their ends are little but the extremes."
-    "uncertainty map confidence interval error bars quantile probability")
-   ("Leave the prompt"
-    "Quit, exit: ,quit or Ctrl-D.  What was defined is gone; `save-chain', `save-npy' and
-`save-network' keep it."
-    "quit exit leave")
-   ("Chains that reject or do not converge"
-    "What to do where steps are too large, acceptance is low, chains did not converge or are stuck:
-`diagnose' says at which temperature and what to change; `plot' draws acceptance by move.  Smaller
-steps, #:step-size of `anneal', or steps that tune themselves, (dual-averaging); slower cooling, a
-ratio of `geometric' nearer to 1; other seeds, and `compare', tell whether chains agree.
-(help \"Is it right?\") has more."
-    "converge converged convergence step size too large low acceptance rejected stuck")
-   ("Training a prior"
-    "Train a network on your own images: `tempera data' prepares them, `tempera train' trains and writes
-prior.safetensors, which `load-network' reads.  At the prompt `make-trainer' and `train!' do it
-with every setting: (help \"Training it\")."
-    "train training a network learn prior from own images")))
-
 (define (help-port-columns)
   (max 20 (text-columns (current-output-port))))
 
@@ -458,7 +247,7 @@ Example: (help-about \"undersampling\")"
                (topics))
          => (lambda (topic) ((topic-show topic))))
         (else
-         (let ((found (found-topics what)))
+         (let ((found (topics-about what (topics))))
            (if (null? found)
                (format #t "Nothing is about ~s.  (help) says where to begin.~%" what)
                (show-topics found)))))

@@ -143,21 +143,19 @@ point's." (cdr shape)))))))
       (_ (reverse rows)))))
 
 (define (quality-rows chain truth)
+  (define (text x) (if (finite? x) (value-text x) "infinite"))
   (define (row name measure unit)
     (list name
           (let ((samples (measure (chain-samples chain) truth)))
             (format #f "~a~a for the mean; ~a to ~a for samples"
-                    (digits-of (measure (chain-mean chain) truth)) unit
-                    (digits-of (apply min samples)) (digits-of (apply max samples))))))
+                    (text (measure (chain-mean chain) truth)) unit
+                    (text (apply min samples)) (text (apply max samples))))))
   (define (varied? image)
     (let ((magnitude (image-magnitude image)))
       (< (tensor->number (tensor-min magnitude)) (tensor->number (tensor-max magnitude)))))
   (if (and truth (tensor-finite? truth) (varied? truth) (tensor-finite? (chain-samples chain)))
       (list (row "PSNR" psnr " dB") (row "SSIM" ssim ""))
       '()))
-
-(define (digits-of x)
-  (if (finite? x) (number->string (significant x 4)) "infinite"))
 
 (define (chain-summary chain)
   (let ((shape (tensor-shape (chain-samples chain))))

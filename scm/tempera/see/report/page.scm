@@ -222,11 +222,6 @@ install it again" name)
   ;; JSON that ends no script: a < stands in strings only.
   (string-join (string-split json #\<) "\\u003c"))
 
-(define (colour-hex name)
-  (string-concatenate
-   (map (lambda (word) (string-pad (number->string (logand word #xffffff) 16) 6 #\0))
-        (vector->list (colour-words name)))))
-
 ;; Bytes are beside the page's JSON, whose writer is slow on millions of characters.
 (define (array-name number)
   (format #f "array-~a" number))
@@ -273,11 +268,12 @@ install it again" name)
 Example: (report-text (report \"Two moons\" \"500 samples\" (section \"Log\" (log-block \"done\"))))"
   (call-with-values (lambda () (named-arrays (list->vector (report-sections report))))
     (lambda (sections arrays)
-      (let* ((json (json-text `(("colours" . ,(map (lambda (name)
-                                                     (cons (symbol->string name)
-                                                           (colour-hex name)))
-                                                   (colour-map-names)))
-                                ("sections" . ,sections))))
+      (let* ((colours (map (lambda (name)
+                             (cons (symbol->string name)
+                                   (string-concatenate
+                                    (map colour-hex (vector->list (colour-words name))))))
+                           (colour-map-names)))
+             (json (json-text `(("colours" . ,colours) ("sections" . ,sections))))
              (parts `(("title" . ,(escaped title))
                       ("summary" . ,(escaped (report-summary report)))
                       ("style" . ,(page-file "page.css"))
