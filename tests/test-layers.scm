@@ -3,7 +3,7 @@
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
              (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net unets)
-             (tempera file safetensors) (tempera problem priors))
+             (tempera file safetensors) (tempera problem priors) (tempera problem gaussian))
 
 (start-tests "layers")
 

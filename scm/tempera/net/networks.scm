@@ -15,6 +15,7 @@
   #:use-module (tempera net unets)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
+  #:use-module (tempera problem gaussian)
   #:use-module (tempera tensor tensors)
   #:export (<network> network? register-network! network-like
             <score-network> score-network? score-network scaled-score

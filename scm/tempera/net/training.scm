@@ -22,6 +22,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
+  #:use-module (tempera problem gaussian)
   #:use-module (tempera base progress)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor tensors)
