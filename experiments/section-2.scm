@@ -110,7 +110,7 @@ is beside what the samples' spread says, 1 if they know it (#f of one sample)."
                     ;; It does not know the noise: always as far down as it was trained for.
                     (chain (conditional-target conditional zero-filled) 0.1)
                     (no-tape (lambda () (complex-view (vae-decode vae z))))
-                    (vae-images vae op y z #:noise noise)))))
+                    (vae-images vae (measurement op y #:noise noise) z)))))
          (one
           (lambda (slice noise)
             (format #t "slice ~a, noise ~a~%" slice noise)

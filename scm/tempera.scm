@@ -21,7 +21,7 @@
      <tape> <tensor> average-pool batch-normalisation chains-dot clear-gradient! complex-view
      conjugate-gradient convolution convolution-adjoint dense dsm-loss group-normalisation
      image-resample instruction-set keep! keep-always! leaky-relu list->tensor make-tape matrix-product max-pool
-     memory-trim! memory-usage mri-adjoint mri-forward mri-normal peak-flops pixel-shuffle
+     memory-trim! memory-usage mri-adjoint mri-forward peak-flops pixel-shuffle
      pixel-unshuffle random-normal random-uniform real-view release! relu require-gradient!
      self-attention set-threads! silu tape-backward!
      tape-open? tensor* tensor+ tensor- tensor->list tensor->number tensor-abs tensor-alive?
@@ -60,23 +60,27 @@
     ((data slices) random-slices)
     ((problem compositions)
      adjoint-operator composed-operator scaled-operator stacked-operator sum-operator)
+    ((problem gaussian)
+     gaussian-posterior gaussian-prior hybrid-prior power-law? power-spectrum
+     power-spectrum-by-size power-spectrum-of)
+    ((problem kspace) coil-coherence kspace-doubts)
     ((problem masks)
      equispaced-mask random-mask)
     ((problem masses)
      diagonal-mass make-mass mass-draw mass-operand mass? normal-mass)
     ((problem measurements)
-     check-kspace coil-coherence kspace-doubts)
+     measurement measurement-data measurement-noise measurement-operator measurement? zero-filled)
+    ((problem mixtures) funnel-prior gaussian-mixture-prior two-moons-prior)
     ((problem operators)
      adjoint-defect apply-adjoint apply-forward apply-normal fft2 fourier-multiply ifft2
-     make-operator measure mri-operator normal-inverse operator-domain operator-name
+     make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name
      operator-normal-diagonal operator-range operator-restrict operator?)
     ((problem priors)
-     learned? funnel-prior gaussian-mixture-prior gaussian-posterior gaussian-prior has-log-density?
-     hybrid-prior log-density make-prior power-law? power-spectrum power-spectrum-by-size
-     power-spectrum-of prior-draw prior-dtype prior-name prior-shape prior? score two-moons-prior)
+     has-log-density? learned? log-density make-prior prior-draw prior-dtype prior-name prior-shape
+     prior? score)
     ((problem targets)
-     make-target posterior prior-target target-dtype target-log-density target-masses target-name
-     target-prior target-score target-shape target-start target?)
+     denoise make-target posterior prior-target target-dtype target-log-density target-masses
+     target-name target-prior target-score target-shape target-start target?)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)
@@ -133,7 +137,7 @@
     ((sample sampling)
      accepted-steps anneal chain-acceptance chain-ahead chain-evaluations chain-finished?
      chain-mean chain-sampler chain-samples chain-settings chain-sigma chain-states chain-std
-     chain-target chain-trace chain-warnings chain? default-temperatures denoise fork
+     chain-target chain-trace chain-warnings chain? default-temperatures fork
      langevin-schedule load-chain paper-schedule propose resume! rewind! save-chain start-chain
      trajectory-time transition-accepted transition-energy-error transition-evaluations
      transition-ratio transition-sigma transition-step-size transition-steps)

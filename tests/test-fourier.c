@@ -136,7 +136,7 @@ test_mri (void)
         }
       tp_tensor *x = noise (3, SHAPE (2, 24, 31), 1), *y = noise (3, SHAPE (2, 24, 31), 2);
       tp_tensor *ax = tp_mri_forward (x, mask), *aty = tp_mri_adjoint (y, mask);
-      tp_tensor *nx = tp_mri_normal (x, mask), *atax = tp_mri_adjoint (ax, mask);
+      tp_tensor *nx = tp_fourier_multiply (x, mask), *atax = tp_mri_adjoint (ax, mask);
       CHECK_CLOSE (inner (ax, y), inner (x, aty), 1e-3);
       CHECK (fabs (inner (ax, y)) > 0.1);
       CHECK_CLOSE (distance (nx, atax), 0, 1e-5);
@@ -161,7 +161,6 @@ test_bad_input (void)
   CHECK (!tp_fourier_multiply (x, x) && tp_last_status () == TP_BAD_SHAPE);
   CHECK (!tp_mri_forward (x, wrong) && tp_last_status () == TP_BAD_SHAPE);
   CHECK (!tp_mri_adjoint (x, wrong) && tp_last_status () == TP_BAD_SHAPE);
-  CHECK (!tp_mri_normal (line, wrong));
   tp_tensor_free (real), tp_tensor_free (line), tp_tensor_free (x), tp_tensor_free (wrong);
 }
 

@@ -176,7 +176,6 @@
     (fourier-multiply #t ((normal (2 4 3 2)) (normal (2 4 3))) ,fourier-multiply)
     (mri-forward #t ((normal (2 4 3) c64) (normal (3))) ,mri-forward)
     (mri-adjoint #t ((normal (4 3) c64) (normal (4 3))) ,mri-adjoint)
-    (mri-normal #t ((normal (4 3) c64) (normal (3))) ,mri-normal)
     (wavelet-transform #t ((normal (4 4))) ,(lambda (x) (wavelet-transform x 4)))
     (wavelet-transform #t ((normal (4 4) c64)) ,(lambda (x) (wavelet-transform x 4 #t)))
     (image-reorient #t ((normal (2 3 4))) ,(lambda (x) (image-reorient x '(2 0 1) '(#t #f #t))))

@@ -4,7 +4,7 @@
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
              (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net score-networks) (tempera method network-files) (tempera net unets)
              (tempera net drunet) (tempera net edm-unet)
-             (tempera file safetensors) (tempera problem priors))
+             (tempera file safetensors) (tempera problem priors) (tempera problem gaussian))
 
 (start-tests "layers")
 

@@ -1,10 +1,13 @@
-;;; test-measurements.scm -- k-space that is not what it is taken for is noticed, and right one is not.
+;;; test-measurements.scm -- measurements as values; k-space that is not what it is taken for is
+;;; noticed, and right one is not.
 
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
-             (tempera file values) (tempera file pictures) (tempera problem masks) (tempera problem measurements) (tempera problem operators) (tempera tensor primitives)
-             (tempera problem priors) (tempera data scans) (tempera tensor tensors))
+             (tempera file values) (tempera file pictures) (tempera problem masks) (tempera problem kspace) (tempera problem measurements)
+             (tempera problem operators) (tempera problem targets) (tempera method compressed-sensing) (tempera method plug-and-play)
+             (tempera method updnet) (tempera method vae) (tempera tensor primitives)
+             (tempera problem priors) (tempera problem gaussian) (tempera data scans) (tempera tensor tensors))
 
 (start-tests "measurements")
 
@@ -136,19 +139,67 @@
             (tensor* (measured square) (plane 64 64 (lambda (i j) (if (and (< 28 i 36) (< 28 j 36)) 0 1)))))
   (doubtful "noise in other units" "noise: 100 is more than the 9.1 that" columns (measured columns) #:noise 100)
 
-  (let ((said '()))
-    (test-equal "check-kspace gives what it got" #t
-      (eq? k (check-kspace op k #:warn (lambda (text) (set! said (cons text said))))))
-    (test-equal "and warns" 1 (length said)))
-  (test-error-matching "and complains" "check-kspace: k-space: it is not centred"
-    (check-kspace op (tensor* (whole columns '(64 64)) (turned k -1))))
+  ;; What is a value has been checked.
+  (let* ((said '())
+         (m (measurement op k #:noise 0.2 #:warn (lambda (text) (set! said (cons text said))))))
+    (test-equal "a measurement has what it was made of" (list op k 0.2)
+      (list (measurement-operator m) (measurement-data m) (measurement-noise m)))
+    (test-equal "and warns when it is made" 1 (length said)))
+  (test-error-matching "and complains" "measurement: k-space: it is not centred"
+    (measurement op (tensor* (whole columns '(64 64)) (turned k -1))))
   (test-error-matching "several coils" "several coils are not reconstructed together"
-    (check-kspace op (tensor-zeros '(4 64 64) 'c64)))
-  (test-error-matching "real numbers" "complex-view" (check-kspace op (tensor-zeros '(64 64 2))))
-  (test-error-matching "NaN" "NaN or infinite" (check-kspace op (tensor/ k 0)))
-  (test-error-matching "another shape" "expected the shape" (check-kspace op (tensor-zeros '(64 32) 'c64)))
-  (test-error-matching "no operator" "operator: expected" (check-kspace 3 k))
-  (test-error-matching "no noise" "noise: expected" (check-kspace op k #:noise 0)))
+    (measurement op (tensor-zeros '(4 64 64) 'c64)))
+  (test-error-matching "real numbers" "complex-view" (measurement op (tensor-zeros '(64 64 2))))
+  (test-error-matching "NaN" "NaN or infinite" (measurement op (tensor/ k 0)))
+  (test-error-matching "another shape" "expected the shape" (measurement op (tensor-zeros '(64 32) 'c64)))
+  (test-error-matching "no operator" "operator: expected" (measurement 3 k))
+  (test-error-matching "no noise" "noise: expected" (measurement op k #:noise 0))
+  (test-error-matching "no noise at all" "noise: expected" (measurement op k #:noise #f)))
+
+;;; --- In place of an operator, data and noise ----------------------------------------------
+
+(let* ((prior (gaussian-prior (power-spectrum '(16 16) #:amplitude 100)))
+       (x (tensor-reshape (prior-draw prior 1 #:seed 7) '(16 16)))
+       (op (mri-operator #:mask (random-mask 16 #:acceleration 2 #:seed 1)))
+       (y (measure op x #:noise 0.2 #:seed 2))
+       (m (measurement op y #:noise 0.2))
+       (batch (prior-draw prior 2 #:seed 3))
+       (spectrum (power-spectrum '(16 16) #:amplitude 100)))
+  (define-syntax-rule (test-same name old new)
+    (test-assert name (tensor-identical? old new)))
+  (test-equal "it prints" (format #f "#<measurement (16 16) by ~a, noise 0.2>" (operator-name op))
+    (object->string m))
+  (test-same "zero-filled" (apply-adjoint op y) (zero-filled m))
+  (test-same "posterior" (target-score (posterior prior op y #:noise 0.2 #:widening 1) batch 0.5)
+             (target-score (posterior prior m #:widening 1) batch 0.5))
+  (test-assert "whose noise counts"
+    (not (tensor-identical? (target-score (posterior prior op y) batch 0.5)
+                            (target-score (posterior prior m) batch 0.5))))
+  (test-same "gaussian-posterior" (gaussian-posterior spectrum op y #:noise 0.2 #:sigma 1)
+             (gaussian-posterior spectrum m #:sigma 1))
+  (test-same "pnp-admm" (pnp-admm prior op y #:noise 0.2 #:sigmas '(2 1)) (pnp-admm prior m #:sigmas '(2 1)))
+  (test-same "red" (red prior op y #:noise 0.2 #:sigmas '(2 1)) (red prior m #:sigmas '(2 1)))
+  (test-same "total-variation" (total-variation op y #:iterations 2) (total-variation m #:iterations 2))
+  (test-same "wavelets" (wavelet-reconstruction op y #:iterations 2)
+             (wavelet-reconstruction m #:iterations 2))
+  (let ((net (updnet #:iterations 1)))
+    (test-same "updnet" (updnet-reconstruction net op y) (updnet-reconstruction net m)))
+  (let ((net (vae #:size 16 #:latent 3 #:channels '(4))) (z (random-normal '(2 3) 1)))
+    (test-same "vae" (target-score (vae-target net op y #:noise 0.2) z 1)
+               (target-score (vae-target net m) z 1)))
+  (test-error-matching "noise beside it" "noise: expected none beside #<measurement"
+    (posterior prior m #:noise 0.2))
+  (test-error-matching "data beside it" "y: expected none beside #<measurement" (posterior prior m y))
+  (test-error-matching "no data" "y: expected one measurement" (posterior prior op))
+  (test-error-matching "no measurement" "operator: expected one, got 3" (posterior prior 3))
+  (test-error-matching "zero-filled of none" "measurement: expected one" (zero-filled y))
+  ;; Of what is no k-space there is nothing to doubt but NaN and what is not measured.
+  (let ((denoising (make-operator "denoising" #:forward identity #:adjoint identity #:domain '(16 16))))
+    (test-assert "any data" (measurement? (measurement denoising (turned x 1) #:noise 20)))
+    (test-error-matching "NaN in it" "NaN or infinite, the first at (0 0)"
+      (measurement denoising (tensor/ x 0))))
+  (test-error-matching "a mask of other numbers" "mask: expected a tensor of 0 and 1"
+    (make-operator "a" #:forward identity #:adjoint identity #:mask (list->tensor '(1 2)))))
 
 ;;; --- Coils and slices ---------------------------------------------------------------------
 
@@ -251,7 +302,7 @@
      (for-each
       (lambda (name text . arguments) (test-said name 1 text (apply reconstruct given arguments)))
       '("not centred" "coils" "a coil chosen as a slice" "another axis")
-      '("check-kspace: k-space: it is not centred" "several coils are not reconstructed together yet"
+      '("measurement: k-space: it is not centred" "several coils are not reconstructed together yet"
         "several coils are not reconstructed together yet" "--first-axis: expected slices or coils")
       (map in '("raw.npy" "coils.npy" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
      (test-said "coils called slices: a warning" 0 "look like coils"

@@ -4,7 +4,7 @@
 
 (use-modules (harness) (srfi srfi-1) (tempera base errors) (tempera file paths) (tempera file safetensors) (tempera net layers)
              (tempera net networks) (tempera net score-networks) (tempera method network-files) (tempera net unets) (tempera tensor primitives) (tempera run recorders) (tempera run run-files)
-             (tempera base numbers) (tempera problem priors) (tempera file tables) (tempera tensor tensors) (tempera net checkpoints) (tempera net losses)
+             (tempera base numbers) (tempera problem gaussian) (tempera file tables) (tempera tensor tensors) (tempera net checkpoints) (tempera net losses)
              (tempera net noise-levels) (tempera net rates) (tempera net spectral-norms) (tempera net trainer)
              (tempera net trainer-history) (tempera net training)
              (tempera run training-runs) (srfi srfi-11))

@@ -151,7 +151,7 @@
 ;; 1 / noise^2 to blow up.
 (let* ((z (random-normal (list 3 (vae-latent linear)) 8))
        (score (lambda (noise) (target-score (vae-target linear op y #:noise noise) z 1e-6)))
-       (images (lambda (noise) (vae-images linear op y z #:noise noise)))
+       (images (lambda (noise) (vae-images linear (measurement op y #:noise noise) z)))
        (near? (lambda (a b) (< (tensor->number (tensor-max (tensor-abs (tensor- a b))))
                                (* 1e-3 (tensor->number (tensor-max (tensor-abs a))))))))
   (test-assert "a score at small noise" (near? (score 1e-2) (score 1e-6)))
@@ -204,7 +204,7 @@
        (expected (ifft2 (tensor+ k-space (tensor* kept (tensor* mask (tensor- y k-space)))))))
   (test-assert "images given z and y"
     (> 1e-4 (tensor->number (tensor-max (tensor-abs (tensor- expected
-                                                             (vae-images linear op y z #:noise noise))))))))
+                                                             (vae-images linear (measurement op y #:noise noise) z))))))))
 
 ;;; --- Learning --------------------------------------------------------------------------
 

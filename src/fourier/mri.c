@@ -1,4 +1,4 @@
-/* mri.c -- the masked Fourier transform, its adjoint and its normal operator. */
+/* mri.c -- the masked Fourier transform and its adjoint. */
 #include "fourier/mri.h"
 
 #include "autograd/operations.h"
@@ -31,15 +31,4 @@ tp_mri_adjoint (tp_tensor *y, tp_tensor *mask)
   tp_tensor *x = k ? tp_ifft2 (k) : NULL;
   tp_tensor_free (k);
   return x;
-}
-
-tp_tensor *
-tp_mri_normal (tp_tensor *x, tp_tensor *mask)
-{
-  if (tp_check (x, "x", TP_C64, -1) || tp_check_table (mask, "mask", x))
-    return NULL;
-  tp_tensor *square = tp_diff_map (TP_SQUARE, mask);
-  tp_tensor *normal = square ? tp_fourier_multiply (x, square) : NULL;
-  tp_tensor_free (square);
-  return normal;
 }

@@ -49,12 +49,6 @@ mri_adjoint (SCM y, SCM mask)
   return apply_table ("mri-adjoint", "y", y, "mask", mask, tp_mri_adjoint);
 }
 
-static SCM
-mri_normal (SCM x, SCM mask)
-{
-  return apply_table ("mri-normal", "x", x, "mask", mask, tp_mri_normal);
-}
-
 void
 tp_init_fourier (void)
 {
@@ -76,8 +70,5 @@ tp_init_fourier (void)
   tp_define ("mri-adjoint", 2, 0, mri_adjoint, "y mask",
              "F^H M Y: the zero-filled image of the k-space Y, c64 (... H W).\n"
              "Example: (mri-adjoint image (random-mask 8 #:acceleration 2))");
-  tp_define ("mri-normal", 2, 0, mri_normal, "x mask",
-             "F^H M M F X, the adjoint after the forward operator, for X c64 (... H W).\n"
-             "Example: (mri-normal image (random-mask 8 #:acceleration 2))");
-  tp_define_recorded ("fft2 ifft2 fourier-multiply mri-forward mri-adjoint mri-normal");
+  tp_define_recorded ("fft2 ifft2 fourier-multiply mri-forward mri-adjoint");
 }

@@ -2,7 +2,7 @@
  *
  * The format: the header's length (8 bytes, little-endian), the header (JSON:
  * for each name its type, its shape and where its bytes are), the bytes.
- * The JSON is read and written by (tempera file files); here are the bytes. */
+ * The JSON is read and written by (tempera file safetensors); here are the bytes. */
 #ifndef TP_SAFETENSORS_H
 #define TP_SAFETENSORS_H
 

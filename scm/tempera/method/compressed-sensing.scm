@@ -8,6 +8,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
+  #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
@@ -15,8 +16,7 @@
   #:use-module (tempera tensor tensors)
   #:export (total-variation total-variation-of wavelet-reconstruction))
 
-(define (check-problem procedure op y weight iterations)
-  (check-measurement procedure op y)
+(define (check-settings procedure weight iterations)
   (check-that (positive-number? weight) procedure "weight: expected a positive number, got ~s" weight)
   (check-that (and (exact-integer? iterations) (> iterations 0)) procedure
               "iterations: expected a positive integer, got ~s" iterations))
@@ -71,16 +71,18 @@ Example: (total-variation-of (list->tensor '(0 0 0 0 1 0 0 0 0) '(3 3))) => 3.41
     (map (lambda (k) (- 2 (* 2 (cos (/ (* 8 (atan 1) (- k (quotient n 2))) n))))) (iota n)))
   (tensor+ (list->tensor (along rows) (list rows 1)) (list->tensor (along columns))))
 
-(define* (total-variation op y #:key (weight 1) (iterations 100) (penalty (/ weight 5)))
-  "The image x, (rows columns), that minimises 1/2 |A x - Y|^2 + WEIGHT TV(x) for the operator OP,
-A,
-by ITERATIONS of ADMM with PENALTY, which says how fast it gets there.
+(define* (total-variation measurement #:optional data
+                          #:key (weight 1) (iterations 100) (penalty (/ weight 5)))
+  "The image x, (rows columns), that minimises 1/2 |A x - y|^2 + WEIGHT TV(x) for MEASUREMENT, or an
+operator A and its DATA, by ITERATIONS of ADMM with PENALTY, which says how fast it gets there.
 Source: Rudin, Osher, Fatemi 1992; Boyd et al. 2011, section 6.4.
-Example: (total-variation op y #:weight 0.5)"
-  (check-problem 'total-variation op y weight iterations)
+Example: (total-variation (measurement op y) #:weight 0.5)"
+  (check-settings 'total-variation weight iterations)
   (check-that (positive-number? penalty) 'total-variation
               "penalty: expected a positive number, got ~s" penalty)
-  (let* ((b (apply-adjoint op y))
+  (let* ((measurement (as-measurement 'total-variation measurement data #f))
+         (op (measurement-operator measurement))
+         (b (zero-filled measurement))
          (shape (tensor-shape b))
          (table (tensor* penalty (laplacian (first shape) (second shape))))
          (solve (normal-inverse op table))
@@ -136,17 +138,20 @@ Example: (total-variation op y #:weight 0.5)"
                               (tensor->number (tensor-sum-squares v))))))
           (if (zero? size) 1 (loop (1+ k) (tensor* (/ size) w) size))))))
 
-(define* (wavelet-reconstruction op y #:key (weight 1) (iterations 100) (taps 4) (seed 0))
-  "The image x, (rows columns), that minimises 1/2 |A x - Y|^2 + WEIGHT times the magnitudes of
-its coefficients in Daubechies's wavelets with TAPS coefficients, but for the coarsest 8 x
+(define* (wavelet-reconstruction measurement #:optional data
+                                 #:key (weight 1) (iterations 100) (taps 4) (seed 0))
+  "The image x, (rows columns), that minimises 1/2 |A x - y|^2 for MEASUREMENT, or an operator A and
+its DATA, + WEIGHT times the magnitudes of its coefficients in Daubechies's wavelets with TAPS coefficients, but for the coarsest 8 x
 8, by ITERATIONS of FISTA; each takes its frame moved at random by SEED, so that the result
 is about the mean over all frames (cycle spinning).  Images are padded with zeros to a power
 of two.
 Source: Beck, Teboulle 2009; Coifman, Donoho 1995; Figueiredo, Nowak 2003.
-Example: (wavelet-reconstruction op y #:weight 0.5)"
-  (check-problem 'wavelet-reconstruction op y weight iterations)
+Example: (wavelet-reconstruction (measurement op y) #:weight 0.5)"
+  (check-settings 'wavelet-reconstruction weight iterations)
   (check-seed 'wavelet-reconstruction seed)
-  (let* ((b (apply-adjoint op y))
+  (let* ((measurement (as-measurement 'wavelet-reconstruction measurement data #f))
+         (op (measurement-operator measurement))
+         (b (zero-filled measurement))
          (shape (tensor-shape b))
          (step (/ (largest-eigenvalue op shape (tensor-dtype b))))
          (n (power-of-two-above (apply max shape)))

@@ -12,6 +12,7 @@
   #:use-module (tempera data quality)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)
+  #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
@@ -151,15 +152,16 @@ Example: (make-trainer (updnet #:iterations 1) (lambda (count step) #f) #:loss u
     (tensor+ (tensor* 0.02 distance)
              (tensor* 0.98 (tensor- 1 (ms-ssim image truth range))))))
 
-(define (updnet-reconstruction network op y)
-  "The image, c64 (H W), that the UPDNet NETWORK makes of the measurement Y, (H W), by the operator
-OP, whose normal operator has to be diagonal in k-space.
-Example: (updnet-reconstruction (updnet #:iterations 2) op y)"
+(define* (updnet-reconstruction network measurement #:optional data)
+  "The image, c64 (H W), that the UPDNet NETWORK makes of MEASUREMENT, or of an operator and its DATA,
+(H W); the normal operator has to be diagonal in k-space.
+Example: (updnet-reconstruction (updnet #:iterations 2) (measurement op y))"
   (check-that (updnet? network) 'updnet-reconstruction "network: expected a UPDNet, got ~s" network)
-  (check-that (and (operator? op) (operator-normal-diagonal op)) 'updnet-reconstruction
-              "operator: expected one with a diagonal in k-space, got ~s" op)
-  (check-measurement 'updnet-reconstruction op y)
-  (let ((zero-filled (apply-adjoint op y)))
+  (let* ((measurement (as-measurement 'updnet-reconstruction measurement data #f))
+         (op (measurement-operator measurement))
+         (zero-filled (zero-filled measurement)))
+    (check-that (operator-normal-diagonal op) 'updnet-reconstruction
+                "operator: expected one with a diagonal in k-space, got ~s" op)
     (with-scope
      (lambda ()
        (tensor-copy

@@ -16,6 +16,7 @@
   #:use-module (tempera net layers)
   #:use-module (tempera problem masses)
   #:use-module (tempera net networks)
+  #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera sample samplers)
@@ -202,36 +203,37 @@ Example: (tensor-shape (vae-sample (vae #:size 8 #:latent 2 #:channels '(4)) 3))
 
 ;;; --- Inference --------------------------------------------------------------------------
 
-(define (residual-precision network op noise)
+(define (residual-precision network measurement)
   ;; The procedure sigma -> 1 / (s^2 D + noise^2 + sigma^2) over centred k-space, D the diagonal of
   ;; A^H A: by it A^H (s^2 A A^H + ...)^-1 r = F^H table F A^H r.  Where D is 0, so is A^H r but for
   ;; rounding, and so is the table: there it would be greatest.
   (let* ((s2 (expt (vae-noise network) 2))
-         (diagonal (operator-normal-diagonal op))
+         (noise (measurement-noise measurement))
+         (diagonal (operator-normal-diagonal (measurement-operator measurement)))
          (measured (tensor< 0 diagonal)))
     (lambda (sigma)
       (tensor/ measured (tensor+ (tensor* s2 diagonal) (+ (* noise noise) (* sigma sigma)))))))
 
-(define (image-residuals op y images)
-  ;; A^H (Y - A x) of IMAGES, (N H W).
-  (apply-adjoint op (tensor- (tensor-reshape y (cons 1 (tensor-shape y)))
-                             (apply-forward op images))))
+(define (image-residuals measurement images)
+  ;; A^H (y - A x) of IMAGES, (N H W).
+  (let ((op (measurement-operator measurement)) (y (measurement-data measurement)))
+    (apply-adjoint op (tensor- (tensor-reshape y (cons 1 (tensor-shape y)))
+                               (apply-forward op images)))))
 
-(define (check-inference procedure network op y noise)
-  (check-vae procedure network)
-  (check-that (and (operator? op) (operator-normal-diagonal op)) procedure
-              "operator: expected one with a diagonal in k-space, got ~s" op)
-  (check-measurement procedure op y)
-  (check-that (and (real? noise) (finite? noise) (> noise 0)) procedure
-              "noise: expected a positive number, got ~s" noise)
-  (let ((n (vae-size network)) (zero-filled (apply-adjoint op y)))
-    (check-that (equal? (list n n) (tensor-shape zero-filled)) procedure
-                "y: expected a measurement of ~a x ~a pixels, got ~s" n n y)
-    zero-filled))
+(define (check-inference procedure network measurement)
+  ;; The zero-filled image of MEASUREMENT, if it is what NETWORK is for.
+  (check-that (operator-normal-diagonal (measurement-operator measurement)) procedure
+              "operator: expected one with a diagonal in k-space, got ~s"
+              (measurement-operator measurement))
+  (let ((n (vae-size network)) (image (zero-filled measurement)))
+    (check-that (equal? (list n n) (tensor-shape image)) procedure
+                "y: expected a measurement of ~a x ~a pixels, got ~s" n n
+                (measurement-data measurement))
+    image))
 
-(define* (vae-target network op y #:key (noise 0.1))
-  "The target p(z | Y), f32 (latent), of the auto-encoder NETWORK and a measurement Y, c64, by the
-operator OP, whose normal operator is diagonal in k-space, with noise of standard deviation NOISE:
+(define* (vae-target network measurement #:optional data #:key (noise #f))
+  "The target p(z | y), f32 (latent), of the auto-encoder NETWORK and MEASUREMENT, or an operator, DATA
+and NOISE, as `posterior' takes them; the normal operator has to be diagonal in k-space:
 N(z; 0, I) N(y; A G(z), s^2 A A^H + NOISE^2 + sigma^2).  As in equation 4 the temperature sigma is
 added to the likelihood's noise; the prior is the same at all, so that chains begin with draws
 from it (#:start of `anneal').  The score goes through the decoder by the tape; the log density is
@@ -239,13 +241,16 @@ known.  Its mass, encoder, is diagonal: the precision that the encoder gives eac
 image is known up to s, less by how much more noise there is.  For a decoder with bends the usual
 step is too long: `latent-schedule'.
 Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
-           (apply anneal (vae-target network op y) #:start (random-normal '(8 4) 1) latent-schedule))"
-  (let* ((zero-filled (check-inference 'vae-target network op y noise))
+           (apply anneal (vae-target network (measurement op y)) #:start (random-normal '(8 4) 1) latent-schedule))"
+  (check-vae 'vae-target network)
+  (let* ((measurement (as-measurement 'vae-target measurement data noise))
+         (noise (measurement-noise measurement))
+         (zero-filled (check-inference 'vae-target network measurement))
          (latent (vae-latent network))
          (s2 (expt (vae-noise network) 2))
-         (precision (residual-precision network op noise))
-         (residual (lambda (image) (image-residuals op y (complex-view image))))
-         (diagonal (operator-normal-diagonal op))
+         (precision (residual-precision network measurement))
+         (residual (lambda (image) (image-residuals measurement (complex-view image))))
+         (diagonal (operator-normal-diagonal (measurement-operator measurement)))
          (inverse-diagonal (tensor/ (tensor< 0 diagonal) (tensor-maximum 1e-9 diagonal)))
          (sharpness                     ; of the data alone, for each number
           (no-tape
@@ -290,25 +295,26 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
         #:steps-per-temperature 2
         #:sampler (hmc #:acceptance 'log-density)))
 
-(define* (vae-images network op y z #:key (noise 0.1))
-  "The mean of x given each z of Z, (N latent), and the measurement Y, (as `vae-target' has them),
-c64 (N size size): G(z) + s^2 A^H (s^2 A A^H + NOISE^2)^-1 (Y - A G(z)), what the decoder leaves
-being Gaussian.
+(define (vae-images network measurement z)
+  "The mean of x given each z of Z, (N latent), and MEASUREMENT, c64 (N size size):
+G(z) + s^2 A^H (s^2 A A^H + noise^2)^-1 (y - A G(z)), what the decoder leaves being Gaussian.
 Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
-           (tensor-shape (vae-images network op y (random-normal '(3 4) 1)))) => (3 16 16)"
-  (check-inference 'vae-images network op y noise)
+           (tensor-shape (vae-images network (measurement op y) (random-normal '(3 4) 1)))) => (3 16 16)"
+  (check-vae 'vae-images network)
+  (check-that (measurement? measurement) 'vae-images "measurement: expected one, got ~s" measurement)
+  (check-inference 'vae-images network measurement)
   (let ((images (no-tape (lambda () (complex-view (vae-decode network z))))))
     (tensor+ images
              (tensor* (expt (vae-noise network) 2)
-                      (fourier-multiply (image-residuals op y images)
-                                        ((residual-precision network op noise) 0))))))
+                      (fourier-multiply (image-residuals measurement images)
+                                        ((residual-precision network measurement) 0))))))
 
 (document
  (latent-schedule
   "Settings that suit `vae-target': steps that tune themselves, two a temperature, accepted by the
 log density; for (apply anneal target #:start z latent-schedule).
 Example: (let ((network (vae #:size 16 #:latent 4 #:channels '())))
-           (apply start-chain (vae-target network op y) #:start (random-normal '(8 4) 1) latent-schedule))")
+           (apply start-chain (vae-target network (measurement op y)) #:start (random-normal '(8 4) 1) latent-schedule))")
  (vae-size
   "The rows, and the columns, of the images of the auto-encoder NETWORK.
 Example: (vae-size (vae #:size 8 #:latent 2 #:channels '())) => 8")

@@ -4,6 +4,7 @@
 ;;; cannot learn the score everywhere should be nearest to it.
 
 (define-module (tempera net losses)
+  #:use-module (tempera problem gaussian)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)

@@ -4,6 +4,7 @@
 ;;; parametrisation says what the body's input and output have to do with x, sigma and the score r(x, sigma).
 
 (define-module (tempera net score-networks)
+  #:use-module (tempera problem gaussian)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base documentation)

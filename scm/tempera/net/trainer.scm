@@ -5,6 +5,7 @@
 ;;; function of the seed and the step's number, so that a state determines all that follows.
 
 (define-module (tempera net trainer)
+  #:use-module (tempera problem gaussian)
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)

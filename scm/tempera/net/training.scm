@@ -13,6 +13,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera file paths)
+  #:use-module (tempera problem gaussian)
   #:use-module (tempera problem priors)
   #:use-module (tempera net checkpoints)
   #:use-module (tempera net layers)

@@ -13,9 +13,9 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base streams)
   #:export (make-operator operator? operator-name operator-domain operator-range
-            operator-normal-diagonal operator-restrict mri-operator
+            operator-normal-diagonal operator-mask operator-restrict mri-operator
             apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect
-            check-measurement)
+            check-data)
   #:re-export (fft2 ifft2 fourier-multiply))
 
 (define (plain-mask mask shape)
@@ -46,7 +46,7 @@
 ;;; --- Operators --------------------------------------------------------------
 
 (define-record-type <operator>
-  (%make-operator name domain range forward adjoint normal normal-diagonal restrict)
+  (%make-operator name domain range forward adjoint normal normal-diagonal mask restrict)
   operator?
   (name operator-name)
   (domain operator-domain)
@@ -55,6 +55,7 @@
   (adjoint operator-adjoint)
   (normal operator-normal)
   (normal-diagonal operator-normal-diagonal)
+  (mask operator-mask)                  ; where k-space is measured, or #f
   (restrict operator-restrict))
 
 (define (shape-text shape)
@@ -68,12 +69,13 @@
             (shape-text (operator-domain op)) (shape-text (operator-range op)))))
 
 (define* (make-operator name #:key forward adjoint normal domain (range domain)
-                        normal-diagonal (restrict identity))
+                        normal-diagonal mask (restrict identity))
   "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
 batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
 given).  DOMAIN and RANGE are the shapes of one image and of its measurement, lists
 with #f for any length, or #f.  NORMAL-DIAGONAL, f32 over centred k-space, says
-that A^H A = F^H diag(NORMAL-DIAGONAL) F.  RESTRICT projects noise onto the
+that A^H A = F^H diag(NORMAL-DIAGONAL) F.  MASK, f32 over centred k-space, says that measurements are
+k-space, where it is 1.  RESTRICT projects noise onto the
 measurements that exist.  Test your own with `adjoint-defect'.
 Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
   (for-each (lambda (argument procedure)
@@ -87,9 +89,12 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
                        (>= (tensor->number (tensor-min normal-diagonal)) 0)))
               'make-operator "normal-diagonal: expected a table of finite numbers, 0 or more, got ~s"
               normal-diagonal)
+  (check-that (or (not mask) (and (tensor? mask) (every (lambda (m) (memv m '(0.0 1.0)))
+                                                        (tensor->list mask))))
+              'make-operator "mask: expected a tensor of 0 and 1, got ~s" mask)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
-                  normal-diagonal restrict))
+                  normal-diagonal mask restrict))
 
 (define* (mri-operator #:key mask shape)
   "Single-coil imaging, A = M F (equation 5).  MASK is f32 (W) over columns or (H W),
@@ -116,9 +121,9 @@ Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
                              (length entries) (if columns? "columns" "points"))
                      #:forward (lambda (x) (mri-forward x mask))
                      #:adjoint (lambda (y) (mri-adjoint y mask))
-                     #:normal (lambda (x) (mri-normal x mask))
+                     #:normal (lambda (x) (fourier-multiply x mask)) ; a mask of 0 and 1 is its square
                      #:domain shape
-                     #:normal-diagonal mask
+                     #:normal-diagonal mask #:mask mask
                      #:restrict (lambda (n) (tensor* n mask))))))
 
 (define (check-operand procedure argument op shape tensor)
@@ -167,9 +172,9 @@ finite ones, also where nothing was measured (put 0 there)"
                      (cons (quotient (car rest) n) (cons (modulo (car rest) n) (cdr rest))))
                    (list index) shape)))
 
-(define (check-measurement procedure op y)
+(define (check-data procedure op y)
   "Complain from PROCEDURE unless Y is one measurement by the operator OP, of finite numbers.
-Example: (check-measurement 'posterior op y)"
+Example: (check-data 'posterior op y)"
   (check-that (operator? op) procedure "operator: expected one, got ~s" op)
   (check-that (and (tensor? y) (or (not (operator-range op))
                                    (= (length (tensor-shape y)) (length (operator-range op)))))
@@ -249,6 +254,9 @@ Example: (operator-range op)")
  (operator-normal-diagonal
   "A^H A of OP where it is diagonal in k-space: a table f32 (H W) or (W); else #f.
 Example: (tensor-shape (operator-normal-diagonal op)) => (16)")
+ (operator-mask
+  "Where OP measures k-space: f32 (H W) or (W) of 0 and 1; #f where its measurements are no k-space.
+Example: (tensor-shape (operator-mask op)) => (16)")
  (operator-restrict
   "The procedure of OP that sets to 0 what it does not measure; #f where it measures all.
 Example: (operator-restrict op)"))

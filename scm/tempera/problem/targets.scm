@@ -7,10 +7,12 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module ((oop goops) #:select (define-method))
   #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera problem masses)
+  #:use-module (tempera problem measurements)
   #:use-module (tempera base numbers)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
@@ -18,7 +20,7 @@
   #:use-module (tempera tensor tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
             target-log-density target-masses target-start target-prior target-caution
-            posterior prior-target))
+            posterior prior-target denoise))
 
 (define-record-type <target>
   (%make-target name shape dtype score log-density masses start prior caution)
@@ -72,6 +74,20 @@ Example: (make-target \"normal\" #:shape '(2)
               "caution: expected a string, got ~s" caution)
   (%make-target name shape dtype score log-density masses start (or prior score) caution))
 
+;;; --- Denoising ----------------------------------------------------------------
+
+;; Of a chain, which comes later and has its own x and sigma, there is a method of one argument.
+(define-method (denoise what x sigma)
+  (check-that (tensor? x) 'denoise "x: expected a batch of images, got ~s" x)
+  (check-that (positive-number? sigma) 'denoise "sigma: expected a positive number, got ~s" sigma)
+  (tensor+ x (tensor* (* sigma sigma) (score (if (target? what) (target-prior what) what) x sigma))))
+
+(define-method (denoise what . others)
+  (complain 'denoise "x: expected a batch of images and then sigma, which only chains have of their \
+own; got ~s after ~s" others what))
+
+;;; --- Posteriors ---------------------------------------------------------------
+
 (define (square s)
   (if (tensor? s) (tensor* s s) (* s s)))
 
@@ -87,32 +103,25 @@ Example: (make-target \"normal\" #:shape '(2)
 fit the data so closely, and steps are refused for it; give #:noise ~a or more"
                  noise (significant size 3) (significant (* least-noise size) 2)))))
 
-(define (warn-of-unmeasured op y)
-  ;; What OP does not measure does not count.  A whole scan that OP undersamples is fine; an image
-  ;; given for Y, or the data of another mask, is not, and nothing else would show it.
-  (when (> (tensor->number (tensor-sum-squares (tensor- y ((operator-restrict op) y)))) 0)
-    (format (current-warning-port) "warning: posterior: y has data where ~a measures nothing; they do \
-not count.  If y is an image, (measure op y) is its measurement; (check-kspace op y) says more~%"
-            (operator-name op))))
-
-(define* (posterior prior op y #:key (noise 0.1) (widening 0))
-  "The target p_sigma (x | Y) of PRIOR (see `score') and a measurement Y, c64 (H W), by OP
-with noise of standard deviation NOISE.  Its score is
-r(x, sigma) - A^H (A x - Y) / (NOISE^2 + WIDENING sigma^2): equation 4 where WIDENING is 1, which
-blurs prior and likelihood alike.  By default only the prior is blurred, so that the data count
-in full while the large structures are decided, and chains end nearer to the truth
+(define* (posterior prior measurement #:optional data #:key (noise #f) (widening 0))
+  "The target p_sigma (x | y) of PRIOR (see `score') and MEASUREMENT, with data y by an operator A
+and noise of a standard deviation NOISE; A, DATA and #:noise, 0.1 unless given, may take its place.
+Its score is r(x, sigma) - A^H (A x - y) / (NOISE^2 + WIDENING sigma^2): equation 4 where WIDENING is
+1, which blurs prior and likelihood alike.  By default only the prior is blurred, so that the data
+count in full while the large structures are decided, and chains end nearer to the truth
 (doc/sampling.texi); at sigma = 0 all are the same.  An operator whose normal is neither diagonal
 nor near to a projection may want more, or the mass is hard to invert at large sigma.
-Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where OP's
-normal is diagonal in Fourier space, and normal, without any matrix, for every OP.
-Example: (posterior (load-network \"brain\") op y #:noise 0.1)"
-  (check-that (positive-number? noise) 'posterior "noise: expected a positive number, got ~s" noise)
+Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where A's
+normal is diagonal in Fourier space, and normal, without any matrix, for every A.
+Example: (posterior (load-network \"brain\") (measurement op y #:noise 0.1))"
   (check-that (and (real? widening) (finite? widening) (>= widening 0)) 'posterior
               "widening: expected a number of 0 or more, got ~s" widening)
-  (check-measurement 'posterior op y)
   (check-prior 'posterior prior)
-  (warn-of-unmeasured op y)
-  (let* ((start (apply-adjoint op y))
+  (let* ((measurement (as-measurement 'posterior measurement data noise))
+         (op (measurement-operator measurement))
+         (y (measurement-data measurement))
+         (noise (measurement-noise measurement))
+         (start (zero-filled measurement))
          (shape (tensor-shape start))
          (data (tensor-reshape y (cons 1 (tensor-shape y))))
          (diagonal (operator-normal-diagonal op))
@@ -158,9 +167,7 @@ them, got ~a" shape prior)
          (normal . ,(lambda (sigma)
                       (normal-mass op (data-precision sigma) (prior-precision sigma)))))))))
 
-(define (check-prior procedure prior)
-  (check-that (or (prior? prior) (procedure? prior)) procedure
-              "prior: expected a prior, a network or a procedure of x and sigma, got ~s" prior))
+;;; --- The prior alone ------------------------------------------------------------
 
 (define* (prior-target prior #:key shape dtype)
   "The target that is PRIOR alone, over states of SHAPE and DTYPE: an exact prior knows its own, a
@@ -190,6 +197,10 @@ Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:
                  #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (square sigma)))))))))
 
 (document
+ (denoise
+  "The expected denoised sample, EDS: X + SIGMA^2 r(X, SIGMA) with r the prior's score, for a batch X.
+WHAT is a prior or a target, or, alone, a chain, which has its own X and SIGMA.
+Example: (denoise chain)")
  (target?
   "True when OBJECT is a target.
 Example: (target? target) => #t")

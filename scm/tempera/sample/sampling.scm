@@ -15,6 +15,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 match)
+  #:use-module ((oop goops) #:select (define-method))
   #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
@@ -38,8 +39,7 @@
             chain-trace chain-acceptance chain-evaluations chain-finished? chain-ahead
             chain-settings chain-sampler chain-warnings chains-without-score rejection-remedy
             transition-sigma transition-step-size transition-steps transition-accepted
-            transition-energy-error transition-evaluations transition-ratio
-            denoise))
+            transition-energy-error transition-evaluations transition-ratio))
 
 ;;; --- Chains -------------------------------------------------------------------
 
@@ -933,18 +933,10 @@ Example: (let ((file \"loaded.safetensors\"))
 
 ;;; --- Denoising ----------------------------------------------------------------
 
-(define* (denoise what #:optional x sigma)
-  "The expected denoised sample, EDS: X + SIGMA^2 r(X, SIGMA) with r the prior's score.
-WHAT is a prior, a target, or a chain, which has its own X and SIGMA.
-Example: (denoise chain)"
-  (let* ((x (or x (and (chain? what) (chain-x what))))
-         (sigma (or sigma (and (chain? what) (chain-sigma what))))
-         (prior (cond ((chain? what) (target-prior (chain-target what)))
-                      ((target? what) (target-prior what))
-                      (else what))))
-    (check-that (tensor? x) 'denoise "x: expected a batch of images, got ~s" x)
-    (check-that (positive-number? sigma) 'denoise "sigma: expected a positive number, got ~s" sigma)
-    (tensor+ x (tensor* (* sigma sigma) (score prior x sigma)))))
+(define-method (denoise what)
+  (if (chain? what)
+      (denoise (chain-target what) (chain-x what) (chain-sigma what))
+      (next-method)))
 
 (document
  (chain?

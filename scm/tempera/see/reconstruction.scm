@@ -15,7 +15,7 @@
   #:use-module (tempera file values)
   #:use-module (tempera data images)
   #:use-module (tempera data quality)
-  #:use-module (tempera problem operators)
+  #:use-module (tempera problem measurements)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see report chain)
   #:use-module (tempera see report registry)
@@ -30,10 +30,11 @@
     ("complex_mean" . ,(measure complex-mean truth))
     ("samples" . ,(list->vector (measure samples truth)))))
 
-(define* (reconstruct-to out prior op y #:key (noise 0.1) (chains 8) (seed 42) (truth #f)
+(define* (reconstruct-to out prior measurement #:optional data
+                         #:key (noise #f) (chains 8) (seed 42) (truth #f)
                          (about '()) (settings '()) (command #f))
-  "Sample the posterior of PRIOR (a score network or other prior) and the measurement Y,
-c64, by OP with noise of standard deviation NOISE, and write into the folder OUT:
+  "Sample the posterior of PRIOR (a score network or other prior) and MEASUREMENT, or an operator,
+DATA and NOISE, as `posterior' takes them, and write into the folder OUT:
   samples.npy   the CHAINS samples, c64 (C H W)
   mean.npy      the mean of their magnitudes, f32 (H W)
   std.npy       the standard deviation of their magnitudes, f32 (H W)
@@ -42,16 +43,17 @@ c64, by OP with noise of standard deviation NOISE, and write into the folder OUT
   summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance, settings, and the diagnosis
 Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
 alist that goes first into the summary; COMMAND is what the report says is run to make it again.
-Example: (reconstruct-to \"out/scan\" prior op y #:truth scan)"
+Example: (reconstruct-to \"out/scan\" prior (measurement op y #:noise 0.1) #:truth scan)"
   (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "figure.png" "report.html"
                                       "summary.json"))
   (let* ((start (seconds-now))
-         (target (posterior prior op y #:noise noise))
+         (measurement (as-measurement 'reconstruct-to measurement data noise))
+         (target (posterior prior measurement))
          (chain (apply anneal target #:chains chains #:seed seed settings))
          (seconds (- (seconds-now) start))
          (diagnosis (diagnose chain))
          (samples (chain-samples chain))
-         (zero-filled (apply-adjoint op y))
+         (zero-filled (zero-filled measurement))
          (complex-mean (chain-mean chain))
          (in-out (lambda (name) (string-append out "/" name))))
     (check-that (tensor-finite? samples) 'reconstruct-to
@@ -73,7 +75,7 @@ prior was not trained for this")
                    ("warnings" . ,(list->vector (diagnosis-warnings diagnosis)))
                    ("seconds" . ,seconds)
                    ("shape" . ,(list->vector (tensor-shape mean)))
-                   ("noise" . ,noise)
+                   ("noise" . ,(measurement-noise measurement))
                    ("chains" . ,chains)
                    ("seed" . ,seed)))))
           (save-npy (in-out "samples.npy") samples)

@@ -11,6 +11,7 @@
   #:use-module (tempera file programs)
   #:use-module (tempera file formats)
   #:use-module (tempera data images)
+  #:use-module (tempera problem kspace)
   #:use-module (tempera problem measurements)
   #:use-module (tempera method network-files)
   #:use-module (tempera problem masks)
@@ -70,15 +71,14 @@ summary.json.")))
         (check-first-axis input given (ref 'first-axis) (load-image (ref 'mask)) doubt!))
       (let*-values (((image) (one-image input given (ref 'slice)))
                     ((prior) (load-score-network (ref 'prior) #:precision (ref 'precision)))
-                    ((op y truth scale) (if (ref 'simulate)
-                                            (simulate image (ref 'acceleration) (ref 'noise)
-                                                      (ref 'seed))
-                                            (measured image (load-image (ref 'mask))
-                                                      (ref 'scale) (ref 'noise) doubt!))))
+                    ((measurement truth scale)
+                     (if (ref 'simulate)
+                         (simulate image (ref 'acceleration) (ref 'noise) (ref 'seed))
+                         (measured image (load-image (ref 'mask)) (ref 'scale) (ref 'noise) doubt!))))
         (let ((results
                 (call-saying-results (ref 'out) files
                  (lambda ()
-                  (reconstruct-to (ref 'out) prior op y #:noise (ref 'noise)
+                  (reconstruct-to (ref 'out) prior measurement
                                   #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
                                   #:command (shell-text (cons* "tempera" "reconstruct" arguments))
                                   #:settings (list #:temperatures
@@ -136,14 +136,15 @@ slices from 4 mm apart have up to 0.45" input (first shape) alike)))))))
                      input shape)))))
 
 (define (simulate image acceleration noise seed)
-  ;; Operator, measurement, truth and no scale.
+  ;; Measurement, truth and no scale.
   (let* ((scan (simulated-scan image #:seed seed))
          (op (mri-operator #:mask (random-mask (second (tensor-shape scan))
                                                #:acceleration acceleration #:seed seed))))
-    (values op (measure op scan #:noise noise #:seed seed) scan 'null)))
+    (values (as-measurement 'reconstruct op (measure op scan #:noise noise #:seed seed) noise)
+            scan 'null)))
 
 (define (measured y mask scale noise doubt!)
-  ;; Operator, measurement on the intensity scale, no truth, and the scale.
+  ;; Measurement on the intensity scale, no truth, and the scale.
   (check-that (eq? (tensor-dtype y) 'c64) 'reconstruct
               "k-space: expected complex numbers, got ~a; --simulate takes images" (tensor-dtype y))
   (check-that (tensor-finite? y) 'reconstruct "k-space: it has NaN or infinite values")
@@ -152,6 +153,6 @@ slices from 4 mm apart have up to 0.45" input (first shape) alike)))))))
                                                                 '(-1))
                                                 0.999 0)))
          (scale (or scale (if (> peak 0) (/ top-intensity peak) 1)))
-         (y (check-kspace op (tensor* y scale) #:noise noise #:warn doubt!)))
+         (measurement (measurement op (tensor* y scale) #:noise noise #:warn doubt!)))
     (check-that (> peak 0) 'reconstruct "k-space: it is 0 wherever the mask is 1")
-    (values op y #f scale)))
+    (values measurement #f scale)))
