@@ -7,6 +7,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor tensors)
   #:export (paper-unet code-unet moons-mlp))
 
 ;;; --- Noise as channels ----------------------------------------------------------
@@ -14,9 +15,8 @@
 (define (with-noise-map images noise copies)
   "IMAGES (N H W C) with COPIES more channels that hold each image's NOISE (N)."
   (let* ((shape (tensor-shape images))
-         (map-shape (append (list-head shape 3) (list copies)))
-         (column (tensor-reshape noise '(-1 1 1 1))))
-    (tensor-concatenate (list images (tensor-broadcast column map-shape)) -1)))
+         (map-shape (append (list-head shape 3) (list copies))))
+    (tensor-concatenate (list images (tensor-broadcast (per-item noise images) map-shape)) -1)))
 
 ;;; --- Memory -------------------------------------------------------------------
 

@@ -15,6 +15,7 @@
   #:use-module (tempera problem masks)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor tensors)
   #:use-module (tempera problem priors)
   #:use-module (tempera see reconstruction)
   #:use-module (tempera sample settings)
@@ -82,9 +83,7 @@
                             "--images: expected images of one shape, got ~a and, of ~a, ~a"
                             (first shapes) path shape))
               paths shapes)
-    (tensor-concatenate (map (lambda (scan) (tensor-reshape scan (cons 1 (tensor-shape scan))))
-                             scans)
-                        0)))
+    (tensor-concatenate (map batch-of-one scans) 0)))
 
 (define (network-model ref make columns)
   (make (load-score-network (ref 'prior))
