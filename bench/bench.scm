@@ -12,9 +12,7 @@
   (list-ref (sort numbers <) (quotient (length numbers) 2)))
 
 (define (seconds thunk)
-  (let ((start (get-internal-real-time)))
-    (thunk)
-    (exact->inexact (/ (- (get-internal-real-time) start) internal-time-units-per-second))))
+  (call-with-values (lambda () (timed thunk)) (lambda (result seconds) seconds)))
 
 ;;; --- Our side of the work -------------------------------------------------------
 

@@ -55,11 +55,6 @@
               (append options (list (file "kspace") (file "coil") (file "image"))))
        (load-cfl (file "image") y)))))
 
-(define (seconds thunk)
-  (let* ((start (get-internal-real-time))
-         (result (thunk)))
-    (values result (/ (- (get-internal-real-time) start) 1. internal-time-units-per-second))))
-
 (define (distance a b)
   (sqrt (/ (tensor->number (tensor-sum-squares (tensor- a b)))
            (tensor->number (tensor-sum-squares b)))))
@@ -85,9 +80,9 @@
                             (* weight (total-variation-of x))))))
               (- (/ (sum b) (sum x)) 1))))
          (row (lambda (method weight ours bart)
-                (call-with-values (lambda () (seconds ours))
+                (call-with-values (lambda () (timed ours))
                   (lambda (x here)
-                    (call-with-values (lambda () (seconds bart))
+                    (call-with-values (lambda () (timed bart))
                       (lambda (b there)
                         (list method weight (psnr x scan) (psnr b scan) (distance x b)
                               (and (equal? method "total variation") (excess weight x b))

@@ -44,14 +44,9 @@
 
 ;;; --- One point ------------------------------------------------------------------------
 
-(define (seconds thunk)
-  (let* ((start (get-internal-real-time))
-         (result (thunk)))
-    (values result (/ (- (get-internal-real-time) start) 1. internal-time-units-per-second))))
-
 (define (one-image reconstruct scan)
   "What there is to say of the image that RECONSTRUCT makes, when SCAN is the truth."
-  (let-values (((image seconds) (seconds reconstruct)))
+  (let-values (((image seconds) (timed reconstruct)))
     `((psnr . ,(psnr image scan)) (ssim . ,(ssim image scan)) (time . ,seconds))))
 
 ;; Squares of 8 x 8 pixels.
@@ -138,9 +133,9 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
 (define (posterior-measures prior op y noise scan chains seed ratio)
   "What there is to say of CHAINS samples: of their mean, of single ones, of their spread."
   (let*-values (((chain seconds)
-                 (seconds (lambda ()
-                            (anneal (posterior prior op y #:noise noise) #:chains chains #:seed seed
-                                    #:temperatures (cooling ratio (max 0.046 (* 0.1 noise)))))))
+                 (timed (lambda ()
+                          (anneal (posterior prior op y #:noise noise) #:chains chains #:seed seed
+                                  #:temperatures (cooling ratio (max 0.046 (* 0.1 noise)))))))
                 ((samples) (chain-samples chain))
                 ((mean-image std) (magnitude-statistics samples)))
     `((psnr . ,(psnr mean-image scan)) (ssim . ,(ssim mean-image scan)) (time . ,seconds)

@@ -14,7 +14,7 @@
     ((base interrupts)
      last-paused)
     ((base numbers)
-     mean significant)
+     mean significant timed)
     ((base progress)
      make-progress progress-finish! progress-update!)
     ((tensor primitives)

@@ -706,8 +706,8 @@ test_group_norm_values (void)
     tp_tensor_free (t[i]);
 }
 
-/* A diagonal matrix' largest entry; a 1 x 1 convolution's norm is its matrix';
- * and the penalty's gradient by finite differences. */
+/* The spectral norm of a diagonal matrix is its largest entry; and the penalty's gradient by
+ * finite differences. */
 static void
 test_spectral_norms (void)
 {
@@ -715,20 +715,9 @@ test_spectral_norms (void)
   tp_f32 (w)[0] = 2;
   tp_f32 (w)[4] = -5;
   tp_f32 (w)[8] = 1;
-  double sigma = 0, norm = 0;
+  double sigma = 0;
   CHECK (tp_spectral_norm (w, u, 50, &sigma, NULL) == TP_OK);
   CHECK_CLOSE (sigma, 5, 1e-5);
-  tp_tensor *window = tp_reshape (w, 4, SHAPE (1, 1, 4, 3));
-  CHECK (tp_conv_norm (window, 6, 5, (tp_conv_options) { .stride = 1, .slope = 1 }, 60, 1, &norm) == TP_OK);
-  CHECK_CLOSE (norm, 5, 1e-4);
-  tp_tensor *box = tp_tensor_create (TP_F32, 4, SHAPE (3, 3, 1, 1));
-  tp_fill (box, 1);
-  /* A box window: its transfer function is at most 9, nearly reached on a large
-   * image (cos (pi / 65) at the border's lowest frequency). */
-  CHECK (tp_conv_norm (box, 64, 64, (tp_conv_options) { .stride = 1, .padding = 1, .slope = 1 }, 400, 1, &norm) == TP_OK);
-  double edge = pow (1 + 2 * cos (M_PI / 65), 2);
-  CHECK_CLOSE (norm, edge, 2e-3 * edge);
-
   tp_tensor *r = normal (6, 2, SHAPE (6, 5)), *v = normal (7, 1, SHAPE (5));
   tp_spectral_norm (r, v, 200, &sigma, NULL);
   CHECK (tp_spectral_penalty (r, v, 0.7, 1.5, &sigma) == TP_OK);
@@ -743,8 +732,8 @@ test_spectral_norms (void)
   CHECK_CLOSE ((value[0] - value[1]) / 2e-2, along, 1e-2 * fabs (along));
   CHECK (tp_spectral_norm (w, w, 1, &sigma, NULL) != TP_OK);
   CHECK (tp_spectral_norm (w, u, 0, &sigma, NULL) != TP_OK);
-  tp_tensor *t[] = { w, u, window, box, r, v, direction };
-  for (int i = 0; i < 7; i++)
+  tp_tensor *t[] = { w, u, r, v, direction };
+  for (int i = 0; i < 5; i++)
     tp_tensor_free (t[i]);
 }
 

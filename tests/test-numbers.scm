@@ -17,4 +17,11 @@
 (test-equal "as text" '("12" "0.123" "-57000" "100" "0" "+inf.0" "+nan.0" "1.23e9")
   (map number-text '(12.0 0.12345 -57024 99.96 0 +inf.0 +nan.0 1.234e9)))
 
+(test-equal "in more digits" '("1234" "12.4" "0.3333") (map number-text '(1234 12.4 1/3) '(4 4 4)))
+
+(call-with-values (lambda () (timed (lambda () (usleep 1000) 'done)))
+  (lambda (result seconds)
+    (test-equal "what was timed" 'done result)
+    (test-assert "its seconds" (> seconds 0))))
+
 (finish-tests)

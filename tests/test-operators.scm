@@ -1,7 +1,8 @@
 ;;; test-operators.scm -- the MRI operator and operators of a user's own.
 
 (use-modules (harness)
-             (tempera problem masks) (tempera problem operators) (tempera tensor primitives) (tempera tensor tensors)
+             (tempera problem masks) (tempera problem operators) (tempera tensor power-iteration) (tempera tensor primitives)
+             (tempera tensor tensors)
              (srfi srfi-1))
 
 (start-tests "operators")
@@ -65,6 +66,14 @@
   (test-error-matching "NaN noise" "noise: expected" (measure op x #:noise +nan.0))
   (test-error-matching "seed" "seed: expected" (measure op x #:seed 'a)))
 
+;; The power method: of each item its own greatest eigenvalue, by magnitude.
+(let ((found (power-iteration
+              ;; diag (3, 1), and diag (2, -7).
+              (lambda (x) (tensor* x (list->tensor '(3 1 2 -7) '(2 2))))
+              (random-normal '(2 2) 1) 60)))
+  (test-approximate "greatest eigenvalue" 3 (first found) 1e-5)
+  (test-approximate "of the other item" 7 (second found) 1e-5))
+(test-equal "of a map to 0" '(0) (map inexact->exact (power-iteration (lambda (x) (tensor* 0 x)) (random-normal '(1 4) 1) 3)))
 (test-error-matching "no mask" "mask: expected" (mri-operator))
 (test-error-matching "weights" "mask: expected 0 and 1 only, got 0.5"
   (mri-operator #:mask (list->tensor '(1 0.5))))

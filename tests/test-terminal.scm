@@ -4,7 +4,8 @@
 
 (use-modules (harness)
              (srfi srfi-1)
-             (ice-9 popen) (ice-9 textual-ports))
+             (ice-9 popen) (ice-9 textual-ports)
+             (tempera base numbers))
 
 (start-tests "terminal")
 
@@ -24,15 +25,12 @@
                        (string-split text #\newline))))
     (if (null? lines) "" (string-trim-right (last lines)))))
 
-(define (now)
-  (/ (get-internal-real-time) (exact->inexact internal-time-units-per-second)))
-
 (define* (wait-for done? #:key (seconds 60))
   ;; The seconds until DONE? of the screen, or #f if it takes longer than SECONDS.
-  (let ((begun (now)))
+  (let ((begun (seconds-now)))
     (let loop ()
-      (cond ((done? (screen)) (- (now) begun))
-            ((> (- (now) begun) seconds) #f)
+      (cond ((done? (screen)) (- (seconds-now) begun))
+            ((> (- (seconds-now) begun) seconds) #f)
             (else (usleep 20000) (loop))))))
 
 (define (type text)

@@ -243,22 +243,6 @@ spectral_penalty (SCM w, SCM u, SCM weight, SCM target)
   return scm_from_double (sigma);
 }
 
-static SCM
-convolution_norm (SCM w, SCM rows, SCM columns, SCM stride, SCM padding, SCM iterations, SCM seed)
-{
-  const char *me = "convolution-norm";
-  double norm = 0;
-  tp_require (me, tp_conv_norm (tp_to_tensor (me, "weights", w),
-                                tp_to_int (me, "rows", rows, 1, 1 << 16),
-                                tp_to_int (me, "columns", columns, 1, 1 << 16),
-                                conv_options (me, stride, padding, SCM_UNDEFINED,
-                                                            SCM_UNDEFINED),
-                                SCM_UNBNDP (iterations) ? 50 : (int) tp_to_int (me, "iterations", iterations, 1, 1000000),
-                                SCM_UNBNDP (seed) ? 0 : (uint64_t) tp_to_int (me, "seed", seed, 0, INT64_MAX),
-                                &norm));
-  return scm_from_double (norm);
-}
-
 void
 tp_init_nn (void)
 {
@@ -359,11 +343,6 @@ tp_init_nn (void)
              "Add to the gradient of WEIGHTS that of (WEIGHT / 2) (sigma_1 - TARGET)^2 (Yoshida,\n"
              "Miyato 2017; TARGET 0); sigma_1 by one power iteration from VECTOR, and returned.\n"
              "Example: (spectral-penalty! (require-gradient! (random-normal '(3 3 2 8) 1)) (random-normal '(8) 2) 0.01)");
-  tp_define ("convolution-norm", 5, 2, convolution_norm,
-             "weights rows columns stride padding iterations seed",
-             "The norm of the convolution with WEIGHTS as an operator on ROWS x COLUMNS images, by\n"
-             "ITERATIONS (50) of power iteration through it and its adjoint from noise of SEED (0).\n"
-             "Example: (convolution-norm (random-normal '(3 3 2 8) 1) 16 16 1 1)");
   tp_define_recorded ("convolution normalised-convolution convolution-adjoint batch-normalisation "
                       "leaky-relu relu silu group-normalisation self-attention average-pool max-pool "
                       "upsample pixel-unshuffle pixel-shuffle dense dsm-loss");

@@ -1,5 +1,7 @@
-/* spectral.c -- power iterations for the norms of weights. */
+/* spectral.c -- spectral norms of weights by power iteration. */
 #include "nn/spectral.h"
+
+#include "autograd/tape.h"
 
 #include <math.h>
 
@@ -82,34 +84,5 @@ tp_spectral_penalty (tp_tensor *w, tp_tensor *u, double weight, double target, d
       tp_tensor_free (scaled);
     }
   tp_tensor_free (left);
-  return status;
-}
-
-tp_status
-tp_conv_norm (const tp_tensor *w, int64_t rows, int64_t columns, tp_conv_options options,
-              int iterations, uint64_t seed, double *norm)
-{
-  if (tp_check (w, "weights", TP_F32, 4) != TP_OK)
-    return tp_last_status ();
-  if (iterations < 1)
-    return tp_fail (TP_BAD_ARGUMENT, "iterations: expected 1 or more, got %d", iterations);
-  int64_t shape[4] = { 1, rows, columns, w->shape[2] };
-  tp_tensor *x = tp_tensor_create (TP_F32, 4, shape);
-  tp_status status = x ? tp_fill_normal (x, seed, 0) : tp_last_status ();
-  options.slope = 1;
-  for (int i = 0; status == TP_OK && i < iterations; i++)
-    {
-      normalise (x);
-      tp_tensor *y = tp_conv (&x, 1, (tp_tensor *) w, NULL, NULL, options);
-      if (y)
-        {
-          *norm = sqrt (tp_dot_f32 (tp_f32 (y), tp_f32 (y), tp_tensor_count (y)));
-          tp_tensor_free (x);
-          x = tp_conv_adjoint (y, (tp_tensor *) w, shape, options);
-        }
-      status = y && x ? TP_OK : tp_last_status ();
-      tp_tensor_free (y);
-    }
-  tp_tensor_free (x);
   return status;
 }

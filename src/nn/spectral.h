@@ -1,13 +1,13 @@
-/* spectral.h -- spectral norms of weights.
+/* spectral.h -- spectral norms of weights, as training regularises them.
  *
- * The norm that training regularises is that of the weights as a matrix, (kh
- * kw cin) x cout, as Yoshida and Miyato (2017) and the paper take it; the norm
- * of the convolution as an operator on images is another, given here as a
- * diagnostic. */
+ * The norm is that of the weights as a matrix, (kh kw cin) x cout, as Yoshida
+ * and Miyato (2017) and the paper take it.  That of the convolution as an
+ * operator on images is another. */
 #ifndef TP_SPECTRAL_H
 #define TP_SPECTRAL_H
 
-#include "nn/conv.h"
+#include "core/status.h"
+#include "tensor/tensor.h"
 
 /* sigma_1 of W as a matrix (all axes but the last) x last, by ITERATIONS of
  * power iteration from U (cout), which keeps its place for the next call.  LEFT,
@@ -19,9 +19,5 @@ tp_status tp_spectral_norm (const tp_tensor *w, tp_tensor *u, int iterations, do
  * power iteration from U; sigma_1 to SIGMA. */
 tp_status tp_spectral_penalty (tp_tensor *w, tp_tensor *u, double weight, double target,
                                double *sigma);
-
-/* The norm of the convolution with W on ROWS x COLUMNS images. */
-tp_status tp_conv_norm (const tp_tensor *w, int64_t rows, int64_t columns,
-                        tp_conv_options options, int iterations, uint64_t seed, double *norm);
 
 #endif

@@ -2,7 +2,7 @@
 
 (define-module (tempera base numbers)
   #:export (positive-number? positive-integer? natural? finite-number?
-            mean significant number-text seconds-now))
+            mean significant number-text seconds-now timed))
 
 (define (finite-number? x)
   "Whether X is a finite real number.
@@ -29,6 +29,13 @@ Example: (natural? 0) => #t"
 Example: (let ((start (seconds-now))) (- (seconds-now) start))"
   (/ (get-internal-real-time) (exact->inexact internal-time-units-per-second)))
 
+(define (timed thunk)
+  "What THUNK returns, and as a second value the seconds that it took.
+Example: (timed (lambda () (tensor-sum (tensor* x x))))"
+  (let* ((start (seconds-now))
+         (result (thunk)))
+    (values result (- (seconds-now) start))))
+
 (define (mean numbers)
   "The mean of NUMBERS, a list with one or more.
 Example: (mean '(1 2 6)) => 3"
@@ -44,10 +51,10 @@ Example: (significant 3.14159 3) => 3.14"
         (let ((scale (expt 10 (- digits 1 (inexact->exact (floor (log10 (abs x))))))))
           (exact->inexact (/ (round (* (inexact->exact x) scale)) scale))))))
 
-(define (number-text x)
-  "X in three significant digits, whole numbers without a point: beside a colour bar, say.
+(define* (number-text x #:optional (digits 3))
+  "X in DIGITS significant digits, whole numbers without a point: beside a colour bar, say.
 Example: (number-text 12.0) => \"12\""
-  (let ((x (significant x 3)))
+  (let ((x (significant x digits)))
     (number->string (if (and (finite? x) (integer? x) (< (abs x) 1e6))
                         (inexact->exact x)
                         x))))

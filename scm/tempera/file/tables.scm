@@ -224,7 +224,8 @@ Example: (table-join (table '(point psnr) '((1 24) (2 26))) (table '(point norm)
 
 ;;; --- Printed ------------------------------------------------------------------
 
-(define (number-text x)
+(define (exact-text x)
+  ;; What reads back as the same number.
   (cond ((exact-integer? x) (number->string x))
         ((nan? x) "nan")
         ((inf? x) (if (> x 0) "inf" "-inf"))
@@ -234,10 +235,10 @@ Example: (table-join (table '(point psnr) '((1 24) (2 26))) (table '(point norm)
   ;; VALUE as CSV has it, before it is quoted.
   (cond ((not value) "")
         ((eq? value #t) "yes")
-        ((real? value) (number-text value))
+        ((real? value) (exact-text value))
         ((string? value) value)
         ((symbol? value) (symbol->string value))
-        ((and (list? value) (every real? value)) (string-join (map number-text value) " "))
+        ((and (list? value) (every real? value)) (string-join (map exact-text value) " "))
         (else (object->string value))))
 
 (define (shown value)

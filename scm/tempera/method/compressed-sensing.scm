@@ -10,6 +10,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
+  #:use-module (tempera tensor power-iteration)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
   #:use-module (tempera base streams)
@@ -129,14 +130,11 @@ Example: (total-variation (measurement op y) #:weight 0.5)"
                                    1 (- (second shift))))))))
 
 (define (largest-eigenvalue op shape dtype)
-  ;; Of A^H A, by the power method; a little more, since it comes from below.
-  (let loop ((k 0) (v (random-normal shape 0 (random-stream 'check) dtype)) (size 1))
-    (if (= k 20)
-        (* 1.02 size)
-        (let* ((w (apply-normal op v))
-               (size (sqrt (/ (tensor->number (tensor-sum-squares w))
-                              (tensor->number (tensor-sum-squares v))))))
-          (if (zero? size) 1 (loop (1+ k) (tensor* (/ size) w) size))))))
+  ;; Of A^H A; a little more, since the estimate comes from below.  1 where A is 0.
+  (let ((size (first (power-iteration (lambda (x) (apply-normal op x))
+                                      (random-normal (cons 1 shape) 0 (random-stream 'check) dtype)
+                                      20))))
+    (if (zero? size) 1 (* 1.02 size))))
 
 (define* (wavelet-reconstruction measurement #:optional data
                                  #:key (weight 1) (iterations 100) (taps 4) (seed 0))

@@ -27,7 +27,7 @@
 
 (define (denoised prior x sigma fresh-noise seed step)
   ;; D(x + FRESH-NOISE sigma n, sigma) of one image X, n the normal numbers of STEP.
-  (let* ((x (tensor-reshape x (cons 1 (tensor-shape x))))
+  (let* ((x (batch-of-one x))
          (n (random-normal (tensor-shape x) seed (random-stream 'denoiser step) (tensor-dtype x))))
     (tensor-reshape (denoise prior (tensor+ x (tensor* (* fresh-noise sigma) n)) sigma)
                     (cdr (tensor-shape x)))))

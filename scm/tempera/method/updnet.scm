@@ -165,7 +165,6 @@ Example: (updnet-reconstruction (updnet #:iterations 2) (measurement op y))"
     (with-scope
      (lambda ()
        (tensor-copy
-        (tensor-reshape (complex-view (network (real-view (tensor-reshape zero-filled
-                                                                          (cons 1 (tensor-shape zero-filled))))
+        (tensor-reshape (complex-view (network (real-view (batch-of-one zero-filled))
                                                (operator-normal-diagonal op)))
                         (tensor-shape zero-filled)))))))

@@ -217,7 +217,7 @@ Example: (tensor-shape (vae-sample (vae #:size 8 #:latent 2 #:channels '(4)) 3))
 (define (image-residuals measurement images)
   ;; A^H (y - A x) of IMAGES, (N H W).
   (let ((op (measurement-operator measurement)) (y (measurement-data measurement)))
-    (apply-adjoint op (tensor- (tensor-reshape y (cons 1 (tensor-shape y)))
+    (apply-adjoint op (tensor- (batch-of-one y)
                                (apply-forward op images)))))
 
 (define (check-inference procedure network measurement)
@@ -256,8 +256,7 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
           (no-tape
            (lambda ()
              (call-with-values
-                 (lambda () (vae-encode network (real-view (tensor-reshape zero-filled
-                                                                           (cons 1 (tensor-shape zero-filled))))))
+                 (lambda () (vae-encode network (real-view (batch-of-one zero-filled))))
                (lambda (mean log-sd)
                  (tensor-reshape (tensor-maximum 0 (tensor- (tensor-exp (tensor* -2 log-sd)) 1))
                                  (list latent))))))))

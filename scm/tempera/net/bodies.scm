@@ -7,6 +7,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor tensors)
   #:export (with-noise-map consume consuming-sequence numbered check-divisible))
 
 ;;; --- Noise as channels ----------------------------------------------------------
@@ -15,9 +16,8 @@
   "IMAGES (N H W C) with COPIES more channels that hold each image's NOISE (N).
 Example: (tensor-shape (with-noise-map (tensor-zeros '(3 4 4 2)) (tensor-zeros '(3)) 1)) => (3 4 4 3)"
   (let* ((shape (tensor-shape images))
-         (map-shape (append (list-head shape 3) (list copies)))
-         (column (tensor-reshape noise '(-1 1 1 1))))
-    (tensor-concatenate (list images (tensor-broadcast column map-shape)) -1)))
+         (map-shape (append (list-head shape 3) (list copies))))
+    (tensor-concatenate (list images (tensor-broadcast (per-item noise images) map-shape)) -1)))
 
 ;;; --- Memory -------------------------------------------------------------------
 

@@ -30,8 +30,7 @@ Example: (denoising-losses (lambda (x sigma) (scaled-score net x sigma))
   (let* ((x (if (eq? (tensor-dtype x) 'c64) (real-view x) x))
          (sigma (sigma-draw distribution (tensor-size x 0) #:seed seed #:step step))
          (u (random-normal (tensor-shape x) seed (random-stream 'noise step)))
-         (column (tensor-reshape sigma (cons -1 (make-list (1- (length (tensor-shape x))) 1))))
-         (noisy (tensor+ x (tensor* column u)))
+         (noisy (tensor+ x (tensor* (per-item sigma u) u)))
          ;; |w (u + sigma r)|^2 in k-space.
          (w (and frequencies
                  (tensor-sqrt (frequencies (take (cdr (tensor-shape x)) 2) (tensor-abs sigma)))))

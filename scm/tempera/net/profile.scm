@@ -218,7 +218,7 @@ Example: (display (profile-text p #:by '(layer)))"
     (define (line text calls seconds row)
       (let* ((rate (lambda (name) (if row (ratio (field row name) (* 1e9 seconds)) 0)))
              (text (format #f "~va ~8@a ~10@a ~6@a ~9@a ~7@a ~7@a" width text
-                           (if calls (number-text calls) "")
+                           (if calls (number-text calls 6) "") ; 12, or where runs differ 12.4
                            (format #f "~,3f" (* 1000 seconds))
                            (format #f "~,1f%" (* 100 (ratio seconds whole)))
                            (cell (rate 'flops) "~,1f" (> (rate 'flops) 0))
@@ -240,10 +240,6 @@ Example: (display (profile-text p #:by '(layer)))"
                  lines))
      (line "outside operations" #f (- whole inside) #f)
      (line "whole" #f whole total))))
-
-(define (number-text n)
-  ;; 12, or where runs differ 12.4.
-  (if (integer? n) (number->string n) (format #f "~,1f" n)))
 
 ;;; --- Files ----------------------------------------------------------------------
 

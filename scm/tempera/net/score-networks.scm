@@ -39,10 +39,6 @@
 Example: (score-network? car) => #f"
   (is-a? object <score-network>))
 
-(define (per-image values x)
-  "VALUES (N) shaped to multiply X (N ...)."
-  (tensor-reshape values (cons -1 (make-list (1- (length (tensor-shape x))) 1))))
-
 (define (paper-scaled-score body)
   ;; r = h (x, sigma) / |sigma|, so that |sigma| r is what the body gives.
   (lambda (x sigma)
@@ -64,9 +60,9 @@ Example: ((preconditioned-scaled-score (lambda (images noise) (tensor* 0 images)
            (total (tensor+ (tensor-square sigma) (* s s)))
            (c-in (tensor/ 1 (tensor-sqrt total)))
            (log-sigma (tensor-log (tensor-maximum magnitude 1e-6)))
-           (h (body (tensor* x (per-image c-in x)) log-sigma)))
-      (tensor- (tensor* h (per-image (tensor* s c-in) x))
-               (tensor* x (per-image (tensor/ magnitude total) x))))))
+           (h (body (tensor* x (per-item c-in x)) log-sigma)))
+      (tensor- (tensor* h (per-item (tensor* s c-in) x))
+               (tensor* x (per-item (tensor/ magnitude total) x))))))
 
 (define (residual-scaled-score body s)
   ;; The same without the skip, which is the score of white noise of variance s^2: something
@@ -74,8 +70,8 @@ Example: ((preconditioned-scaled-score (lambda (images noise) (tensor* 0 images)
   (lambda (x sigma)
     (let ((c-in (tensor/ 1 (tensor-sqrt (tensor+ (tensor-square sigma) (* s s)))))
           (log-sigma (tensor-log (tensor-maximum (tensor-abs sigma) 1e-6))))
-      (tensor* (body (tensor* x (per-image c-in x)) log-sigma)
-               (per-image (tensor* s c-in) x)))))
+      (tensor* (body (tensor* x (per-item c-in x)) log-sigma)
+               (per-item (tensor* s c-in) x)))))
 
 (define (wiener-scaled-score body s spectrum)
   ;; The same beside the score of a Gaussian field whose power is P at each size of images: the
@@ -174,7 +170,7 @@ Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->
                             (tensor-copy (part sigma)))))
            (tensor-assign! (part (view result))
                            (tensor/ (apply scaled images sigmas (map part beside))
-                                    (per-image (tensor-abs sigmas) images)))
+                                    (per-item (tensor-abs sigmas) images)))
            #t))))))
 
 ;;; --- Bodies ---------------------------------------------------------------------------

@@ -64,7 +64,7 @@
                   "data: expected c64 images of shape ~a, as the spectrum of #:gaussian has"
                   (prior-shape gaussian)))
     (and gaussian
-         (tensor* (tensor-reshape (tensor-abs sigma) '(-1 1 1 1))
+         (tensor* (per-item (tensor-abs sigma) noisy)
                   (real-view (score gaussian (complex-view noisy) sigma))))))
 
 ;;; --- Divergence ---------------------------------------------------------------------

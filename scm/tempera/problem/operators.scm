@@ -11,6 +11,7 @@
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor tensors)
   #:use-module (tempera base streams)
   #:export (make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-mask operator-restrict mri-operator
@@ -233,8 +234,7 @@ Example: (< (adjoint-defect op '(16 16)) 1e-4) => #t"
          (ax (apply-forward op x))
          (y (random-normal (tensor-shape ax) seed (random-stream 'check 1) (tensor-dtype ax)))
          (dot (lambda (a b)
-                (vector-ref (chains-dot (tensor-reshape a (cons 1 (tensor-shape a)))
-                                        (tensor-reshape b (cons 1 (tensor-shape b)))) 0))))
+                (vector-ref (chains-dot (batch-of-one a) (batch-of-one b)) 0))))
     (/ (abs (- (dot ax y) (dot x (apply-adjoint op y))))
        (sqrt (* (dot ax ax) (dot y y))))))
 

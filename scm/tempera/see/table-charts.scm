@@ -11,9 +11,7 @@
 
 (define* (text value #:optional (digits 3))
   (cond ((and (real? value) (not (exact-integer? value)))
-         (let ((x (significant value digits)))
-           ;; What is whole has no .0.
-           (number->string (if (and (integer? x) (< (abs x) 1e6)) (inexact->exact x) x))))
+         (number-text value digits))
         ((list? value) (string-join (map text value) " "))
         (else (object->string value display))))
 

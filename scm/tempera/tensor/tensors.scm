@@ -11,7 +11,7 @@
   #:use-module (ice-9 receive)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
-  #:export (tensor-ref tensor-set! tensor-size tensor-count number->tensor
+  #:export (tensor-ref tensor-set! tensor-size tensor-count number->tensor per-item batch-of-one
             linspace tensor-tabulate
             with-scope with-tape gradients no-tape))
 
@@ -42,6 +42,16 @@ Example: (tensor-count (tensor-zeros '(2 3))) => 6"
   "NUMBER as a tensor of no axes.
 Example: (tensor->number (number->tensor 2)) => 2.0"
   (list->tensor (list number) '()))
+
+(define (per-item values batch)
+  "VALUES, (N), in the shape (N 1 1 ...), so that each is used with one item of BATCH, (N ...).
+Example: (tensor-shape (per-item (list->tensor '(1 2)) (tensor-zeros '(2 4 4)))) => (2 1 1)"
+  (tensor-reshape values (cons -1 (make-list (1- (length (tensor-shape batch))) 1))))
+
+(define (batch-of-one tensor)
+  "TENSOR, (...), as a batch that has it alone, (1 ...).
+Example: (tensor-shape (batch-of-one (tensor-zeros '(4 4)))) => (1 4 4)"
+  (tensor-reshape tensor (cons 1 (tensor-shape tensor))))
 
 (define (linspace from to count)
   "COUNT numbers, 2 or more, at equal distances from FROM to TO: f32 (COUNT).

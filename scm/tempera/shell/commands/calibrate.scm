@@ -17,6 +17,7 @@
   #:use-module (tempera problem masks)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor tensors)
   #:use-module (tempera problem gaussian)
   #:use-module (tempera problem mixtures)
   #:use-module (tempera data scans)
@@ -84,9 +85,7 @@
                             "--images: expected images of one shape, got ~a and, of ~a, ~a"
                             (first shapes) path shape))
               paths shapes)
-    (tensor-concatenate (map (lambda (scan) (tensor-reshape scan (cons 1 (tensor-shape scan))))
-                             scans)
-                        0)))
+    (tensor-concatenate (map batch-of-one scans) 0)))
 
 (define (network-model ref make columns)
   (make (load-score-network (ref 'prior))

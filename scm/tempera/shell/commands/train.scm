@@ -12,6 +12,7 @@
   #:use-module (tempera file paths)
   #:use-module (tempera file programs)
   #:use-module (tempera base interrupts)
+  #:use-module (tempera base numbers)
   #:use-module (tempera method network-files)
   #:use-module (tempera base progress)
   #:use-module (tempera net checkpoints)
@@ -110,12 +111,12 @@ what is other; not with another network, seed, or after training diverged.")))
 
 (define (losses-teller)
   ;; A procedure of a trainer that says how far it is, where no terminal shows it.
-  (let ((start (current-time)))
+  (let ((start (seconds-now)))
     (lambda (trainer)
       (unless (null? (trainer-losses trainer))
         (format #t "step ~a  loss ~,4f  ~a~%" (trainer-step trainer)
                 (second (first (trainer-losses trainer)))
-                (duration-text (- (current-time) start)))
+                (duration-text (- (seconds-now) start)))
         (force-output)))))
 
 (define (training-set hold-out)
