@@ -12,7 +12,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample chain)
   #:use-module (tempera sample schedules)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor tensors)

@@ -17,7 +17,8 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see report)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample anneal)
+  #:use-module (tempera sample chain)
   #:use-module (tempera problem targets)
   #:export (simulated-scan reconstruct-to summary-table))
 

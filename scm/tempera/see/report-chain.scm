@@ -11,7 +11,9 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
   #:use-module (tempera see report-page)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample anneal)
+  #:use-module (tempera sample chain)
+  #:use-module (tempera sample kernel)
   #:use-module (tempera problem targets)
   #:export (chain-summary chain-sections))
 

@@ -10,7 +10,7 @@
   #:use-module (tempera see report-page)
   #:use-module (tempera run run-files)
   #:use-module (tempera run runs)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample chain)
   #:use-module (tempera run sweeps)
   #:use-module (tempera file tables)
   #:use-module (tempera problem targets)

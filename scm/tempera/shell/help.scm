@@ -296,6 +296,7 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
     ("posteriors" posterior prior-target anneal start-chain preview)
     ("chains" chain-mean chain-std chain-samples resume! fork rewind!)
     ("settings" geometric adaptive power-law hmc langevin)
+    ("loops of your own" make-kernel transition chain-state)
     ("looking" show plot watch save-figure write-report)
     ("judging" diagnose compare hold r-hat calibrate-to)
     ("experiments" define-experiment run-experiment sweep load-script)))
@@ -395,7 +396,7 @@ deviation.  Intervals want samples: with fewer than 40 their ends are little but
     "quit exit leave")
    ("Chains that reject or do not converge"
     "What to do where steps are too large, acceptance is low, chains did not converge or are stuck:
-`diagnose' says at which temperature and what to change; `plot' draws acceptance by move.  Smaller
+`diagnose' says at which temperature and what to change; `plot' draws acceptance by transition.  Smaller
 steps, #:step-size of `anneal', or steps that tune themselves, (dual-averaging); slower cooling, a
 ratio of `geometric' nearer to 1; other seeds, and `compare', tell whether chains agree.
 (help \"Is it right?\") has more."

@@ -10,7 +10,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see report)
   #:use-module (tempera run runs)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample chain-files)
   #:use-module (tempera run sweeps)
   #:use-module (tempera problem targets)
   #:export (main summary))
