@@ -79,23 +79,40 @@
   (let-values (((x1 g1 log-ratio evaluations)
                 (propose kernel (make-state x #:score (target-score target x 10) #:sigma 10))))
     (test-equal "a proposal's evaluations" 5 evaluations)
-    (test-equal "its log ratios, a chain each" 3 (vector-length log-ratio))))
+    (test-equal "its log ratios, a chain each" 3 (vector-length log-ratio)))
+  (let-values (((x1 g1 log-ratio evaluations) (propose kernel state)))
+    (test-equal "and that of a score that is not known" 6 evaluations)))
+
+;; A score that is x itself is not written into.
+(let* ((target (make-target "itself" #:shape '(2) #:score (lambda (x sigma) x)))
+       (settings (list #:chains 2 #:temperatures '(4 2 1) #:step-size 0.1 #:seed 3))
+       (chain (apply anneal target settings)))
+  (test-assert "the score is x, the bits those of a copy"
+    (tensor-identical? (chain-samples chain)
+                       (chain-samples
+                        (apply anneal (make-target "a copy" #:shape '(2) #:score (lambda (x sigma) (tensor-copy x)))
+                               settings)))))
 
 ;;; --- Held at a temperature ----------------------------------------------------------------
 
-;; `hold' is this loop.
-(let* ((chain (short target)) (rules (chain-rules (fork chain #:temperatures '(0.5)))))
-  (let-values (((draws evaluations) (hold chain 4)))
-    (let loop ((k 0) (state (chain-state chain)))
-      (if (< k 4)
-          (let-values (((state made)
-                        (transition (adapted-kernel rules (initial-adaptation rules) state) state)))
-            (test-assert (format #f "draw ~a" k)
-              (tensor-identical? (state-x state)
-                                 (tensor-reshape (tensor-slice draws 0 k (1+ k)) '(3 16 12))))
-            (loop (1+ k) state))
-          (test-equal "their evaluations" evaluations
-            (- (state-evaluations state) (chain-evaluations chain)))))))
+;; `hold' is `anneal' at one temperature that is over after so many transitions.
+(for-each
+ (lambda (name settings)
+   (let* ((chain (apply short target settings)) (before (chain-samples chain))
+          (held (fork chain #:temperatures '(0.5) #:transitions-per-temperature 4)))
+     (let-values (((draws evaluations) (hold chain 4)))
+       (for-each (lambda (k)
+                   (let ((held (fork chain #:temperatures '(0.5) #:transitions-per-temperature (1+ k))))
+                     (test-assert (format #f "~a: draw ~a" name k)
+                       (tensor-identical? (chain-samples (resume! held))
+                                          (tensor-reshape (tensor-slice draws 0 k (1+ k)) '(3 16 12))))))
+                 '(0 1 2 3))
+       (test-assert (string-append name ": the chain stays")
+         (tensor-identical? before (chain-samples chain)))
+       (test-equal (string-append name ": evaluations")
+         (- (chain-evaluations (resume! held)) (chain-evaluations chain)) evaluations))))
+ '("held" "held while the step size adapts" "held with jitter")
+ `(() (#:step-size ,(dual-averaging #:initial 1.2)) (#:jitter 0.2)))
 
 ;;; --- How they print ---------------------------------------------------------------------
 
@@ -124,6 +141,7 @@
   (make-state x #:score (tensor-zeros '(3))))
 (test-error-matching "a sigma without a score" "make-state: sigma: expected that of a score" (make-state x #:sigma 1))
 (test-error-matching "a number" "make-state: number, evaluations: expected" (make-state x #:number -1))
+(test-error-matching "what proposes" "propose: kernel: expected" (propose 3 (chain-state beginning)))
 (test-error-matching "no kernel" "transition: kernel: expected what make-kernel makes, got 3"
   (transition 3 (chain-state beginning)))
 (test-error-matching "no state" "transition: state: expected what make-state makes, got 3"

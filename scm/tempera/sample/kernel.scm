@@ -214,12 +214,16 @@ Example: (finite-chains (chain-state chain))"
   (vector-map (lambda (a b) (and a b)) a b))
 
 (define (propose kernel state)
-  "What the sampler of KERNEL proposes from STATE, whose score is at KERNEL's sigma; nothing is accepted yet.  Four
-values: the sampler's three, x (C ...), the score there or #f, and for each chain log r, a vector, or
-#f; and how many evaluations of the score it took.
+  "What the sampler of KERNEL proposes from STATE; nothing is accepted yet.  Four values: the
+sampler's three, x (C ...), the score there or #f, and for each chain log r, a vector, or #f; and how
+many evaluations of the score it took, that at STATE included where its temperature is another.
 Example: (propose kernel state)"
-  (let* ((x (state-x state))
-         (evaluations 0)
+  (check-that (kernel? kernel) 'propose "kernel: expected what make-kernel makes, got ~s" kernel)
+  (check-that (state? state) 'propose "state: expected what make-state makes, got ~s" state)
+  (let* ((known (state-evaluations state))
+         (state (state-at state (kernel-target kernel) (kernel-sigma kernel)))
+         (x (state-x state))
+         (evaluations (- (state-evaluations state) known))
          (counting (set-field kernel (kernel-evaluate)
                               (lambda (x sigma)
                                 (set! evaluations (1+ evaluations))
@@ -234,13 +238,14 @@ Example: (propose kernel state)"
 (define (transition kernel state)
   "One transition of the chains of STATE by KERNEL: each goes where the sampler proposes with
 probability min(1, r), or stays.  Two values: the next state, and a record of the transition
-(`transition-accepted', `transition-energy-error' and the like).  STATE stays as it is.  A chain whose score is
-not finite stays while the others go on, and nothing that is not finite is accepted.
+(`transition-accepted', `transition-energy-error' and the like).  STATE stays as it is.  A chain
+whose score is not finite stays while the others go on, and nothing that is not finite is
+accepted.
 Example: (transition kernel state)"
   (check-that (kernel? kernel) 'transition "kernel: expected what make-kernel makes, got ~s" kernel)
   (check-that (state? state) 'transition "state: expected what make-state makes, got ~s" state)
   (let* ((sigma (kernel-sigma kernel)) (state (state-at state (kernel-target kernel) sigma))
-         (next (state-copy state)))     ; before the scope, which all else is released with
+         (next (state-copy state)))     ; outside of the scope, which all else is released with
     (with-scope
      (lambda ()
        (let ((sound (finite-chains state)))
