@@ -39,7 +39,7 @@
            (target (prior-target network #:shape '(2)))
            (chain (anneal target #:chains chains #:seed seed #:mass 'identity
                           #:temperatures (geometric 3 #:ratio 0.8 #:until sigma)
-                          #:trajectory-length '(4 6) #:steps-per-temperature 2
+                          #:trajectory-length '(4 6) #:transitions-per-temperature 2
                           #:step-size (lambda (sigma)
                                         (* 0.3 (sqrt (+ 0.0025 (* sigma sigma)))))))
            (x (chain-samples chain)))

@@ -60,7 +60,7 @@ measured and over unmeasured frequencies."
          (chain (anneal (posterior model op y #:noise noise #:widening 1) #:chains chains #:seed seed
                         #:mass mass #:temperatures (geometric 100 #:ratio ratio #:until until)
                         #:step-size (power-law step #:exponent exponent)
-                        #:trajectory-length 4 #:steps-per-temperature 2)))
+                        #:trajectory-length 4 #:transitions-per-temperature 2)))
     `((acceptance . ,(chain-acceptance chain))
       ,@(if known?
             (let-values (((measured unmeasured) (log-ratios chain spectrum op y noise)))

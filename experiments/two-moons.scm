@@ -25,15 +25,15 @@ the network sees."
 accept, would have decided the same, on the same proposal and random number."
   (let ((ways (map (lambda (acceptance) (hmc #:acceptance acceptance)) by))
         (by-density (hmc #:acceptance 'log-density)))
-    (lambda (move)
+    (lambda (kernel state)
       (define (decisions sampler)
-        (call-with-values (lambda () (sampler move))
+        (call-with-values (lambda () (sampler kernel state))
           (lambda (x g log-ratio)
-            (vector->list (metropolis log-ratio (move-seed move) (move-number move))))))
+            (vector->list (metropolis log-ratio (kernel-seed kernel) (state-number state))))))
       (let ((truth (decisions by-density)))
         (for-each (lambda (acceptance way) (count! acceptance (map eq? truth (decisions way))))
                   by ways))
-      (by-density move))))
+      (by-density kernel state))))
 
 (define (density-picture points size)
   "How many of POINTS, (N 2), fall into each of SIZE by SIZE/2 squares of the plane
@@ -74,7 +74,7 @@ around the moons: an image."
                      (anneal (prior-target prior #:shape '(2))
                              #:chains chains #:seed seed #:sampler sampler #:mass 'identity
                              #:temperatures (geometric 3 #:ratio 0.8 #:until sigma)
-                             #:trajectory-length '(4 6) #:steps-per-temperature 2
+                             #:trajectory-length '(4 6) #:transitions-per-temperature 2
                              #:step-size (lambda (sigma)
                                            (* 0.3 (sqrt (+ 0.0025 (* sigma sigma))))))))
          (counts '())

@@ -113,39 +113,52 @@
     ((net training)
      train!)
     ((net unets) code-unet moons-mlp paper-unet)
+    ((sample adaptation)
+     adapt adapt-to-state adaptation-finished? adaptation-sigma adapted-kernel initial-adaptation)
+    ((sample anneal)
+     anneal chain-ahead resume! start-chain)
     ((sample calibration)
-     annealed-sampler coverage covered-share least-p log-likelihood-quantity make-model
-     model-noise model-operator model-prior model? projection-quantity rank-test-bins
+     coverage covered-share least-p log-likelihood-quantity projection-quantity rank-test-bins
      rank-test-chi-square rank-test-greatest rank-test-name rank-test-p rank-test-ranks
      rank-test? reliability reliability-bins reliability-correlation reliability-intercept
-     reliability-ratio reliability-slope reliability? sbc simulate simulations-draws
-     simulations-measurements simulations-model simulations-truths simulations?
-     squared-norm-quantity tarp tarp-area tarp-curve tarp-test tarp?)
+     reliability-ratio reliability-slope reliability? sbc squared-norm-quantity tarp tarp-area
+     tarp-curve tarp-test tarp?)
+    ((sample chain)
+     chain-acceptance chain-adaptation chain-evaluations chain-finished? chain-mean chain-rules
+     chain-sampler chain-samples chain-settings chain-sigma chain-state chain-states chain-std
+     chain-target chain-trace chain-transitions chain? fork rewind!)
+    ((sample chain-files)
+     load-chain save-chain)
+    ((sample chain-warnings)
+     chain-warnings)
     ((sample diagnostics)
      autocorrelation-time band-acceptance band-diverged band-energy-error-mean
      band-energy-error-sd band-from band-proposals band-to band? diagnose diagnosis-bands
      diagnosis-summary diagnosis-warnings diagnosis? ess-bulk ess-per-evaluation ess-tail hold
      power-by-frequency r-hat r-hat-between score-asymmetry score-loss-by-frequency)
+    ((sample kernel)
+     kernel-mass kernel-next-sigma kernel-normal kernel-sampler kernel-score kernel-seed
+     kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
+     propose state-evaluations state-number state-score state-sigma state-x state? transition
+     transition-accepted transition-energy-error transition-evaluations transition-ratio
+     transition-sigma transition-step-size transition-steps transition?)
     ((sample preview)
      preview preview-evaluations preview-rows preview-seconds preview-temperatures preview?
      stability-limit)
     ((sample samplers)
-     hmc integrator-limit kinetic-energy langevin make-move mala metropolis momentum-draw
-     move-gradient move-mass move-next-sigma move-normal move-number move-score move-seed
-     move-sigma move-step-size move-steps move-target move-x path-integral predictor-corrector
-     probability-flow sampler-integrator trajectory)
-    ((sample sampling)
-     accepted-steps anneal chain-acceptance chain-ahead chain-evaluations chain-finished?
-     chain-mean chain-sampler chain-samples chain-settings chain-sigma chain-states chain-std
-     chain-target chain-trace chain-warnings chain? default-temperatures fork
-     langevin-schedule load-chain paper-schedule propose resume! rewind! save-chain start-chain
-     trajectory-time transition-accepted transition-energy-error transition-evaluations
-     transition-ratio transition-sigma transition-step-size transition-steps)
+     hmc integrator-limit kinetic-energy langevin mala metropolis momentum-draw path-integral
+     predictor-corrector probability-flow sampler-integrator trajectory)
     ((sample schedules)
      adaptive adaptive-from adaptive-ratio adaptive-until constant dual-averaging geometric
      linear log-linear piecewise power-law schedule->list schedule-append schedule-at
      schedule-between schedule-length schedule-map schedule-ref schedule-slice schedule-tabulate
      schedule?)
+    ((sample settings)
+     accepted-transitions default-temperatures langevin-schedule paper-schedule trajectory-time)
+    ((sample simulations)
+     annealed-sampler make-model model-noise model-operator model-prior model? simulate
+     simulations-draws simulations-measurements simulations-model simulations-truths
+     simulations?)
     ((method compressed-sensing)
      total-variation total-variation-of wavelet-reconstruction)
     ((method conditional)

@@ -322,7 +322,7 @@
 
 ;; With the posterior's own precision for mass every frequency is 1.
 (define good
-  (run #:step-size 0.5 #:steps-per-temperature 8 #:trajectory-length '(3 4)
+  (run #:step-size 0.5 #:transitions-per-temperature 8 #:trajectory-length '(3 4)
        #:mass (lambda (sigma)
                 (tensor+ (tensor/ (operator-normal-diagonal op) 0.01)
                          (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))))
@@ -354,12 +354,12 @@
 (test-assert "large steps" (warns? "acceptance below 0.5 at sigma" (run #:step-size 1.9)))
 (test-assert "large steps at one temperature"
   (warns? "acceptance below 0.5 at sigma 1.34 (0"
-          (run #:steps-per-temperature 8
+          (run #:transitions-per-temperature 8
                #:step-size (lambda (s) (if (< 1.3 s 1.4) 1.9 1)))))
 ;; Beyond 50 too steep for the step: nothing goes on from there.
 (define (beyond-50 score)
   (anneal (make-target "normal up to 50" #:shape '(1) #:score score)
-          #:chains 3 #:temperatures '(1) #:steps-per-temperature 25 #:step-size 0.5
+          #:chains 3 #:temperatures '(1) #:transitions-per-temperature 25 #:step-size 0.5
           #:start (list->tensor '(0 90 0) '(3 1))))
 (test-equal "a chain that stands still, once" 1
   (count (lambda (w) (string-contains w "chain 1 of 3 accepted nothing at the end"))
@@ -370,7 +370,7 @@
 (let ((d (diagnose (beyond-50 (lambda (x s)
                                 (tensor- (tensor* 0 (tensor-log (tensor- 50 x))) x))))))
   (test-assert "a chain without a score"
-    (string-prefix? "the score of chain 1 was NaN or infinite, first at sigma 1.0, after 0 moves"
+    (string-prefix? "the score of chain 1 was NaN or infinite, first at sigma 1.0, after 0 transitions"
                     (first (diagnosis-warnings d))))
   (test-assert "is no trajectory that diverged"
     (not (any (lambda (w) (string-contains w "smaller")) (diagnosis-warnings d))))
@@ -381,10 +381,10 @@
 (test-assert "a chain that stood still for a while"
   (warns? "1 of the chains stood still for 20 proposals or more (1)"
           (anneal (make-target "normal" #:shape '(1) #:score (lambda (x s) (tensor-negate x)))
-                  #:chains 3 #:temperatures '(1) #:steps-per-temperature 50 #:step-size 0.5
-                  #:sampler (lambda (move)
-                              (values (move-x move) (move-gradient move)
-                                      (vector 0. (if (< 9 (move-number move) 31) -inf.0 0.) 0.))))))
+                  #:chains 3 #:temperatures '(1) #:transitions-per-temperature 50 #:step-size 0.5
+                  #:sampler (lambda (kernel state)
+                              (values (state-x state) (state-score state)
+                                      (vector 0. (if (< 9 (state-number state) 31) -inf.0 0.) 0.))))))
 (test-assert "divergence" (warns? "trajectories are not finite, first at sigma 10.0"
                                   (run #:step-size 1e20 #:trajectory-length 20)))
 (test-assert "no correction" (warns? "nothing was corrected" (run #:sampler (hmc #:acceptance 'none))))
@@ -411,7 +411,7 @@
     (string-contains (format #f "~a" (diagnose gentle))
                      "energy errors below 0 come of cooling, which leaves chains energy to lose: down to -5.76 "))
   ;; Held at its temperature, an exact score's energy errors are not below 0 (but by four errors).
-  (let* ((held (resume! (fork gentle #:temperatures '(0.1) #:steps-per-temperature 20)))
+  (let* ((held (resume! (fork gentle #:temperatures '(0.1) #:transitions-per-temperature 20)))
          (errors (append-map (compose vector->list transition-energy-error)
                              (take-right (chain-trace held) 15))))
     (test-assert "which a held temperature has not"
@@ -454,7 +454,7 @@
   (test-assert "the last draw is where the held chain ends"
     (tensor-identical? (tensor-reshape (tensor-slice draws 0 59 60) '(8 16 12))
                        (chain-samples (resume! (fork good #:temperatures (list (chain-sigma good))
-                                                     #:steps-per-temperature 60)))))
+                                                     #:transitions-per-temperature 60)))))
   ;; 192 complex pixels, 16 halves of 30 draws, tau 4 at most: Fisher's F of (15, 464)
   ;; degrees of freedom is above 4 with probability 1e-6.
   (test-assert "it mixes" (< (largest (r-hat draws)) (sqrt (+ 1 (* 4 (/ (- 4 1) 30.))))))
@@ -534,8 +534,8 @@
   (test-equal "samples" '(8 5) (of (chain-comparison-table both) 'samples))
   (test-equal "evaluations" (map chain-evaluations (list one other))
     (of (chain-comparison-table both) 'evaluations))
-  (test-equal "moves" (map (lambda (c) (length (chain-trace c))) (list one other))
-    (of (chain-comparison-table both) 'moves))
+  (test-equal "transitions" (map (lambda (c) (length (chain-trace c))) (list one other))
+    (of (chain-comparison-table both) 'transitions))
   ;; By the formulas, from the samples, to three digits.
   (let* ((columns (lambda (chain)       ; (pixels samples) of real numbers, both parts
                     (let ((x (real-view (chain-samples chain))))

@@ -80,9 +80,10 @@
                 20 #:draws 7))
     (define draws (random-normal '(40 4 3) 1))
     (define t (list->tensor '(1 2 3 4) '(2 2)))
-    (define move
-      (let ((score (lambda (x sigma) (target-score target x sigma))) (x (chain-samples chain)))
-        (make-move target x (score x 0.1) score 0.1 #f 0.5 4 #f 42 0)))
+    (define kernel (make-kernel target (hmc) #:sigma 0.1 #:step-size 0.5 #:steps 4))
+    (define state
+      (let ((x (chain-samples chain)))
+        (make-state x #:score (target-score target x 0.1) #:sigma 0.1 #:evaluations 1)))
     (define two-moons (load-script "experiments/two-moons.scm"))
     (define results
       (table '(sigma psnr zero-filled spectral-norm step-size exponent)

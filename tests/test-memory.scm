@@ -40,7 +40,7 @@
          (scan (tensor-reshape (prior-draw prior 1 #:seed 7) '(16 16)))
          (target (posterior prior op (measure op scan #:noise 0.1 #:seed 2) #:noise 0.1))
          (go (lambda (count)
-               (resume! (start-chain target #:chains 4 #:steps-per-temperature 1
+               (resume! (start-chain target #:chains 4 #:transitions-per-temperature 1
                                      #:trajectory-length 2
                                      #:temperatures (linear 100 #:until 0.05 #:count count)))
                #t)))

@@ -74,13 +74,13 @@
        (preview-temperatures foretold))
      (test-equal (string-append name ": as if again") (preview-evaluations foretold)
        (preview-evaluations (preview chain)))))
- ;; Steps that are nearly always accepted, or how many moves a temperature takes is chance.
- '("hmc" "two stages" "by the line" "Langevin" "three moves")
+ ;; Steps that are nearly always accepted, or how many transitions a temperature takes is chance.
+ '("hmc" "two stages" "by the line" "Langevin" "three transitions")
  (list (list #:step-size 0.3)
        (list #:sampler (hmc #:integrator 'two-stage))
        (list #:sampler (hmc #:acceptance 'path-integral) #:trajectory-length 4 #:step-size 0.3)
        (list #:sampler (langevin))
-       (list #:steps-per-temperature 3)))
+       (list #:transitions-per-temperature 3)))
 
 (define chain (apply anneal target (settings)))
 (let* ((p (preview chain)) (rows (preview-rows p)))
@@ -124,8 +124,8 @@
   (< 5 (preview-temperatures (preview (start-chain target #:temperatures (adaptive 10 #:until 0.2)))) 100))
 (test-assert "a sampler of one's own has no limit"
   (not (assq-ref (first (preview-rows
-                         (preview chain #:sampler (lambda (move)
-                                                    (values (move-x move) (move-gradient move) #f)))))
+                         (preview chain #:sampler (lambda (kernel state)
+                                                    (values (state-x state) (state-score state) #f)))))
                  'limit)))
 
 (test-error-matching "no chain" "chain: expected one, such as `start-chain' makes" (preview target))

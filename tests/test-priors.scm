@@ -1,11 +1,67 @@
-;;; test-priors.scm -- the funnel against its integral, taken otherwise; the hybrid prior,
-;;; and what a residual learns.
+;;; test-priors.scm -- scores against densities, exact priors and the funnel; the hybrid prior, and
+;;; what a residual learns.
 
-(use-modules (harness)
-             (tempera)
+(use-modules (harness) (small-problem)
+             (tempera) (tempera tensor primitives)
              (srfi srfi-1))
 
 (start-tests "priors")
+
+;;; --- Exact priors -----------------------------------------------------------------
+
+(test-gradient "Gaussian" 0.05 field (random-normal '(3 16 12) 1 0 'c64) 0.7)
+(test-gradient "Gaussian, a sigma a chain" 0.05 field (random-normal '(3 16 12) 1 0 'c64) sigmas)
+(test-gradient "two moons" 0.01 moons (random-normal '(3 2) 2) 0.4)
+(test-gradient "two moons, a sigma a chain" 0.01 moons (random-normal '(3 2) 2) sigmas)
+
+(let* ((x (random-normal '(3 16 12) 4 0 'c64))
+       (together (log-density field x sigmas)))
+  (test-assert "sigma for each chain is sigma for that chain"
+    (every (lambda (c sigma)
+             (close? 1e-3 (vector-ref together c)
+                     (vector-ref (log-density field (tensor-slice x 0 c (1+ c)) sigma) 0)))
+           '(0 1 2) '(0.5 1 2))))
+
+(let* ((draws (prior-draw field 200 #:seed 3))
+       (ratio (tensor->number
+               (tensor-mean (tensor/ (tensor-sum-squares (fft2 draws) 0)
+                                     (tensor* 400 spectrum))))))
+  ;; A mean of 16 * 12 chi-squares of 400 degrees of freedom.
+  (test-approximate "draws have the spectrum" 1 ratio (* 4 (sqrt (/ 2. (* 400 16 12))))))
+
+(let* ((prior (gaussian-mixture-prior (list->tensor '(-10 0 10 0) '(2 2)) #:weights '(3 1)))
+       (draws (prior-draw prior 4000 #:seed 5))
+       (left (tensor->number (tensor-mean (tensor< (tensor-slice draws 1 0 1) 0)))))
+  (test-approximate "weights of a mixture" 0.75 left (* 4 (sqrt (/ (* 0.75 0.25) 4000)))))
+
+;; EDS on a Gaussian prior is Wiener's filter P / (P + sigma^2).
+(let ((x (random-normal '(2 16 12) 6 0 'c64)))
+  (test-assert "denoising"
+    (> 1e-4 (tensor->number
+             (tensor-max (tensor-abs (tensor- (denoise field x 2)
+                                              (fourier-multiply
+                                               x (tensor/ spectrum (tensor+ spectrum 4))))))))))
+
+(test-error-matching "spectrum" "spectrum: expected positive numbers"
+  (gaussian-prior (tensor-zeros '(4 4))))
+(test-error-matching "spectrum's shape" "shape: expected (rows columns)" (power-spectrum '(4)))
+(test-error-matching "amplitude" "amplitude: expected" (power-spectrum '(4 4) #:amplitude 0))
+(test-error-matching "weights" "weights: expected a list of 2"
+  (gaussian-mixture-prior (tensor-zeros '(2 2)) #:weights '(1 2 3)))
+(test-error-matching "means" "means: expected" (gaussian-mixture-prior '(1 2)))
+(test-error-matching "mixture's sd" "sd: expected" (two-moons-prior #:sd 0))
+(test-error-matching "points" "points: expected" (two-moons-prior #:points 1))
+(test-error-matching "no prior" "prior: expected" (score 3 (tensor-zeros '(1 2)) 1))
+(test-error-matching "no density" "one with a log density" (log-density (lambda (x s) x) 1 1))
+(test-error-matching "state" "x: expected states like the means (200 2), got shape (1 3)"
+  (score moons (tensor-zeros '(1 3)) 1))
+(test-error-matching "sigma" "sigma" (score moons (tensor-zeros '(1 2)) 'hot))
+(test-error-matching "sigmas" "sigma" (score moons (tensor-zeros '(1 2)) sigmas))
+(test-error-matching "draws of a network" "can be drawn from" (prior-draw (lambda (x s) x) 1))
+(test-error-matching "count" "count: expected" (prior-draw moons 0))
+(test-error-matching "prior" "score: expected a procedure" (make-prior "none"))
+(test-error-matching "noise level" "sigma: expected" (denoise field (tensor-zeros '(1 16 12) 'c64) 0))
+(test-error-matching "what" "x: expected a batch" (denoise field))
 
 (define pi (acos -1))
 (define funnel (funnel-prior #:dimension 4))
@@ -114,7 +170,7 @@
 ;; Annealed to where the noise is small: v, the hard one, is N(0, 9).
 (let* ((chain (anneal (prior-target (funnel-prior #:dimension 2)) #:chains 400 #:seed 4
                       #:mass 'identity #:temperatures (geometric 30 #:ratio 0.85 #:until 0.3)
-                      #:trajectory-length '(4 7) #:steps-per-temperature 2
+                      #:trajectory-length '(4 7) #:transitions-per-temperature 2
                       #:step-size (lambda (sigma) (* 0.4 sigma))))
        (v (tensor-slice (chain-samples chain) 1 0 1)))
   (test-approximate "the mean of v" 0 (tensor->number (tensor-mean v)) (* 4 3 (sqrt (/ 400.))))

@@ -163,7 +163,7 @@
            (vector->list (field (report-data (report-of begun)) "sections")))))
   (let* ((bad (let ((chain (start-chain target #:chains 2)))
                 ;; No chain gets there by itself.
-                (tensor-assign! ((@@ (tempera sample sampling) chain-x) chain)
+                (tensor-assign! ((@ (tempera sample chain) chain-x) chain)
                                 (list->tensor (cons* +nan.0 +inf.0 (iota 190)) '(2 8 12)))
                 chain))
          (text (report-of bad #:truth (tensor-zeros '(8 12))))
@@ -186,8 +186,8 @@
 
 (let* ((long (anneal (make-target "one number" #:shape '(1)
                                   #:score (lambda (x sigma) (tensor* -1 x)))
-                     #:chains 2 #:temperatures '(2 1) #:steps-per-temperature 1050
-                     #:sampler (lambda (move) (values (move-x move) (move-gradient move) #f))))
+                     #:chains 2 #:temperatures '(2 1) #:transitions-per-temperature 1050
+                     #:sampler (lambda (kernel state) (values (state-x state) (state-score state) #f))))
        (data (report-data (report-of long)))
        (sigma (field (section-of data "Trace") "blocks" 0 "charts" 0)))
   (test-equal "of a long chain every second move" '("move, one in 2" 1050 #(1 2) #(2099 1))

@@ -134,8 +134,7 @@
 
 ;; Each of these has two ideas or more and is to be divided; none may join them.
 (define undivided
-  '("scm/tempera/sample/calibration.scm" "scm/tempera/sample/sampling.scm"
-    "tests/test-sampling.scm"))
+  '())
 
 (for-each (lambda (path)
             (test-assert (format #f "~a: ~a lines at most, or its head says why" path most-lines)

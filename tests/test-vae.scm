@@ -165,7 +165,7 @@
 (define (draw chains seed)
   (chain-samples (anneal target #:chains chains #:seed seed #:start (random-normal (list chains 2) seed)
                          #:temperatures (geometric 30 #:ratio 0.6 #:until 0.05)
-                         #:steps-per-temperature 3)))
+                         #:transitions-per-temperature 3)))
 (let* ((n 4000) (z (draw n 11))
        (numbers (lambda (k) (tensor->list (tensor-slice z 1 k (1+ k)))))
        (mean (lambda (l) (/ (apply + l) (length l))))

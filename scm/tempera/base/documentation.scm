@@ -79,9 +79,9 @@ Example: (documentation-parts \"The sum.\") => \"The sum.\" #f #f"
 ;;; --- Sources ------------------------------------------------------------------
 
 (define (name-module name)
-  "The module, such as (tempera sample sampling), from which (tempera) has NAME; #f for a name that
+  "The module, such as (tempera sample anneal), from which (tempera) has NAME; #f for a name that
 it has not.
-Example: (name-module 'anneal) => (tempera sample sampling)"
+Example: (name-module 'anneal) => (tempera sample anneal)"
   (any (lambda (entry) (and (memq name (cdr entry)) `(tempera ,@(car entry))))
        (module-ref (resolve-module '(tempera)) 'face)))
 

@@ -291,7 +291,7 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
   ;; Fixed steps, unless much shorter than the best, throw chains far out where the decoder bends,
   ;; and the score's integral on the way there is no measure of what is to be accepted.
   (list #:step-size (dual-averaging)
-        #:steps-per-temperature 2
+        #:transitions-per-temperature 2
         #:sampler (hmc #:acceptance 'log-density)))
 
 (define (vae-images network measurement z)
@@ -310,7 +310,7 @@ Example: (let ((network (vae #:size 16 #:latent 4 #:channels '(4 8))))
 
 (document
  (latent-schedule
-  "Settings that suit `vae-target': steps that tune themselves, two a temperature, accepted by the
+  "Settings that suit `vae-target': steps that tune themselves, two transitions a temperature, accepted by the
 log density; for (apply anneal target #:start z latent-schedule).
 Example: (let ((network (vae #:size 16 #:latent 4 #:channels '())))
            (apply start-chain (vae-target network (measurement op y)) #:start (random-normal '(8 4) 1) latent-schedule))")

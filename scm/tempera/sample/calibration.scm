@@ -1,9 +1,7 @@
 ;;; calibration.scm -- are the draws of a sampler draws of the posterior?
 ;;;
-;;; A model is a prior, an operator, noise, and the sampler to be judged.  `simulate' draws
-;;; truths from the prior, or takes images, measures each, and samples its posterior: if
-;;; the sampler is right, truth and draws are exchangeable given the measurement.  From that
-;;; follow simulation-based calibration (ranks of test quantities), coverage of credible
+;;; Of simulations (simulations.scm) truth and draws are exchangeable given the measurement, if the
+;;; sampler is right.  From that follow simulation-based calibration (ranks of test quantities), coverage of credible
 ;;; intervals, expected coverage around random points (TARP), and reliability of the
 ;;; standard deviation.  All are statements about the same simulations.
 
@@ -16,16 +14,10 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera problem priors)
-  #:use-module (tempera base progress)
-  #:use-module (tempera sample sampling)
-  #:use-module (tempera problem targets)
+  #:use-module (tempera sample simulations)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor tensors)
-  #:export (make-model model? model-prior model-operator model-noise annealed-sampler
-            simulate simulations? simulations-truths simulations-measurements simulations-draws
-            simulations-model
-            projection-quantity squared-norm-quantity log-likelihood-quantity usual-quantities
+  #:export (projection-quantity squared-norm-quantity log-likelihood-quantity usual-quantities
             sbc rank-test? rank-test-name rank-test-ranks rank-test-greatest rank-test-bins
             rank-test-chi-square rank-test-p least-p
             coverage covered-share
@@ -33,143 +25,6 @@
             reliability reliability? reliability-bins reliability-ratio reliability-slope
             reliability-intercept reliability-correlation)
   #:re-export (chi-square-tail binomial-cdf))
-
-;;; --- Models and simulations ---------------------------------------------------
-
-(define-record-type <model>
-  (%make-model prior operator noise sample)
-  model?
-  (prior model-prior)
-  (operator model-operator)
-  (noise model-noise)                   ; of the measurements
-  (sample model-sample))                ; y count seed -> batch (count ...)
-
-(set-record-type-printer! <model>
-  (lambda (m port)
-    (format port "#<model ~a, ~a, noise ~a>" (model-prior m) (model-operator m) (model-noise m))))
-
-(define* (annealed-sampler prior op #:key (noise 0.1) (settings '()))
-  "The sampler that anneals: a procedure (sample y count seed) that returns COUNT draws of the
-posterior of PRIOR and Y by OP with NOISE, each the end of a chain of its own.  SETTINGS are
-keywords of `anneal'; without #:temperatures it cools from 100 to NOISE / 20, where what is
-left of the temperature makes the likelihood's variance wrong by 0.25 %.
-Example: ((annealed-sampler prior op #:noise 0.1) y 31 42)"
-  (check-that (and (real? noise) (finite? noise) (> noise 0)) 'annealed-sampler
-              "noise: expected a positive number, got ~s" noise)
-  (lambda (y count seed)
-    (let ((chain (apply anneal (posterior prior op y #:noise noise) #:chains count #:seed seed
-                        (if (memq #:temperatures settings)
-                            settings
-                            (cons* #:temperatures
-                                   (default-temperatures prior #:until (/ noise 20))
-                                   settings)))))
-      (check-that (chain-finished? chain) 'annealed-sampler "paused before the end")
-      (chain-samples chain))))
-
-(define* (make-model prior op #:key (noise 0.1) (sample (annealed-sampler prior op #:noise noise)))
-  "A model to be calibrated: PRIOR, measured by OP with NOISE, and the sampler of the posterior
-that is to be judged, SAMPLE, a procedure (sample y count seed) that returns a batch
-(COUNT ...) of draws.  Any will do that gives the same for the same SEED.
-Example: (make-model prior op #:noise 0.1
-                     #:sample (annealed-sampler prior op #:noise 0.1 #:settings '(#:step-size 1)))"
-  (check-that (operator? op) 'make-model "operator: expected one, got ~s" op)
-  (check-that (and (real? noise) (finite? noise) (> noise 0)) 'make-model
-              "noise: expected a positive number, got ~s" noise)
-  (check-that (procedure? sample) 'make-model "sample: expected a procedure, got ~s" sample)
-  (%make-model prior op noise sample))
-
-(define-record-type <simulations>
-  (make-simulations model truths measurements draws)
-  simulations?
-  (model simulations-model)
-  (truths simulations-truths)           ; (N ...)
-  (measurements simulations-measurements) ; a list of N
-  (draws simulations-draws))            ; (N L ...)
-
-(set-record-type-printer! <simulations>
-  (lambda (s port)
-    (let ((shape (tensor-shape (simulations-draws s))))
-      (format port "#<~a simulations of ~a draws over ~a>" (first shape) (second shape)
-              (cddr shape)))))
-
-(define (member-of batch index)
-  ;; Number INDEX of BATCH (N ...), without its first axis.
-  (tensor-reshape (tensor-slice batch 0 index (1+ index)) (cdr (tensor-shape batch))))
-
-(define (quietly thunk)
-  ;; What THUNK samples has a progress of its own, inside that of all simulations.  All else that it
-  ;; says is said: how to go on after Ctrl-C.
-  (parameterize ((progress-port (%make-void-port "w"))) (thunk)))
-
-(define* (simulate model count #:key (draws 31) (seed 0) (truths #f))
-  "COUNT simulations of MODEL: a truth from its prior, a measurement of it, and DRAWS draws of
-that one's posterior.  TRUTHS, a batch (COUNT ...), takes the place of draws from the prior:
-held-out images for a learned one, which is then judged with them.
-Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
-  (check-that (model? model) 'simulate "model: expected one, got ~s" model)
-  (for-each (lambda (name n)
-              (check-that (and (exact-integer? n) (> n 0)) 'simulate
-                          "~a: expected a positive integer, got ~s" name n))
-            '("count" "draws") (list count draws))
-  (check-seed 'simulate seed)
-  (check-that (or (not truths) (and (tensor? truths) (pair? (tensor-shape truths))
-                                    (= count (first (tensor-shape truths)))
-                                    (tensor-finite? truths)))
-              'simulate "truths: expected a batch of ~a, of finite numbers, got ~s" count truths)
-  (let* ((truths (or truths (prior-draw (model-prior model) count #:seed seed)))
-         (shape (cdr (tensor-shape truths)))
-         (all (tensor-zeros (cons* count draws shape) (tensor-dtype truths)))
-         (progress (make-progress "simulating" count))
-         (warnings '())                 ; of simulations that had any, newest first
-         (simulation
-          (lambda (i)
-            ;; Other simulations, and those of other seeds, have other random numbers.
-            (let* ((own-seed (modulo (+ (* 1000003 seed) i) (expt 2 62)))
-                   (y (measure (model-operator model) (member-of truths i)
-                               #:noise (model-noise model) #:seed own-seed)))
-              (with-scope
-               (lambda ()
-                 (let* ((said (open-output-string))
-                        (batch (parameterize ((current-warning-port said))
-                                 (quietly (lambda () ((model-sample model) y draws own-seed))))))
-                   (unless (string-null? (get-output-string said))
-                     (set! warnings (cons (get-output-string said) warnings)))
-                   (check-that (and (tensor? batch) (eq? (tensor-dtype batch) (tensor-dtype truths))
-                                    (equal? (tensor-shape batch) (cons draws shape)))
-                               'simulate "sample: expected a ~a tensor of shape ~a, got ~s"
-                               (tensor-dtype truths) (cons draws shape) batch)
-                   (check-that (tensor-finite? batch) 'simulate
-                               "sample: its draws of simulation ~a have NaN or infinite values" i)
-                   (tensor-assign! (tensor-slice all 0 i (1+ i)) batch)
-                   #t)))
-              (progress-update! progress (1+ i))
-              y))))
-    (with-throw-handler #t
-      (lambda ()
-        (let ((measurements (map-in-order simulation (iota count))))
-          (progress-finish! progress)
-          (when (pair? warnings)
-            (format (current-warning-port) "~a of ~a simulations had warnings; the first:~%~a"
-                    (length warnings) count (last warnings)))
-          (make-simulations model truths measurements all)))
-      (lambda _ (progress-finish! progress)))))
-
-(define (check-simulations procedure simulations)
-  (check-that (simulations? simulations) procedure
-              "simulations: expected what `simulate' returns, got ~s" simulations))
-
-(define (simulations-count simulations)
-  (tensor-size (simulations-draws simulations) 0))
-
-(define (draws-count simulations)
-  (tensor-size (simulations-draws simulations) 1))
-
-(define (truth-and-draws simulations index)
-  ;; One batch (1 + L ...), the truth first.
-  (tensor-concatenate
-   (list (tensor-slice (simulations-truths simulations) 0 index (1+ index))
-         (member-of (simulations-draws simulations) index))
-   0))
 
 ;;; --- Ranks --------------------------------------------------------------------
 
@@ -560,33 +415,6 @@ Example: (reliability-ratio (reliability simulations))"
                                (tensor-sqrt errors)))))))))
 
 (document
- (model?
-  "True when OBJECT is a model, as `make-model' makes.
-Example: (model? 3) => #f")
- (model-prior
-  "The prior that truths of MODEL are drawn from.
-Example: (model-prior (simulations-model simulations))")
- (model-operator
-  "The operator that measures the truths of MODEL.
-Example: (model-operator (simulations-model simulations))")
- (model-noise
-  "The standard deviation of the noise of MODEL's measurements.
-Example: (model-noise (simulations-model simulations)) => 0.1")
- (simulations?
-  "True when OBJECT is what `simulate' returns.
-Example: (simulations? simulations) => #t")
- (simulations-model
-  "The model that SIMULATIONS are of.
-Example: (simulations-model simulations)")
- (simulations-truths
-  "The N truths of SIMULATIONS, (N ...).
-Example: (tensor-shape (simulations-truths simulations)) => (20 16 16)")
- (simulations-measurements
-  "The measurements of SIMULATIONS, a list of N.
-Example: (length (simulations-measurements simulations)) => 20")
- (simulations-draws
-  "The L draws of the posterior of each of SIMULATIONS, (N L ...).
-Example: (tensor-shape (simulations-draws simulations)) => (20 7 16 16)")
  (rank-test?
   "True when OBJECT is a test of ranks, as `sbc' returns.
 Example: (map rank-test? (sbc simulations))")

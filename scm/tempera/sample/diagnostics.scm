@@ -9,13 +9,19 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (srfi srfi-11)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera base progress)
   #:use-module (tempera base streams)
+  #:use-module (tempera sample adaptation)
+  #:use-module (tempera sample chain)
+  #:use-module (tempera sample chain-warnings)
+  #:use-module (tempera sample kernel)
+  #:use-module (tempera tensor tensors)
   #:export (hold ess-per-evaluation score-asymmetry power-by-frequency score-loss-by-frequency
             diagnose diagnosis? diagnosis-bands diagnosis-warnings diagnosis-summary
             band? band-from band-to band-proposals band-acceptance
@@ -25,7 +31,7 @@
 ;;; --- Draws --------------------------------------------------------------------
 
 (define (hold chain count)
-  "COUNT draws of each of CHAIN's C chains, one a trajectory, at the temperature at which
+  "COUNT draws of each of CHAIN's C chains, one a transition, at the temperature at which
 CHAIN stands and with its settings.  Two values: the draws, (COUNT C ...), and how many
 evaluations of the score they took; CHAIN stays as it is.  R-hat of these says whether
 chains still mix at a temperature; where they do not, only fresh annealings help.
@@ -33,20 +39,28 @@ Example: (r-hat (hold chain 200))"
   (check-that (chain? chain) 'hold "chain: expected one, got ~s" chain)
   (check-that (and (exact-integer? count) (> count 0)) 'hold
               "count: expected a positive integer, got ~s" count)
-  (let* ((state (chain-samples chain))
-         (draws (tensor-zeros (cons count (tensor-shape state)) (tensor-dtype state)))
-         (held #f)
-         (keep-draw! (lambda (steps accepted)
-                       ;; Called after each trajectory: is the temperature over?
-                       (tensor-assign! (tensor-slice draws 0 (1- steps) steps)
-                                       (chain-samples held))
-                       (= steps count))))
-    (set! held (fork chain #:temperatures (list (chain-sigma chain))
-                     #:steps-per-temperature keep-draw!))
-    ;; Its trace is CHAIN's, of which CHAIN has warned.
-    (parameterize ((current-warning-port (%make-void-port "w"))) (resume! held))
-    (check-that (chain-finished? held) 'hold "paused before it had its ~a draws" count)
-    (values draws (- (chain-evaluations held) (chain-evaluations chain)))))
+  (let* ((held (fork chain #:temperatures (list (chain-sigma chain))))
+         (rules (chain-rules held))
+         (own (chain-state held))
+         (draws (tensor-zeros (cons count (tensor-shape (state-x own))) (tensor-dtype (state-x own))))
+         (progress (make-progress "holding" count)))
+    (define (draw! k state adaptation)
+      ;; Number K, of one more transition: the state and the adaptation after it.
+      (let-values (((state made) (transition (adapted-kernel rules adaptation state) state)))
+        (tensor-assign! (tensor-slice draws 0 k (1+ k)) (state-x state))
+        (values (state-assign! own state) (adapt-step-size rules adaptation made))))
+    (with-throw-handler #t
+      (lambda ()
+        (let loop ((k 0) (state own) (adaptation (chain-adaptation held)))
+          (progress-update! progress k)
+          (if (< k count)
+              (let-values (((state adaptation)
+                            (with-scope (lambda () (draw! k state adaptation)))))
+                (loop (1+ k) state adaptation))
+              (begin
+                (progress-finish! progress)
+                (values draws (- (state-evaluations state) (chain-evaluations chain)))))))
+      (lambda _ (progress-finish! progress)))))
 
 (define (ess-per-evaluation draws evaluations)
   "The figure of merit of a sampler: the bulk effective sample size of DRAWS, (S C ...),
@@ -299,11 +313,11 @@ one bears about 0.5, doc/sampling.texi)"))
          (< mean (* -1 lag-a-dimension dimensions))
          (< mean (max never-by-chance (* -5 (standard-error worst))))
          (format #f "energy errors drift down, most at ~a (mean ~a, in equilibrium 0 or more): the ~
-chains lag behind the temperature; cool more slowly, or take more #:steps-per-temperature or ~
+chains lag behind the temperature; cool more slowly, or take more #:transitions-per-temperature or ~
 another #:trajectory-length" (band-text worst) (significant mean 3)))))
 
 ;; So energy errors below 0 are no fault of the score: an exact one and a learned one have them
-;; alike, and held at their temperature both lose them in two or three moves.
+;; alike, and held at their temperature both lose them in two or three transitions.
 (define (cooling-note bands dimensions)
   (let* ((corrected (filter corrected? bands))
          (worst (and (pair? corrected) (extreme < band-energy-error-mean corrected))))
@@ -386,7 +400,7 @@ proposals or more: see `diagnosis-bands' (a list from hot to cold), `band-from',
 Example: (diagnose (anneal target #:step-size 1))"
   (check-that (chain? chain) 'diagnose "chain: expected one, got ~s" chain)
   (let ((trace (chain-trace chain)))
-    (check-that (pair? trace) 'diagnose "chain: it has made no step yet; `resume!' it")
+    (check-that (pair? trace) 'diagnose "chain: it has made no transition yet; `resume!' it")
     (let ((bands (map transitions->band (trace-bands trace))))
       (make-diagnosis chain bands
                       (append

@@ -16,8 +16,11 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
+  #:use-module (tempera sample adaptation)
+  #:use-module (tempera sample anneal)
+  #:use-module (tempera sample chain)
+  #:use-module (tempera sample kernel)
   #:use-module (tempera sample samplers)
-  #:use-module (tempera sample sampling)
   #:use-module (tempera sample schedules)
   #:use-module (tempera base streams)
   #:use-module (tempera problem targets)
@@ -117,8 +120,8 @@ Example: (stability-limit (make-target \"normal\" #:shape '(2)
     (check-that (chain-finished? pilot) 'preview "interrupted")
     pilot))
 
-(define (state-at states sigma)
-  ;; Chains as they are after moves at SIGMA: the hottest of STATES, as `chain-states' has
+(define (x-at states sigma)
+  ;; Chains as they are after transitions at SIGMA: the hottest of STATES, as `chain-states' has
   ;; them, that are not hotter, and the noise that is missing.
   (let* ((colder (filter (lambda (state) (<= (car state) (* sigma (+ 1 1e-9)))) states))
          (state (if (null? colder)
@@ -140,19 +143,21 @@ Example: (stability-limit (make-target \"normal\" #:shape '(2)
              (vector->list (chains-dot x1 x1)))))
 
 (define (trial planned states before sigma next)
-  ;; What the first move at SIGMA would be with the settings of PLANNED, after those at the
+  ;; What the first transition at SIGMA would be with the settings of PLANNED, after those at the
   ;; sigma BEFORE, which STATES tell.
-  (let* ((x (state-at states before))
-         (target (chain-target planned))
+  (let* ((target (chain-target planned))
+         (state (state-at (make-state (x-at states before) #:number (chain-transitions planned))
+                          target sigma))
+         (kernel (adapted-kernel (chain-rules planned) (chain-adaptation planned) state
+                                 #:sigma sigma #:next-sigma next))
          (integrator (sampler-integrator (chain-sampler planned))))
-    (let-values (((move evaluations x1 g1 log-ratio)
-                  (propose planned x (target-score target x sigma) sigma next)))
+    (let-values (((x1 g1 log-ratio evaluations) (propose kernel state)))
       `((sigma . ,sigma)
-        (step-size . ,(move-step-size move))
-        (steps . ,(move-steps move))
+        (step-size . ,(kernel-step-size kernel))
+        (steps . ,(kernel-steps kernel))
         (limit . ,(and integrator
-                       (stability-limit target (tensor-slice x 0 0 1) sigma #:mass (move-mass move)
-                                        #:integrator integrator)))
+                       (stability-limit target (tensor-slice (state-x state) 0 0 1) sigma
+                                        #:mass (kernel-mass kernel) #:integrator integrator)))
         (acceptance . ,(exact->inexact (acceptance-of x1 log-ratio)))
         (evaluations . ,evaluations)))))
 
@@ -211,7 +216,7 @@ Example: (preview (start-chain target #:chains 8) #:step-size 1)"
          (ahead (chain-ahead planned (lambda (sigma) (assq-ref (nearest sigma) 'acceptance))))
          (evaluations
           (apply + (map (lambda (entry)
-                          ;; One for the score at the new temperature, and the moves'.
+                          ;; One for the score at the new temperature, and the transitions'.
                           (let ((row (nearest (first entry))))
                             (fold (lambda (steps sum)
                                     (+ sum (assq-ref row 'evaluations)

@@ -1,74 +1,27 @@
-;;; samplers.scm -- ways to move a batch of chains.
+;;; samplers.scm -- what a transition proposes: HMC, Langevin dynamics, steps between temperatures.
 ;;;
-;;; A sampler is a procedure of a move (where the chains stand, the target's score, what
-;;; the settings say) that returns three values: the proposed x, (C ...); the score there at
-;;; the same sigma, or #f; and for each chain the log of the ratio by whose least with 1 it
-;;; is accepted, a vector, or #f where all are that are finite.  `anneal' accepts, counts and keeps; it is
-;;; called again and again at each sigma.  One of your own:
+;;; A sampler is a procedure of a kernel and a state (kernel.scm) that returns three values: the
+;;; proposed x, (C ...); the score there at the kernel's sigma, or #f; and for each chain log r,
+;;; a vector: it is accepted with probability min(1, r); or #f where all are that are finite.
+;;; One of your own:
 ;;;
-;;;   (define (climb move)
-;;;     (values (tensor+ (move-x move) (tensor* (move-step-size move) (move-gradient move)))
+;;;   (define (climb kernel state)
+;;;     (values (tensor+ (state-x state) (tensor* (kernel-step-size kernel) (state-score state)))
 ;;;             #f #f))
 ;;;   (anneal target #:sampler climb)
 
 (define-module (tempera sample samplers)
-  #:use-module (srfi srfi-9)
-  #:use-module (srfi srfi-9 gnu)
   #:use-module ((rnrs base) #:select (vector-map))
-  #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera problem masses)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera sample schedules)
+  #:use-module (tempera sample kernel)
   #:use-module (tempera base streams)
   #:use-module (tempera problem targets)
-  #:export (make-move move-target move-x move-gradient move-score move-sigma move-next-sigma
-            move-step-size move-steps move-mass move-seed move-number move-normal
-            hmc langevin mala probability-flow predictor-corrector
+  #:export (hmc langevin mala probability-flow predictor-corrector
             sampler-integrator sampler-stages integrator-limit)
   #:re-export (trajectory path-integral momentum-draw kinetic-energy metropolis))
-
-(define-record-type <move>
-  (make-move target x gradient score sigma next-sigma step-size steps mass seed number)
-  move?
-  (target move-target)
-  (x move-x)                            ; (C ...); not to be written into
-  (gradient move-gradient)              ; the score there
-  (score %move-score)                   ; x sigma -> score, counted
-  (sigma move-sigma)
-  (next-sigma move-next-sigma)          ; or #f at the last
-  (step-size move-step-size)
-  (steps move-steps)                    ; of a trajectory
-  (mass move-mass)
-  (seed move-seed)
-  (number move-number))                 ; of this move: what its random numbers depend on
-
-(set-record-type-printer! <move>
-  (lambda (move port)
-    (format port "#<move ~a at sigma ~a>" (move-number move) (move-sigma move))))
-
-(define* (move-score move x #:optional (sigma (move-sigma move)))
-  "The score of MOVE's target at X and SIGMA, counted as an evaluation.
-Example: (anneal target #:mass 'identity #:step-size 0.1
-                 #:sampler (lambda (move)
-                             (values (tensor+ (move-x move)
-                                              (tensor* 1e-4 (move-score move (move-x move))))
-                                     #f #f)))"
-  ((%move-score move) x sigma))
-
-(define* (move-normal move #:optional (index 0))
-  "Standard normal numbers of the shape of MOVE's x: the same for the same seed, move and
-INDEX, from 0 to 63.
-Example: (anneal target #:mass 'identity #:step-size 0.1
-                 #:sampler (lambda (move)
-                             (values (tensor+ (move-x move) (tensor* (move-step-size move)
-                                                                     (move-normal move)))
-                                     #f #f)))"
-  (let ((x (move-x move)))
-    (random-normal (tensor-shape x) (move-seed move)
-                   (random-stream 'sampler (+ index (* 64 (move-number move))))
-                   (tensor-dtype x))))
 
 ;;; --- Hamiltonian Monte Carlo ----------------------------------------------------
 
@@ -81,32 +34,32 @@ Example: (anneal target #:mass 'identity #:step-size 0.1
   (check-that (and (exact-integer? intervals) (> intervals 0) (even? intervals)) procedure
               "intervals: expected a positive even integer, got ~s" intervals))
 
-(define (density-ratio move acceptance intervals work x1 g1)
+(define (density-ratio kernel state acceptance intervals work x1 g1)
   ;; log p(x1) - log p(x) for each chain, a vector.
-  (let ((density (lambda (x) (target-log-density (move-target move) x (move-sigma move)))))
+  (let ((x (state-x state))
+        (density (lambda (x) (target-log-density (kernel-target kernel) x (kernel-sigma kernel)))))
     (case acceptance
       ((trajectory) work)
       ((path-integral)
-       (path-integral (lambda (x) (move-score move x)) (move-x move) (move-gradient move) x1 g1
-                      intervals))
-      ((log-density) (vector-map - (density x1) (density (move-x move)))))))
+       (path-integral (lambda (x) (kernel-score kernel x)) x (state-score state) x1 g1 intervals))
+      ((log-density) (vector-map - (density x1) (density x))))))
 
-(define (hamiltonian-move move steps integrator acceptance intervals)
-  (let* ((mass (move-mass move))
-         (m (mass-draw mass (move-x move) (move-seed move)
-                       (random-stream 'momentum (move-number move)))))
-    (check-that (tensor-finite? m) 'anneal "mass: its momenta at sigma ~a are NaN or infinite"
-                (move-sigma move))
+(define (hamiltonian-proposal kernel state steps integrator acceptance intervals)
+  (let* ((mass (kernel-mass kernel))
+         (m (mass-draw mass (state-x state) (kernel-seed kernel)
+                       (random-stream 'momentum (state-number state)))))
+    (check-that (tensor-finite? m) 'transition
+                "mass: its momenta at sigma ~a are NaN or infinite" (kernel-sigma kernel))
     (call-with-values
         (lambda ()
-          (trajectory integrator (lambda (x) (move-score move x)) (move-x move) m
-                      (move-gradient move) (move-step-size move) steps (mass-operand mass)))
+          (trajectory integrator (lambda (x) (kernel-score kernel x)) (state-x state) m
+                      (state-score state) (kernel-step-size kernel) steps (mass-operand mass)))
       (lambda (x1 m1 g1 work)
         (values x1 g1
                 (and (not (eq? acceptance 'none))
                      ;; Of p(x1) exp(-K(m1)) and p(x) exp(-K(m)), equation 7.
                      (vector-map (lambda (potential k k1) (+ potential (- k k1)))
-                                 (density-ratio move acceptance intervals work x1 g1)
+                                 (density-ratio kernel state acceptance intervals work x1 g1)
                                  (mass-energy mass m) (mass-energy mass m1))))))))
 
 (define (integrating integrator stages sampler)
@@ -160,18 +113,19 @@ Example: (anneal target #:sampler (hmc #:integrator 'two-stage) #:step-size 1)"
               "integrator: expected leapfrog, two-stage or three-stage, got ~s" integrator)
   (check-acceptance 'hmc acceptance intervals)
   (integrating integrator (assq-ref '((leapfrog . 1) (two-stage . 2) (three-stage . 3)) integrator)
-               (lambda (move)
-                 (hamiltonian-move move (move-steps move) integrator acceptance intervals))))
+               (lambda (kernel state)
+                 (hamiltonian-proposal kernel state (kernel-steps kernel) integrator acceptance
+                                       intervals))))
 
 (define* (langevin #:key (acceptance 'none) (intervals 4))
   "Langevin dynamics, x + h^2/2 M^-1 score + h M^-1/2 z with h the step size: HMC whose
 trajectories have one step.  As it stands the annealed Langevin dynamics of Song and Ermon
 (2019), whose step alpha is h^2; see `langevin-schedule'.  ACCEPTANCE as in `hmc'.
-Example: (anneal target #:sampler (langevin) #:steps-per-temperature 5)"
+Example: (anneal target #:sampler (langevin) #:transitions-per-temperature 5)"
   (check-acceptance 'langevin acceptance intervals)
   (integrating 'leapfrog 0
-               (lambda (move)
-                 (hamiltonian-move move 1 'leapfrog acceptance intervals))))
+               (lambda (kernel state)
+                 (hamiltonian-proposal kernel state 1 'leapfrog acceptance intervals))))
 
 (define* (mala #:key (acceptance 'path-integral) (intervals 4))
   "The Metropolis-adjusted Langevin algorithm (Roberts, Tweedie 1996): `langevin' with a
@@ -185,27 +139,27 @@ Example: (anneal target #:sampler (mala) #:step-size (dual-averaging #:target 0.
   "The ordinary differential equation dx/dsigma = -sigma score(x, sigma) (Song et al. 2021,
 equation 13), from each sigma to the next by Heun's rule, or Euler's if ORDER is 1; the
 posterior's score makes it a sampler of the posterior, as far as p_sigma (x | y) is the
-posterior under noise, which it is not quite.  Nothing is drawn but the start; one move a
+posterior under noise, which it is not quite.  Nothing is drawn but the start; one transition a
 temperature.  Steps are not fitted to the data's precision: a posterior wants #:widening 1, or x
 grows without bounds.
 Example: (anneal (posterior prior op y #:widening 1) #:sampler (probability-flow))"
   (check-that (memv order '(1 2)) 'probability-flow "order: expected 1 or 2, got ~s" order)
-  (lambda (move)
-    (let* ((sigma (move-sigma move)) (next (move-next-sigma move))
-           (x (move-x move)) (g (move-gradient move)))
+  (lambda (kernel state)
+    (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
+           (x (state-x state)) (g (state-score state)))
       (if (not next)
           (values x g #f)
           (let* ((x1 (tensor+ x (tensor* (* sigma (- sigma next)) g))))
             (if (= order 1)
                 (values x1 #f #f)
                 (let ((slope (tensor+ (tensor* sigma g)
-                                      (tensor* next (move-score move x1 next)))))
+                                      (tensor* next (kernel-score kernel x1 next)))))
                   (values (tensor+ x (tensor* (/ (- sigma next) 2) slope)) #f #f))))))))
 
 (define* (predictor-corrector #:key (snr 0.16) (corrections 1))
   "The predictor-corrector sampler (Song et al. 2021, algorithm 2, variance exploding):
 CORRECTIONS Langevin steps at each sigma, of the size 2 (SNR |z| / |score|)^2, then a
-reverse diffusion step to the next.  One move a temperature; at most 63 corrections.  As for
+reverse diffusion step to the next.  One transition a temperature; at most 63 corrections.  As for
 `probability-flow', a posterior wants #:widening 1.
 Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-corrector))"
   (check-that (positive-number? snr) 'predictor-corrector
@@ -214,58 +168,21 @@ Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-correc
               "corrections: expected an integer from 0 to 62, got ~s" corrections)
   (define (norms x)
     (tensor-sqrt (list->tensor (vector->list (chains-dot x x)))))
-  (lambda (move)
-    (let* ((sigma (move-sigma move)) (next (move-next-sigma move)) (x (move-x move))
+  (lambda (kernel state)
+    (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel)) (x (state-x state))
            (column (cons -1 (map (lambda (n) 1) (cdr (tensor-shape x))))))
-      (let loop ((x x) (g (move-gradient move)) (index 0))
+      (let loop ((x x) (g (state-score state)) (index 0))
         (cond
          ((< index corrections)
-          (let* ((z (move-normal move index))
+          (let* ((z (kernel-normal kernel state index))
                  (root (tensor* snr (tensor/ (norms z) (norms g)))) ; sqrt (step / 2)
                  (shaped (lambda (t) (tensor-reshape t column)))
                  (x1 (tensor+ x (tensor+ (tensor* (shaped (tensor* 2 (tensor-square root))) g)
                                          (tensor* (shaped (tensor* 2 root)) z)))))
-            (loop x1 (move-score move x1) (1+ index))))
+            (loop x1 (kernel-score kernel x1) (1+ index))))
          ((not next) (values x g #f))
          (else
           (let ((drop (- (* sigma sigma) (* next next))))
             (values (tensor+ x (tensor+ (tensor* drop g)
-                                        (tensor* (sqrt drop) (move-normal move corrections))))
+                                        (tensor* (sqrt drop) (kernel-normal kernel state corrections))))
                     #f #f))))))))
-
-(document
- (make-move
-  "A move of a sampler, with everything that it may need; `anneal' makes them, and a sampler
-of your own reads them by `move-x' and the like.
-Example: (let ((x (chain-samples chain)) (score (lambda (x sigma) (target-score target x sigma))))
-  (make-move target x (score x 0.1) score 0.1 #f 0.5 4 #f 42 0))")
- (move-target
-  "The target of MOVE.
-Example: (move-target move)")
- (move-x
-  "Where the chains of MOVE are, (C ...); not to be written into.
-Example: (tensor-shape (move-x move)) => (8 16 16)")
- (move-gradient
-  "The score at `move-x' of MOVE.
-Example: (move-gradient move)")
- (move-sigma
-  "The temperature of MOVE.
-Example: (move-sigma move) => 0.1")
- (move-next-sigma
-  "The temperature after that of MOVE; #f at the last.
-Example: (move-next-sigma move) => #f")
- (move-step-size
-  "The step size of MOVE.
-Example: (move-step-size move) => 0.5")
- (move-steps
-  "The steps of the trajectory of MOVE.
-Example: (move-steps move) => 4")
- (move-mass
-  "The mass of MOVE; #f is the identity.
-Example: (move-mass move) => #f")
- (move-seed
-  "The seed of MOVE.
-Example: (move-seed move) => 42")
- (move-number
-  "The number of MOVE, on which its random numbers depend.
-Example: (move-number move) => 0"))

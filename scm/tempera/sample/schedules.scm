@@ -252,7 +252,7 @@ Example: (schedule-at (schedule-map min (power-law 10) 0.45) 100) => 0.45"
             (adaptive-slowest a) (adaptive-ratio a))))
 
 (define* (adaptive from #:key until (move 0.2) (ratio 0.9) (fastest 0.85) (slowest 0.98))
-  "Temperatures from FROM down to UNTIL, placed while the chains run so that each step moves
+  "Temperatures from FROM down to UNTIL, placed while the chains run so that each of them moves
 the target by MOVE, the root mean square over dimensions of the score's change in units of
 the mass, |M^-1/2 (s' - s)|: of a Gaussian the relative change of variance.  So 0.2 is a
 ratio of 0.9 as long as sigma is all there is; where the data decide, steps grow.  The first
@@ -293,7 +293,7 @@ Example: (next-ratio (adaptive 100 #:until 1 #:move 0.2) 0.9 0.1) => 0.853814968
 (define* (dual-averaging #:key (target 0.8) (initial 0.35) (memory 50))
   "For #:step-size: steps that come to the acceptance TARGET, mean over chains of min(1,
 ratio), by Nesterov's dual averaging (Hoffman, Gelman 2014, section 3.2) from INITIAL on.
-As the best step changes with sigma, moves further back than MEMORY fade.  Of use with
+As the best step changes with sigma, transitions further back than MEMORY fade.  Of use with
 samplers that accept and reject.
 Example: (anneal target #:step-size (dual-averaging #:target 0.8))"
   (check-that (and (positive-number? target) (< target 1)) 'dual-averaging
@@ -306,7 +306,7 @@ Example: (anneal target #:step-size (dual-averaging #:target 0.8))"
 (define gamma 0.5)
 (define t0 10)
 
-(define initial-tuning '(0. . 0))       ; the mean lack of acceptance H, and moves m
+(define initial-tuning '(0. . 0))       ; the mean lack of acceptance H, and transitions m
 
 (define (tuned-step-size rule tuning)
   "The step size of RULE, made by `dual-averaging', in the state TUNING:
@@ -316,7 +316,7 @@ Example: (tuned-step-size (dual-averaging #:initial 0.5) initial-tuning) => 0.5"
      (exp (* -1 (/ (sqrt (cdr tuning)) gamma) (car tuning)))))
 
 (define (tune rule tuning acceptance)
-  "The state after TUNING where a move was accepted with probability ACCEPTANCE.
+  "The state after TUNING where a transition was accepted with probability ACCEPTANCE.
 Example: (tune (dual-averaging #:target 0.8) initial-tuning 0.8) => (0.0 . 1)"
   (let* ((m (min (dual-averaging-memory rule) (1+ (cdr tuning))))
          (weight (/ 1. (+ m t0))))
@@ -372,5 +372,5 @@ Example: (adaptive-ratio (adaptive 100 #:until 0.05)) => 0.9")
   "True when OBJECT is what `dual-averaging' makes.
 Example: (dual-averaging? (dual-averaging)) => #t")
  (initial-tuning
-  "The state of `tuned-step-size' before any move.
+  "The state of `tuned-step-size' before any transition.
 Example: initial-tuning => (0.0 . 0)"))

@@ -1,6 +1,7 @@
-;;; settings.scm -- how chains are annealed: what `anneal' is told, checked, as rules.
+;;; settings.scm -- how chains are annealed: the settings of `anneal', checked, as rules.
 ;;;
-;;; Temperatures, step sizes and lengths come as numbers, schedules or procedures; here all are
+;;; Settings are keywords and values as a user writes them: temperatures, step sizes and lengths
+;;; come as numbers, schedules or procedures.  Rules are what they amount to for a target: all are
 ;;; procedures, and what is not given has its default.
 
 (define-module (tempera sample settings)
@@ -18,33 +19,34 @@
   #:use-module (tempera base streams)
   #:use-module (tempera base suggestions)
   #:use-module (tempera problem targets)
-  #:export (default-temperatures accepted-steps trajectory-time paper-schedule langevin-schedule
-            checked-settings settings-temperatures settings-step-size settings-trajectory-length
-            settings-jitter settings-temperature-over? settings-mass settings-sampler settings-seed
-            settings-keep? first-sigma last-sigma initial-ratio not-above?))
+  #:export (default-temperatures accepted-transitions trajectory-time paper-schedule langevin-schedule
+            settings->rules rules-target rules-temperatures rules-step-size rules-trajectory-length
+            rules-jitter rules-temperature-over? rules-mass rules-sampler rules-seed rules-keep?
+            first-sigma last-sigma initial-ratio not-above?))
 
-(define-record-type <settings>
-  (%make-settings temperatures step-size trajectory-length jitter steps-per-temperature
-                  mass sampler seed keep)
-  settings?
-  (temperatures settings-temperatures)            ; vector of sigma, or adaptive
-  (step-size settings-step-size)                  ; sigma -> alpha, or dual-averaging
-  (trajectory-length settings-trajectory-length)  ; sigma counter size -> steps
-  (jitter settings-jitter)                        ; of step sizes, relative
-  (steps-per-temperature settings-temperature-over?) ; moves accepted -> bool
-  (mass settings-mass)                            ; sigma -> mass
-  (sampler settings-sampler)
-  (seed settings-seed)
-  (keep settings-keep?))                          ; sigmas last kept and now -> bool
+(define-record-type <rules>
+  (make-rules target temperatures step-size trajectory-length jitter temperature-over? mass sampler
+              seed keep?)
+  rules?
+  (target rules-target)
+  (temperatures rules-temperatures)            ; vector of sigma, or adaptive
+  (step-size rules-step-size)                  ; sigma -> alpha, or dual-averaging
+  (trajectory-length rules-trajectory-length)  ; sigma number size -> steps
+  (jitter rules-jitter)                        ; of step sizes, relative
+  (temperature-over? rules-temperature-over?)  ; transitions made, and accepted -> boolean
+  (mass rules-mass)                            ; sigma -> mass
+  (sampler rules-sampler)
+  (seed rules-seed)
+  (keep? rules-keep?))                         ; sigmas last kept and now -> boolean
 
-(define* (accepted-steps count #:key (at-most (* 10 count)))
-  "For #:steps-per-temperature: a temperature is over after COUNT accepted steps, on
-average over chains and rounded, or AT-MOST steps in all.  The paper's rule has COUNT = 4.
-Example: (anneal target #:steps-per-temperature (accepted-steps 4))"
-  (check-that (and (positive-integer? count) (positive-integer? at-most)) 'accepted-steps
+(define* (accepted-transitions count #:key (at-most (* 10 count)))
+  "For #:transitions-per-temperature: a temperature is over after COUNT accepted transitions, on
+average over chains and rounded, or AT-MOST in all.  The paper's rule has COUNT = 4.
+Example: (anneal target #:transitions-per-temperature (accepted-transitions 4))"
+  (check-that (and (positive-integer? count) (positive-integer? at-most)) 'accepted-transitions
               "count, at-most: expected positive integers, got ~s and ~s" count at-most)
   ;; A few chains that are behind need not hold up all the others.
-  (lambda (steps accepted) (or (>= accepted (- count 1/2)) (>= steps at-most))))
+  (lambda (made accepted) (or (>= accepted (- count 1/2)) (>= made at-most))))
 
 (define structures-found 4)             ; on the scale of images whose white is 150
 
@@ -72,17 +74,17 @@ Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93)
         #:step-size (power-law 10 #:exponent 1.5)
         #:trajectory-length 3
         #:jitter 0
-        #:steps-per-temperature (accepted-steps 4)
+        #:transitions-per-temperature (accepted-transitions 4)
         #:mass 'identity))
 
 (define langevin-schedule
   ;; Annealed Langevin dynamics with the step of Song and Ermon (2019), alpha = 2e-5 sigma^2 /
-  ;; 0.01^2, and 5 steps a temperature.
+  ;; 0.01^2, and 5 transitions a temperature.
   (list #:sampler (langevin)
         #:temperatures (geometric 100 #:ratio 0.97 #:until 0.046)
         #:step-size (lambda (sigma) (* (sqrt 0.2) sigma))
         #:jitter 0
-        #:steps-per-temperature 5
+        #:transitions-per-temperature 5
         #:mass 'identity))
 
 (define-record-type <trajectory-time>
@@ -104,8 +106,8 @@ Example: (anneal target #:step-size (dual-averaging) #:trajectory-length (trajec
   (make-trajectory-time time))
 
 (define (trajectory-lengths object)
-  ;; OBJECT, as #:trajectory-length has it, as a procedure of sigma, the move's number and
-  ;; the step's size.  A list of lengths is cycled through: a single length T is of no use
+  ;; OBJECT, as #:trajectory-length has it, as a procedure of sigma, the transition's number
+  ;; and the step size.  A list of lengths is cycled through: a single length T is of no use
   ;; to a frequency w with cos (w T) = 1 or -1, two seldom share one.
   (define (length-rule object)
     (rule->procedure 'anneal "trajectory-length" object positive-integer?
@@ -113,14 +115,14 @@ Example: (anneal target #:step-size (dual-averaging) #:trajectory-length (trajec
   (cond
    ((pair? object)
     (let ((rules (list->vector (map length-rule object))))
-      (lambda (sigma counter size)
-        ((vector-ref rules (modulo counter (vector-length rules))) sigma))))
+      (lambda (sigma number size)
+        ((vector-ref rules (modulo number (vector-length rules))) sigma))))
    ((trajectory-time? object)
-    (lambda (sigma counter size)
+    (lambda (sigma number size)
       (max 1 (inexact->exact (round (min 1e4 (/ (trajectory-time-time object) size)))))))
    (else
     (let ((rule (length-rule object)))
-      (lambda (sigma counter size) (rule sigma))))))
+      (lambda (sigma number size) (rule sigma))))))
 
 (define (mass-rule target object)
   ;; OBJECT, as #:mass has it, as a procedure sigma -> mass.
@@ -158,7 +160,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
              (any (lambda (sigma) (and (not-above? now sigma) (not (not-above? last sigma))))
                   sigmas))))))
 
-(define* (settings-for target #:key
+(define* (rules-for target #:key
                        (temperatures (default-temperatures (target-prior target)))
                        (mass 'best)
                        (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
@@ -172,7 +174,7 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                                               (trajectory-time 2.25)
                                               '(4 6)))
                        (jitter 0.2)
-                       (steps-per-temperature (accepted-steps 1))
+                       (transitions-per-temperature (accepted-transitions 1))
                        (sampler (hmc))
                        (seed 42)
                        (keep 2))
@@ -180,11 +182,13 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
               "sampler: expected a procedure, such as (hmc) makes, got ~s" sampler)
   (check-that (and (real? jitter) (<= 0 jitter) (< jitter 1)) 'anneal
               "jitter: expected a number from 0 up to 1, got ~s" jitter)
-  (check-that (or (positive-integer? steps-per-temperature) (procedure? steps-per-temperature))
-              'anneal "steps-per-temperature: expected a positive integer or a procedure, got ~s"
-              steps-per-temperature)
+  (check-that (or (positive-integer? transitions-per-temperature)
+                  (procedure? transitions-per-temperature))
+              'anneal "transitions-per-temperature: expected a positive integer or a procedure, got ~s"
+              transitions-per-temperature)
   (check-seed 'anneal seed)
-  (%make-settings
+  (make-rules
+   target
    (if (adaptive? temperatures)
        temperatures
        (sequence->vector 'anneal "temperatures" temperatures))
@@ -193,16 +197,16 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
        (rule->procedure 'anneal "step-size" step-size positive-number? "a positive number"))
    (trajectory-lengths trajectory-length)
    jitter
-   (if (procedure? steps-per-temperature)
-       steps-per-temperature
-       (lambda (steps accepted) (>= steps steps-per-temperature)))
+   (if (procedure? transitions-per-temperature)
+       transitions-per-temperature
+       (lambda (made accepted) (>= made transitions-per-temperature)))
    (mass-rule target mass)
    sampler
    seed
    (keep-rule keep)))
 
 (define (first-sigma temperatures)
-  "Where TEMPERATURES, as `settings-temperatures' has them, begin."
+  "Where TEMPERATURES, as `rules-temperatures' has them, begin."
   (if (adaptive? temperatures) (adaptive-from temperatures) (vector-ref temperatures 0)))
 
 (define (last-sigma temperatures)
@@ -211,21 +215,31 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
       (adaptive-until temperatures)
       (vector-ref temperatures (1- (vector-length temperatures)))))
 
-(define (initial-ratio settings)
-  "The first ratio of SETTINGS' temperatures if they are adaptive, else #f."
-  (let ((temperatures (settings-temperatures settings)))
+(define (initial-ratio rules)
+  "The first ratio of the temperatures of RULES if they are adaptive, else #f."
+  (let ((temperatures (rules-temperatures rules)))
     (and (adaptive? temperatures) (adaptive-ratio temperatures))))
 
-(define (checked-settings procedure target arguments)
-  "The settings that ARGUMENTS, keywords and values as `anneal' has them, make for TARGET; errors
+(define (check-target procedure object)
+  ;; A prior is what one has at hand, and what is sampled is a target.
+  (check-that (not (or (prior? object) (learned? object))) procedure
+              "target: ~s is a prior; (posterior prior op y #:noise 0.1) is its target with a \
+measurement y, (prior-target prior~a) without one"
+              object (if (learned? object) " #:shape '(64 64)" ""))
+  (check-that (target? object) procedure
+              "target: expected one, as `posterior' and `prior-target' make, got ~s" object))
+
+(define (settings->rules procedure target settings)
+  "The rules that SETTINGS, keywords and values as `anneal' has them, make for TARGET; errors
 are of PROCEDURE or `anneal'."
+  (check-target procedure target)
   (catch 'keyword-argument-error
-    (lambda () (apply settings-for target arguments))
+    (lambda () (apply rules-for target settings))
     (lambda (key where message irritants culprit)
       (complain procedure "~a"
                 (unknown-keyword-text (car culprit)
                                       (cons* #:chains #:start #:hook
-                                             (procedure-keywords settings-for)))))))
+                                             (procedure-keywords rules-for)))))))
 
 (document
  (paper-schedule

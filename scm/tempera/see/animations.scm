@@ -14,7 +14,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
   #:use-module (tempera base registries)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample chain)
   #:use-module (tempera see show)
   #:export (save-animation))
 

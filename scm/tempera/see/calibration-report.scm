@@ -4,6 +4,7 @@
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
   #:use-module (tempera sample calibration)
+  #:use-module (tempera sample simulations)
   #:use-module (tempera base errors)
   #:use-module (tempera file paths)
   #:use-module (tempera file values)

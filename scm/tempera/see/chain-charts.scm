@@ -4,10 +4,12 @@
 ;;; those ahead, and the step sizes at them.
 
 (define-module (tempera see chain-charts)
+  #:use-module (tempera sample anneal)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample chain)
+  #:use-module (tempera sample kernel)
   #:use-module (tempera see charts)
   #:export (trace-charts schedule-charts))
 

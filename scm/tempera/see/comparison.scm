@@ -14,7 +14,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera see plots)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample chain)
   #:use-module (tempera see show)
   #:use-module (tempera file tables)
   #:use-module (tempera tensor tensors)
@@ -116,7 +116,7 @@ and their means may differ by less than by chance")))
 
 (define (compare chain . others)
   "Do CHAIN and other chains agree, and what did each cost?  A comparison, which prints as two
-tables.  The first has a row for each chain: its samples, sigma, acceptance, moves, evaluations
+tables.  The first has a row for each chain: its samples, sigma, acceptance, transitions, evaluations
 of the score, and the root mean square over pixels of mean and standard deviation.  The second
 compares each with the first: the root mean square difference of the means; the same over what
 chance makes of independent samples, sqrt (s1^2 / C1 + s2^2 / C2), 1 where they agree; the ratio
@@ -146,7 +146,7 @@ Example: (compare chain (anneal target #:seed 43) #:titles '(\"one\" \"other\"))
             chains)
   (make-chain-comparison
    chains titles
-   (table '(chain samples sigma accepted moves evaluations mean deviation)
+   (table '(chain samples sigma accepted transitions evaluations mean deviation)
           (map chain-row chains titles))
    (table '(chain means-differ times-chance deviations-ratio r-hat-median r-hat-greatest)
           (map (lambda (other title) (difference-row (first chains) other title))

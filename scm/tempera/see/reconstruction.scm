@@ -19,7 +19,8 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see report chain)
   #:use-module (tempera see report registry)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample anneal)
+  #:use-module (tempera sample chain)
   #:use-module (tempera problem targets)
   #:export (reconstruct-to summary-table))
 

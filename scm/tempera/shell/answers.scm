@@ -70,7 +70,7 @@ deviation.  Intervals want samples: with fewer than 40 their ends are little but
     "quit exit leave")
    ("Chains that reject or do not converge"
     "What to do where steps are too large, acceptance is low, chains did not converge or are stuck:
-`diagnose' says at which temperature and what to change; `plot' draws acceptance by move.  Smaller
+`diagnose' says at which temperature and what to change; `plot' draws acceptance by transition.  Smaller
 steps, #:step-size of `anneal', or steps that tune themselves, (dual-averaging); slower cooling, a
 ratio of `geometric' nearer to 1; other seeds, and `compare', tell whether chains agree.
 (help \"Is it right?\") has more."

@@ -165,6 +165,8 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
     ("posteriors" posterior prior-target anneal start-chain preview)
     ("chains" chain-mean chain-std chain-samples resume! fork rewind!)
     ("settings" geometric adaptive power-law hmc langevin)
+    ("loops of your own" make-kernel transition chain-state)
+    ("loops of your own" make-kernel transition chain-state)
     ("looking" show plot watch save-figure write-report)
     ("judging" diagnose compare hold r-hat calibrate-to)
     ("experiments" define-experiment run-experiment sweep load-script)))

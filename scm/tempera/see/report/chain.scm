@@ -14,7 +14,9 @@
   #:use-module (tempera see chain-charts)
   #:use-module (tempera see report page)
   #:use-module (tempera see report registry)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample anneal)
+  #:use-module (tempera sample chain)
+  #:use-module (tempera sample kernel)
   #:use-module (tempera problem targets)
   #:export (chain-report))
 

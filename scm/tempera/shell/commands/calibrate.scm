@@ -7,6 +7,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera base program)
   #:use-module (tempera sample calibration)
+  #:use-module (tempera sample simulations)
   #:use-module (tempera see calibration-report)
   #:use-module (tempera shell cli)
   #:use-module (tempera base errors)

@@ -14,7 +14,7 @@
   #:use-module (tempera see report run)
   #:use-module (tempera see report sweep)
   #:use-module (tempera run runs)
-  #:use-module (tempera sample sampling)
+  #:use-module (tempera sample chain-files)
   #:use-module (tempera run sweeps)
   #:use-module (tempera problem targets)
   #:export (main summary))
