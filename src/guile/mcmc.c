@@ -57,7 +57,7 @@ static SCM
 keep_stack (void *data, SCM key, SCM arguments)
 {
   (void) data;
-  return scm_call_2 (scm_c_public_ref ("tempera base evaluation", "keep-stack-of-throw!"),
+  return scm_call_2 (scm_c_public_ref ("tempera base exceptions", "keep-stack-of-throw!"),
                      key, arguments);
 }
 

@@ -9,7 +9,7 @@
 (define-module (tempera base interrupts)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
-  #:use-module (tempera base evaluation)
+  #:use-module (tempera base exceptions)
   #:export (interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!
             pauses? call-with-pause call-with-stop call-saying-stop end-interrupted-line
             last-paused))

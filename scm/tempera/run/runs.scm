@@ -21,6 +21,7 @@
   #:use-module (tempera run environment)
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
+  #:use-module (tempera base exceptions)
   #:use-module (tempera run experiments)
   #:use-module (tempera file files)
   #:use-module (tempera base interrupts)
