@@ -1,8 +1,8 @@
-;;; evaluation.scm -- how the user's own text is evaluated.
+;;; evaluation.scm -- how the user's own code is evaluated.
 ;;;
-;;; Scripts and what is typed at the prompt are evaluated form by form, in memory: no cache
-;;; outlives the version of Tempera whose macros it expanded.  Where in it an error is, exceptions.scm
-;;; finds out.
+;;; Scripts and what is typed at the prompt are evaluated form by form, in memory.  Nothing is cached:
+;;; a cache could outlive the version of Tempera whose macros it was expanded with.  Where in the code
+;;; an error is, exceptions.scm finds out.
 
 (define-module (tempera base evaluation)
   #:use-module (ice-9 textual-ports)

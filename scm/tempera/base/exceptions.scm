@@ -1,6 +1,6 @@
-;;; exceptions.scm -- where an exception came from: its stack, and its place in the user's own text.
+;;; exceptions.scm -- where an exception came from: its stack, and its place in the user's own code.
 ;;;
-;;; The place is that of the innermost call that stands in a file of the user's, not in Guile or Tempera.
+;;; The place is the innermost call that is in one of the user's files, rather than in Guile or Tempera.
 
 (define-module (tempera base exceptions)
   #:use-module (srfi srfi-1)

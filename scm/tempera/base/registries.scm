@@ -1,7 +1,7 @@
 ;;; registries.scm -- verbs over objects of many kinds: what `show' and `plot' do with each.
 ;;;
-;;; A registry has a procedure for each kind, told by a predicate; modules add their own, and
-;;; the newest counts.
+;;; A registry has a procedure for each kind of object, which a predicate recognises.  Modules add
+;;; their own; where several match, the newest counts.
 
 (define-module (tempera base registries)
   #:use-module (ice-9 match)

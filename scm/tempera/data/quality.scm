@@ -1,7 +1,7 @@
-;;; quality.scm -- multi-scale structural similarity, to be learned by.
+;;; quality.scm -- multi-scale structural similarity (MS-SSIM), for use as a loss.
 ;;;
-;;; Made of operations that the tape knows: blurs are convolutions, scales are halved by average
-;;; pooling.  Source: Wang, Simoncelli and Bovik (2003).
+;;; It is made of operations that the tape records: blurs are convolutions, and scales are halved by
+;;; average pooling.  Source: Wang, Simoncelli and Bovik (2003).
 
 (define-module (tempera data quality)
   #:use-module (srfi srfi-1)
