@@ -83,6 +83,36 @@
               (test-assert (format #f "~a: in no circle" path) (not (reaches? name name '())))))
           modules)
 
+;;; --- What CONTRIBUTING.md names ---------------------------------------------------------
+
+(define named
+  ;; Files in backquotes: `net/unets.scm', `nn/conv.c'.
+  (delete-duplicates
+   (map (lambda (m) (match:substring m 1))
+        (list-matches "`([a-z]+/[a-z/_-]+[.](scm|c|h))`" (text-of (in-top "CONTRIBUTING.md"))))))
+(test-assert "it names files" (> (length named) 30))
+(for-each (lambda (name)
+            (test-assert (format #f "CONTRIBUTING.md: ~a exists" name)
+              (any (lambda (folder) (file-exists? (in-top (string-append folder name))))
+                   '("" "scm/tempera/" "src/"))))
+          named)
+
+;; The walks say so: what computes does not load the compiler.
+(define (loads from)
+  ;; The files of the modules that FROM imports, and these, and so on.
+  (let loop ((names (list from)) (seen '()))
+    (cond ((null? names) seen)
+          ((member (car names) seen) (loop (cdr names) seen))
+          (else (loop (append (imports (string-append "scm/" (string-join (map symbol->string (car names)) "/")
+                                                      ".scm"))
+                              (cdr names))
+                      (cons (car names) seen))))))
+(for-each (lambda (name)
+            (test-equal (format #f "~a does not load the compiler" name) #f
+              (and (member '(tempera base evaluation) (loads name)) #t)))
+          '((tempera sample sampling) (tempera net training) (tempera method network-files)))
+(test-assert "runs do" (member '(tempera base evaluation) (loads '(tempera run runs))))
+
 ;;; --- Exports ------------------------------------------------------------------------
 
 (define (exports name) (module-map cons (resolve-interface name)))

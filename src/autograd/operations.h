@@ -1,8 +1,8 @@
 /* operations.h -- tensor operations that the tape can differentiate.
  *
- * Each computes as its namesake in tensor.h does, and records itself; f32 and
- * c64, as far as the namesake takes them.  Their derivatives are made of them
- * again, so that they can be differentiated as often as wanted. */
+ * Each computes what its namesake in tensor.h does, for the same types, and
+ * records itself.  Derivatives are made of these operations again, so that
+ * they can be differentiated any number of times. */
 #ifndef TP_OPERATIONS_H
 #define TP_OPERATIONS_H
 

@@ -9,9 +9,8 @@
  * the real view of z would get.  So through w = f (z), holomorphic, it is
  * conj (f' (z)) times w's, and through a linear map the adjoint of w's.
  *
- * Tapes nest: what is recorded on one is recorded on those that it was opened
- * inside of as well, and so is the playing of the inner one, so that its
- * gradients have gradients. */
+ * Tapes nest: what is recorded on one is also recorded on those around it, and
+ * so is the backward pass of the inner one.  So its gradients have gradients. */
 #ifndef TP_TAPE_H
 #define TP_TAPE_H
 

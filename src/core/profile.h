@@ -5,10 +5,10 @@
  *   tp_span_end (span, "matrix product", (tp_work) { .flops = 2.0 * m * n * k },
  *                "(%lld %lld) (%lld %lld)", m, k, k, n);
  *
- * Off, as it is until tp_profile_start, this costs a predictable branch.  An operation
- * inside another is counted as itself and its time taken from the other's, so that the
- * times of all operations add up to no more than the clock's.  A span that is not ended
- * (an error on the way) leaves no trace. */
+ * While profiling is off, as it is until tp_profile_start, this costs a predictable branch.
+ * The time of an operation inside another counts for the inner one alone, so that the
+ * times of all operations add up to no more than the clock's.  A span that is never ended
+ * (because of an error) leaves no trace. */
 #ifndef TP_PROFILE_H
 #define TP_PROFILE_H
 

@@ -1,8 +1,8 @@
 /* threads.h -- parallel loops whose result does not depend on the number of threads.
  *
- * Work is cut into items by the caller, by shape alone; an item is done whole
- * by one thread.  As no item adds into what another writes, 1 and 2 threads
- * give the same bits. */
+ * The caller cuts work into items, by shape alone; each item is done by one
+ * thread.  As no item adds to what another writes, the bits are the same on any
+ * number of threads. */
 #ifndef TP_THREADS_H
 #define TP_THREADS_H
 

@@ -8,7 +8,7 @@
  * Everything here acts on the last two axes of c64 tensors, one image after
  * the other.  Plans are FFTW's estimates, so that every run has the same bits.
  * TEMPERA_FFT_PLAN=measure takes measured plans instead: faster, and the same
- * from run to run by the wisdom kept in the user's cache folder. */
+ * from run to run, since their wisdom is kept in the user's cache folder. */
 #ifndef TP_FFT_H
 #define TP_FFT_H
 

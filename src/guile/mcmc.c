@@ -4,9 +4,9 @@
  * Long, since it has a binding for each primitive of its folder.
  *
  * A score is a Scheme procedure x -> score.  It runs under a catch: an error
- * or Ctrl-C in it becomes TP_INTERRUPTED, the C frames below return and free
- * what is theirs, and then the same exception goes on its way.  An escape past
- * us (let/ec, an aborted prompt) is met by the dynwind that closes the scope. */
+ * or Ctrl-C in it becomes TP_INTERRUPTED, the C frames return and free what
+ * is theirs, and then the same exception is raised again.  A non-local exit past
+ * us (let/ec, an aborted prompt) runs the dynwind that closes the scope. */
 #include "guile/binding.h"
 
 #include "autograd/tape.h"
@@ -57,7 +57,7 @@ static SCM
 keep_stack (void *data, SCM key, SCM arguments)
 {
   (void) data;
-  return scm_call_2 (scm_c_public_ref ("tempera base evaluation", "keep-stack-of-throw!"),
+  return scm_call_2 (scm_c_public_ref ("tempera base exceptions", "keep-stack-of-throw!"),
                      key, arguments);
 }
 

@@ -1,7 +1,7 @@
 /* pixels.h -- from numbers to colours.
  *
- * A pixel is the word 0xFFrrggbb, in the machine's byte order: what cairo and
- * libwebp take as it is. */
+ * A pixel is the word 0xFFrrggbb, in the machine's byte order, as cairo and
+ * libwebp expect it. */
 #ifndef TP_PIXELS_H
 #define TP_PIXELS_H
 

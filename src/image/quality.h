@@ -1,7 +1,7 @@
 /* quality.h -- how near an image is to the truth.
  *
  * IMAGE and TRUTH are f32 (rows, columns); the data range L is the greatest
- * less the least value of TRUTH, as fastMRI has it. */
+ * less the least value of TRUTH, as fastMRI defines it. */
 #ifndef TP_QUALITY_H
 #define TP_QUALITY_H
 

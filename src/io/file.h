@@ -1,9 +1,9 @@
-/* file.h -- files that are whole or not there.
+/* file.h -- files that appear whole or not at all.
  *
- * Writing goes to a temporary beside the target, which is flushed, synced and
- * renamed at the end: whatever fails, whoever interrupts, the old file stays
- * and no half-written one ever bears its name.  Reading is from regular files
- * whose length is known, so that no header can ask for more than is there. */
+ * Writing goes to a temporary file beside the target, which is flushed, synced
+ * and renamed at the end.  If anything fails or interrupts, the old file stays,
+ * and no half-written one ever has its name.  Only regular files whose length
+ * is known are read, so that no header can ask for more than is there. */
 #ifndef TP_FILE_H
 #define TP_FILE_H
 

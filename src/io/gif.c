@@ -1,4 +1,4 @@
-/* gif.c -- frames go to the file as they come. */
+/* gif.c -- frames are written to the file as they come. */
 #include "io/gif.h"
 
 #include <gif_lib.h>

@@ -1,7 +1,7 @@
 /* gif.h -- animated GIF, through giflib.
  *
- * A frame has a table of 256 colours of its own: one of no more colours, such as
- * an image in one colour map, is exact, another's are brought together. */
+ * Each frame has its own table of 256 colours.  A frame with no more than that, such
+ * as an image in one colour map, is exact; in others similar colours are merged. */
 #ifndef TP_GIF_H
 #define TP_GIF_H
 

@@ -1,5 +1,5 @@
-/* nifti.c -- headers through libnifti; voxels by ourselves, since its own reader
- * takes a truncated file for a whole one and never sees the checksum of gzip. */
+/* nifti.c -- headers through libnifti.  Voxels are read here, since libnifti's reader
+ * accepts a truncated file and does not verify gzip's checksum. */
 #include "io/nifti.h"
 
 #include <math.h>

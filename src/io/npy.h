@@ -3,8 +3,8 @@
  * The format: "\x93NUMPY", version, header length, then a Python dictionary
  * of descr, fortran_order and shape, then the elements.  f32 and c64 are
  * written; integers, bool, f16, f64 and c128 of either byte order are also
- * read, as the nearest f32 or c64.  What is finite in the file and not in f32
- * is an error. */
+ * read, as the nearest f32 or c64.  A value that is finite in the file but not
+ * in f32 is an error. */
 #ifndef TP_NPY_H
 #define TP_NPY_H
 

@@ -1,4 +1,4 @@
-/* png.c -- libpng's long jumps end here. */
+/* png.c -- libpng, and its longjmps, which are caught here. */
 #include "io/png.h"
 
 #include <png.h>

@@ -1,7 +1,7 @@
-/* terminal.h -- pictures as what a terminal shows, through libchafa.
+/* terminal.h -- pictures in the form that a terminal shows, through libchafa.
  *
- * Here is what can be known of a terminal, and a picture as text for it.  Which
- * way a picture goes is for the caller to decide. */
+ * What a terminal can do is found out here, and a picture turned into text for
+ * it.  The caller decides which of the terminal's ways to use. */
 #ifndef TP_TERMINAL_H
 #define TP_TERMINAL_H
 

@@ -1,5 +1,5 @@
-/* webp.c -- libwebp compresses each frame as it comes and keeps that; the file is
- * written at the end. */
+/* webp.c -- libwebp compresses each frame as it comes and keeps it in memory; the file
+ * is written at the end. */
 #include "io/webp.h"
 
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* distributions.c -- GSL's distribution functions behind a quiet face. */
+/* distributions.c -- GSL's distribution functions, without its error handler. */
 #include "mcmc/distributions.h"
 
 #include <gsl/gsl_cdf.h>

@@ -1,6 +1,6 @@
 /* distributions.h -- the distributions that tests of calibration and convergence refer to.
  *
- * The numbers are GSL's; here its way of reporting errors, which is to abort, is kept
+ * The numbers are GSL's.  Its way of reporting errors, which is to abort, is kept
  * away from the core. */
 #ifndef TP_DISTRIBUTIONS_H
 #define TP_DISTRIBUTIONS_H

@@ -5,8 +5,7 @@
  *   m += kick[0] alpha grad log p (x)
  *   x += drift[i] alpha M^-1 m,  m += kick[i+1] alpha grad log p (x)   i = 0 .. stages-1
  *
- * Such a map preserves volume; it is reversible when both tables read the same
- * from either end. */
+ * Such a map preserves volume; it is reversible when both tables are palindromes. */
 #ifndef TP_INTEGRATOR_H
 #define TP_INTEGRATOR_H
 

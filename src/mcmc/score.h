@@ -1,4 +1,4 @@
-/* score.h -- the score of a target, grad log p: a procedure that someone else
+/* score.h -- the score of a target, grad log p: a procedure that the caller
  * provides, in C or in Scheme. */
 #ifndef TP_SCORE_H
 #define TP_SCORE_H

@@ -1,4 +1,4 @@
-/* layers.h -- the layers beside convolution, forward and backward.
+/* layers.h -- all layers but convolution, forward and backward.
  *
  * Images are f32 (N H W C).  Each function records itself on the open tape
  * (autograd/tape.h) and returns a new tensor, or NULL after tp_fail. */

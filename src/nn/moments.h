@@ -1,8 +1,8 @@
 /* moments.h -- mean and variance of each channel, from pieces.
  *
- * A piece is some pixels of an image; whoever has them in cache adds them, and the pieces
- * are put together in order.  Their squares are about their own mean, since
- * E x^2 - (E x)^2 cancels (Chan, Golub, LeVeque 1979). */
+ * A piece is a few pixels of an image, summed by whoever has them in cache; pieces are
+ * combined in order.  Each sums squares about its own mean, since E x^2 - (E x)^2
+ * cancels (Chan, Golub, LeVeque 1979). */
 #ifndef TP_MOMENTS_H
 #define TP_MOMENTS_H
 

@@ -1,8 +1,8 @@
 ;;; documentation.scm -- what an exported name means: its text, its arguments, its example.
 ;;;
-;;; A procedure has its docstring.  What has no place for one, such as a record's field or a
-;;; value, has what `document' says of it.  Arguments with their defaults are read from the
-;;; source, which is installed with the rest.
+;;; A procedure has a docstring.  What cannot have one, such as a record's field or a value, is
+;;; documented by `document'.  Arguments and their defaults are read from the source, which is
+;;; installed with the rest.
 
 (define-module (tempera base documentation)
   #:use-module (srfi srfi-1)

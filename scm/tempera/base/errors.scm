@@ -1,8 +1,8 @@
 ;;; errors.scm -- how Tempera says that something is wrong.
 ;;;
 ;;; Every error that a user can cause has the key `tempera-error', the name of
-;;; the procedure, a message that says which argument, what came and what was
-;;; expected, and the status that the core gives (bad-argument, bad-shape, ...).
+;;; the procedure, a message that says which argument was wrong, what was expected and
+;;; what came, and the core's status (bad-argument, bad-shape, ...).
 
 (define-module (tempera base errors)
   #:use-module (tempera base documentation)

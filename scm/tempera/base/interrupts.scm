@@ -1,15 +1,14 @@
-;;; interrupts.scm -- what Ctrl-C, and a request to end, mean to long work.
+;;; interrupts.scm -- what Ctrl-C, SIGTERM and SIGHUP do to long work.
 ;;;
-;;; Long work stops at a whole step.  Where its call is itself what somebody typed at the prompt,
-;;; Ctrl-C pauses: the call returns the work unfinished, to be gone on with.  Anywhere else the
-;;; caller counts on a finished result, so Ctrl-C ends all that was typed, or the script; what
-;;; was stopped is then what `last-paused' gives.  SIGTERM and SIGHUP stop work in the same way,
-;;; and then end the process.
+;;; Long work stops between whole steps.  If its call was itself typed at the prompt, Ctrl-C pauses
+;;; it: the call returns the unfinished work, which can be resumed.  Anywhere else the caller relies
+;;; on a finished result, so Ctrl-C ends the whole input, or the script, and `last-paused' gives what
+;;; was stopped.  SIGTERM and SIGHUP stop work in the same way and then end the process.
 
 (define-module (tempera base interrupts)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
-  #:use-module (tempera base evaluation)
+  #:use-module (tempera base exceptions)
   #:export (interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!
             pauses? call-with-pause call-with-stop call-saying-stop end-interrupted-line
             last-paused))

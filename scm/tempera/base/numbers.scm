@@ -1,4 +1,4 @@
-;;; numbers.scm -- kinds of numbers, means, numbers rounded to be read, and the clock.
+;;; numbers.scm -- predicates of numbers, means, rounding for display, and the clock.
 
 (define-module (tempera base numbers)
   #:export (positive-number? positive-integer? natural? finite-number?

@@ -2,8 +2,8 @@
 ;;;
 ;;; An experiment's key=value and a command's --option are the same thing: a
 ;;; name, a type, a default, a predicate, and a line that explains it.  The text
-;;; is read by type; what does not fit is answered with the parameter's name,
-;;; what came and what was expected.
+;;; is read according to the type.  If it does not fit, the error says the parameter's
+;;; name, what came and what was expected.
 
 (define-module (tempera base parameters)
   #:use-module (srfi srfi-1)

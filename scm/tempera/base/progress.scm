@@ -1,9 +1,9 @@
-;;; progress.scm -- one line that says how far a long computation has come.
+;;; progress.scm -- one line that shows how far a long computation has got.
 ;;;
 ;;;   annealing  27 %  412/1520  96/s  0:11 left  sigma 3.21  accepted 0.91
 ;;;
-;;; Drawn at most five times a second, and only on a terminal: a log file or a
-;;; pipe sees nothing of it.
+;;; It is drawn at most five times a second, and only on a terminal, never in a log file or
+;;; a pipe.
 
 (define-module (tempera base progress)
   #:use-module (srfi srfi-9)

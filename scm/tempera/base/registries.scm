@@ -1,7 +1,7 @@
 ;;; registries.scm -- verbs over objects of many kinds: `show', `plot' and `write-report'.
 ;;;
-;;; A registry has a procedure for each kind of object, recognised by a predicate.  Modules add
-;;; their own kinds; the newest that fits is taken.
+;;; A registry has a procedure for each kind of object, which a predicate recognises.  Modules add
+;;; their own; where several match, the newest counts.
 
 (define-module (tempera base registries)
   #:use-module (ice-9 match)

@@ -1,6 +1,6 @@
-;;; streams.scm -- which random numbers belong to whom.
+;;; streams.scm -- which random numbers are for which purpose.
 ;;;
-;;; A random number is a function of (seed, stream, index).  Uses that may share
+;;; A random number is a function of (seed, stream, index).  Purposes that may share
 ;;; a seed draw from different streams, so that the noise of a measurement is
 ;;; never the start of the chain that explains it.
 

@@ -1,8 +1,8 @@
-;;; suggestions.scm -- Guile's own errors say what may have been meant.
+;;; suggestions.scm -- Guile's own errors, with a suggestion of what was meant.
 ;;;
-;;; Guile asks for the text of an exception by its key, at the prompt and in scripts alike.
-;;; Here are the texts for a variable that is not there, for a keyword that a procedure does not
-;;; know (which procedure that was, the exception does not say), and for values of the wrong
+;;; Guile looks up the text of an exception by its key, at the prompt and in scripts alike.
+;;; These are the texts for a variable that does not exist, for a keyword that a procedure does not
+;;; know (the exception does not say which procedure), and for values of the wrong
 ;;; kind: tensors where numbers are expected, one record for another, a list without its quote.
 
 (define-module (tempera base suggestions)

@@ -1,7 +1,7 @@
-;;; tables.scm -- rows of named columns: filtered, sorted, grouped, joined, as CSV.
+;;; tables.scm -- rows of named columns: to filter, sort, group and join; as CSV.
 ;;;
-;;; A table never changes; each procedure makes another.  Its values are numbers, text,
-;;; symbols, booleans and lists of numbers; what is missing is #f.
+;;; A table never changes; each procedure makes a new one.  Values are numbers, strings,
+;;; symbols, booleans and lists of numbers; a missing one is #f.
 
 (define-module (tempera file tables)
   #:use-module (ice-9 match)

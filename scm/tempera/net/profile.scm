@@ -1,5 +1,5 @@
-;;; profile.scm -- where the time goes: a table of operations, from the spans that the C
-;;; core measures (src/core/profile.h).
+;;; profile.scm -- where the time goes: a table of the operations that the C core has
+;;; timed (src/core/profile.h).
 ;;;
 ;;; A profile is a value: it prints as a table, can be grouped by operation or by layer, and
 ;;; saved.  To tell the layers of a network apart, each is wrapped for the time of the run in a

@@ -1,6 +1,6 @@
 ;;; unets.scm -- bodies of score networks: the paper's appendix A.1, its authors' code, and a toy.
 ;;;
-;;; A body maps images (N H W C) and a number of noise for each (N) to images.
+;;; A body maps images (N H W C) and a noise value for each, (N), to images.
 
 (define-module (tempera net unets)
   #:use-module (srfi srfi-1)

@@ -1,7 +1,7 @@
 ;;; compositions.scm -- operators made of operators: product, sum, stack, multiple, adjoint.
 ;;;
-;;; Each knows its adjoint and its normal operator, and the diagonal of that in Fourier space
-;;; where those of its parts determine it.
+;;; Each knows its adjoint and its normal operator, and the Fourier diagonal of the latter
+;;; where the diagonals of its parts determine it.
 
 (define-module (tempera problem compositions)
   #:use-module (srfi srfi-1)

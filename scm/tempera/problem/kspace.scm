@@ -1,11 +1,10 @@
-;;; kspace.scm -- k-space from elsewhere, doubted before it is believed.
+;;; kspace.scm -- checks of k-space that comes from elsewhere.
 ;;;
-;;; A posterior is as confident about k-space that is not centred, or has another
-;;; scan's mask, as about any other.  Here is what can be noticed of it: by exact zeros,
-;;; which noise never gives; by energies, which an image has in the middle of k-space; by
-;;; the air around an object.  Each limit says beside it how far what is right is from it.
-;;; What no data can show is left alone: a conjugate (the image turned by 180 degrees),
-;;; an origin that is off by a point.
+;;; A posterior is just as confident when k-space is not centred, or has another scan's mask.
+;;; Some of this can be noticed: by exact zeros, which noise never gives; by where the energy is,
+;;; which in an image is the middle of k-space; by the air around an object.  Beside each limit
+;;; stands how far correct data are from it.  What no data can show is not checked: a conjugate
+;;; (the image turned by 180 degrees), an origin that is off by one point.
 
 (define-module (tempera problem kspace)
   #:use-module (srfi srfi-1)

@@ -1,4 +1,4 @@
-;;; environment.scm -- where something runs, and with what: what a result may depend on.
+;;; environment.scm -- the machine and the versions that a result may depend on.
 
 (define-module (tempera run environment)
   #:use-module (ice-9 popen)

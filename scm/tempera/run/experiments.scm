@@ -2,8 +2,8 @@
 ;;;
 ;;; An experiment is a procedure with named parameters that have a default, a
 ;;; predicate and a line of explanation; `tempera run SCRIPT key=value ...'
-;;; overrides them.  The last experiment that a script defines is the one run; what a run
-;;; leaves is the matter of runs.scm.
+;;; overrides them.  The last experiment that a script defines is the one that runs.  What a run
+;;; leaves behind is in runs.scm.
 
 (define-module (tempera run experiments)
   #:use-module (srfi srfi-1)

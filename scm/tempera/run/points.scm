@@ -1,9 +1,9 @@
 ;;; points.scm -- settings to try: grids, random and Sobol points.
 ;;;
-;;; A point is an association list of an experiment's parameters; several are a list, so that
-;;; `append', `filter' and the like are for them too.  A range is a procedure that makes a value
-;;; of a number in [0, 1), or a list to choose from; random and Sobol points differ in those
-;;; numbers alone.
+;;; A point is an association list of an experiment's parameters.  Several points are a list, so that
+;;; `append', `filter' and the like work on them.  A range is a list to choose from, or a procedure
+;;; that turns a number in [0, 1) into a value; random and Sobol points differ only in those
+;;; numbers.
 
 (define-module (tempera run points)
   #:use-module (srfi srfi-1)

@@ -1,4 +1,4 @@
-;;; recorders.scm -- what an experiment writes to while it runs: files, metrics, a log.
+;;; recorders.scm -- what an experiment records while it runs: files, metrics, a log.
 
 (define-module (tempera run recorders)
   #:use-module (srfi srfi-1)

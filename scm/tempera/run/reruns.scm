@@ -1,4 +1,4 @@
-;;; reruns.scm -- a run run again: the same bits, or what differs.
+;;; reruns.scm -- running a run again, and comparing: the same bits, or what differs.
 
 (define-module (tempera run reruns)
   #:use-module (ice-9 binary-ports)

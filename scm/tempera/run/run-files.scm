@@ -1,6 +1,6 @@
 ;;; run-files.scm -- the files of a run's directory: config, state, lock, and their formats.
 ;;;
-;;; What runs.scm says of a run is read here, and checked, since anybody may have written it.
+;;; The files that runs.scm describes are read here, and checked, since anybody may have edited them.
 
 (define-module (tempera run run-files)
   #:use-module (ice-9 ftw)

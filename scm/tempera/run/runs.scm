@@ -1,13 +1,13 @@
-;;; runs.scm -- what an experiment leaves: a directory with all that it takes to look and to rerun.
+;;; runs.scm -- what an experiment leaves behind: a directory with all that is needed to look and to rerun.
 ;;;
 ;;;   config.scm    what ran: experiment, script, settings, versions, machine; read, never evaluated
 ;;;   script.scm    the script as it was
 ;;;   state.scm     running, finished, failed or interrupted; seconds, error, result
 ;;;   log.txt       all that the experiment printed, as it came
 ;;;   metrics.csv   the rows of `record-metrics!'
-;;;   lock          held by the process that runs it, and let go of by the system when that dies
+;;;   lock          held by the process that runs it; the system releases it when that dies
 ;;;
-;;; and what the experiment writes where `run-path' says.
+;;; and what the experiment itself writes, to names that `run-path' gives.
 
 (define-module (tempera run runs)
   #:use-module (ice-9 ftw)
@@ -21,6 +21,7 @@
   #:use-module (tempera run environment)
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
+  #:use-module (tempera base exceptions)
   #:use-module (tempera run experiments)
   #:use-module (tempera file formats)
   #:use-module (tempera file paths)

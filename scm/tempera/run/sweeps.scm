@@ -7,7 +7,7 @@
 ;;;   errors.txt    what the points' processes said to standard error
 ;;;
 ;;; All that is known of a point is in its run's directory, so that any process, now or later,
-;;; finds what is left to do.  See workers.scm for who does it.
+;;; can find what is left to do.  workers.scm does it.
 
 (define-module (tempera run sweeps)
   #:use-module (srfi srfi-1)

@@ -1,9 +1,9 @@
 ;;; workers.scm -- the points of a sweep, each in a process of its own.
 ;;;
-;;; The driver starts `tempera sweep --continue=DIR --point=NAME' for the points that nobody
-;;; runs, as many at a time as it is told.  What a point's process holds is the lock of its
-;;; run, which the system lets go of when the process dies, however that comes; so drivers
-;;; need no word with each other, and whoever looks finds what is left.
+;;; The driver starts `tempera sweep --continue=DIR --point=NAME' for points that no process
+;;; is running, up to a given number at a time.  A point's process holds the lock of its run, which
+;;; the system releases however the process dies.  So several drivers need not talk to each other,
+;;; and each can find what is left to do.
 
 (define-module (tempera run workers)
   #:use-module (ice-9 popen)

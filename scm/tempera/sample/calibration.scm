@@ -102,7 +102,7 @@ calibration checking for Bayesian computation: the choice of test quantities (20
 Example: (log-likelihood-quantity op 0.1)"
   (lambda (batch y)
     (let ((residual (tensor- (apply-forward op batch)
-                             (tensor-reshape y (cons 1 (tensor-shape y))))))
+                             (batch-of-one y))))
       (map (lambda (squares) (/ squares (* -2 noise noise)))
            (vector->list (chains-dot residual residual))))))
 
@@ -224,9 +224,7 @@ Example: (covered-share (chain-samples chain) scan #:where (tensor< 0.5 (tensor-
   (check-that (or (not where) (and (tensor? where) (equal? (tensor-shape where) (tensor-shape truth))
                                    (eq? part 'magnitude)))
               'covered-share "where: expected f32 of truth's shape, for magnitudes, got ~s" where)
-  (let* ((ranks (pixel-ranks (tensor-reshape truth (cons 1 (tensor-shape truth)))
-                             (tensor-reshape samples (cons 1 (tensor-shape samples)))
-                             part))
+  (let* ((ranks (pixel-ranks (batch-of-one truth) (batch-of-one samples) part))
          (counted (if where
                       (filter-map (lambda (rank in) (and (> in 0) rank))
                                   (tensor->list ranks) (tensor->list where))

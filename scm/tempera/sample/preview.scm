@@ -14,6 +14,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera problem masses)
   #:use-module (tempera base numbers)
+  #:use-module (tempera tensor power-iteration)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
   #:use-module (tempera sample adaptation)
@@ -62,12 +63,9 @@
 
 ;;; --- Curvature ----------------------------------------------------------------
 
-(define (norms x)
-  (map sqrt (vector->list (chains-dot x x))))
-
-(define (scaled x factors)
-  ;; Each chain of X by a factor of its own.
-  (tensor* x (tensor-reshape (list->tensor factors) (cons -1 (map (const 1) (cdr (tensor-shape x)))))))
+(define (unit x)
+  ;; Each chain of X at length 1.
+  (tensor/ x (per-item (list->tensor (map sqrt (vector->list (chains-dot x x)))) x)))
 
 (define* (stability-limit target x sigma #:key (mass #f) (integrator 'leapfrog) (iterations 12) (seed 0))
   "The largest step size at which trajectories of INTEGRATOR with MASS stay stable near X, (C
@@ -85,18 +83,19 @@ Example: (stability-limit (make-target \"normal\" #:shape '(2)
               "iterations: expected a positive integer, got ~s" iterations)
   (let* ((dimensions (* (apply * (cdr (tensor-shape x))) (if (eq? (tensor-dtype x) 'c64) 2 1)))
          (h (* 0.05 sigma (sqrt dimensions))) ; the length of a difference
-         (g (target-score target x sigma)))
-    (let loop ((k 0)
-               (v (random-normal (tensor-shape x) seed (random-stream 'check) (tensor-dtype x)))
-               (eigenvalue 0))
-      (if (= k iterations)
-          (if (> eigenvalue 0)
-              (/ (integrator-limit integrator) (sqrt eigenvalue))
-              +inf.0)
-          (let* ((unit (scaled v (map (lambda (n) (if (> n 0) (/ n) 0)) (norms v))))
-                 (change (tensor- g (target-score target (tensor+ x (tensor* h unit)) sigma)))
-                 (w (mass-velocity mass (tensor/ change h))))
-            (loop (1+ k) w (apply max (norms w))))))))
+         (g (target-score target x sigma))
+         (curvature                     ; times a direction of length 1, by differences
+          (lambda (v)
+            (let ((change (tensor- g (target-score target (tensor+ x (tensor* h v)) sigma))))
+              (mass-velocity mass (tensor/ change h)))))
+         (eigenvalue
+          (apply max (power-iteration
+                      curvature
+                      (unit (random-normal (tensor-shape x) seed (random-stream 'check) (tensor-dtype x)))
+                      iterations))))
+    (if (> eigenvalue 0)
+        (/ (integrator-limit integrator) (sqrt eigenvalue))
+        +inf.0)))
 
 ;;; --- Previews -----------------------------------------------------------------
 

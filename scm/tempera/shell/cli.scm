@@ -14,7 +14,7 @@
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 textual-ports)
   #:use-module (tempera base errors)
-  #:use-module (tempera base evaluation)
+  #:use-module (tempera base exceptions)
   #:use-module (tempera base interrupts)
   #:use-module (tempera base parameters)
   #:use-module (tempera base program)

@@ -20,6 +20,7 @@
   #:use-module (tempera base user-module)
   #:use-module (tempera shell completion)
   #:use-module (tempera base evaluation)
+  #:use-module (tempera base exceptions)
   #:use-module (tempera shell help)
   #:use-module (tempera base interrupts)
   #:use-module (tempera see plots)

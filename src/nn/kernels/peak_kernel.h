@@ -1,5 +1,5 @@
-/* peak_kernel.h -- the most multiply-adds that the machine does, for a profile to be
- * measured against: sums in registers and nothing else. */
+/* peak_kernel.h -- multiply-adds in registers and nothing else: the machine's peak, to
+ * measure profiles against. */
 #ifndef TP_PEAK_KERNEL_H
 #define TP_PEAK_KERNEL_H
 
