@@ -101,7 +101,7 @@
     ("unshuffle-8x64x64x64" layer unshuffle 8 64 64)))
 
 (define row-names
-  (append (map first rows) '("memory-train-1x320" "start")))
+  (append (map first rows) '("memory-train-1x320" "start" "training")))
 
 ;;; --- Reporting ------------------------------------------------------------------
 
@@ -236,22 +236,43 @@ square: the peer's, and both in bf16."
 
 ;;; --- Growth -----------------------------------------------------------------------
 
+(define (cost run)
+  "The seconds of a RUN, a median, the most bytes in use meanwhile, and those in use before."
+  (run)                                 ; the weights as the kernels want them are kept
+  (gc)                                  ; the networks before this one go,
+  (usleep 100000)                       ; by finalizers, on a thread of their own
+  (memory-trim!)                        ; from here on the peak counts anew
+  (let* ((live (assq-ref (memory-usage) 'live))
+         (peak (begin (run) (assq-ref (memory-usage) 'peak))))
+    (values (median (map (lambda (i) (seconds run)) (iota 5))) peak live)))
+
 (define (growth-point what channels n size)
   (let* ((net (score-network `(paper-unet #:channels ,channels) #:parametrisation 'paper))
-         (run (forward-run net n size)))
-    (run)                               ; the weights as the kernels want them are kept
-    (gc)                                ; the networks before this one go,
-    (usleep 100000)                     ; by finalizers, on a thread of their own
-    (memory-trim!)                      ; from here on the peak counts anew
-    (let* ((live (assq-ref (memory-usage) 'live))
-           (bytes (begin (run) (- (assq-ref (memory-usage) 'peak) live)))
-           (time (median (map (lambda (i) (seconds run)) (iota 5))))
-           (pixels (* n size size)))
-      (format #t "~10a ~12a ~3@a x ~3a ~10@a ~10@a ~12@a~%" what channels n size
-              (in-unit time "ms") (in-unit bytes "MB")
-              (format #f "~,2f us/pixel" (/ (* 1e6 time) pixels)))
-      `(("by" . ,what) ("channels" . ,(list->vector channels)) ("images" . ,n) ("size" . ,size)
-        ("seconds" . ,time) ("bytes" . ,bytes)))))
+         (pixels (* n size size)))
+    (call-with-values (lambda () (cost (forward-run net n size)))
+      (lambda (time peak live)
+        (format #t "~10a ~12a ~3@a x ~3a ~10@a ~10@a ~12@a~%" what channels n size
+                (in-unit time "ms") (in-unit (- peak live) "MB")
+                (format #f "~,2f us/pixel" (/ (* 1e6 time) pixels)))
+        `(("by" . ,what) ("channels" . ,(list->vector channels)) ("images" . ,n) ("size" . ,size)
+          ("seconds" . ,time) ("bytes" . ,(- peak live)))))))
+
+(define (training-point name size)
+  (let ((net (score-network (assq-ref descriptions name) #:parametrisation 'paper)) (n 8))
+    (call-with-values (lambda () (cost (train-run net n size)))
+      (lambda (time peak live)
+        (format #t "~14a ~10@a ~3@a x ~3a ~10@a ~10@a ~8@a~%" name (parameter-count net) n size
+                (in-unit time "ms") (in-unit peak "MB") (format #f "~,1f/s" (/ n time)))
+        (force-output)
+        `(("network" . ,(symbol->string name)) ("parameters" . ,(parameter-count net)) ("images" . ,n)
+          ("size" . ,size) ("seconds" . ,time) ("bytes" . ,peak))))))
+
+(define (training-table)
+  (format #t "~%What a training step costs (ours alone): parameters, images, time, memory, images a second~%")
+  (list->vector
+   (append-map (lambda (entry)
+                 (map (lambda (size) (training-point (car entry) size)) '(64 96 128)))
+               descriptions)))
 
 (define (growth-table)
   (format #t "~%How the forward grows (ours alone)~%")
@@ -264,7 +285,7 @@ square: the peer's, and both in bf16."
 (define-experiment bench
     ((runs 9 positive? "timed runs of each row, the median of which counts")
      (only "" string? "the rows to run, separated by commas (all)")
-     (growth #t boolean? "whether to show growth with pixels, chains and channels too"))
+     (growth #t boolean? "whether to show growth with pixels, chains and channels, and what training costs, too"))
   "Time networks and layers and print the ratios to PyTorch."
   (define asked (and (not (string-null? only)) (string-split only #\,)))
   (for-each (lambda (name)
@@ -288,6 +309,8 @@ square: the peer's, and both in bf16."
               (memory (if (asked? "memory-train-1x320") (list (memory-row peer weights)) '()))
               (start (if (asked? "start") (list (start-row peer runs)) '()))
               (results (append timed memory start
+                               (if (and growth (asked? "training"))
+                                   `(("training" . ,(training-table))) '())
                                (if (and growth (not asked))
                                    `(("growth" . ,(growth-table))) '()))))
          (save-json (run-path "bench.json") results)

@@ -257,6 +257,7 @@ test_layer_gradients (void)
   GRADIENTS (shuffle, normal (1, 4, SHAPE (2, 2, 3, 12)));
   /* More than one block of rows, the last not full. */
   GRADIENTS (attention, normal (1, 4, SHAPE (2, 9, 10, 30)));
+  GRADIENTS (attention, normal (1, 4, SHAPE (1, 9, 10, 240))); /* heads of more than one tile */
   GRADIENTS (group_norm, normal (1, 4, SHAPE (2, 4, 5, 6)), normal (2, 1, SHAPE (6)),
              normal (3, 1, SHAPE (6)));
   /* More than one piece of an image, and than one group of lanes. */
