@@ -55,12 +55,12 @@ function chart(spec) {
   const plain = { band: "var(--band)", reference: "var(--soft)" };
   const coloured = () => spec.series.filter(s => !plain[s.style]);
   const hue = k => plain[spec.series[k].style] ?? `var(--series-${coloured().indexOf(spec.series[k]) % 6})`;
-  // After six colours come dashes.
+  // After six colours, dashes.
   const look = k => `stroke:${hue(k)};stroke-dasharray:${["none", "7 3", "2 3"][Math.floor(k / 6) % 3]}`;
   const named = () => spec.series.filter(s => s.name).length > 1;
 
   function drawLegend() {
-    legend.replaceChildren(...(named() ? spec.series : []).map((s, k) =>
+    legend.replaceChildren(...(named() ? spec.series : []).flatMap((s, k) => !s.name ? [] :
       element("button", { type: "button", "aria-pressed": String(!hidden.has(k)), click: () => {
         if (hidden.has(k)) hidden.delete(k); else hidden.add(k);
         drawLegend(); draw();
@@ -130,7 +130,7 @@ function chart(spec) {
     readout.textContent = "";
   }
 
-  // Say and mark what each series has at the place of the point NEAR.
+  // Show and mark the values of all series at the place of the point NEAR.
   function read(near) {
     const marks = [drawing("line", { class: "pointer", x1: near.place[0], x2: near.place[0],
                                      y1: scales.top, y2: scales.bottom })], words = [];
@@ -176,8 +176,8 @@ function chart(spec) {
   return { node, update(changes) { spec = { ...spec, ...changes }; drawLegend(); draw(); } };
 }
 
-// Cells of colour over two parameters: { title, x, y, z, columns, rows, values }, a row of
-// values for each of rows, null where there is none.
+// Coloured cells over two parameters: { title, x, y, z, columns, rows, values }, with a list of
+// values for each row, null where one is missing.
 function heatMap(spec, table) {
   const readout = element("output");
   const picture = drawing("svg", { role: "img", "aria-label": `${spec.title}: ${spec.z} over ${spec.x} and ${spec.y}` });
