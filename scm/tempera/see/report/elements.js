@@ -23,7 +23,7 @@ function numberText(x) {
   if (typeof x !== "number" || Number.isNaN(x)) return "not finite";
   const size = Math.abs(x);
   if (size === 0) return "0";
-  if (size >= 1e6 || size < 1e-4) return x.toExponential(2);
+  if (size >= 1e6 || size < 1e-4) return Number(x.toPrecision(3)).toExponential();
   return String(Number(x.toPrecision(4)));
 }
 
