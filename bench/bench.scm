@@ -5,7 +5,8 @@
 ;;; Each row alternates between the two; medians, and their ratio (above 1:
 ;;; Tempera is faster).  Without PyTorch our side runs alone.
 
-(use-modules (srfi srfi-1) (ice-9 popen) (ice-9 rdelim) (ice-9 format) (ice-9 match) (tempera) (tempera net networks))
+(use-modules (srfi srfi-1) (ice-9 popen) (ice-9 rdelim) (ice-9 format) (ice-9 match) (tempera)
+             (tempera net score-networks))
 
 (define (median numbers)
   (list-ref (sort numbers <) (quotient (length numbers) 2)))
@@ -16,6 +17,44 @@
     (exact->inexact (/ (- (get-internal-real-time) start) internal-time-units-per-second))))
 
 ;;; --- Our side of the work -------------------------------------------------------
+
+;; What a row works on, by the name that the peer knows it by too: networks, and layers with the
+;; shape of what they take and their parameters'.
+(define descriptions
+  '((paper-unet . (paper-unet))
+    (edm-unet . (edm-unet))
+    (edm-unet-half . (edm-unet #:multipliers (1 2 2) #:unshuffle 2 #:attention (8)))
+    (drunet . (drunet))))
+
+(define (layer-work name n size channels)
+  (let ((one (random-normal (list channels) 2)) (modulation (random-normal (list n (* 2 channels)) 3))
+        (wide (case name ((attention) (* 3 channels)) (else channels))))
+    (values (list n size size wide)
+            (case name
+              ((silu) '())
+              ((group-norm) (list one (tensor-copy one) modulation))
+              ((attention) '())
+              ((unshuffle) '()))
+            (case name
+              ((silu) silu)
+              ((group-norm) (lambda (x gamma beta modulation)
+                              (group-normalisation x gamma beta modulation (quotient channels 4) 1e-5 #t)))
+              ((attention) (lambda (qkv) (self-attention qkv (quotient channels 64))))
+              ((unshuffle) pixel-unshuffle)))))
+
+(define (layer-run name n size channels)
+  ;; Forward, and backward from a gradient that is there.
+  (call-with-values (lambda () (layer-work name n size channels))
+    (lambda (shape parameters procedure)
+      (let* ((inputs (map require-gradient! (cons (random-normal shape 1) parameters)))
+             (g (no-tape (lambda () (tensor-copy (apply procedure inputs))))))
+        (lambda ()
+          (with-scope
+           (lambda ()
+             (let ((tape (make-tape)))
+               (tape-backward! tape (with-tape tape (lambda () (apply procedure inputs))) g)
+               (for-each clear-gradient! inputs)
+               #t))))))))
 
 (define* (forward-run net n size #:optional (precision 'float32))
   (let ((x (random-normal (list n size size 2) 1))
@@ -31,21 +70,37 @@
                                #:averaging #f #:clip #f #:steps 1000000)))
     (lambda () (train! trainer #:steps 1 #:every 1000000000))))
 
-(define (run-of kind net n size . precision)
-  (apply (if (eq? kind 'forward) forward-run train-run) net n size precision))
+(define (run-of kind name n size . more)
+  (if (eq? kind 'layer)
+      (apply layer-run name n size more)
+      (apply (if (eq? kind 'forward) forward-run train-run)
+             (score-network (assq-ref descriptions name) #:parametrisation 'paper)
+             n size more)))
 
 (define (nominal-flops run)
   "The arithmetic of RUN by the shapes of its operations, however they are computed."
   (profile-flops (profile run)))
 
 (define rows
-  '(("forward-fp32-1x320" forward 1 320 float32)
-    ("forward-fp32-8x128" forward 8 128 float32)
-    ("forward-fp32-4x64" forward 4 64 float32)
-    ("forward-bf16-1x320" forward 1 320 bf16)
-    ("train-1x320" train 1 320)
-    ("train-8x128" train 8 128)
-    ("train-8x64" train 8 64)))
+  '(("forward-fp32-1x320" forward paper-unet 1 320 float32)
+    ("forward-fp32-8x128" forward paper-unet 8 128 float32)
+    ("forward-fp32-4x64" forward paper-unet 4 64 float32)
+    ("forward-bf16-1x320" forward paper-unet 1 320 bf16)
+    ("train-1x320" train paper-unet 1 320)
+    ("train-8x128" train paper-unet 8 128)
+    ("train-8x64" train paper-unet 8 64)
+    ("edm-forward-1x320" forward edm-unet 1 320 float32)
+    ("edm-train-8x64" train edm-unet 8 64)
+    ("edm-half-train-8x64" train edm-unet-half 8 64)
+    ("edm-half-train-8x96" train edm-unet-half 8 96)
+    ("edm-half-train-8x128" train edm-unet-half 8 128)
+    ("drunet-train-8x64" train drunet 8 64)
+    ("silu-8x64x64x64" layer silu 8 64 64)
+    ("group-norm-8x64x64x64" layer group-norm 8 64 64)
+    ("group-norm-8x16x16x256" layer group-norm 8 16 256)
+    ("attention-8x16x16x256" layer attention 8 16 256)
+    ("attention-8x32x32x128" layer attention 8 32 128)
+    ("unshuffle-8x64x64x64" layer unshuffle 8 64 64)))
 
 (define row-names
   (append (map first rows) '("memory-train-1x320" "start")))
@@ -133,11 +188,11 @@ square: the peer's, and both in bf16."
 
 ;;; --- The rows ---------------------------------------------------------------------
 
-(define (timed-row net peer runs name kind n size . precision)
-  (let* ((run (apply run-of kind net n size precision))
-         (words (append (list kind n size) precision))
+(define (timed-row peer runs name kind work n size . more)
+  (let* ((run (apply run-of kind work n size more))
+         (words (append (list kind work n size) more))
          (form (and peer (apply ask peer "form" words)))
-         (bf16? (equal? precision '(bf16))))
+         (bf16? (equal? more '(bf16))))
     (run)
     (let loop ((i 0) (ours '()) (theirs '()))
       (if (< i runs)
@@ -145,7 +200,8 @@ square: the peer's, and both in bf16."
                  (b (and peer (string->number (apply ask peer words)))))
             (loop (1+ i) (cons a ours) (cons b theirs)))
           (report name (median ours) (and peer (median theirs)) "ms"
-                  `(("network" . "paper-unet") ("images" . ,n) ("size" . ,size) ("runs" . ,runs)
+                  `(("work" . ,(symbol->string work)) ("images" . ,n) ("size" . ,size)
+                    ("runs" . ,runs)
                     ("tempera-spread" . ,(spread ours))
                     ,@(if peer `(("peer-form" . ,form) ("peer-spread" . ,(spread theirs))) '()))
                   #:flops (nominal-flops run)
@@ -211,7 +267,7 @@ square: the peer's, and both in bf16."
     ((runs 9 positive? "timed runs of each row, the median of which counts")
      (only "" string? "the rows to run, separated by commas (all)")
      (growth #t boolean? "whether to show growth with pixels, chains and channels too"))
-  "Time paper-unet and print the ratios to PyTorch."
+  "Time networks and layers and print the ratios to PyTorch."
   (define asked (and (not (string-null? only)) (string-split only #\,)))
   (for-each (lambda (name)
               (check-that (member name row-names) 'bench "only: expected rows among ~a, got ~a"
@@ -229,7 +285,7 @@ square: the peer's, and both in bf16."
                (threads) (instruction-set) (peak-flops 'float32) (peak-flops 'bf16))
        (line "" "Tempera" "PyTorch" "ratio" "GFLOP/s" "of peak")
        (let* ((asked? (lambda (name) (or (not asked) (member name asked))))
-              (timed (map (lambda (row) (apply timed-row net peer runs row))
+              (timed (map (lambda (row) (apply timed-row peer runs row))
                           (filter (lambda (row) (asked? (first row))) rows)))
               (memory (if (asked? "memory-train-1x320") (list (memory-row peer weights)) '()))
               (start (if (asked? "start") (list (start-row peer runs)) '()))

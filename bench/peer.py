@@ -3,9 +3,9 @@
 
     python3 peer.py WEIGHTS.safetensors THREADS TESTS-FOLDER
 
-`forward N SIZE float32', `forward N SIZE bf16' and `train N SIZE' time one run of
-paper-unet on N images and answer with seconds; `form' with the same words says
-which form of the network that was; `output X.npy NOISE.npy Y.npy PRECISION'
+`forward NETWORK N SIZE float32', the same with bf16, and `train NETWORK N SIZE' time one run
+of a network on N images, `layer LAYER N SIZE CHANNELS' the forward and backward of a layer,
+and answer with seconds; `form' with the same words says which form of it that was; `output X.npy NOISE.npy Y.npy PRECISION'
 computes one forward for comparison and answers `done'.
 
 PyTorch is taken at its best: of several forms of the network (layouts, frozen
@@ -32,8 +32,16 @@ weights = reference.read_safetensors(sys.argv[1])
 LAYOUTS = {"channels last": torch.channels_last, "channels first": torch.contiguous_format}
 
 
-def network(layout):
-    return reference.PaperUnet().load(weights).to(memory_format=layout)
+NETWORKS = {
+    "paper-unet": lambda: reference.PaperUnet().load(weights),
+    "edm-unet": reference.EdmUnet,
+    "edm-unet-half": lambda: reference.EdmUnet(multipliers=(1, 2, 2), unshuffle=2),
+    "drunet": reference.Drunet,
+}
+
+
+def network(layout, name="paper-unet"):
+    return NETWORKS[name]().to(memory_format=layout)
 
 
 def images(n, size, layout):
@@ -47,9 +55,9 @@ def autocast(precision):
 
 
 # Of each form its name and what makes it ready to run.
-def forward_forms(n, size, precision):
+def forward_forms(work, n, size, precision):
     for name, layout in LAYOUTS.items():
-        net = network(layout).eval()
+        net = network(layout, work).eval()
         x, noise = images(n, size, layout), torch.ones(n)
 
         def freeze(net=net, x=x, noise=noise):
@@ -72,8 +80,8 @@ def forward_forms(n, size, precision):
                    of(lambda freeze=freeze: torch.jit.optimize_for_inference(freeze())))
 
 
-def training(n, size, layout):
-    net = network(layout).train()
+def training(n, size, layout, work="paper-unet"):
+    net = network(layout, work).train()
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-4)
     x, noise, u = images(n, size, layout), torch.ones(n), images(n, size, layout)
 
@@ -85,9 +93,60 @@ def training(n, size, layout):
     return run
 
 
-def train_forms(n, size):
+def train_forms(work, n, size):
     for name, layout in LAYOUTS.items():
-        yield name, lambda layout=layout: training(n, size, layout)
+        yield name, lambda layout=layout: training(n, size, layout, work)
+
+
+def group_norm(x, gamma, beta, modulation):
+    scale, shift = modulation[:, :, None, None].chunk(2, 1)
+    y = torch.nn.functional.group_norm(x, x.shape[1] // 4, gamma, beta, 1e-5)
+    return torch.nn.functional.silu(torch.addcmul(shift, y, scale + 1))
+
+
+def split_heads(qkv):
+    n, c, h, w = qkv.shape
+    return qkv.reshape(n, 3, c // 192, 64, h * w).permute(1, 0, 2, 4, 3)
+
+
+def attention(qkv):
+    q, k, v = split_heads(qkv)
+    o = torch.softmax(q @ k.transpose(-1, -2) / 8, -1) @ v
+    return o.transpose(-1, -2).reshape(qkv.shape[0], -1, *qkv.shape[2:])
+
+
+def flat_attention(qkv):
+    q, k, v = (t.reshape(-1, *t.shape[2:]) for t in split_heads(qkv))
+    logits = torch.baddbmm(torch.empty(1, 1, 1), q, k.transpose(1, 2), beta=0, alpha=1 / 8)
+    o = torch.bmm(torch.softmax(logits, -1), v)
+    return o.transpose(-1, -2).reshape(qkv.shape[0], -1, *qkv.shape[2:])
+
+
+LAYERS = {
+    "silu": [torch.nn.functional.silu],
+    "group-norm": [group_norm],
+    "attention": [attention, flat_attention],
+    "unshuffle": [lambda x: torch.nn.functional.pixel_unshuffle(x, 2)],
+}
+
+
+def layer_forms(work, n, size, channels):
+    for layout_name, layout in LAYOUTS.items():
+        wide = 3 * channels if work == "attention" else channels
+        parameters = [torch.randn(channels), torch.randn(channels), torch.randn(n, 2 * channels)]
+        inputs = [torch.randn(n, wide, size, size).to(memory_format=layout),
+                  *(parameters if work == "group-norm" else [])]
+        for i, function in enumerate(LAYERS[work]):
+            def prepare(function=function, inputs=inputs):
+                leaves = [t.requires_grad_() for t in inputs]
+                g = torch.ones_like(function(*leaves))
+
+                def run():
+                    for t in leaves:
+                        t.grad = None
+                    function(*leaves).backward(g)
+                return run
+            yield "%s, %d" % (layout_name, i), prepare
 
 
 def seconds(run):
@@ -142,7 +201,7 @@ for line in sys.stdin:
     key = tuple(words[1:] if asks_form else words)
     if key not in ready:
         ready.clear()  # one at a time in memory
-        forms = forward_forms if key[0] == "forward" else train_forms
-        ready[key] = fastest(forms(int(key[1]), int(key[2]), *key[3:]))
+        forms = {"forward": forward_forms, "train": train_forms, "layer": layer_forms}[key[0]]
+        ready[key] = fastest(forms(*(int(w) if w.isdigit() else w for w in key[1:])))
     form, run = ready[key]
     print(form if asks_form else seconds(run), flush=True)

@@ -19,10 +19,11 @@
      make-progress progress-finish! progress-update!)
     ((tensor primitives)
      <tape> <tensor> average-pool batch-normalisation chains-dot clear-gradient! complex-view
-     conjugate-gradient convolution convolution-adjoint dense dsm-loss image-resample
-     instruction-set keep! keep-always! leaky-relu list->tensor make-tape matrix-product max-pool
-     memory-trim! memory-usage mri-adjoint mri-forward mri-normal peak-flops random-normal
-     random-uniform real-view release! relu require-gradient! set-threads! tape-backward!
+     conjugate-gradient convolution convolution-adjoint dense dsm-loss group-normalisation
+     image-resample instruction-set keep! keep-always! leaky-relu list->tensor make-tape matrix-product max-pool
+     memory-trim! memory-usage mri-adjoint mri-forward mri-normal peak-flops pixel-shuffle
+     pixel-unshuffle random-normal random-uniform real-view release! relu require-gradient!
+     self-attention set-threads! silu tape-backward!
      tape-open? tensor* tensor+ tensor- tensor->list tensor->number tensor-abs tensor-alive?
      tensor-angle tensor-assign! tensor-atan2 tensor-axpby! tensor-broadcast tensor-concatenate
      tensor-conjugate tensor-copy tensor-cos tensor-dtype tensor-element tensor-exp
@@ -35,23 +36,28 @@
     ((tensor tensors)
      gradients linspace no-tape tensor-count tensor-ref tensor-set! tensor-size tensor-tabulate
      with-scope with-tape)
-    ((file files)
-     call-with-temporary-folder load-datum load-dicom load-image load-json load-nifti load-npy
-     load-png load-safetensors load-volume make-directories program-exists? run-program
-     save-datum save-json save-npy save-png save-safetensors save-text)
+    ((file dicom) load-dicom)
+    ((file formats) load-image load-kspace load-npy load-volume save-image save-npy)
+    ((file paths) call-with-temporary-folder make-directories save-text)
+    ((file pictures) load-png save-png)
+    ((file programs) program-exists? run-program)
+    ((file safetensors) load-safetensors save-safetensors)
     ((file tables)
      csv->table load-table rows->table save-table table table->csv table-column table-columns
      table-filter table-group table-join table-rows table-select table-size table-sort table-text
      table-with table?)
-    ((data data)
-     data-add! data-add-tree! data-fetch! data-folder data-remove! dataset-persons dataset-scans
-     dataset-split dataset? intensity-scale load-dataset random-slices scan-contrast scan-licence
-     scan-name scan-person scan-session scan-shape scan-source scan-spacing scan-volume scan?
-     smooth-phase top-intensity)
-    ((data images)
-     half-size image-magnitude image-part image-window magnitude-statistics montage psnr ssim)
-    ((data quality)
-     ms-ssim)
+    ((file values) load-datum load-json save-datum save-json)
+    ((file volumes) load-nifti)
+    ((data data) data-add! data-add-tree! data-remove!)
+    ((data dataset)
+     data-folder dataset-persons dataset-scans dataset-split dataset? load-dataset scan-contrast
+     scan-licence scan-name scan-person scan-session scan-shape scan-source scan-spacing
+     scan-volume scan?)
+    ((data fetch) data-fetch!)
+    ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
+    ((data quality) ms-ssim psnr ssim)
+    ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
+    ((data slices) random-slices)
     ((problem compositions)
      adjoint-operator composed-operator scaled-operator stacked-operator sum-operator)
     ((problem masks)
@@ -71,23 +77,37 @@
     ((problem targets)
      make-target posterior prior-target target-dtype target-log-density target-masses target-name
      target-prior target-score target-shape target-start target?)
+    ((net drunet) drunet)
+    ((net edm-unet) edm-unet)
+    ((net checkpoints)
+     trainer-resume! trainer-save)
     ((net layers)
-     <layer> batch-norm-layer convolution-layer convolution-precision dense-layer
-     layer-parameters layer-sequence layer? make-layer parameter-count training?
-     up-convolution-layer)
+     <layer> attention-layer batch-norm-layer convolution-layer convolution-precision dense-layer
+     group-norm-layer layer-parameters layer-sequence layer? make-layer noise-embedding
+     parameter-count training? up-convolution-layer)
+    ((net losses)
+     balanced-frequencies balanced-weight denoising-losses)
     ((net networks)
-     scaled-score <network> <score-network> add-body! load-network network-description
-     network-metadata network-parametrisation network-precision network-sigma-data network?
-     save-network score-network score-network? shipped-priors)
+     <network> network-metadata network?)
+    ((net noise-levels)
+     sigma-draw sigma-log-uniform sigma-mixture sigma-normal)
     ((net profile)
      process-memory profile profile-flops profile-peak profile-rows profile-seconds profile-text
      profile? save-profile)
+    ((net rates)
+     constant-rate warmup-cosine warmup-stable-decay)
+    ((net score-networks)
+     <score-network> add-body! network-description network-parametrisation network-precision
+     network-sigma-data scaled-score score-network score-network?)
+    ((net spectral-norms)
+     cap penalty projection spectral-norms)
+    ((net trainer)
+     make-trainer trainer-averaged trainer-fork trainer-history trainer-kept-steps trainer-losses
+     trainer-losses-by-sigma trainer-network trainer-rewind! trainer-step trainer?)
+    ((net trainer-history)
+     trainer-note!)
     ((net training)
-     balanced-frequencies balanced-weight cap constant-rate denoising-losses make-trainer penalty
-     projection sigma-draw sigma-log-uniform sigma-mixture sigma-normal spectral-norms train!
-     trainer-averaged trainer-fork trainer-history trainer-kept-steps trainer-losses
-     trainer-losses-by-sigma trainer-network trainer-note! trainer-resume! trainer-rewind!
-     trainer-save trainer-step trainer? warmup-cosine warmup-stable-decay)
+     train!)
     ((net unets) code-unet moons-mlp paper-unet)
     ((sample calibration)
      annealed-sampler coverage covered-share least-p log-likelihood-quantity make-model
@@ -126,6 +146,8 @@
      total-variation total-variation-of wavelet-reconstruction)
     ((method conditional)
      conditional-loss conditional-network conditional-network? conditional-target)
+    ((method network-files)
+     load-network save-network shipped-priors)
     ((method pairs)
      measured-slices)
     ((method plug-and-play)
@@ -174,7 +196,7 @@
     ((see plots)
      add-plot! charts charts-together plot)
     ((see reconstruction)
-     reconstruct-to simulated-scan summary-table)
+     reconstruct-to summary-table)
     ((see report chain))
     ((see report registry)
      write-report)

@@ -13,7 +13,8 @@
   #:use-module (web client)
   #:use-module (web response)
   #:use-module (json parser)
-  #:use-module (tempera file files)
+  #:use-module (tempera file programs)
+  #:use-module (tempera file values)
   #:export (browser-missing call-with-browser visit script find-element click hover keys
             devtools console screenshot))
 

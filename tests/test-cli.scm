@@ -146,6 +146,8 @@
    ;; What cannot be written is said before the work.
    (write-file (file "taken") "")
    (let ((image (string-append (getenv "TEMPERA_DATA") "/experiments/pd-head/brain_013.png")))
+     (check-run "no score network" (format #f "tempera reconstruct ~a --prior=vae --simulate" image) 1
+                "tempera: load-network: vae: expected a score network, got #<vae of 64 x 64")
      (for-each
       (lambda (name command)
         (check-run (string-append name ": --out is a file")

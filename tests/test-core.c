@@ -1,12 +1,14 @@
-/* test-core.c -- status, memory, threads and random numbers. */
+/* test-core.c -- status, memory, threads, random numbers, the exponential. */
 #include "check.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/cpu.h"
+#include "core/exponential.h"
 #include "core/memory.h"
 #include "core/profile.h"
 #include "core/random.h"
@@ -437,6 +439,25 @@ test_profile (void)
   CHECK (profile_rows () == 2);
 }
 
+/* To one unit in the last place and a little, from end to end. */
+static void
+test_exponential (void)
+{
+  double worst = 0;
+  for (double x = -87; x <= 88; x += 1.3e-3)
+    {
+      double exact = exp ((float) x);
+      int exponent;
+      frexp (exact, &exponent);
+      double error = fabs ((double) tp_exp ((float) x) - exact) / ldexp (1, exponent - 24);
+      worst = error > worst ? error : worst;
+    }
+  if (!CHECK (worst < 1.1))
+    printf ("  off by %g units in the last place\n", worst);
+  CHECK (tp_exp (0) == 1 && isnan (tp_exp (NAN)));
+  CHECK (tp_exp (-INFINITY) == tp_exp (-87) && tp_exp (INFINITY) == tp_exp (88));
+}
+
 CHECK_MAIN (test_status, test_buffers, test_scopes, test_memory_of_threads, test_threads,
             test_cpu, test_philox, test_moments, test_reproducible,
-            test_profile)
+            test_profile, test_exponential)

@@ -5,11 +5,9 @@
              (harness)
              (rnrs bytevectors) (ice-9 binary-ports)
              ((tempera shell commands train) #:select ((main . train-command)))
-             (tempera data data)
-             (tempera file files)
-             (tempera data images)
-             (tempera tensor primitives)
-             (tempera see reconstruction))
+             (tempera data acquisition) (tempera data data) (tempera data dataset) (tempera data scans) (tempera data slices)
+             (tempera file paths) (tempera file values) (tempera file formats)
+             (tempera base numbers) (tempera tensor primitives))
 
 (start-tests "data")
 
@@ -43,7 +41,7 @@
 
    (save-npy (in "head.npy") (make-head 24 30 20))
    (test-error-matching "person" "split by person" (data-add! (in "head.npy")))
-   (test-error-matching "missing" "No such file" (data-add! (in "none.nii") #:person "ann"))
+   (test-error-matching "missing" "no such file" (data-add! (in "none.nii") #:person "ann"))
    (save-npy (in "flat.npy") (tensor-zeros '(9 9 9)))
    (test-error-matching "nothing in it" "positive 99.9th percentile"
      (data-add! (in "flat.npy") #:person "ann"))
@@ -93,12 +91,22 @@
             (peaks (tensor->list (tensor-quantile (tensor-reshape (tensor-abs batch) '(40 -1))
                                                   0.999 1))))
        (test-assert "finite" (tensor-finite? (tensor-abs batch)))
-       ;; 150 times 0.7 to 1.3, or less where there is hardly any tissue.
-       (test-assert "scale at most" (every (lambda (p) (<= p (* 150 1.3001))) peaks))
+       ;; 150 times 0.7 to 1.3, or less where there is hardly any tissue; and noise of up to 4, whose
+       ;; magnitude is above 6 times that once in 10^8.
+       (test-assert "scale at most" (every (lambda (p) (<= p (+ (* 150 1.3001) 24))) peaks))
        (test-assert "scale at least, for most"
          (> (count (lambda (p) (>= p (* 150 0.6999))) peaks) 30))
        (test-assert "phases vary"
          (> (tensor->number (tensor-max (tensor-abs (tensor-imag batch)))) 10)))
+     (let ((of-bob (lambda (scan) (if (equal? "bob" (scan-person scan)) 2 0))))
+       (let-values (((ann bob) (dataset-split data "bob")))
+         (test-assert "by weight"
+           (tensor-identical? (random-slices data 5 32 #:seed 3 #:weight of-bob)
+                              (random-slices bob 5 32 #:seed 3)))))
+     (test-error-matching "no weight" "weight: expected a scan of more than 0, got none"
+       (random-slices data 1 32 #:weight (const 0)))
+     (test-error-matching "bad weight" "weight: expected numbers of 0 or more, got -1"
+       (random-slices data 1 32 #:weight (const -1)))
      (test-error-matching "count" "count: expected" (random-slices data 0 32))
      (test-error-matching "size" "size: expected" (random-slices data 1 4))
      (test-error-matching "fit" "fit: expected" (random-slices data 1 32 #:fit 2))
@@ -228,7 +236,44 @@
        (data-add-tree! (in "other") #:log log))
      (test-assert "says what to do" (says? "its person and name a prefix"))
      (test-equal "with a prefix" '("b-sub-01_T1w") (data-add-tree! (in "other") #:prefix "b-"))
-     (test-assert "another person" (member "b-01" (dataset-persons (load-dataset)))))))
+     (test-assert "another person" (member "b-01" (dataset-persons (load-dataset))))
+     ;; git-annex leaves links, some of which lead nowhere.
+     (make-directories (in "linked/sub-01/anat"))
+     (symlink (in "tree/sub-02") (in "linked/sub-02"))
+     (symlink "not-fetched" (in "linked/sub-01/anat/sub-01_T1w.nii"))
+     (set! said "")
+     (test-equal "links" '("c-sub-02_ses-1_FLAIR" "c-sub-02_ses-2_FLAIR")
+       (begin (data-remove! "sub-02_ses-1_FLAIR") (data-remove! "sub-02_ses-2_FLAIR")
+              (data-add-tree! (in "linked") #:prefix "c-" #:log log)))
+     (test-assert "a link to nothing" (says? "sub-01_T1w.nii: skipped, load-volume: ")))))
+
+;;; --- Noise floors ---------------------------------------------------------------------
+
+;; A bright square in nothing at all: what its corner has is the noise floor.
+(let* ((count 400) (seed 1) (stream 2)
+       (square (tensor-zeros (list count 32 32)))
+       (sources (map (lambda (n) (uniform-source (tensor->list (random-uniform '(64) 5 n)))) (iota count))))
+  (tensor-assign! (tensor-slice (tensor-slice square 1 12 20) 2 12 20) 100)
+  (let* ((images (random-acquisition square sources seed stream))
+         (corners (map (lambda (n)
+                         (tensor-copy (tensor-slice (tensor-slice (tensor-slice images 0 n (1+ n)) 1 0 10) 2 0 10)))
+                       (iota count)))
+         (power (lambda (t) (/ (tensor->number (tensor-sum-squares t)) 100)))
+         (noisy (filter (lambda (c) (> (power c) 0)) corners))
+         ;; |sum| / sum of |.|: near 1 where the phase is smooth, near 0.1 where it is noise.
+         (coherence (lambda (c) (/ (tensor->number (tensor-abs (tensor-sum c)))
+                                   (tensor->number (tensor-sum (tensor-abs c))))))
+         (complex (filter (lambda (c) (< (coherence c) 0.35)) noisy))
+         (five (lambda (share) (* 5 (sqrt (* count share (- 1 share)))))) ; standard deviations
+         ;; The mean square over the square of the mean: 4 / pi of Rayleigh's distribution, its
+         ;; standard deviation over 100 pixels 0.06.
+         (shapes (map (lambda (c) (/ (power c) (expt (tensor->number (tensor-mean (tensor-abs c))) 2))) noisy)))
+    (test-approximate "no noise in 2/5" (* 0.4 count) (- count (length noisy)) (five 0.4))
+    (test-approximate "complex noise in 3/10" (* 0.3 count) (length complex) (five 0.3))
+    (test-approximate "its magnitude is Rayleigh's" (/ 4 (acos -1)) (mean shapes)
+                      (* 5 (/ 0.06 (sqrt (length noisy)))))
+    (test-assert "from 0.3 to 4"        ; the mean square over 100 pixels within half of itself
+      (every (lambda (c) (< (* 0.5 2 0.3 0.3) (power c) (* 1.5 2 4 4))) noisy))))
 
 ;;; --- Voxels that are not cubes --------------------------------------------------------
 

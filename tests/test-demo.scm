@@ -3,7 +3,7 @@
 ;;; One slice and two chains of the eight.
 
 (use-modules (harness) (srfi srfi-1) (ice-9 popen) (ice-9 textual-ports)
-             (tempera file files) (tempera net networks) (tempera tensor primitives))
+             (tempera file paths) (tempera file values) (tempera method network-files) (tempera tensor primitives))
 
 (start-tests "demo")
 

@@ -7,8 +7,8 @@
              (harness)
              (tempera see figures)
              (tempera run experiments)
-             (tempera file files)
-             (tempera data images)
+             (tempera file paths) (tempera file programs) (tempera file values) (tempera file pictures) (tempera file volumes) (tempera file dicom) (tempera file safetensors) (tempera file formats)
+             (tempera data images) (tempera data quality)
              (tempera tensor primitives)
              (tempera file tables))
 
@@ -104,6 +104,29 @@
      (when (program-exists? "dcm2niix")
        (write-bytes (in "bad.dcm") "hello")
        (test-error-matching "not DICOM" "bad.dcm" (load-image (in "bad.dcm")))))
+
+   (test-group "formats"
+     (test-equal "by the longest ending, of either case" '(nifti nifti npy #f)
+       (map file-format '("a.nii.gz" "A.NII" "a.b.npy" "a.nii.bz2")))
+     (test-equal "and without it" '("x/a" "a.b" "a.txt")
+       (map without-ending '("x/a.nii.gz" "a.b.npy" "a.txt")))
+     (test-equal "what they hold" '(#t #f #t #f #t)
+       (map file-holds? '("a.npy" "a.png" "a.dcm" "a.svg" "a.svg")
+            '(kspace kspace volume image picture)))
+     (test-equal "media types" '("image/webp" #f) (map media-type '("a.webp" "a.npy")))
+     (test-equal "k-space" #t (same? (load-npy (in "b.npy")) (load-kspace (in "b.npy"))))
+     (test-error-matching "an image is none" "a.npy: expected complex numbers, got f32"
+       (load-kspace (in "a.npy")))
+     (test-error-matching "nor is a picture" "b.png: expected .npy" (load-kspace (in "b.png")))
+     (test-error-matching "a picture is no volume" "b.png: expected .npy, .nii.gz, .nii, "
+       (load-volume (in "b.png")))
+     (save-image (in "s.npy") scan)
+     (test-assert "saved" (same? scan (load-npy (in "s.npy"))))
+     (save-image (in "s.png") image)
+     (test-assert "as a picture" (same? (load-png (in "c.png")) (load-png (in "s.png"))))
+     (test-error-matching "as what is not written" "s.nii: expected .npy, .png"
+       (save-image (in "s.nii") image))
+     (test-error-matching "not a path" "path: expected a string without NUL characters, got 3" (save-image 3 image)))
 
    (test-group "orientation"
      ;; Voxel (i j k) holds 100 i + 10 j + k.

@@ -2,8 +2,9 @@
 ;;; (torch_reference.py), its bad shapes, and how it prints.
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
-             (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net unets)
-             (tempera file files) (tempera problem priors))
+             (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net score-networks) (tempera method network-files) (tempera net unets)
+             (tempera net drunet) (tempera net edm-unet)
+             (tempera file safetensors) (tempera problem priors))
 
 (start-tests "layers")
 
@@ -59,6 +60,15 @@
 (check-layer "concatenate" '("a" "b") (lambda (a b) (tensor-concatenate (list a b) -1)))
 (check-layer "add" '("a" "b") tensor+)
 (check-layer "dense" '("x" "w" "b") dense)
+(check-layer "silu" '("x") silu)
+(check-layer "group-norm" '("x" "gamma" "beta")
+             (lambda (x gamma beta) (group-normalisation x gamma beta #f 3 1e-5 #f)))
+(check-layer "group-norm-modulated" '("x" "gamma" "beta" "modulation")
+             (lambda (x gamma beta modulation)
+               (group-normalisation x gamma beta modulation 5 1e-5 #t)))
+(check-layer "attention" '("qkv") (lambda (qkv) (self-attention qkv 2)))
+(check-layer "pixel-unshuffle" '("x") pixel-unshuffle)
+(check-layer "pixel-shuffle" '("x") (lambda (x) (pixel-shuffle x 3)))
 
 (define (check-batch-norm case training?)
   (let ((mean (tensor-copy (reference case "mean-before")))
@@ -115,6 +125,27 @@
                               (reference "unet" (string-append "grad-" (car p)))))
                 parameters))))
 
+;;; Today's networks, whole.
+
+(define (check-network case body)
+  (define parameters
+    (map (lambda (p) (cons (string-append "body." (car p)) (cdr p))) (layer-parameters body)))
+  (for-each (lambda (p) (tensor-assign! (cdr p) (reference case (car p)))) parameters)
+  (let ((x (reference case "x")) (noise (reference case "noise")) (tape (make-tape)))
+    (test-close (string-append case ", off the tape") (body x noise) (reference case "y"))
+    (let ((y (with-tape tape (lambda () (body x noise)))))
+      (test-close case y (reference case "y"))
+      (tape-backward! tape y (reference case "g"))
+      (for-each (lambda (p)
+                  (test-close (format #f "~a, gradient of ~a" case (car p))
+                              (tensor-gradient (cdr p))
+                              (reference case (string-append "grad-" (car p)))))
+                parameters))))
+(check-network "edm-unet" (edm-unet #:width 8 #:multipliers '(1 1) #:blocks 1 #:attention '(4)
+                                    #:unshuffle 2))
+(check-network "edm-unet-plain" (edm-unet #:width 4 #:multipliers '(1 2) #:blocks 1 #:attention '(2)))
+(check-network "drunet" (drunet #:channels '(3 4 5) #:blocks 2))
+
 ;;; What networks let go of and compute anew changes no gradient: a block in which
 ;;; everything is let go, against the same layers with everything kept.
 
@@ -134,6 +165,25 @@
                                 parameters))
                  (lambda (loss gradients) (map tensor-copy gradients))))))
   (test-assert "let go or kept, the same gradients"
+    (every tensor-identical? (pass release!) (pass identity))))
+
+;; The same of group norm, also where a norm's input is a norm's output that was let go.
+
+(let* ((gamma (require-gradient! (random-normal '(8) 1))) (beta (require-gradient! (random-normal '(8) 2)))
+       (w (require-gradient! (random-normal '(3 3 8 2) 3)))
+       (x (require-gradient! (random-normal '(2 150 150 8) 4)))
+       (norm (lambda (x) (group-normalisation x gamma beta #f 2 1e-5 #t)))
+       (pass (lambda (let-go)
+               (call-with-values
+                   (lambda ()
+                     (gradients (lambda ()
+                                  (let* ((h (norm x)) (k (norm h)) (y (convolution k w #f #f 1 1)))
+                                    (let-go h)
+                                    (let-go k)
+                                    (tensor-sum (tensor-square y))))
+                                (list x gamma beta w)))
+                 (lambda (loss gradients) (map tensor-copy gradients))))))
+  (test-assert "group norms let go or kept, the same gradients"
     (every tensor-identical? (pass release!) (pass identity))))
 
 ;;; Printing.
@@ -188,6 +238,30 @@
   (upsample (tensor-zeros '(8 8))))
 (test-error-matching "relu" "relu: x: expected f32" (relu (tensor-zeros '(3) 'c64)))
 (test-error-matching "leaky relu" "slope: expected 0 or more" (leaky-relu x -1))
+(test-error-matching "silu" "silu: x: expected f32" (silu (tensor-zeros '(3) 'c64)))
+(define three (tensor-zeros '(3)))
+(test-error-matching "group norm" "group-normalisation: images: expected f32 (* * * *)"
+  (group-normalisation (tensor-zeros '(8 3)) three three #f 1 1e-5 #f))
+(test-error-matching "groups" "groups: expected a divisor of the 3 channels, got 2"
+  (group-normalisation x three three #f 2 1e-5 #f))
+(test-error-matching "group norm of nothing" "images: expected some pixels to normalise by"
+  (group-normalisation (tensor-zeros '(1 0 8 3)) three three #f 3 1e-5 #f))
+(test-error-matching "group norm, gamma" "gamma: expected f32 (3), got f32 (1 8 8 3)"
+  (group-normalisation x x three #f 3 1e-5 #f))
+(test-error-matching "group norm, epsilon" "epsilon: expected a positive number, got 0"
+  (group-normalisation x three three #f 3 0 #f))
+(test-error-matching "modulation" "group-normalisation: modulation: expected f32 (1 6), got f32 (1 3)"
+  (group-normalisation x three three (tensor-zeros '(1 3)) 3 1e-5 #f))
+(test-error-matching "heads" "self-attention: qkv: expected channels divisible by 3 x 2 heads, got 3"
+  (self-attention x 2))
+(test-error-matching "positions" "qkv: expected at most 65536 positions, got 66049"
+  (self-attention (tensor-zeros '(1 257 257 3)) 1))
+(test-error-matching "unshuffle" "pixel-unshuffle: images: expected rows and columns divisible by 3, got 8 x 8"
+  (pixel-unshuffle x 3))
+(test-error-matching "shuffle" "pixel-shuffle: images: expected channels divisible by 4, got 3"
+  (pixel-shuffle x))
+(test-error-matching "shuffle factor" "pixel-shuffle: factor: expected 1 to 16, got 17"
+  (pixel-shuffle x 17))
 (test-error-matching "dense" "dense: x: expected f32 (* 4)"
   (dense (tensor-zeros '(2 3)) (tensor-zeros '(4 2)) #f))
 (test-error-matching "batch norm" "gamma: expected f32 (3), got f32 (2)"
@@ -198,6 +272,17 @@
   (dsm-loss x (tensor-zeros '(1 8 8 2)) (tensor-zeros '(1))))
 (test-error-matching "unet size" "paper-unet: images: expected rows and columns divisible by 4, got shape (1 6 6 2)"
   ((paper-unet #:channels '(2 2 2)) (tensor-zeros '(1 6 6 2)) (tensor-zeros '(1))))
+(test-error-matching "edm-unet size" "edm-unet: images: expected rows and columns divisible by 4, got shape (1 6 6 2)"
+  ((edm-unet #:width 4 #:multipliers '(1 1) #:unshuffle 2) (tensor-zeros '(1 6 6 2)) (tensor-zeros '(1))))
+(test-error-matching "edm-unet width" "expected positive integers, and of multipliers and attention lists, got 0, (1 2 2 4)"
+  (edm-unet #:width 0))
+(test-error-matching "drunet size" "drunet: images: expected rows and columns divisible by 2"
+  ((drunet #:channels '(2 2) #:blocks 1) (tensor-zeros '(1 3 4 2)) (tensor-zeros '(1))))
+(test-error-matching "drunet channels" "drunet: channels, blocks, inputs: expected" (drunet #:channels 8))
+(test-error-matching "features" "noise-embedding: features: expected a positive even integer, got 3"
+  (noise-embedding 3 4))
+(test-error-matching "group norm, activation" "group-norm-layer: activation: expected #f or silu, got relu"
+  (group-norm-layer 8 #:activation 'relu))
 (test-error-matching "description" "expected (NAME #:key value ...)"
   (score-network '(resnet)))
 (test-error-matching "description is not evaluated" "description: (paper-unet #:channels (system \"true\")): "
@@ -239,6 +324,8 @@
   (score-network '(paper-unet) #:parametrisation 'wiener #:spectrum '(1 2)))
 
 (test-equal "paper-unet has the appendix's size" 1502114 (parameter-count (paper-unet)))
+(test-equal "drunet has the size of its authors', with one channel more in and out" (+ 32638656 1152)
+  (parameter-count (drunet)))
 (test-equal "code-unet has the size of the authors'" 3144290 (parameter-count (code-unet)))
 (let ((x (random-normal '(1 16 24) 3 0 'c64)))
   (test-equal "code-unet keeps the image's size" '(1 16 24)
@@ -291,7 +378,9 @@
                    (save-safetensors path '() #:metadata (settings spectrum))
                    (test-error-matching "no spectrum" "spectrum: expected three positive numbers"
                      (load-network path)))
-                 '(() (("spectrum" . "(1 2")) (("spectrum" . "(1 2 -3)")) (("spectrum" . "(1 2)"))))
+                 '((("spectrum" . "(1 2")) (("spectrum" . "(1 2 -3)")) (("spectrum" . "(1 2)"))))
+       (save-safetensors path '() #:metadata (settings '()))
+       (test-error-matching "nothing about a spectrum" "its metadata has no \"spectrum\"" (load-network path))
        (save-network path net))
      (test-equal 'bf16 (network-precision (load-network path #:precision 'bf16)))
      ;; A weight that is misspelt, one too many, one that is missing.

@@ -3,8 +3,8 @@
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
-             (tempera file files) (tempera problem masks) (tempera problem measurements) (tempera problem operators) (tempera tensor primitives)
-             (tempera problem priors) (tempera see reconstruction) (tempera tensor tensors))
+             (tempera file values) (tempera file pictures) (tempera problem masks) (tempera problem measurements) (tempera problem operators) (tempera tensor primitives)
+             (tempera problem priors) (tempera data scans) (tempera tensor tensors))
 
 (start-tests "measurements")
 

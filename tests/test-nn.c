@@ -129,6 +129,21 @@ static tp_tensor *product (tp_tensor *const *t) { return tp_diff_matmul (t[0], f
 static tp_tensor *product_t (tp_tensor *const *t) { return tp_diff_matmul (t[0], true, t[1], false); }
 static tp_tensor *leaky (tp_tensor *const *t) { return tp_leaky_relu (t[0], 0.3f); }
 
+static tp_tensor *sigmoid_unit (tp_tensor *const *t) { return tp_silu (t[0]); }
+static tp_tensor *unshuffle (tp_tensor *const *t) { return tp_pixel_unshuffle (t[0], 2); }
+static tp_tensor *shuffle (tp_tensor *const *t) { return tp_pixel_shuffle (t[0], 2); }
+static tp_tensor *attention (tp_tensor *const *t) { return tp_self_attention (t[0], 2); }
+static tp_tensor *
+group_norm (tp_tensor *const *t)
+{
+  return tp_group_norm (t[0], t[1], t[2], NULL, (tp_group_norm_options) { 3, 1e-5f, false });
+}
+static tp_tensor *
+modulated_norm (tp_tensor *const *t)
+{
+  return tp_group_norm (t[0], t[1], t[2], t[3], (tp_group_norm_options) { 7, 1e-5f, true });
+}
+
 static tp_tensor *running_mean, *running_variance;
 static tp_tensor *
 norm (tp_tensor *const *t)
@@ -236,6 +251,17 @@ test_layer_gradients (void)
   GRADIENTS (map_TP_COS, normal (1, 1, SHAPE (9)));
   GRADIENTS (map_TP_TANH, normal (1, 1, SHAPE (9)));
   GRADIENTS (map_TP_RECIPROCAL, positive (1, 1, SHAPE (9)));
+
+  GRADIENTS (sigmoid_unit, normal (1, 1, SHAPE (50)));
+  GRADIENTS (unshuffle, normal (1, 4, SHAPE (2, 4, 6, 3)));
+  GRADIENTS (shuffle, normal (1, 4, SHAPE (2, 2, 3, 12)));
+  /* More than one block of rows, the last not full. */
+  GRADIENTS (attention, normal (1, 4, SHAPE (2, 9, 10, 30)));
+  GRADIENTS (group_norm, normal (1, 4, SHAPE (2, 4, 5, 6)), normal (2, 1, SHAPE (6)),
+             normal (3, 1, SHAPE (6)));
+  /* More than one piece of an image, and than one group of lanes. */
+  GRADIENTS (modulated_norm, normal (1, 4, SHAPE (2, 17, 18, 35)), normal (2, 1, SHAPE (35)),
+             normal (3, 1, SHAPE (35)), normal (4, 2, SHAPE (2, 70)));
 
   running_mean = tp_tensor_zeros (TP_F32, 1, SHAPE (3));
   running_variance = tp_tensor_zeros (TP_F32, 1, SHAPE (3));
@@ -596,6 +622,90 @@ test_threads_change_no_bit (void)
   tp_set_threads (before);
 }
 
+static void
+test_threads_of_score_layers (void)
+{
+  int before = tp_threads ();
+  tp_tensor *kept[3][6];
+  for (int threads = 1; threads <= 3; threads++)
+    {
+      tp_set_threads (threads);
+      tp_tensor *x = normal (1, 4, SHAPE (3, 17, 19, 48)), *gamma = normal (2, 1, SHAPE (48));
+      tp_tensor *beta = normal (3, 1, SHAPE (48)), *modulation = normal (4, 2, SHAPE (3, 96));
+      tp_tape *tape = tp_tape_create ();
+      tp_tape_enter (tape);
+      tp_tensor *h = tp_group_norm (x, gamma, beta, modulation,
+                                    (tp_group_norm_options) { 8, 1e-5f, true });
+      tp_tensor *y = tp_self_attention (h, 2);
+      tp_tape_enter (NULL);
+      CHECK (tp_tape_backward (tape, y, y) == TP_OK);
+      tp_tape_free (tape);
+      tp_tensor *t[] = { y, x->grad, gamma->grad, beta->grad, modulation->grad, h };
+      for (int i = 0; i < 6; i++)
+        kept[threads - 1][i] = tp_copy (t[i]);
+      tp_tensor *made[] = { x, gamma, beta, modulation, h, y };
+      for (int i = 0; i < 6; i++)
+        tp_tensor_free (made[i]);
+    }
+  for (int i = 0; i < 6; i++)
+    CHECK (same_bits (kept[0][i], kept[1][i]) && same_bits (kept[0][i], kept[2][i]));
+  for (int k = 0; k < 3; k++)
+    for (int i = 0; i < 6; i++)
+      tp_tensor_free (kept[k][i]);
+  tp_set_threads (before);
+}
+
+/* Where one logit is far above the others, attention copies that value; where all are equal, it
+ * averages; logits beyond what exp can take in float32 do no harm. */
+static void
+test_attention_values (void)
+{
+  tp_tensor *qkv = tp_tensor_zeros (TP_F32, 4, SHAPE (1, 1, 100, 3));
+  for (int i = 0; i < 100; i++)
+    tp_f32 (qkv)[3 * i + 2] = (float) i;
+  tp_tensor *mean = tp_self_attention (qkv, 1);
+  for (int i = 0; i < 100; i++)
+    {
+      CHECK_CLOSE (tp_f32 (mean)[i], 49.5, 1e-4);
+      tp_f32 (qkv)[3 * i] = 1e4f;
+      tp_f32 (qkv)[3 * i + 1] = (float) (i == 70);
+    }
+  tp_tensor *chosen = tp_self_attention (qkv, 1);
+  for (int i = 0; i < 100; i++)
+    CHECK_CLOSE (tp_f32 (chosen)[i], 70, 1e-4);
+  tp_tensor_free (qkv);
+  tp_tensor_free (mean);
+  tp_tensor_free (chosen);
+}
+
+/* Large means leave the variance as it is; SiLU of NaN is NaN, of large numbers they or 0. */
+static void
+test_group_norm_values (void)
+{
+  tp_tensor *x = normal (1, 4, SHAPE (2, 6, 7, 4)), *one = tp_tensor_zeros (TP_F32, 1, SHAPE (4));
+  tp_tensor *zero = tp_tensor_zeros (TP_F32, 1, SHAPE (4));
+  tp_fill (one, 1);
+  tp_tensor *far = tp_affine (x, 1, 3000);
+  tp_group_norm_options options = { 2, 1e-5f, false };
+  tp_tensor *y = tp_group_norm (x, one, zero, NULL, options);
+  tp_tensor *z = tp_group_norm (far, one, zero, NULL, options);
+  for (int64_t i = 0; i < tp_tensor_count (x); i++)
+    CHECK_CLOSE (tp_f32 (z)[i], tp_f32 (y)[i], 1e-3); /* 3000 is rounded to 2^-13 */
+  double sum = tp_sum_f32 (tp_f32 (y), 168), squares = tp_dot_f32 (tp_f32 (y), tp_f32 (y), 168);
+  CHECK_CLOSE (sum, 0, 1e-3);
+  CHECK_CLOSE (squares / 168, 168. / 168, 1e-3);
+  tp_f32 (one)[0] = 1000;
+  tp_f32 (one)[1] = -1000;
+  tp_f32 (one)[2] = NAN;
+  tp_f32 (one)[3] = 0;
+  tp_tensor *s = tp_silu (one);
+  CHECK (tp_f32 (s)[0] == 1000 && fabsf (tp_f32 (s)[1]) < 1e-30f && isnan (tp_f32 (s)[2])
+         && tp_f32 (s)[3] == 0);
+  tp_tensor *t[] = { x, one, zero, far, y, z, s };
+  for (int i = 0; i < 7; i++)
+    tp_tensor_free (t[i]);
+}
+
 /* A diagonal matrix' largest entry; a 1 x 1 convolution's norm is its matrix';
  * and the penalty's gradient by finite differences. */
 static void
@@ -665,4 +775,5 @@ test_bad_input (void)
 
 CHECK_MAIN (test_layer_gradients, test_dsm_value, test_adam, test_adjoint, test_values,
             test_bf16_gradients, test_parts, test_folding, test_moments, test_batch_statistics,
-            test_threads_change_no_bit, test_spectral_norms, test_bad_input)
+            test_threads_change_no_bit, test_threads_of_score_layers, test_attention_values,
+            test_group_norm_values, test_spectral_norms, test_bad_input)

@@ -159,6 +159,16 @@
 (test-run "score" 0 "peak of this machine" "profile" (string-append "--body=" body) "--size=16" "--repeat=1")
 (test-run "step" 0 "convolution, weight gradient" "profile" (string-append "--body=" body) "--size=16"
           "--repeat=1" "--train" "--precision=bf16")
+;; Of every network that comes with Tempera, of whatever kind.
+(test-assert "networks come with it" (pair? (shipped-priors)))
+(for-each (lambda (name)
+            (test-run name 0 "peak of this machine" "profile" name "--repeat=1"
+                      (if (string=? name "vae") "--images=1" "--size=32")))
+          (shipped-priors))
+(test-run "another size" 1 "size: expected 64, of which all images of this network are, got 32"
+          "profile" "vae" "--size=32")
+(test-run "only score networks are trained so" 1 "make-trainer: network: expected a score network" "profile" "updnet"
+          "--size=32" "--train")
 (test-run "help" 0 "Usage" "profile" "--help")
 (test-run "no file" 1 "none: no such file" "profile" "none")
 (test-run "body" 1 "description: expected (NAME #:key value ...)" "profile" "--body=(other)")

@@ -7,7 +7,7 @@
              (ice-9 textual-ports)
              (rnrs bytevectors)
              (json parser)
-             (tempera) (tempera file files) (tempera run runs) (tempera run sweeps))
+             (tempera) (tempera file paths) (tempera file programs) (tempera file formats) (tempera run runs) (tempera run sweeps))
 
 (start-tests "report")
 

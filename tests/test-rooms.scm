@@ -134,8 +134,7 @@
 
 ;; Each of these has two ideas or more and is to be divided; none may join them.
 (define undivided
-  '("scm/tempera/data/data.scm" "scm/tempera/file/files.scm" "scm/tempera/net/training.scm"
-    "scm/tempera/sample/calibration.scm" "scm/tempera/sample/sampling.scm"
+  '("scm/tempera/sample/calibration.scm" "scm/tempera/sample/sampling.scm"
     "tests/test-sampling.scm"))
 
 (for-each (lambda (path)

@@ -2,9 +2,11 @@
 ;;; resumed; what sigma is drawn from; spectral norms; that it learns a score known
 ;;; exactly.
 
-(use-modules (harness) (srfi srfi-1) (tempera base errors) (tempera file files) (tempera net layers)
-             (tempera net networks) (tempera net unets) (tempera tensor primitives) (tempera run recorders) (tempera run run-files)
-             (tempera base numbers) (tempera problem priors) (tempera file tables) (tempera tensor tensors) (tempera net training)
+(use-modules (harness) (srfi srfi-1) (tempera base errors) (tempera file paths) (tempera file safetensors) (tempera net layers)
+             (tempera net networks) (tempera net score-networks) (tempera method network-files) (tempera net unets) (tempera tensor primitives) (tempera run recorders) (tempera run run-files)
+             (tempera base numbers) (tempera problem priors) (tempera file tables) (tempera tensor tensors) (tempera net checkpoints) (tempera net losses)
+             (tempera net noise-levels) (tempera net rates) (tempera net spectral-norms) (tempera net trainer)
+             (tempera net trainer-history) (tempera net training)
              (tempera run training-runs) (srfi srfi-11))
 
 (start-tests "training")
@@ -307,6 +309,9 @@
   (test-assert (format #f "cap bounds it: ~a" capped) (every (lambda (s) (< s 1.6)) capped))
   (test-assert "and leaves smaller ones" (< (apply min capped) 1.0))
   (test-assert "the penalty lowers it" (< (apply + penalised) (apply + free))))
+(test-equal "a bound is recorded as the call that makes it" "(penalty 0.01 2)"
+  (assq-ref (cdr (first (trainer-history (train! (small-trainer #:spectral (penalty 0.01 2)) #:steps 1))))
+            'spectral))
 (test-error-matching "spectral" "spectral: expected #f, (cap value)"
   (small-trainer #:spectral 'strong))
 (test-error-matching "a bound in quotes" "calls without a quote, got (cap 2)"

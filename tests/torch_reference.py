@@ -10,6 +10,7 @@ imports the network from here.
 """
 
 import json
+import re
 import struct
 import sys
 
@@ -156,6 +157,201 @@ class PaperUnet(nn.Module):
         return self
 
 
+# --- Today's networks -------------------------------------------------------------
+#
+# Parts have the names that they have in Tempera; `named' gives each tensor's.
+
+
+def conv(cin, cout, size=3, bias=True):
+    return nn.Conv2d(cin, cout, size, padding=size // 2, bias=bias)
+
+
+def norm_of(channels):
+    most = max(1, min(32, channels // 4))
+    return nn.GroupNorm(max(d for d in range(1, most + 1) if channels % d == 0), channels)
+
+
+class Attention(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.heads = max(1, channels // 64)
+        self.norm, self.qkv = norm_of(channels), conv(channels, 3 * channels, 1)
+        self.projection = conv(channels, channels, 1)
+
+    def forward(self, x):
+        n, c, h, w = x.shape
+        q, k, v = (self.qkv(self.norm(x)).view(n, 3, self.heads, c // self.heads, h * w)
+                   .permute(1, 0, 2, 4, 3))
+        weights = torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, -1)
+        return x + self.projection((weights @ v).transpose(-1, -2).reshape(n, c, h, w))
+
+
+class EdmBlock(nn.Module):
+    def __init__(self, cin, cout, embedding, resample=None, attention=False):
+        super().__init__()
+        self.norm0, self.convolution0 = norm_of(cin), conv(cin, cout)
+        self.modulation = nn.Linear(embedding, 2 * cout)
+        self.norm1, self.convolution1 = norm_of(cout), conv(cout, cout)
+        self.shortcut = conv(cin, cout, 1) if cin != cout else None
+        self.attention = Attention(cout) if attention else None
+        self.resampled = {None: lambda x: x, "down": lambda x: F.avg_pool2d(x, 2),
+                          "up": lambda x: F.interpolate(x, scale_factor=2.0)}[resample]
+
+    def forward(self, x, e):
+        beside = self.resampled(x)
+        if self.shortcut is not None:
+            beside = self.shortcut(beside)
+        x = self.convolution0(self.resampled(F.silu(self.norm0(x))))
+        scale, shift = self.modulation(e)[:, :, None, None].chunk(2, 1)
+        x = beside + self.convolution1(F.silu(torch.addcmul(shift, self.norm1(x), scale + 1)))
+        return x if self.attention is None else self.attention(x)
+
+
+class NoiseEmbedding(nn.Module):
+    def __init__(self, features, out):
+        super().__init__()
+        self.first, self.second = nn.Linear(features, out), nn.Linear(out, out)
+
+    def forward(self, noise):
+        half = self.first.in_features // 2
+        phases = noise[:, None] * 1e-4 ** (torch.arange(half) / half)
+        features = torch.cat([phases.cos(), phases.sin()], 1)
+        return F.silu(self.second(F.silu(self.first(features))))
+
+
+class Named(nn.Module):
+    """A network whose parts have Tempera's names."""
+
+    LAST = {"GroupNorm": {"weight": "gamma", "bias": "beta"}}
+
+    def named(self):
+        """Tempera's name for each tensor, the tensor, and whether it is a matrix (out, in)."""
+        for path, module in self.named_modules():
+            for name, value in module.named_parameters(recurse=False):
+                name = self.LAST.get(type(module).__name__, {}).get(
+                    name, {"weight": "weights"}.get(name, name))
+                yield ("body." + re.sub(r"(down|middle|up|halving|doubling)[.]", r"\1", path) + "."
+                       + name, value, isinstance(module, nn.ConvTranspose2d))
+
+    def load(self, tensors):
+        with torch.no_grad():
+            for name, value, transposed in self.named():
+                value.copy_(from_tempera(tensors[name], value, transposed))
+        return self
+
+
+def from_tempera(given, value, transposed=False):
+    """A parameter of Tempera's as PyTorch's VALUE of the same part is laid out."""
+    if given.dim() == 2:
+        return given.T
+    if transposed:  # (1 1 in 4out), the squares of each output together
+        return given.view(value.shape)
+    if given.dim() == 4 and given.shape[:2] != value.shape[2:]:  # (1 1 4in out)
+        return given[0, 0].T.reshape(value.shape)
+    return window(given) if given.dim() == 4 else given
+
+
+def to_tempera(value, transposed=False):
+    if value.dim() == 2:
+        return value.T
+    if transposed:
+        return value.reshape(1, 1, value.shape[0], -1)
+    if value.dim() == 4 and value.shape[2] == 2:
+        return value.reshape(value.shape[0], -1).T[None, None]
+    return window_back(value)
+
+
+class EdmUnet(Named):
+    def __init__(self, width=64, multipliers=(1, 2, 2, 4), blocks=2, attention=(8,), unshuffle=1):
+        super().__init__()
+        channels, scales = [width * m for m in multipliers], len(multipliers)
+        above, lowest, pixel = [width] + channels, channels[-1], unshuffle ** 2
+        self.unshuffle, self.scales, self.blocks = unshuffle, scales, blocks
+
+        def block(scale, cin, cout, resample=None):
+            return EdmBlock(cin, cout, 4 * width, resample, unshuffle * 2 ** scale in attention)
+        self.embedding = NoiseEmbedding(width, 4 * width)
+        self.entry = conv(2 * pixel, width)
+        across, down = [width], []
+        for s, cout in enumerate(channels):
+            if s > 0:
+                down.append(block(s, above[s], above[s], "down"))
+                across.append(above[s])
+            for i in range(blocks):
+                down.append(block(s, above[s] if i == 0 else cout, cout))
+                across.append(cout)
+        self.middle = nn.ModuleList([EdmBlock(lowest, lowest, 4 * width, None, True),
+                                     EdmBlock(lowest, lowest, 4 * width)])
+        up, at = [], lowest
+        for s in reversed(range(scales)):
+            if s < scales - 1:
+                up.append(block(s, at, at, "up"))
+            for _ in range(blocks + 1):
+                up.append(block(s, at + across.pop(), channels[s]))
+                at = channels[s]
+        self.down, self.up = nn.ModuleList(down), nn.ModuleList(up)
+        self.norm, self.head = norm_of(channels[0]), conv(channels[0], 2 * pixel)
+
+    def forward(self, x, noise):
+        e = self.embedding(noise)
+        if self.unshuffle > 1:
+            x = F.pixel_unshuffle(x, self.unshuffle)
+        sent = [self.entry(x)]
+        for block in self.down:
+            sent.append(block(sent[-1], e))
+        x = self.middle[1](self.middle[0](sent[-1], e), e)
+        for i, block in enumerate(self.up):
+            # Of each scale but the lowest, the first block doubles.
+            doubles = i > self.blocks and (i - self.blocks - 1) % (self.blocks + 2) == 0
+            x = block(x if doubles else torch.cat([x, sent.pop()], 1), e)
+        x = self.head(F.silu(self.norm(x)))
+        return F.pixel_shuffle(x, self.unshuffle) if self.unshuffle > 1 else x
+
+
+class DrunetBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.first, self.second = (conv(channels, channels, bias=False) for _ in range(2))
+
+    def forward(self, x):
+        return x + self.second(F.relu(self.first(x)))
+
+
+class Resampling(nn.Module):
+    def __init__(self, kind, cin, cout):
+        super().__init__()
+        self.convolution = kind(cin, cout, 2, stride=2, bias=False)
+
+    def forward(self, x):
+        return self.convolution(x)
+
+
+class Drunet(Named):
+    def __init__(self, channels=(64, 128, 256, 512), blocks=4):
+        super().__init__()
+
+        def row(c):
+            return nn.Sequential(*(DrunetBlock(c) for _ in range(blocks)))
+        steps = list(zip(channels, channels[1:]))
+        self.entry = conv(3, channels[0], bias=False)
+        self.down = nn.ModuleList(row(c) for c in channels)
+        self.halving = nn.ModuleList(Resampling(nn.Conv2d, a, b) for a, b in steps)
+        self.doubling = nn.ModuleList(Resampling(nn.ConvTranspose2d, b, a) for a, b in steps)
+        self.up = nn.ModuleList(row(c) for c in channels[:-1])
+        self.head = conv(channels[0], 2, bias=False)
+
+    def forward(self, x, noise):
+        x = self.entry(PaperUnet.with_noise(x, noise))
+        entered = []
+        for down, halve in zip(self.down, self.halving):
+            entered.append(x)
+            x = halve(down(x))
+        x = x + self.down[-1](x)
+        for s in reversed(range(len(entered))):
+            x = entered[s] + self.up[s](self.doubling[s](x))
+        return self.head(x)
+
+
 # --- Reference values ----------------------------------------------------------
 
 
@@ -258,7 +454,51 @@ def references():
     keep("unet", **{"y-training": y, "g": g},
          **{"grad-" + name: window_back(value.grad) for name, value in net.named()
             if value.grad is not None})
+
+    layer("silu", lambda x: F.silu(x), x=4 * image(2, 5, 6, 3))
+    layer("group-norm", lambda x, gamma, beta: group_norm(x, 3, gamma, beta),
+          x=image(2, 5, 7, 6) + 3, gamma=torch.randn(6), beta=torch.randn(6))
+    layer("group-norm-modulated", lambda x, gamma, beta, modulation: F.silu(
+        modulated(group_norm(x, 5, gamma, beta), modulation)),
+        x=image(2, 5, 6, 35) + 1, gamma=torch.randn(35), beta=torch.randn(35),
+        modulation=torch.randn(2, 70))
+    layer("attention", lambda qkv: attention(qkv, 2), qkv=image(2, 9, 10, 24))
+    layer("pixel-unshuffle", lambda x: to_nhwc(F.pixel_unshuffle(to_nchw(x), 2)),
+          x=image(2, 4, 6, 3))
+    layer("pixel-shuffle", lambda x: to_nhwc(F.pixel_shuffle(to_nchw(x), 3)), x=image(2, 3, 2, 18))
+    for case, net in (("edm-unet", EdmUnet(8, (1, 1), 1, (4,), 2)),
+                      ("edm-unet-plain", EdmUnet(4, (1, 2), 1, (2,))),
+                      ("drunet", Drunet((3, 4, 5), 2))):
+        with torch.no_grad():
+            for name, value, _ in net.named():
+                value.copy_(torch.randn_like(value) / value[0].numel() ** 0.5)
+        x, noise = image(2, 8, 12, 2), torch.randn(2)
+        y = to_nhwc(net(to_nchw(x), noise))
+        g = torch.randn_like(y)
+        y.backward(g)
+        keep(case, x=x, noise=noise, y=y, g=g,
+             **{prefix + name: to_tempera(t, transposed)
+                for name, value, transposed in net.named()
+                for prefix, t in (("", value), ("grad-", value.grad))})
     return kept
+
+
+def group_norm(x, groups, gamma, beta):
+    return to_nhwc(F.group_norm(to_nchw(x), groups, gamma, beta, 1e-5))
+
+
+def modulated(x, modulation):
+    """Scales and shifts, one after the other, of each image and channel."""
+    scale, shift = modulation[:, None, None, :].chunk(2, -1)
+    return x * (1 + scale) + shift
+
+
+def attention(qkv, heads):
+    """Of queries, keys and values, one after the other in the channels."""
+    n, h, w, c = qkv.shape
+    q, k, v = qkv.view(n, h * w, 3, heads, c // (3 * heads)).permute(2, 0, 3, 1, 4)
+    weights = torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, -1)
+    return (weights @ v).permute(0, 2, 1, 3).reshape(n, h, w, c // 3)
 
 
 def window_back(value):

@@ -83,7 +83,7 @@ static tp_status
 ready (tp_tensor *t, unsigned *version, const char *operation)
 {
   char text[TP_SHAPE_TEXT];
-  tp_status status = !t->buffer && t->restore ? t->restore (t) : TP_OK;
+  tp_status status = tp_tensor_restore (t);
   if (status != TP_OK)
     return status;
   if (!tp_buffer_data (t->buffer))

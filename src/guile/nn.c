@@ -143,6 +143,34 @@ relu (SCM x)
   return tp_from_tensor ("relu", tp_leaky_relu (tp_to_tensor ("relu", "x", x), 0));
 }
 
+static SCM
+silu (SCM x)
+{
+  return tp_from_tensor ("silu", tp_silu (tp_to_tensor ("silu", "x", x)));
+}
+
+static SCM
+group_norm (SCM x, SCM gamma, SCM beta, SCM modulation, SCM groups, SCM epsilon, SCM silu)
+{
+  const char *me = "group-normalisation";
+  tp_group_norm_options options = { (int) tp_to_int (me, "groups", groups, 1, INT32_MAX),
+                                    (float) tp_to_double (me, "epsilon", epsilon),
+                                    scm_is_true (silu) };
+  return tp_from_tensor (me, tp_group_norm (tp_to_tensor (me, "images", x),
+                                            tp_to_tensor (me, "gamma", gamma),
+                                            tp_to_tensor (me, "beta", beta),
+                                            tp_to_tensor_or_null (me, "modulation", modulation),
+                                            options));
+}
+
+static SCM
+self_attention (SCM qkv, SCM heads)
+{
+  const char *me = "self-attention";
+  return tp_from_tensor (me, tp_self_attention (tp_to_tensor (me, "qkv", qkv),
+                                                (int) tp_to_int (me, "heads", heads, 1, 4096)));
+}
+
 #define SIZED(function, name, argument, call)                                          \
   static SCM function (SCM x, SCM size)                                                \
   {                                                                                    \
@@ -152,6 +180,8 @@ relu (SCM x)
 SIZED (average_pool, "average-pool", "size", tp_average_pool)
 SIZED (max_pool, "max-pool", "size", tp_max_pool)
 SIZED (upsample, "upsample", "factor", tp_upsample)
+SIZED (pixel_unshuffle, "pixel-unshuffle", "factor", tp_pixel_unshuffle)
+SIZED (pixel_shuffle, "pixel-shuffle", "factor", tp_pixel_shuffle)
 
 static SCM
 dense (SCM x, SCM w, SCM b, SCM slope)
@@ -270,6 +300,23 @@ tp_init_nn (void)
              "x where x > 0, else SLOPE (0.01) x.  On the tape.\n"
              "Example: (tensor->list (leaky-relu (list->tensor '(-1 2)) 0.1)) => (-0.1 2.0)");
   tp_define ("relu", 1, 0, relu, "x", "x where x > 0, else 0.  On the tape.\nExample: (relu t)");
+  tp_define ("silu", 1, 0, silu, "x",
+             "x / (1 + exp (-x)), the sigmoid linear unit (Elfwing et al. 2018).  On the tape.\n"
+             "Example: (tensor->list (silu (list->tensor '(0 20)))) => (0.0 20.0)");
+  tp_define ("group-normalisation", 7, 0, group_norm,
+             "images gamma beta modulation groups epsilon silu?",
+             "IMAGES (N H W C) less their mean, over the square root of their variance + EPSILON, both\n"
+             "for each image and each of GROUPS groups of channels (Wu, He 2018); times GAMMA (C) plus\n"
+             "BETA (C); for MODULATION (N 2C), scales s then shifts t of each image and channel, times\n"
+             "1 + s plus t (#f: neither); then, for SILU?, `silu'.  On the tape.\n"
+             "Example: (let ((x (random-normal '(2 4 4 6) 1)) (one (tensor+ (tensor-zeros '(6)) 1)))\n"
+             "           (group-normalisation x one (tensor-zeros '(6)) #f 3 1e-5 #t))");
+  tp_define ("self-attention", 2, 0, self_attention, "qkv heads",
+             "Of QKV (N H W 3C), queries, keys and values of C channels one after the other, each of\n"
+             "HEADS heads of d = C / HEADS: for each head the values of all positions, averaged with\n"
+             "weights that are the softmax of query . key / sqrt (d) (Vaswani et al. 2017).  Returns\n"
+             "(N H W C); C a multiple of HEADS, at most 65536 positions H W.  On the tape.\n"
+             "Example: (tensor-shape (self-attention (random-normal '(1 4 4 24) 1) 2)) => (1 4 4 8)");
   tp_define ("average-pool", 1, 1, average_pool, "images size",
              "The mean over squares of SIZE (2) by SIZE pixels of IMAGES (N H W C).  On the tape.\n"
              "Example: (tensor-shape (average-pool (tensor-zeros '(1 8 8 3)))) => (1 4 4 3)");
@@ -279,6 +326,15 @@ tp_init_nn (void)
   tp_define ("upsample", 1, 1, upsample, "images factor",
              "Each pixel of IMAGES (N H W C) repeated FACTOR (2) times each way.  On the tape.\n"
              "Example: (tensor-shape (upsample (tensor-zeros '(1 4 4 3)))) => (1 8 8 3)");
+  tp_define ("pixel-unshuffle", 1, 1, pixel_unshuffle, "images factor",
+             "Each square of FACTOR (2) by FACTOR pixels of IMAGES (N H W C) as one pixel of C FACTOR^2\n"
+             "channels: of channel 0 its rows one after the other, then of channel 1 (Shi et al. 2016).\n"
+             "Undone by `pixel-shuffle'.  On the tape.\n"
+             "Example: (tensor-shape (pixel-unshuffle (tensor-zeros '(1 8 8 3)))) => (1 4 4 12)");
+  tp_define ("pixel-shuffle", 1, 1, pixel_shuffle, "images factor",
+             "IMAGES (N H W C FACTOR^2) enlarged FACTOR (2) times each way: what `pixel-unshuffle'\n"
+             "undoes.  On the tape.\n"
+             "Example: (tensor-shape (pixel-shuffle (tensor-zeros '(1 4 4 12)))) => (1 8 8 3)");
   tp_define ("dense", 3, 1, dense, "x weights bias slope",
              "x W + b for X (N I), WEIGHTS (I O), BIAS (O) or #f, then a leaky ReLU of SLOPE (1:\n"
              "none).  On the tape.\n"
@@ -309,5 +365,6 @@ tp_init_nn (void)
              "ITERATIONS (50) of power iteration through it and its adjoint from noise of SEED (0).\n"
              "Example: (convolution-norm (random-normal '(3 3 2 8) 1) 16 16 1 1)");
   tp_define_recorded ("convolution normalised-convolution convolution-adjoint batch-normalisation "
-                      "leaky-relu relu average-pool max-pool upsample dense dsm-loss");
+                      "leaky-relu relu silu group-normalisation self-attention average-pool max-pool "
+                      "upsample pixel-unshuffle pixel-shuffle dense dsm-loss");
 }

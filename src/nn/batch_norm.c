@@ -275,7 +275,7 @@ static tp_status
 restore (tp_tensor *y)
 {
   const recipe *r = y->derived;
-  tp_tensor *fresh = tp_tensor_like (y);
+  tp_tensor *fresh = tp_tensor_restore (r->x) == TP_OK ? tp_tensor_like (y) : NULL;
   if (!fresh)
     return tp_last_status ();
   normalise (fresh, r->x, r->scale, r->shift, NULL, r->slope);

@@ -34,6 +34,24 @@ tp_tensor *tp_leaky_relu (tp_tensor *x, float slope);
  * its argument's as SLOPE is not negative.  Not recorded. */
 tp_tensor *tp_leaky_relu_gradient (const tp_tensor *y, const tp_tensor *g, float slope);
 
+/* silu.c.  x / (1 + e^-x). */
+tp_tensor *tp_silu (tp_tensor *x);
+
+/* group_norm.c.  x (N H W C) with mean 0 and variance 1 for each image and each of the groups of
+ * channels, then v = gamma x + beta for each channel, v (1 + s) + t for each image and channel if
+ * MODULATION (N 2C), s and t one after the other, is not NULL, and SiLU if wanted. */
+typedef struct {
+  int groups;
+  float epsilon; /* added to the variance */
+  bool silu;
+} tp_group_norm_options;
+tp_tensor *tp_group_norm (tp_tensor *x, tp_tensor *gamma, tp_tensor *beta, tp_tensor *modulation,
+                          tp_group_norm_options options);
+
+/* attention.c.  QKV (N H W 3C): queries, keys and values, the channels of each divided evenly
+ * among HEADS.  Every position attends to all; gives (N H W C). */
+tp_tensor *tp_self_attention (tp_tensor *qkv, int heads);
+
 /* pool.c.  Mean or maximum over SIZE x SIZE squares; H and W divisible by SIZE. */
 tp_tensor *tp_average_pool (tp_tensor *x, int size);
 tp_tensor *tp_max_pool (tp_tensor *x, int size);
@@ -43,6 +61,11 @@ tp_tensor *tp_upsample (tp_tensor *x, int factor);
 
 /* The sum over each FACTOR x FACTOR square.  Not recorded. */
 tp_tensor *tp_upsample_adjoint (const tp_tensor *y, int factor);
+
+/* shuffle.c.  Each FACTOR x FACTOR square of pixels becomes one pixel of FACTOR^2 times the
+ * channels, channel c's rows by columns one after the other; and back. */
+tp_tensor *tp_pixel_unshuffle (tp_tensor *x, int factor);
+tp_tensor *tp_pixel_shuffle (tp_tensor *x, int factor);
 
 /* linear.c.  y = f (x W + b): x (N I), W (I O), b (O) or NULL. */
 tp_tensor *tp_linear (tp_tensor *x, tp_tensor *w, tp_tensor *b, float slope);

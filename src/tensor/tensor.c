@@ -157,6 +157,12 @@ tp_tensor_let_go (tp_tensor *t)
   t->buffer = NULL;
 }
 
+tp_status
+tp_tensor_restore (tp_tensor *t)
+{
+  return !t->buffer && t->restore ? t->restore (t) : TP_OK;
+}
+
 void
 tp_set_derived (tp_tensor *t, void *derived, void (*release) (void *))
 {

@@ -64,6 +64,9 @@ tp_tensor *tp_tensor_husk (const tp_tensor *t);
  * keeps with tp_set_derived), and no other tensor shares them. */
 void tp_tensor_let_go (tp_tensor *t);
 
+/* T's values computed anew, where they were let go and there is a way. */
+tp_status tp_tensor_restore (tp_tensor *t);
+
 /* Keep with T something made from its values, in place of what was kept before; it is
  * freed with T by RELEASE.  Whoever uses it finds out whether the values are still those. */
 void tp_set_derived (tp_tensor *t, void *derived, void (*release) (void *));

@@ -1,11 +1,10 @@
-;;; images.scm -- how near an image is to the truth, and many images as one.
+;;; images.scm -- magnitudes and parts of images, limits to show them with, many images as one.
 
 (define-module (tempera data images)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
-  #:export (image-magnitude magnitude-statistics image-part image-window half-size psnr ssim
-            montage))
+  #:export (image-magnitude magnitude-statistics image-part image-window half-size montage))
 
 (define (image-magnitude image)
   "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32.
@@ -63,39 +62,6 @@ Example: (tensor-shape (half-size (load-image \"brain.png\"))) => (128 128)"
   (let ((shape (tensor-shape image)))
     (tensor-reshape (average-pool (tensor-reshape image `(1 ,@shape 1)) 2)
                     (map (lambda (n) (quotient n 2)) shape))))
-
-(define (compare who measure image truth)
-  ;; MEASURE of the magnitudes of IMAGE and TRUTH; a list of it for a batch of images.
-  (check-that (tensor? truth) who "truth: expected a tensor, got ~s" truth)
-  (check-that (tensor? image) who "image: expected a tensor, got ~s" image)
-  (let ((shape (tensor-shape image)) (truth-shape (tensor-shape truth)))
-    (check-that (= 2 (length truth-shape)) who
-                "truth: expected an image (rows columns), got shape ~a" truth-shape)
-    (cond ((equal? shape truth-shape)
-           (measure (image-magnitude image) (image-magnitude truth)))
-          ((and (pair? shape) (equal? (cdr shape) truth-shape))
-           (map-in-order (lambda (k)
-                           (measure (image-magnitude
-                                     (tensor-reshape (tensor-slice image 0 k (1+ k)) truth-shape))
-                                    (image-magnitude truth)))
-                         (iota (car shape))))
-          (else
-           (complain who "image: expected shape ~a or a batch of it, got ~a" truth-shape shape)))))
-
-(define (psnr image truth)
-  "The peak signal-to-noise ratio of IMAGE in dB, 10 log10 (L^2 / mean square error),
-on magnitudes; L is the greatest less the least value of TRUTH.  For a batch of
-images, a list of theirs.  Infinite when they are equal.
-Example: (psnr (chain-mean chain) scan)"
-  (compare 'psnr image-psnr image truth))
-
-(define (ssim image truth)
-  "The structural similarity of IMAGE and TRUTH on magnitudes: Gaussian window of
-11 x 11 pixels with standard deviation 1.5, K1 = 0.01, K2 = 0.03, data range as for
-`psnr'.  For a batch of images, a list of theirs.
-Source: Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Processing 13 (2004).
-Example: (ssim (chain-mean chain) scan)"
-  (compare 'ssim image-ssim image truth))
 
 (define* (montage images #:key (columns (inexact->exact
                                          (ceiling (sqrt (first (tensor-shape images)))))))

@@ -1,13 +1,49 @@
-;;; quality.scm -- multi-scale structural similarity, to be learned by.
+;;; quality.scm -- how near an image is to the truth: PSNR, SSIM, and multi-scale SSIM to learn by.
 ;;;
-;;; Made of operations that the tape knows: blurs are convolutions, scales are halved by average
-;;; pooling.  Source: Wang, Simoncelli and Bovik (2003).
+;;; PSNR and SSIM are of magnitudes and computed in C.  The last is made of operations that the tape
+;;; knows: blurs are convolutions, scales are halved by average pooling.
 
 (define-module (tempera data quality)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
+  #:use-module (tempera data images)
   #:use-module (tempera tensor primitives)
-  #:export (ms-ssim))
+  #:export (psnr ssim ms-ssim))
+
+(define (compare who measure image truth)
+  ;; MEASURE of the magnitudes of IMAGE and TRUTH; a list of it for a batch of images.
+  (check-that (tensor? truth) who "truth: expected a tensor, got ~s" truth)
+  (check-that (tensor? image) who "image: expected a tensor, got ~s" image)
+  (let ((shape (tensor-shape image)) (truth-shape (tensor-shape truth)))
+    (check-that (= 2 (length truth-shape)) who
+                "truth: expected an image (rows columns), got shape ~a" truth-shape)
+    (cond ((equal? shape truth-shape)
+           (measure (image-magnitude image) (image-magnitude truth)))
+          ((and (pair? shape) (equal? (cdr shape) truth-shape))
+           (map-in-order (lambda (k)
+                           (measure (image-magnitude
+                                     (tensor-reshape (tensor-slice image 0 k (1+ k)) truth-shape))
+                                    (image-magnitude truth)))
+                         (iota (car shape))))
+          (else
+           (complain who "image: expected shape ~a or a batch of it, got ~a" truth-shape shape)))))
+
+(define (psnr image truth)
+  "The peak signal-to-noise ratio of IMAGE in dB, 10 log10 (L^2 / mean square error),
+on magnitudes; L is the greatest less the least value of TRUTH.  For a batch of
+images, a list of theirs.  Infinite when they are equal.
+Example: (psnr (chain-mean chain) scan)"
+  (compare 'psnr image-psnr image truth))
+
+(define (ssim image truth)
+  "The structural similarity of IMAGE and TRUTH on magnitudes: Gaussian window of
+11 x 11 pixels with standard deviation 1.5, K1 = 0.01, K2 = 0.03, data range as for
+`psnr'.  For a batch of images, a list of theirs.
+Source: Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Processing 13 (2004).
+Example: (ssim (chain-mean chain) scan)"
+  (compare 'ssim image-ssim image truth))
+
+;;; --- Multi-scale SSIM -------------------------------------------------------------
 
 (define window-size 11)
 

@@ -11,7 +11,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera base numbers)
   #:use-module (tempera base parameters)
   #:export (table table? table-columns table-rows table-size table-column table-text
@@ -156,13 +156,13 @@ Example: (table-with results 'gain - 'psnr 'zero-filled)"
          (sqrt (/ (fold (lambda (x sum) (+ sum (* (- x m) (- x m)))) 0 numbers) (1- n))))))
 
 (define aggregates
-  `((mean . ,mean) (std . ,standard-deviation) (min . ,(lambda (l) (apply min l)))
+  `((mean . ,mean) (sum . ,(lambda (l) (apply + l))) (std . ,standard-deviation) (min . ,(lambda (l) (apply min l)))
     (max . ,(lambda (l) (apply max l))) (count . ,length)))
 
 (define (table-group source columns . wanted)
   "A row for each different combination of values in COLUMNS, a list, of the table SOURCE, in the
-order in which they come.  Each of WANTED is (COLUMN AGGREGATE ...), AGGREGATE mean, std (of n - 1), min, max or
-count; its column is COLUMN-AGGREGATE.  They see numbers alone; of none, count is 0 and the others
+order in which they come.  Each of WANTED is (COLUMN AGGREGATE ...), AGGREGATE mean, sum, std (of n - 1), min,
+max or count; its column is COLUMN-AGGREGATE.  They see numbers alone; of none, count is 0 and the others
 are missing.
 Example: (table-group results '(spectral-norm) '(psnr mean std count))"
   (check-that (list? columns) 'table-group "columns: expected a list of symbols, got ~s" columns)

@@ -12,11 +12,13 @@
   #:use-module (tempera net layers)
   #:use-module (tempera problem masses)
   #:use-module (tempera net networks)
+  #:use-module (tempera net score-networks)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem targets)
   #:use-module (tempera tensor tensors)
-  #:use-module (tempera net training)
-  #:export (conditional-network conditional-network? conditional-loss conditional-target))
+  #:use-module (tempera net losses)
+  #:use-module (tempera net noise-levels)
+  #:export (conditional-network conditional-network? conditional-network-from-metadata conditional-loss conditional-target))
 
 (define-class <conditional-network> (<network>)
   (scaled #:init-keyword #:scaled #:getter scaled-procedure)
@@ -47,6 +49,7 @@ Example: (conditional-network '(paper-unet #:inputs 2 #:channels (4 8) #:blocks 
     (make <conditional-network> #:format conditional-format
           #:settings `(("body" . ,(object->string description))
                        ("sigma-data" . ,(number->string sigma-data)))
+          #:another (lambda () (conditional-network description #:sigma-data sigma-data))
           #:kind (format #f "conditional network, ~a" (layer-kind body))
           #:procedure (lambda (x zero-filled sigma)
                         (score-in-parts scaled x sigma (for-each-image zero-filled x)))
@@ -66,14 +69,16 @@ without what is complex, or one of them; got shape ~a" (list-head shape 3) (tens
 
 (define conditional-format "tempera-conditional-1")
 
-(register-network!
- conditional-format
- (lambda (field bad)
-   (let ((description (false-if-exception (with-input-from-string (field "body") read)))
-         (sigma-data (string->number (field "sigma-data"))))
-     (conditional-network (or description (bad "body: unreadable"))
-                          #:sigma-data (or (and (real? sigma-data) sigma-data)
-                                           (bad "sigma-data: expected a number"))))))
+(define (conditional-network-from-metadata field bad)
+  "The network that the settings in a file describe: see `load-network'."
+  (let ((sigma-data (string->number (field "sigma-data"))))
+    (conditional-network (or (metadata-datum field "body") (bad "body: unreadable"))
+                         #:sigma-data (or (and (real? sigma-data) sigma-data)
+                                          (bad "sigma-data: expected a number")))))
+
+(define-method (network-inputs (network <conditional-network>) count size)
+  (let ((shape (list count (or size example-size) (or size example-size) 2)))
+    (list (random-normal shape 1) (random-normal shape 2) 1.0)))
 
 (define* (conditional-loss #:key (sigma (sigma-log-uniform 0.05 150)) (seed 0))
   "Equation 3 for conditional networks, for #:loss of `make-trainer', whose data are lists of

@@ -2,7 +2,8 @@
 
 (define-module (tempera method pairs)
   #:use-module (srfi srfi-1)
-  #:use-module (tempera data data)
+  #:use-module (tempera data dataset)
+  #:use-module (tempera data slices)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera problem masks)

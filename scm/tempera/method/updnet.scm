@@ -15,7 +15,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (updnet updnet? updnet-loss updnet-reconstruction magnitudes))
+  #:export (updnet updnet? updnet-from-metadata updnet-loss updnet-reconstruction magnitudes))
 
 (define-class <updnet> (<network>)
   #:metaclass <applicable-struct-class>)
@@ -93,6 +93,7 @@ Example: (updnet #:iterations 2 #:channels '(4 8))"
       #:kind (format #f "updnet, ~a iterations, ~a buffers, channels ~a" iterations buffers channels)
       #:format updnet-format
       #:settings `(("body" . ,(object->string (list iterations buffers channels))))
+      #:another (lambda () (updnet #:iterations iterations #:buffers buffers #:channels channels))
       #:parts (append-map (lambda (i net)
                             (map (lambda (name part) (cons (format #f "~a~a" name i) part))
                                  '("net" "image" "buffers") net))
@@ -119,13 +120,17 @@ Example: (updnet #:iterations 2 #:channels '(4 8))"
 
 (define updnet-format "tempera-updnet-1")
 
-(register-network!
- updnet-format
- (lambda (field bad)
-   (let ((body (false-if-exception (with-input-from-string (field "body") read))))
-     (if (and (list? body) (= 3 (length body)))
-         (updnet #:iterations (first body) #:buffers (second body) #:channels (third body))
-         (bad "body: expected iterations, buffers and channels")))))
+(define (updnet-from-metadata field bad)
+  "The network that the settings in a file describe: see `load-network'."
+  (let ((body (metadata-datum field "body")))
+    (if (and (list? body) (= 3 (length body)))
+        (updnet #:iterations (first body) #:buffers (second body) #:channels (third body))
+        (bad "body: expected iterations, buffers and channels"))))
+
+(define-method (network-inputs (network <updnet>) count size)
+  (let ((size (or size example-size)))
+    (list (random-normal (list count size size 2) 1)
+          (tensor-assign! (tensor-zeros (list size)) 1))))
 
 ;;; --- Learning and using it --------------------------------------------------------------
 

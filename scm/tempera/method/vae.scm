@@ -23,7 +23,7 @@
   #:use-module (tempera base streams)
   #:use-module (tempera problem targets)
   #:use-module (tempera tensor tensors)
-  #:export (vae vae? vae-size vae-latent vae-noise vae-encode vae-decode vae-bound vae-loss
+  #:export (vae vae? vae-from-metadata vae-size vae-latent vae-noise vae-encode vae-decode vae-bound vae-loss
             vae-sample vae-target vae-images latent-schedule))
 
 (define-class <vae> (<network>)
@@ -91,6 +91,7 @@ Example: (vae #:size 16 #:latent 4 #:channels '(4 8))"
             #:kind (format #f "vae of ~a x ~a, latent ~a, channels ~a" size size latent channels)
             #:format vae-format
             #:settings `(("body" . ,(object->string (list size latent channels))))
+            #:another (lambda () (vae #:size size #:latent latent #:channels channels))
             #:parameters `(("log-noise" . ,log-noise))
             #:parts `(("down" . ,down) ("mean" . ,mean) ("log-sd" . ,log-sd)
                       ("enter" . ,enter) ("up" . ,up) ,@(if head `(("head" . ,head)) '()))
@@ -102,13 +103,18 @@ Example: (vae #:size 16 #:latent 4 #:channels '(4 8))"
 
 (define vae-format "tempera-vae-1")
 
-(register-network!
- vae-format
- (lambda (field bad)
-   (let ((body (false-if-exception (with-input-from-string (field "body") read))))
-     (if (and (list? body) (= 3 (length body)))
-         (vae #:size (first body) #:latent (second body) #:channels (third body))
-         (bad "body: expected size, latent and channels")))))
+(define (vae-from-metadata field bad)
+  "The network that the settings in a file describe: see `load-network'."
+  (let ((body (metadata-datum field "body")))
+    (if (and (list? body) (= 3 (length body)))
+        (vae #:size (first body) #:latent (second body) #:channels (third body))
+        (bad "body: expected size, latent and channels"))))
+
+(define-method (network-inputs (network <vae>) count size)
+  (let ((own (vae-size network)))
+    (check-that (memv size (list #f own)) 'network-inputs
+                "size: expected ~a, of which all images of this network are, got ~s" own size)
+    (list (random-normal (list count own own 2) 1))))
 
 (define (vae-noise network)
   "The standard deviation s of what the decoder of the auto-encoder NETWORK leaves, of each of the

@@ -16,7 +16,7 @@
             layer-parameters layer-buffers parameter-count
             training? convolution-precision upsampled with-initial-seed
             convolution-layer convolution-unit batch-norm-layer dense-layer
-            up-convolution-layer layer-sequence))
+            up-convolution-layer group-norm-layer attention-layer noise-embedding layer-sequence))
 
 (define-class <layer> (<applicable-struct>)
   (kind #:init-keyword #:kind #:getter layer-kind)
@@ -191,6 +191,63 @@ Example: ((up-convolution-layer 8 4) (tensor-zeros '(1 4 4 8)))"
     (make-layer (format #f "up-convolution ~a -> ~a" in out)
                 (lambda (images) (convolve (upsampled images)))
                 #:parts `(("convolution" . ,convolve)))))
+
+;;; --- Of today's score networks ----------------------------------------------------
+
+(define* (group-norm-layer channels #:key (groups (quotient channels 4)) (activation #f))
+  "Normalisation of each image by GROUPS groups of its CHANNELS channels (Wu, He 2018), by
+default of four each, at most 32; then ACTIVATION, #f or silu.  Applied to images (N H W
+CHANNELS) and optionally to scales and shifts of each image and channel (N 2 CHANNELS), see
+`group-normalisation'.
+Example: ((group-norm-layer 8 #:activation 'silu) (tensor-zeros '(2 4 4 8)))"
+  (check-that (memq activation '(#f silu)) 'group-norm-layer
+              "activation: expected #f or silu, got ~s" activation)
+  (let ((gamma (parameter (tensor-assign! (tensor-zeros (list channels)) 1)))
+        (beta (parameter (tensor-zeros (list channels))))
+        (groups (largest-divisor channels (min groups 32))))
+    (make-layer (format #f "group norm of ~a in ~a~a" channels groups
+                        (if activation ", silu" ""))
+                (lambda* (images #:optional modulation)
+                  (group-normalisation images gamma beta modulation groups 1e-5
+                                       (eq? activation 'silu)))
+                #:parameters `(("gamma" . ,gamma) ("beta" . ,beta)))))
+
+(define (largest-divisor n most)
+  ;; The largest divisor of N of at most MOST, at least 1.
+  (let loop ((d (max most 1)))
+    (if (zero? (modulo n d)) d (loop (1- d)))))
+
+(define* (attention-layer channels #:key (heads (max 1 (quotient channels 64))))
+  "A residual block of self-attention among all positions (Ho et al. 2020): group norm, queries,
+keys and values by a 1 x 1 convolution, `self-attention' of HEADS heads (by default of 64
+channels each), and a projection, at first zero, added to the images (N H W CHANNELS).
+Example: ((attention-layer 8) (tensor-zeros '(1 4 4 8)))"
+  (let ((normalise (group-norm-layer channels))
+        (qkv (convolution-layer channels (* 3 channels) #:size 1 #:gain (sqrt 1/2)))
+        (project (convolution-layer channels channels #:size 1 #:gain 0)))
+    (make-layer (format #f "attention of ~a, ~a heads" channels heads)
+                (lambda (images)
+                  (project (self-attention (qkv (normalise images)) heads) images))
+                #:parts `(("norm" . ,normalise) ("qkv" . ,qkv) ("projection" . ,project)))))
+
+(define* (noise-embedding features out)
+  "A layer of noises (N), as a network is given them, that makes OUT numbers of each: FEATURES
+cosines and sines of it, with frequencies from 1 down to 1e-4 (Vaswani et al. 2017), then two
+dense layers, SiLU after either.
+Example: (tensor-shape ((noise-embedding 16 64) (list->tensor '(0.5 2)))) => (2 64)"
+  (check-that (and (exact-integer? features) (even? features) (> features 0)) 'noise-embedding
+              "features: expected a positive even integer, got ~s" features)
+  (let* ((half (quotient features 2))
+         (frequencies (tensor-tabulate (list 1 half) (lambda (i j) (expt 1e-4 (/ j half)))))
+         (first (dense-layer features out #:gain (sqrt 1/2)))
+         (second (dense-layer out out)))
+    (make-layer (format #f "noise embedding -> ~a" out)
+                (lambda (noise)
+                  (let ((phases (tensor* (tensor-reshape noise '(-1 1)) frequencies)))
+                    (silu (second (silu (first (tensor-concatenate
+                                                (list (tensor-cos phases) (tensor-sin phases))
+                                                -1)))))))
+                #:parts `(("first" . ,first) ("second" . ,second)))))
 
 ;;; --- Others ---------------------------------------------------------------------
 

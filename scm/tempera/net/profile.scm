@@ -1,9 +1,9 @@
 ;;; profile.scm -- where the time goes: a table of operations, from the spans that the C
 ;;; core measures (src/core/profile.h).
 ;;;
-;;; A profile is a value: it prints as a table, is grouped by operation or by layer, and
-;;; saved.  The layers of a network are told apart by putting, for the time of the run, a
-;;; procedure around each that says its name; otherwise they cost nothing.
+;;; A profile is a value: it prints as a table, can be grouped by operation or by layer, and
+;;; saved.  To tell the layers of a network apart, each is wrapped for the time of the run in a
+;;; procedure that says its name; at other times they cost nothing.
 
 (define-module (tempera net profile)
   #:use-module (oop goops)
@@ -11,11 +11,13 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
   #:use-module (ice-9 rdelim)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
-  #:use-module (tempera file files)
+  #:use-module (tempera file values)
+  #:use-module (tempera file tables)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
   #:export (profile profile? profile-seconds profile-flops profile-peak profile-rows
@@ -129,38 +131,34 @@ Example: (profile-peak p 'bf16)"
 
 (define names '(layer operation detail part))
 
-(define (seconds-at-peak profile row)
-  (/ (field row 'flops) 1e9 (profile-peak profile (field row 'precision))))
-
-(define (row-sum profile by rows)
-  "ROWS, which agree in what BY names, as one."
-  (define (total value) (apply + (map value rows)))
-  (let ((seconds (total (lambda (row) (row-seconds profile row)))))
-    (append (map (lambda (name) (cons name (field (car rows) name))) by)
-            `((calls . ,(total (lambda (row) (field row 'calls))))
-              (seconds . ,seconds)
-              (flops . ,(total (lambda (row) (field row 'flops))))
-              (bytes . ,(total (lambda (row) (field row 'bytes))))
-              (of-peak . ,(ratio (total (lambda (row) (seconds-at-peak profile row)))
-                                 seconds))))))
-
-(define (row-seconds profile row)
-  ;; Parts are measured on each thread: as long as that takes on all together.
-  (if (field row 'part)
-      (/ (field row 'seconds) (profile-threads profile))
-      (field row 'seconds)))
-
 (define (ratio a b)
   (if (> b 0) (/ a b) 0))
 
-(define (group-by key rows)
-  "ROWS that agree in KEY together, in order of appearance."
-  (let ((table (make-hash-table)))
-    (for-each (lambda (row)
-                (hash-set! table (key row) (cons row (hash-ref table (key row) '()))))
-              rows)
-    (map (lambda (k) (reverse (hash-ref table k)))
-         (delete-duplicates (map key rows)))))
+(define (grouped profile by rows)
+  "The table of ROWS of PROFILE, summed where they agree in BY."
+  (define (seconds row)
+    ;; Parts are measured on each thread: as long as that takes on all together.
+    (if (field row 'part)
+        (/ (field row 'seconds) (profile-threads profile))
+        (field row 'seconds)))
+  (define (at-peak row)
+    ;; The seconds that its arithmetic would take.
+    (/ (field row 'flops) 1e9 (profile-peak profile (field row 'precision))))
+  (define sums
+    (table-group (table (append names '(calls seconds flops bytes at-peak))
+                        (map (lambda (row)
+                               (append (map (lambda (name) (field row name)) names)
+                                       (list (field row 'calls) (seconds row) (field row 'flops)
+                                             (field row 'bytes) (at-peak row))))
+                             rows))
+                 by '(calls sum) '(seconds sum) '(flops sum) '(bytes sum) '(at-peak sum)))
+  (table (append by '(calls seconds flops bytes of-peak))
+         (table-rows (apply table-select (table-with sums 'of-peak ratio 'at-peak-sum 'seconds-sum)
+                            (append by '(calls-sum seconds-sum flops-sum bytes-sum of-peak))))))
+
+(define (rows-of table)
+  ;; As association lists.
+  (map (lambda (row) (map cons (table-columns table) row)) (table-rows table)))
 
 (define* (profile-rows profile #:key (by names))
   "What PROFILE measured, as a list of association lists, that which takes longest first.
@@ -177,10 +175,11 @@ Example: (profile-rows p #:by '(layer))"
   (check-that (profile? profile) 'profile-rows "profile: expected a profile, got ~s" profile)
   (check-that (and (pair? by) (list? by) (lset<= eq? by names)) 'profile-rows
               "by: expected some of ~a, got ~s" names by)
-  (let ((rows (map (lambda (rows) (row-sum profile by rows))
-                   (group-by (lambda (row) (map (lambda (name) (field row name)) by))
-                             (if (memq 'part by) (all-rows profile) (operations profile))))))
-    (sort rows (lambda (a b) (> (field a 'seconds) (field b 'seconds))))))
+  (rows-of (sorted-table profile by)))
+
+(define (sorted-table profile by)
+  (table-sort (grouped profile by (if (memq 'part by) (all-rows profile) (operations profile)))
+              'seconds #:descending #t))
 
 ;;; --- The table ------------------------------------------------------------------
 
@@ -214,7 +213,7 @@ Example: (display (profile-text p #:by '(layer)))"
   (let* ((lines (lines-of profile by))
          (whole (profile-seconds profile))
          (inside (apply + (map (lambda (row) (field row 'seconds)) (operations profile))))
-         (total (row-sum profile '() (operations profile)))
+         (total (match (rows-of (grouped profile '() (operations profile))) (() #f) ((row) row)))
          (width (fold max 20 (map (lambda (line) (string-length (car line))) lines))))
     (define (line text calls seconds row)
       (let* ((rate (lambda (name) (if row (ratio (field row name) (* 1e9 seconds)) 0)))
@@ -248,37 +247,19 @@ Example: (display (profile-text p #:by '(layer)))"
 
 ;;; --- Files ----------------------------------------------------------------------
 
-(define columns '(layer operation detail part calls seconds flops bytes of-peak))
-
-(define (csv-field value)
-  (cond ((not value) "")
-        ((and (number? value) (integer? value)) (number->string (inexact->exact value)))
-        ((number? value) (number->string (exact->inexact value)))
-        ((string-any (char-set #\, #\" #\newline) value)
-         (string-append "\"" (string-join (string-split value #\") "\"\"") "\""))
-        (else value)))
-
 (define (save-profile path profile)
   "Write the rows of PROFILE, all that profile-rows gives, to the file PATH: as JSON where
 its name ends with .json, else as CSV.
 Example: (save-profile \"out/profile.csv\" p)"
   (check-that (profile? profile) 'save-profile "profile: expected a profile, got ~s" profile)
-  (let ((rows (profile-rows profile)))
-    (if (string-suffix? ".json" path)
-        (save-json path (list->vector
-                         (map (lambda (row)
-                                (map (lambda (name)
-                                       (cons (symbol->string name) (or (field row name) 'null)))
-                                     columns))
-                              rows)))
-        (save-text path
-                   (apply string-append
-                          (map (lambda (cells) (string-append (string-join cells ",") "\n"))
-                               (cons (map symbol->string columns)
-                                     (map (lambda (row)
-                                            (map (lambda (name) (csv-field (field row name)))
-                                                 columns))
-                                          rows))))))))
+  (if (string-suffix? ".json" path)
+      (save-json path (list->vector
+                       (map (lambda (row)
+                              (map (lambda (entry)
+                                     (cons (symbol->string (car entry)) (or (cdr entry) 'null)))
+                                   row))
+                            (profile-rows profile))))
+      (save-table path (sorted-table profile names))))
 
 ;;; --- Memory ---------------------------------------------------------------------
 

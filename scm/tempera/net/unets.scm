@@ -5,38 +5,10 @@
 (define-module (tempera net unets)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
+  #:use-module (tempera net bodies)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
   #:export (paper-unet code-unet moons-mlp))
-
-;;; --- Noise as channels ----------------------------------------------------------
-
-(define (with-noise-map images noise copies)
-  "IMAGES (N H W C) with COPIES more channels that hold each image's NOISE (N)."
-  (let* ((shape (tensor-shape images))
-         (map-shape (append (list-head shape 3) (list copies)))
-         (column (tensor-reshape noise '(-1 1 1 1))))
-    (tensor-concatenate (list images (tensor-broadcast column map-shape)) -1)))
-
-;;; --- Memory -------------------------------------------------------------------
-
-(define (consume layer images . more)
-  "LAYER applied to IMAGES (a tensor, or parts as convolutions take them) and MORE, where
-IMAGES were made here and are not used again: off the tape their memory serves the
-next layer, which then finds it in cache."
-  (let ((result (apply layer images more)))
-    (let release ((images images))
-      (cond ((tensor? images) (unless (eq? images result) (release! images)))
-            ((pair? images) (release (car images)) (release (cdr images)))))
-    result))
-
-(define (consuming-sequence kind layers)
-  "LAYERS one after the other, as a layer that prints as KIND; what passes between them is
-consumed."
-  (make-layer kind
-              (lambda (x) (fold consume ((car layers) x) (cdr layers)))
-              #:parts (map (lambda (i layer) (cons (number->string i) layer))
-                           (iota (length layers)) layers)))
 
 ;;; --- Residual blocks ------------------------------------------------------------
 
@@ -78,16 +50,6 @@ its channels differ (appendix A.1)."
                       (map (lambda (i) (block (if (zero? i) in out) out)) (iota count))))
 
 ;;; --- U-nets --------------------------------------------------------------------
-
-(define (numbered prefix layers)
-  (map (lambda (i layer) (cons (format #f "~a~a" prefix i) layer))
-       (iota (length layers)) layers))
-
-(define (check-divisible procedure images factor)
-  (check-that (every (lambda (n) (zero? (modulo n factor)))
-                     (list-head (cdr (tensor-shape images)) 2))
-              procedure "images: expected rows and columns divisible by ~a, got shape ~a"
-              factor (tensor-shape images)))
 
 (define* (paper-unet #:key (channels '(32 64 128)) (blocks 2) (convolutions 3)
                      (normalisation 'batch) (inputs 1) (seed 0))

@@ -5,7 +5,7 @@
   #:use-module (ice-9 regex)
   #:use-module (ice-9 textual-ports)
   #:use-module (tempera base program)
-  #:use-module (tempera file files)
+  #:use-module (tempera file programs)
   #:use-module (tempera tensor primitives)
   #:export (environment commit-of absolute-name call-in-folder))
 

@@ -5,7 +5,8 @@
   #:use-module (srfi srfi-9)
   #:use-module (ice-9 textual-ports)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
+  #:use-module (tempera file values)
   #:use-module (tempera run run-files)
   #:use-module (tempera file tables)
   #:export (current-recorder start-recorder close-metrics! append-port tee

@@ -9,7 +9,7 @@
   #:use-module (tempera base documentation)
   #:use-module (tempera run environment)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file values)
   #:use-module (tempera run run-files)
   #:use-module (tempera run runs)
   #:use-module (tempera file tables)

@@ -8,7 +8,8 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module ((tempera base evaluation) #:select (file-text))
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
+  #:use-module (tempera file values)
   #:use-module (tempera file tables)
   #:re-export (file-text)
   #:export (format-number own-name? own-names in-run files-below text-hash replace-script!

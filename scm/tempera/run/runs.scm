@@ -22,7 +22,9 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
   #:use-module (tempera run experiments)
-  #:use-module (tempera file files)
+  #:use-module (tempera file formats)
+  #:use-module (tempera file paths)
+  #:use-module (tempera file values)
   #:use-module (tempera base interrupts)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
@@ -171,14 +173,12 @@ Example: (display (run-log (open-run \"runs/two-moons\")))"
           #:encoding "UTF-8")
         "")))
 
-(define picture-endings '(".png" ".svg" ".webp" ".gif"))
-
 (define (run-pictures run)
   "The paths of RUN's pictures (PNG, SVG, WebP, GIF), wherever in its directory they are.
 Example: (run-pictures (open-run \"runs/two-moons\")) => ()"
   (check-run 'run-pictures run)
   (filter-map (lambda (name)
-                (and (any (lambda (ending) (string-suffix? ending name)) picture-endings)
+                (and (file-holds? name 'picture)
                      (in-run (run-directory run) name)))
               (files-below (run-directory run))))
 

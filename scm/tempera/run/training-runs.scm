@@ -3,8 +3,11 @@
 (define-module (tempera run training-runs)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
-  #:use-module (tempera net networks)
+  #:use-module (tempera method network-files)
   #:use-module (tempera run recorders)
+  #:use-module (tempera net checkpoints)
+  #:use-module (tempera net trainer)
+  #:use-module (tempera net trainer-history)
   #:use-module (tempera net training)
   #:export (train-run!))
 

@@ -19,7 +19,7 @@
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base interrupts)
-  #:use-module (tempera file files)
+  #:use-module (tempera file safetensors)
   #:use-module (tempera problem masses)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)

@@ -8,7 +8,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera see figures)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera data images)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)

@@ -13,8 +13,9 @@
   #:use-module (tempera see colours)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera data images)
+  #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:autoload (cairo) (cairo-image-surface-create-for-data

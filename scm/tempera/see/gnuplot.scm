@@ -9,7 +9,8 @@
   #:use-module (tempera see charts)
   #:use-module (tempera see colours)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
+  #:use-module (tempera file programs)
   #:use-module (tempera base numbers)
   #:export (save-charts usual-columns))
 

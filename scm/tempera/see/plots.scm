@@ -13,7 +13,7 @@
   #:use-module (tempera see charts)
   #:use-module (tempera base errors)
   #:use-module (tempera see figures)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera see gnuplot)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
@@ -21,7 +21,7 @@
   #:use-module (tempera sample sampling)
   #:use-module (tempera sample schedules)
   #:use-module (tempera see terminal)
-  #:use-module (tempera net training)
+  #:use-module (tempera net trainer)
   #:export (plot add-plot! charts charts-together charts-drawing))
 
 ;;; --- The verb ---------------------------------------------------------------------

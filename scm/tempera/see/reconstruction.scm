@@ -8,48 +8,20 @@
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base numbers)
-  #:use-module (tempera data data)
   #:use-module (tempera sample diagnostics)
   #:use-module (tempera base errors)
   #:use-module (tempera see figures)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
+  #:use-module (tempera file values)
   #:use-module (tempera data images)
+  #:use-module (tempera data quality)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see report chain)
   #:use-module (tempera see report registry)
   #:use-module (tempera sample sampling)
   #:use-module (tempera problem targets)
-  #:export (simulated-scan reconstruct-to summary-table))
-
-(define (pad-to-multiple image step)
-  ;; IMAGE (rows columns) in the middle of zeros, to lengths that STEP divides.
-  (let* ((shape (tensor-shape image))
-         (padded (map (lambda (n) (* step (quotient (+ n step -1) step))) shape)))
-    (if (equal? shape padded)
-        image
-        (let* ((result (tensor-zeros padded (tensor-dtype image)))
-               (starts (map (lambda (n m) (quotient (- m n) 2)) shape padded))
-               (ends (map + starts shape)))
-          (tensor-assign! (tensor-slice (tensor-slice result 0 (first starts) (first ends))
-                                        1 (second starts) (second ends))
-                          image)
-          result))))
-
-(define* (simulated-scan image #:key (seed 0))
-  "IMAGE, (rows columns), as the scan of a simulated experiment: c64 on the paper's
-intensity scale (99.9th percentile of magnitude at 150), with a smooth random phase by
-SEED when IMAGE is f32, and padded with zeros to lengths that 8 divides.
-Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
-  (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))) 'simulated-scan
-              "image: expected a tensor (rows columns), got ~s" image)
-  (check-that (every (lambda (n) (>= n 16)) (tensor-shape image)) 'simulated-scan
-              "image: expected at least 16 x 16 pixels, got shape ~a" (tensor-shape image))
-  (check-that (tensor-finite? image) 'simulated-scan
-              "image: it has NaN or infinite values; where NaN is background, #:nan-is-zero? #t \
-of load-image (--nan-is-zero) makes it 0")
-  (let ((image (pad-to-multiple (intensity-scale image) 8)))
-    (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
+  #:export (reconstruct-to summary-table))
 
 (define (quality measure truth zero-filled mean complex-mean denoised samples)
   `(("zero_filled" . ,(measure zero-filled truth))

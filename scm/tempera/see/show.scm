@@ -8,8 +8,9 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera see figures)
-  #:use-module (tempera file files)
+  #:use-module (tempera file formats)
   #:use-module (tempera data images)
+  #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base registries)
@@ -132,12 +133,10 @@ Example: (show (chain-mean chain) #:part 'phase)"
 
 ;;; --- Files ------------------------------------------------------------------------
 
-(define (png? path) (string-suffix-ci? ".png" path))
-
 (add-view! string?
            (lambda (path . options)
              (let ((image (load-image path)))
-               (if (and (png? path) (null? options))
+               (if (and (file-holds? path 'picture) (null? options))
                    ;; A drawn picture keeps its brightness.
                    (list (panel "" image #:low 0
                                 #:high (if (> (tensor->number (tensor-max image)) 255) 65535 255)))

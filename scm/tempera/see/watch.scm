@@ -16,6 +16,7 @@
   #:use-module (tempera sample sampling)
   #:use-module (tempera see show)
   #:use-module (tempera see terminal)
+  #:use-module (tempera net trainer)
   #:use-module (tempera net training)
   #:export (watch))
 

@@ -1,14 +1,16 @@
 ;;; completion.scm -- what Tab offers at the prompt.
 ;;;
-;;; Names; after #: the keywords of the procedure that is being called; inside a string the names
-;;; of files and folders; after a comma the prompt's commands.
+;;; Names; after #: the keywords of the procedure that is being called; inside a string folders,
+;;; and the files that the procedure reads; after a comma the prompt's commands.
 
 (define-module (tempera shell completion)
   #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-11)
   #:use-module (ice-9 ftw)
   #:use-module (rnrs bytevectors)
   #:use-module (system foreign)
   #:use-module (tempera base suggestions)
+  #:use-module (tempera file formats)
   #:export (completions complete-line-editing readline-variable))
 
 (define (inside-string? line)
@@ -40,7 +42,13 @@
          (own (if (procedure? value) (call-keywords value module) '())))
     (if (null? own) (visible-keywords module) own)))
 
-(define (files text)
+(define kinds-read
+  ;; What the file has to hold, as `file-holds?' knows it, that a procedure reads.
+  '((load-image . image) (load-volume . volume) (data-add! . volume) (load-kspace . kspace)))
+
+(define (files text kind)
+  ;; The folders and files that TEXT may become: files for a KIND, where it is not #f and there are
+  ;; any; else all, since not every format is known by its ending.
   (let* ((slash (string-rindex text #\/))
          (folder (if slash (substring text 0 (1+ slash)) ""))
          (names (or (scandir (if (string-null? folder) "." folder)
@@ -48,16 +56,23 @@
                                (and (not (member name '("." "..")))
                                     (string-prefix? (substring text (string-length folder)) name))))
                     '())))
-    (map (lambda (name)
-           (let ((path (string-append folder name)))
-             (if (false-if-exception (file-is-directory? path)) (string-append path "/") path)))
-         names)))
+    (let-values (((folders files)
+                  (partition (lambda (path) (string-suffix? "/" path))
+                             (map (lambda (name)
+                                    (let ((path (string-append folder name)))
+                                      (if (false-if-exception (file-is-directory? path))
+                                          (string-append path "/")
+                                          path)))
+                                  names))))
+      (append folders
+              (let ((fit (filter (lambda (path) (and kind (file-holds? path kind))) files)))
+                (if (null? fit) files fit))))))
 
 (define (completions text line module commands)
   "What TEXT, the last word of LINE, may become in MODULE: a list of strings in alphabetical
 order.  COMMANDS are the names of the prompt's commands."
   (sort (if (inside-string? line)
-            (files text)
+            (files text (assq-ref kinds-read (called line)))
             (filter (lambda (candidate) (string-prefix? text candidate))
                     (cond ((string-prefix? "#:" text)
                            (map object->string (keywords-at line module)))

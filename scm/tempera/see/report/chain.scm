@@ -7,6 +7,7 @@
   #:use-module (tempera sample diagnostics)
   #:use-module (tempera base errors)
   #:use-module (tempera data images)
+  #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)

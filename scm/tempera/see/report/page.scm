@@ -17,12 +17,13 @@
   #:use-module (tempera see charts)
   #:use-module (tempera see colours)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file formats)
+  #:use-module (tempera file values)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:export (report report? report-title report-text
             section block facts text-block log-block command-block data-table chart-block
-            value-text image-data picture-data picture-type))
+            value-text image-data picture-data))
 
 (define-record-type <report>
   (make-report title summary sections)
@@ -79,20 +80,10 @@ Example: (image-data (chain-mean chain))"
         `(("data" . ,(quantised numbers bits low high))
           ("bits" . ,bits) ("low" . ,low) ("high" . ,high) ("count" . ,count))))))
 
-;; Media types of picture files, for the browser.
-(define picture-types
-  '((".png" . "image/png") (".svg" . "image/svg+xml") (".webp" . "image/webp")
-    (".gif" . "image/gif")))
-
-(define (picture-type path)
-  "The media type of the picture in the file PATH, by its ending, or #f.
-Example: (picture-type \"mean.png\") => image/png"
-  (any (lambda (type) (and (string-suffix? (car type) path) (cdr type))) picture-types))
-
 (define (picture-data path name)
   "The picture in the file PATH, called NAME, for a block of images.
 Example: (picture-data \"mean.png\" \"mean\")"
-  `(("name" . ,name) ("type" . ,(picture-type path))
+  `(("name" . ,name) ("type" . ,(media-type path))
     ("data" . ,(let ((bytes (call-with-input-file path get-bytevector-all #:binary #t)))
                  (if (eof-object? bytes) (make-bytevector 0) bytes)))))
 

@@ -6,7 +6,7 @@
 (define-module (tempera see report registry)
   #:use-module (tempera base errors)
   #:use-module (tempera base registries)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera see report page)
   #:export (write-report add-report!))
 

@@ -5,7 +5,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base evaluation)
   #:use-module (tempera base progress)
-  #:use-module (tempera file files)
+  #:use-module (tempera file programs)
   #:use-module (tempera file tables)
   #:use-module (tempera run run-files)
   #:use-module (tempera run runs)
@@ -18,7 +18,7 @@
 
 (define (image-blocks run)
   ;; The pictures of RUN, up to MOST-PICTURE-BYTES together, and the names of those left out.
-  (let loop ((paths (filter picture-type (run-pictures run))) (bytes 0) (in '()) (out '()))
+  (let loop ((paths (run-pictures run)) (bytes 0) (in '()) (out '()))
     (match paths
       ((path . rest)
        (let ((size (stat:size (stat path)))

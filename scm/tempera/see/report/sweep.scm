@@ -2,7 +2,7 @@
 
 (define-module (tempera see report sweep)
   #:use-module (srfi srfi-1)
-  #:use-module (tempera file files)
+  #:use-module (tempera file programs)
   #:use-module (tempera file tables)
   #:use-module (tempera run run-files)
   #:use-module (tempera run sweeps)

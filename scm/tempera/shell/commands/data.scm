@@ -6,6 +6,8 @@
   #:use-module (ice-9 format)
   #:use-module (tempera shell cli)
   #:use-module (tempera data data)
+  #:use-module (tempera data dataset)
+  #:use-module (tempera data fetch)
   #:use-module (tempera base errors)
   #:export (main summary))
 

@@ -6,12 +6,15 @@
   #:use-module (ice-9 format)
   #:use-module (tempera shell cli)
   #:use-module (tempera base errors)
-  #:use-module (tempera file files)
+  #:use-module (tempera file paths)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)
+  #:use-module (tempera net score-networks)
+  #:use-module (tempera method network-files)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera net profile)
   #:use-module (tempera tensor tensors)
+  #:use-module (tempera net trainer)
   #:use-module (tempera net training)
   #:export (main summary))
 
@@ -20,8 +23,8 @@
 (define options
   `((body string "without a file: the network's description" "(paper-unet)")
     (images integer "in a batch" 1 ,positive?)
-    (size integer "rows and columns of an image" 320 ,positive?)
-    (train flag "a whole training step instead of the score: forward, backward, Adam")
+    (size integer "rows and columns of an image; else 320, or those that the network is made for" #f ,positive?)
+    (train flag "a whole training step of a score network: forward, backward, Adam")
     (repeat integer "runs, the mean of which is shown" 5 ,positive?)
     (precision symbol "of the products of convolutions: float32 or bf16" float32
                ,(lambda (name) (memq name '(float32 bf16))))
@@ -30,33 +33,31 @@
 (define (main arguments)
   (let-values (((options operands)
                 (parse-options "profile" options arguments #:operands "[NETWORK]"
-                               #:summary "Times every operation of a network's score, as a sampler asks for it.  The manual
-says how to read the table.")))
+                               #:summary "Times every operation of one evaluation of a network of any kind, or of a training step.
+The manual says how to read the table.")))
     (define (ref name) (assq-ref options name))
     (check-that (<= (length operands) 1) 'profile "expected at most one network, got ~a"
                 (string-join operands " "))
     (when (ref 'out) (check-output-file 'profile (ref 'out)))
     (let* ((network (if (pair? operands)
-                        (network-in (first operands) (ref 'precision))
+                        (load-network (first operands) #:precision (ref 'precision))
                         (score-network (read-description (ref 'body))
                                       #:precision (ref 'precision))))
+           (inputs (network-inputs network (ref 'images) (ref 'size)))
            (run (if (ref 'train)
-                    (training-run network (ref 'images) (ref 'size))
-                    (score-run network (ref 'images) (ref 'size)))))
+                    (training-run network (first inputs))
+                    (lambda () (with-scope (lambda () (apply network inputs) #t))))))
       (memory-trim!)
       (run)
       (let ((profile (profile run #:repeat (ref 'repeat) #:network network)))
-        (format #t "~a~%~a of ~a image~:p of ~a x ~a, ~a; ~a thread~:p, instruction set ~a~%~%"
-                (layer-kind network) (if (ref 'train) "a training step" "the score") (ref 'images)
-                (ref 'size) (ref 'size) (ref 'precision) (threads) (instruction-set))
+        (format #t "~a~%~a of ~a image~:p of ~a, ~a; ~a thread~:p, instruction set ~a~%~%"
+                (layer-kind network) (if (ref 'train) "a training step" "one evaluation")
+                (ref 'images) (size-text (first inputs)) (ref 'precision) (threads) (instruction-set))
         (format #t "~a~%~a~%" (profile-text profile) (profile-text profile #:by '(layer)))
         (show-machine profile)
         (when (ref 'out)
           (save-profile (ref 'out) profile)
           (format #t "wrote ~a~%" (ref 'out)))))))
-
-(define (network-in file precision)
-  (load-network file #:precision precision))
 
 (define (read-description text)
   ;; One datum, which is not evaluated.
@@ -71,20 +72,14 @@ says how to read the table.")))
     (lambda _
       (complain 'profile "--body: expected a description such as (paper-unet), got ~s" text))))
 
-(define (inputs network images size)
-  (random-normal (if (eq? 'moons-mlp (car (network-description network)))
-                     (list images 2)
-                     (list images size size 2))
-                 1))
+(define (size-text images)
+  ;; 64 x 64, without the channels; of points, how many numbers they have.
+  (let ((lengths (cdr (tensor-shape images))))
+    (string-join (map number->string (list-head lengths (max 1 (1- (length lengths))))) " x ")))
 
-(define (score-run network images size)
-  (let ((x (inputs network images size)))
-    (lambda () (with-scope (lambda () (network x 1.0) #t)))))
-
-(define (training-run network images size)
-  (let* ((x (inputs network images size))
-         (trainer (make-trainer network (lambda (count step) x) #:batch images
-                                #:steps 1000000000)))
+(define (training-run network x)
+  (let ((trainer (make-trainer network (lambda (count step) x) #:batch (tensor-size x 0)
+                               #:steps 1000000000)))
     (lambda () (train! trainer #:steps 1 #:every 1000000000))))
 
 (define (show-machine profile)

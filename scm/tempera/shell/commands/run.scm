@@ -7,7 +7,7 @@
   #:use-module (tempera shell cli)
   #:use-module (tempera base errors)
   #:use-module (tempera run experiments)
-  #:use-module (tempera file files)
+  #:use-module (tempera file programs)
   #:use-module (tempera base interrupts)
   #:use-module (tempera base numbers)
   #:use-module (tempera base progress)

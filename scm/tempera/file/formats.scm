@@ -1,0 +1,158 @@
+;;; formats.scm -- which formats there are, and reading images, volumes and k-space in any of them.
+;;;
+;;; The table below is the one place where file endings stand: what reads or writes a file by its
+;;; name, lists the endings that it takes, or completes a name looks here.  To add a format, add a
+;;; line.
+
+(define-module (tempera file formats)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-11)
+  #:use-module (tempera base errors)
+  #:use-module (tempera file dicom)
+  #:use-module (tempera file pictures)
+  #:use-module (tempera file volumes)
+  #:use-module (tempera tensor primitives)
+  #:re-export (load-npy save-npy)
+  #:export (file-format file-holds? media-type without-ending endings-text
+            load-image load-volume load-kspace save-image))
+
+(define-record-type <file-format>
+  (make-format name endings holds reader writer media known?)
+  file-format?
+  (name format-name)
+  (endings format-endings)              ; lower-case; longer ones before those they end in
+  (holds format-holds)                  ; some of image, volume, kspace, picture
+  (reader format-reader)                ; path -> tensor, or volume, spacing, orientation; or #f
+  (writer format-writer)                ; path tensor -> unspecified, or #f
+  (media format-media)                  ; the media type by which browsers know it, or #f
+  (known? format-known?))               ; path -> whether the file is one, whatever its name; or #f
+
+(define formats
+  (map
+   (lambda (row) (apply make-format row))
+   ;; name endings holds reader writer media known?
+   `((npy (".npy") (image volume kspace) ,load-npy ,save-npy #f #f)
+     (png (".png") (image picture) ,load-picture ,save-png "image/png" #f)
+     (nifti (".nii.gz" ".nii") (image volume) ,load-nifti #f #f #f)
+     (nifti-pair (".hdr" ".img") (image volume) ,load-nifti #f #f #f)
+     (dicom (".dcm" ".ima") (image volume) ,load-dicom #f #f ,dicom?)
+     (svg (".svg") (picture) #f #f "image/svg+xml" #f)
+     (webp (".webp") (picture) #f #f "image/webp" #f)
+     (gif (".gif") (picture) #f #f "image/gif" #f))))
+
+;;; --- By a file's name -------------------------------------------------------------
+
+(define (ending-of format path)
+  (find (lambda (ending) (string-suffix-ci? ending path)) (format-endings format)))
+
+(define (format-of path)
+  (find (lambda (format) (ending-of format path)) formats))
+
+(define (file-format path)
+  "The name of the format of the file PATH by its ending, such as npy, or #f.
+Example: (file-format \"sub-01_T1w.nii.gz\") => nifti"
+  (and=> (format-of path) format-name))
+
+(define (file-holds? path kind)
+  "Whether the file PATH is, by its ending, of a format for a KIND: image, volume, kspace or picture
+(what a browser shows).
+Example: (file-holds? \"scan.npy\" 'kspace) => #t"
+  (let ((format (format-of path)))
+    (and format (memq kind (format-holds format)) #t)))
+
+(define (media-type path)
+  "The media type of the picture in the file PATH, by its ending, or #f.
+Example: (media-type \"mean.png\") => \"image/png\""
+  (and=> (format-of path) format-media))
+
+(define (without-ending path)
+  "PATH without the ending of its format.
+Example: (without-ending \"sub-01_T1w.nii.gz\") => \"sub-01_T1w\""
+  (let ((format (format-of path)))
+    (if format
+        (string-drop-right path (string-length (ending-of format path)))
+        path)))
+
+(define (endings-text kind)
+  "The endings of the formats that hold KIND and are read, as text.
+Example: (endings-text 'kspace) => \".npy\""
+  (string-join (append-map format-endings
+                           (filter (lambda (format)
+                                     (and (format-reader format) (memq kind (format-holds format))))
+                                   formats))
+               ", "))
+
+;;; --- Reading and writing ----------------------------------------------------------
+
+(define (reader-of who path kind)
+  ;; What reads the file PATH, in which there has to be a KIND; errors are of WHO.
+  (check-path who path)
+  (check-that (file-exists? path) who "~a: no such file" path)
+  (let ((format (or (and (not (file-is-directory? path)) (format-of path))
+                    (find (lambda (format) (and=> (format-known? format) (lambda (known?) (known? path))))
+                          formats))))
+    (check-that (and format (format-reader format) (memq kind (format-holds format))) who
+                "~a: expected ~a~a" path (endings-text kind)
+                (if (eq? kind 'kspace) "" ", or a folder of DICOM slices"))
+    (format-reader format)))
+
+(define (upright-volume who path volume spacing orientation)
+  ;; Two values, of three axes: VOLUME and its SPACING as `load-volume' says.
+  (let-values (((volume spacing) (three-axes volume spacing)))
+    (check-that (= 3 (length (tensor-shape volume))) who
+                "~a: expected a volume of three axes, got shape ~a~a" path (tensor-shape volume)
+                (if (= 4 (length (tensor-shape volume))) ": several volumes; save the one you mean" ""))
+    (if (string=? orientation "???")
+        (values volume spacing)
+        (turn-upright who volume spacing orientation))))
+
+(define* (load-volume path #:key (orientation #f) (nan-is-zero? #f))
+  "The volume in PATH (NIfTI, DICOM or a folder of DICOM slices, npy) as f32 (slices rows
+columns), turned so that slices go from head to feet, rows from front to back,
+columns from the patient's right to left.  The second value is the millimetres
+between voxels.  ORIENTATION, three letters, overrides what the file says of the
+directions in which its axes rise, slowest first; npy files say nothing and are
+taken as they are without it.  Voxels that are NaN become 0 if NAN-IS-ZERO?.
+An axis of one point, such as one time, is left out; a picture is one slice.
+Example: (load-volume \"volume.npy\")"
+  (call-with-values (lambda () ((reader-of 'load-volume path 'volume) path))
+    (lambda* (volume #:optional (spacing (map (const 1.0) (tensor-shape volume))) (from-file "???"))
+      (check-that (eq? 'f32 (tensor-dtype volume)) 'load-volume
+                  "~a: expected real numbers, got complex ones" path)
+      (upright-volume 'load-volume path (zero-for-nan path volume nan-is-zero?) spacing
+                      (or orientation from-file)))))
+
+(define* (load-image path #:key (nan-is-zero? #f))
+  "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .nii,
+.nii.gz, .dcm (DICOM also without), or a folder of DICOM slices.  A single slice of a volume
+comes as (rows columns), and so does a PNG with colours that are all grey; the numbers are the
+file's own, but that NaN becomes 0 if NAN-IS-ZERO?.
+Example: (tensor-shape (load-image \"brain.png\")) => (256 256)"
+  (call-with-values (lambda () ((reader-of 'load-image path 'image) path))
+    (lambda* (image #:optional spacing orientation)
+      (let ((image (if (eq? 'f32 (tensor-dtype image)) (zero-for-nan path image nan-is-zero?) image)))
+        (if orientation
+            (let* ((volume (upright-volume 'load-image path image spacing orientation))
+                   (lengths (delete 1 (tensor-shape volume))))
+              ;; Turned upright, a single slice may lie along any axis.
+              (if (= 2 (length lengths)) (tensor-reshape volume lengths) volume))
+            image)))))
+
+(define (load-kspace path)
+  "The k-space in the file PATH, .npy: c64, centred, as it was saved.
+Example: (begin (save-npy \"kspace.npy\" y) (tensor-shape (load-kspace \"kspace.npy\"))) => (16 16)"
+  (let ((kspace ((reader-of 'load-kspace path 'kspace) path)))
+    (check-that (eq? 'c64 (tensor-dtype kspace)) 'load-kspace
+                "~a: expected complex numbers, got ~a; `load-image' reads images" path (tensor-dtype kspace))
+    kspace))
+
+(define (save-image path image)
+  "Write IMAGE to the file PATH, in the format of its ending: its numbers as they are (.npy), or
+f32 (rows columns) from 0, black, to its greatest value, white (.png).
+Example: (save-image \"mean.npy\" (chain-mean chain))"
+  (check-path 'save-image path)
+  (let ((format (format-of path)))
+    (check-that (and format (format-writer format)) 'save-image "~a: expected ~a" path
+                (string-join (append-map format-endings (filter format-writer formats)) ", "))
+    ((format-writer format) path image)))

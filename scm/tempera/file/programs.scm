@@ -1,0 +1,49 @@
+;;; programs.scm -- running other programs.
+
+(define-module (tempera file programs)
+  #:use-module (srfi srfi-1)
+  #:use-module (ice-9 popen)
+  #:use-module (ice-9 textual-ports)
+  #:use-module (tempera base errors)
+  #:export (program-exists? run-program program-lines shell-text))
+
+(define (program-exists? name)
+  "True if a program NAME can be run.
+Example: (program-exists? \"no-such-program\") => #f"
+  (and (search-path (parse-path (or (getenv "PATH") "")) name) #t))
+
+(define (run-program who program . arguments)
+  "Run PROGRAM with ARGUMENTS, its output to nowhere.  It is an error of WHO (a
+symbol) that names the program if that is missing or fails.
+Example: (run-program 'f \"true\")"
+  (check-that (program-exists? program) who
+              "the program ~a is needed and is not installed" program)
+  (let* ((nowhere (open-output-file "/dev/null"))
+         (status (with-error-to-port nowhere
+                   (lambda ()
+                     (with-output-to-port nowhere
+                       (lambda () (apply system* program arguments)))))))
+    (close-port nowhere)
+    (check-that (zero? status) who "~a failed on ~a" program (last arguments))))
+
+(define (program-lines program . arguments)
+  "What PROGRAM, called with ARGUMENTS, says on its standard output: a list of lines.
+Example: (program-lines \"echo\" \"a\") => (\"a\" \"\")"
+  (let* ((port (with-error-to-port (%make-void-port "w")
+                 (lambda () (apply open-pipe* OPEN_READ program arguments))))
+         (text (begin (set-port-conversion-strategy! port 'substitute) (get-string-all port))))
+    (close-pipe port)
+    (string-split text #\newline)))
+
+(define plain-characters
+  (char-set-union (char-set-intersection char-set:ascii char-set:letter+digit)
+                  (string->char-set "-_./=,:+@%")))
+
+(define (shell-text words)
+  "WORDS, a program and its arguments, as one types them at a shell.
+Example: (shell-text '(\"tempera\" \"run\" \"two moons.scm\")) => tempera run 'two moons.scm'"
+  (string-join (map (lambda (word)
+                      (if (and (not (string-null? word)) (string-every plain-characters word))
+                          word
+                          (string-append "'" (string-join (string-split word #\') "'\\''") "'")))
+                    words)))

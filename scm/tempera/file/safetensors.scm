@@ -1,0 +1,116 @@
+;;; safetensors.scm -- tensors by name in one file: the weights of networks, the states of chains.
+;;;
+;;; The numbers are read and written in C (src/io/safetensors.c); here is the JSON before them,
+;;; which is believed in nothing.
+;;; Source: https://github.com/huggingface/safetensors, its section "Format".
+
+(define-module (tempera file safetensors)
+  #:use-module (srfi srfi-1)
+  #:use-module (ice-9 match)
+  #:use-module (tempera base errors)
+  #:use-module (tempera file values)
+  #:use-module (tempera tensor primitives)
+  #:export (load-safetensors save-safetensors check-no-others))
+
+(define (check-entry path name entry bytes)
+  ;; (NAME BEGIN END SHAPE), if ENTRY describes f32 numbers inside BYTES.
+  (define (length? n) (and (exact-integer? n) (<= 0 n bytes)))
+  (define (field key) (and (list? entry) (assoc-ref entry key)))
+  (let ((type (field "dtype")) (shape (field "shape")) (offsets (field "data_offsets")))
+    (check-that (equal? type "F32") 'load-safetensors
+                "~a: ~a: expected numbers of type F32, got ~a" path name type)
+    (match (list shape offsets)
+      (((? vector? shape) #((? length? begin) (? length? end)))
+       (let ((shape (vector->list shape)))
+         (check-that (and (every length? shape)
+                          (= (- end begin) (* 4 (apply * shape))))
+                     'load-safetensors "~a: ~a: shape ~a does not fill bytes ~a to ~a"
+                     path name shape begin end)
+         (list name begin end shape)))
+      (_ (complain 'load-safetensors "~a: ~a: expected a shape and two offsets inside ~a bytes"
+                   path name bytes)))))
+
+(define (load-safetensors path)
+  "The tensors in the safetensors file PATH as a list of (name . tensor), in the
+order of their bytes; the second value is its metadata, a list of (key . text).
+All must be F32, and fill the file without gap or overlap.
+Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weights\")"
+  (let* ((header+bytes (catch 'decoding-error
+                         (lambda () (safetensors-header path))
+                         (lambda _ (complain 'load-safetensors
+                                             "~a: its header is not UTF-8" path))))
+         (bytes (cdr header+bytes))
+         (header (parse-json 'load-safetensors path (car header+bytes))))
+    (define (end-of entry)
+      ;; Where the bytes of ENTRY are said to end.
+      (match (and (list? (cdr entry)) (assoc-ref (cdr entry) "data_offsets"))
+        (#(_ (? exact-integer? end)) end)
+        (_ 0)))
+    (check-that (and (list? header) (every pair? header)) 'load-safetensors
+                "~a: expected a JSON object as header" path)
+    (let ((end (apply max 0 (map end-of (alist-delete "__metadata__" header)))))
+      (check-that (<= end bytes) 'load-safetensors
+                  "~a: truncated: it names ~a bytes of numbers and has ~a" path end bytes))
+    (let* ((metadata (or (assoc-ref header "__metadata__") '()))
+           (entries (sort (map (lambda (entry)
+                                 (check-entry path (car entry) (cdr entry) bytes))
+                               (alist-delete "__metadata__" header))
+                          (lambda (a b)
+                            (or (< (cadr a) (cadr b)) ; an empty one comes first
+                                (and (= (cadr a) (cadr b)) (< (caddr a) (caddr b))))))))
+      (check-that (and (list? metadata)
+                       (every (lambda (m) (and (pair? m) (string? (cdr m)))) metadata))
+                  'load-safetensors "~a: expected metadata of strings" path)
+      (let ((names (map car entries)))
+        (check-that (= (length names) (length (delete-duplicates names))) 'load-safetensors
+                    "~a: a name appears twice" path))
+      (check-that (= bytes (fold (lambda (entry at)
+                                   (check-that (= at (cadr entry)) 'load-safetensors
+                                               "~a: ~a: gap or overlap at byte ~a"
+                                               path (car entry) at)
+                                   (caddr entry))
+                                 0 entries))
+                  'load-safetensors "~a: ~a bytes follow the header, more than it names"
+                  path bytes)
+      (values (map (match-lambda
+                     ((name begin _ shape)
+                      (cons name (safetensors-read path begin shape))))
+                   entries)
+              metadata))))
+
+(define (check-no-others who path tensors names)
+  "Complain from WHO if TENSORS, as `load-safetensors' has them of the file PATH, have others than
+NAMES: one that is misspelt would be missed by nobody.
+Example: (check-no-others 'load-network \"w.safetensors\" '() '(\"stem.weights\"))"
+  (let ((others (lset-difference string=? (map car tensors) names)))
+    (check-that (null? others) who "~a: it has tensors that are not of it: ~a" path
+                (string-join (map object->string (take others (min 5 (length others)))) ", "))))
+
+(define* (save-safetensors path tensors #:key (metadata '()))
+  "Write TENSORS, a list of (name . tensor) of f32, and METADATA, a list of
+(key . text), to the safetensors file PATH.
+Example: (save-safetensors \"t.safetensors\" `((\"t\" . ,t)) #:metadata '((\"experiment\" . \"train-brain\")))"
+  (define (text-key? entry) (and (pair? entry) (string? (car entry))))
+  (check-that (and (list? tensors) (every text-key? tensors)) 'save-safetensors
+              "tensors: expected a list of (name . tensor), got ~s" tensors)
+  (check-that (and (list? metadata) (every text-key? metadata)
+                   (every string? (map cdr metadata)))
+              'save-safetensors "metadata: expected a list of (key . text), got ~s" metadata)
+  (let ((names (map car tensors)))
+    (check-that (= (length names) (length (delete-duplicates names))) 'save-safetensors
+                "tensors: a name appears twice in ~s" names)
+    (check-that (not (member "__metadata__" names)) 'save-safetensors
+                "tensors: the name __metadata__ is the format's own"))
+  (let loop ((rest tensors) (at 0) (entries '()))
+    (match rest
+      (() (safetensors-write
+           path
+           (json-text (append (if (null? metadata) '() `(("__metadata__" . ,metadata)))
+                                     (reverse entries)))
+           (map cdr tensors)))
+      (((name . tensor) . rest)
+       (let* ((shape (tensor-shape tensor)) (end (+ at (* 4 (apply * shape)))))
+         (loop rest end
+               (cons `(,name . (("dtype" . "F32") ("shape" . ,(list->vector shape))
+                                ("data_offsets" . ,(vector at end))))
+                     entries)))))))

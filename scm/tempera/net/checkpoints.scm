@@ -1,0 +1,89 @@
+;;; checkpoints.scm -- a trainer's state in a file, from which training goes on to the same bits.
+
+(define-module (tempera net checkpoints)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (tempera base errors)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera file safetensors)
+  #:use-module (tempera net networks)
+  #:use-module (tempera net trainer)
+  #:use-module (tempera net trainer-history)
+  #:export (trainer-save trainer-resume!))
+
+(define (trainer-save trainer path)
+  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all.  It is an error, and
+PATH stays as it is, when TRAINER has diverged.
+Example: (trainer-save trainer \"run.safetensors\")"
+  (check-that (not (eqv? (trainer-diverged trainer) (trainer-step trainer))) 'trainer-save
+              "~a: not written: training diverged by step ~a; trainer-rewind!, or trainer-resume! from \
+an earlier checkpoint, goes back" path (trainer-step trainer))
+  (for-each (lambda (entry)
+              (check-that (tensor-finite? (cdr entry)) 'trainer-save
+                          "~a: not written: tensor ~s has NaN or infinite values" path (car entry)))
+            (trainer-state trainer))
+  (save-safetensors path (trainer-state trainer)
+                    #:metadata `(("format" . "tempera-trainer-1")
+                                 ,@(alist-delete "format" (network-metadata
+                                                           (trainer-network trainer)))
+                                 ("step" . ,(number->string (trainer-step trainer)))
+                                 ("seed" . ,(number->string (trainer-setting trainer 'seed)))
+                                 ("losses" . ,(object->string (trainer-losses trainer)))
+                                 ("history" . ,(object->string (trainer-history trainer))))))
+
+(define (trainer-resume! trainer path)
+  "Put TRAINER, made with the settings of the run that wrote PATH, into the state saved
+there; the steps that follow have the bits of a run that never stopped.  The network and the seed must
+be those of that run; where other settings differ it goes on with TRAINER's, and a line for each says
+so, as does `trainer-history' from then on.  Returns TRAINER.
+Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
+  (define (bad text . arguments)
+    (complain 'trainer-resume! "~a: ~a" path (apply format #f text arguments)))
+  (define-values (tensors metadata) (load-safetensors path))
+  (define (field name)
+    (or (assoc-ref metadata name) (bad "not a trainer's checkpoint: no ~s" name)))
+  (define (number name)
+    (let ((n (string->number (field name))))
+      (if (and (exact-integer? n) (>= n 0)) n (bad "~a: expected a number" name))))
+  (unless (equal? (field "format") "tempera-trainer-1")
+    (bad "expected format tempera-trainer-1, got ~s" (field "format")))
+  (for-each (lambda (entry)
+              (unless (equal? (field (car entry)) (cdr entry))
+                (bad "~a: this trainer has ~s, the checkpoint ~s" (car entry) (cdr entry)
+                     (field (car entry)))))
+            (alist-delete "format" (network-metadata (trainer-network trainer))))
+  (unless (= (number "seed") (trainer-setting trainer 'seed))
+    (bad "seed: this trainer has ~a, the checkpoint ~a" (trainer-setting trainer 'seed) (number "seed")))
+  (let ((state (trainer-state trainer)))
+    (check-no-others 'trainer-resume! path tensors (map car state))
+    (for-each (lambda (entry)
+                (let ((saved (assoc-ref tensors (car entry))))
+                  (unless (and saved (equal? (tensor-shape saved) (tensor-shape (cdr entry))))
+                    (bad "tensor ~s: ~a" (car entry)
+                         (if saved (format #f "expected shape ~a, got ~a"
+                                           (tensor-shape (cdr entry)) (tensor-shape saved))
+                             "missing")))
+                  (unless (tensor-finite? saved)
+                    (bad "tensor ~s has NaN or infinite values: training had diverged when it was written; \
+remove it to begin anew" (car entry)))))
+              state)
+    (for-each (lambda (entry) (tensor-assign! (cdr entry) (assoc-ref tensors (car entry)))) state)
+    (set-trainer-step! trainer (number "step"))
+    (set-trainer-losses! trainer
+                         (catch #t
+                           (lambda () (with-input-from-string (field "losses") read))
+                           (lambda _ (bad "losses: unreadable"))))
+    (set-trainer-history! trainer
+                          (match (false-if-exception
+                                  (with-input-from-string (or (assoc-ref metadata "history") "()") read))
+                            ((and history
+                                  (((? exact-integer?) ((? symbol?) . (or #f (? string?))) ...) ...))
+                             history)
+                            (_ (bad "history: unreadable"))))
+    (if (and (null? (trainer-history trainer)) (> (trainer-step trainer) 0))
+        (format (current-error-port) "~a: does not say what settings its ~a steps had~%"
+                path (trainer-step trainer))
+        (for-each (lambda (line) (format (current-error-port) "~a~%" line))
+                  (settings-changes trainer)))
+    (record-settings! trainer)
+    trainer))

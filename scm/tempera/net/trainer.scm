@@ -1,0 +1,260 @@
+;;; trainer.scm -- a trainer: a network, the state of its training, and the settings.
+;;;
+;;; The state is the weights and buffers, the optimiser's moments, the running average of the weights,
+;;; the vectors of power iterations, and the number of steps done.  Everything random in a step is a
+;;; function of the seed and the step's number, so that a state determines all that follows.
+
+(define-module (tempera net trainer)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera base documentation)
+  #:use-module (tempera base errors)
+  #:use-module (tempera base streams)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera problem priors)
+  #:use-module (tempera net layers)
+  #:use-module (tempera net networks)
+  #:use-module (tempera net noise-levels)
+  #:use-module (tempera net rates)
+  #:use-module (tempera net score-networks)
+  #:use-module (tempera net spectral-norms)
+  #:export (make-trainer trainer? trainer-network trainer-step trainer-losses trainer-history
+            trainer-averaged trainer-losses-by-sigma trainer-kept-steps trainer-rewind! trainer-fork
+            ;; For those who train it, save it and record it:
+            trainer-parameters trainer-average trainer-moments trainer-vectors trainer-setting
+            trainer-about set-trainer-about! check-about trainer-diverged set-trainer-diverged!
+            set-trainer-step! set-trainer-losses! set-trainer-history!
+            trainer-state trainer-keep! call-with-buffers-kept))
+
+(define-record-type <trainer>
+  (%make-trainer network parameters buffers buffers-before moments average vectors data arguments
+                 settings about step losses kept history diverged)
+  trainer?
+  (network trainer-network)
+  (parameters trainer-parameters)      ; (name . tensor) ...
+  (buffers trainer-buffers)
+  (buffers-before trainer-buffers-before) ; what they were when the step began
+  (moments trainer-moments)            ; (m . v) ...
+  (average trainer-average)            ; tensors, or #f
+  (vectors trainer-vectors)            ; of the power iterations, by name
+  (data trainer-data)                  ; as `make-trainer' got it,
+  (arguments trainer-arguments)        ; and keywords and values
+  (settings trainer-settings)          ; an association list
+  (about trainer-about set-trainer-about!) ; of texts: what else is to be recorded
+  (step trainer-step set-trainer-step!)
+  (losses trainer-losses set-trainer-losses!) ; (step mean-loss (sigma . loss) ...), newest first
+  (kept trainer-kept set-trainer-kept!) ; (step losses tensor ...), newest first
+  (history trainer-history set-trainer-history!) ; (step (name . text) ...), oldest first
+  (diverged trainer-diverged set-trainer-diverged!)) ; the step whose weights are known for bad, or #f
+
+(set-record-type-printer! <trainer>
+  (lambda (t port)
+    (format port "#<trainer at step ~a: ~a>" (trainer-step t)
+            (layer-kind (trainer-network t)))))
+
+(define (trainer-setting trainer name)
+  "What TRAINER was told of NAME, a keyword of `make-trainer' as a symbol."
+  (assq-ref (trainer-settings trainer) name))
+
+(define (check-about who about)
+  "Complain from WHO unless ABOUT is an association list from strings to strings."
+  (check-that (and (list? about)
+                   (every (lambda (e) (and (pair? e) (string? (car e)) (string? (cdr e)))) about))
+              who "about: expected an association list from strings to strings, got ~s" about))
+
+(define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
+                       (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
+                       (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
+                       (weight (const 1)) (frequencies #f) (loss #f) (rectified? #f)
+                       (beta1 0.9) (beta2 0.999) (epsilon 1e-8) (about '())
+                       #:rest arguments)
+  "A trainer of NETWORK, a score network, by equation 3 with Adam, or of any `network?' by LOSS.
+DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
+f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
+procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
+a step of the running average of the weights, or #f.  CLIP: the largest norm of
+the gradient, or #f.  SPECTRAL: #f, or a bound on spectral norms of weights: (penalty WEIGHT
+[TARGET]), the paper's; (projection VALUE), its authors'; (cap VALUE), which only scales
+down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
+added to the score of `gaussian-prior', for `hybrid-prior'; the parametrisation `residual' is
+made for that.  WEIGHT: a procedure of |sigma|, by whose value a loss at sigma counts, such as
+`balanced-weight' gives.  FREQUENCIES: #f, or what `balanced-frequencies' gives: by how much errors
+at a frequency of images count.  LOSS: #f, or a procedure of NETWORK, what DATA gave and the step that
+gives the losses, f32 (N), on the tape; then SIGMA, GAUSSIAN and FREQUENCIES are not used,
+nor WEIGHT unless a second value has their sigmas, (N).  RECTIFIED?: by rectified Adam (Liu et al. 2020).
+ABOUT: an association list from strings to strings, what else is to be recorded, of the data say.
+Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
+  (check-that (if loss (network? network) (score-network? network)) 'make-trainer
+              "network: expected a ~anetwork, got ~s" (if loss "" "score ") network)
+  (check-that (procedure? weight) 'make-trainer
+              "weight: expected a procedure of sigma such as (balanced-weight), got ~s" weight)
+  (check-that (or (not frequencies) (procedure? frequencies)) 'make-trainer
+              "frequencies: expected #f or a procedure such as balanced-frequencies makes, got ~s"
+              frequencies)
+  (check-that (or (not loss) (procedure? loss)) 'make-trainer
+              "loss: expected #f or a procedure, got ~s" loss)
+  (check-that (procedure? data) 'make-trainer "data: expected a procedure, got ~s" data)
+  (check-that (and (exact-integer? batch) (> batch 0)) 'make-trainer
+              "batch: expected a positive integer, got ~s" batch)
+  (check-that (sigma-distribution? sigma) 'make-trainer
+              "sigma: expected a distribution such as (sigma-log-uniform 0.05 150), got ~s" sigma)
+  (check-that (procedure? rate) 'make-trainer "rate: expected a procedure such as ~
+(constant-rate 1e-4), got ~s" rate)
+  (check-that (and (exact-integer? steps) (>= steps 0)) 'make-trainer
+              "steps: expected a number of steps, got ~s" steps)
+  (check-that (or (not averaging) (and (real? averaging) (<= 0 averaging 1))) 'make-trainer
+              "averaging: expected #f or a decay from 0 to 1, got ~s" averaging)
+  (check-that (or (not clip) (and (real? clip) (positive? clip))) 'make-trainer
+              "clip: expected #f or a positive number, got ~s" clip)
+  (check-that (or (not spectral) (spectral-bound? spectral)) 'make-trainer
+              "spectral: expected #f, (cap value), (projection value) or (penalty weight [target]), \
+calls without a quote, got ~s" spectral)
+  (check-about 'make-trainer about)
+  (check-seed 'make-trainer seed)
+  (let* ((parameters (layer-parameters network))
+         (tensors (map cdr parameters))
+         (buffers (layer-buffers network))
+         (zeros (lambda (t) (tensor-zeros (tensor-shape t)))))
+    (%make-trainer network parameters buffers
+                   (map (lambda (b) (cons (car b) (tensor-copy (cdr b)))) buffers)
+                   (map (lambda (t) (cons (zeros t) (zeros t))) tensors)
+                   (and averaging (map tensor-copy tensors))
+                   (norm-vectors parameters seed)
+                   data arguments
+                   `((data . ,data) (batch . ,batch) (sigma . ,sigma) (rate . ,rate)
+                     (steps . ,steps) (seed . ,seed) (averaging . ,averaging) (clip . ,clip)
+                     (spectral . ,spectral)
+                     (spectrum . ,gaussian) (gaussian . ,(and gaussian (gaussian-prior gaussian)))
+                     (weight . ,weight) (frequencies . ,frequencies) (loss . ,loss)
+                     (rectified? . ,rectified?)
+                     (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
+                   about 0 '() '() '() #f)))
+(define (trainer-state trainer)
+  "All tensors of TRAINER that a step changes, an association list from name to tensor."
+  (let ((names (map car (trainer-parameters trainer))))
+    (define (prefixed prefix tensors)
+      (map (lambda (name t) (cons (string-append prefix name) t)) names tensors))
+    (append (trainer-parameters trainer)
+            (trainer-buffers trainer)
+            (prefixed "first-moment." (map car (trainer-moments trainer)))
+            (prefixed "second-moment." (map cdr (trainer-moments trainer)))
+            (if (trainer-average trainer) (prefixed "average." (trainer-average trainer)) '())
+            (map (lambda (v) (cons (string-append "spectral." (car v)) (cdr v)))
+                 (trainer-vectors trainer)))))
+
+(define (call-with-buffers-kept trainer thunk done?)
+  "Call THUNK.  Afterwards, unless DONE? gives true, put batch norm's running statistics of TRAINER back to
+what they were."
+  (define (copy! to from)
+    (for-each (lambda (to from) (tensor-assign! (cdr to) (cdr from))) to from))
+  (copy! (trainer-buffers-before trainer) (trainer-buffers trainer))
+  (dynamic-wind
+    (const #t)
+    thunk
+    (lambda ()
+      (unless (done?)
+        (copy! (trainer-buffers trainer) (trainer-buffers-before trainer))))))
+
+(define (trainer-losses-by-sigma trainer)
+  "The latest mean losses by band of |sigma|: an association list from a band's upper
+end to its loss.
+Example: (trainer-losses-by-sigma trainer)"
+  (if (null? (trainer-losses trainer)) '() (cddar (trainer-losses trainer))))
+
+(define (trainer-averaged trainer)
+  "A network like the trainer's with the running average of its weights: what to sample
+with.
+Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
+  (network-like (trainer-network trainer)
+                (append (or (trainer-average trainer) (map cdr (trainer-parameters trainer)))
+                        (map cdr (trainer-buffers trainer)))))
+
+;;; --- States kept in memory ------------------------------------------------------------
+
+(define (trainer-keep! trainer)
+  "Keep the state of TRAINER in memory, for `trainer-rewind!'."
+  (unless (memv (trainer-step trainer) (trainer-kept-steps trainer))
+    (set-trainer-kept! trainer
+                       ;; Of one that was rewound, the way ahead is kept already.
+                       (sort (cons (cons* (trainer-step trainer) (trainer-losses trainer)
+                                          (map (lambda (entry) (tensor-copy (cdr entry)))
+                                               (trainer-state trainer)))
+                                   (trainer-kept trainer))
+                             (lambda (a b) (> (first a) (first b)))))))
+
+(define (trainer-kept-steps trainer)
+  "The steps whose states TRAINER has kept (see #:keep of `train!'), newest first.
+Example: (trainer-kept-steps trainer)"
+  (map first (trainer-kept trainer)))
+
+(define (trainer-rewind! trainer step)
+  "Put TRAINER back into the last state it kept at STEP or before, and return it; `train!'
+goes the same way again, and after `trainer-fork' another.  Nothing is lost: where TRAINER
+stood is kept too, and a later STEP brings it there again.
+Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (list count 16 16) step 0 'c64))
+                              #:batch 2 #:steps 2)))
+           (trainer-rewind! (train! trainer #:keep 1) 1))"
+  (check-that (trainer? trainer) 'trainer-rewind! "trainer: expected one, got ~s" trainer)
+  (check-that (real? step) 'trainer-rewind! "step: expected a number, got ~s" step)
+  (when (pair? (trainer-kept trainer)) (trainer-keep! trainer))
+  (let ((kept (drop-while (lambda (k) (> (first k) step)) (trainer-kept trainer))))
+    (check-that (pair? kept) 'trainer-rewind!
+                "step: no state was kept at ~a or before; kept are those of ~a" step
+                (if (null? (trainer-kept trainer)) "none: see #:keep of train!"
+                    (reverse (trainer-kept-steps trainer))))
+    (match (first kept)
+      ((step losses . tensors)
+       (call-with-blocked-asyncs
+        (lambda ()
+          (for-each (lambda (entry t) (tensor-assign! (cdr entry) t)) (trainer-state trainer) tensors)
+          (set-trainer-step! trainer step)
+          (set-trainer-losses! trainer losses)))))
+    trainer))
+
+(define (trainer-fork trainer . settings)
+  "A new trainer that stands where TRAINER does, its network a copy, with other SETTINGS (those
+of `make-trainer'); with the same ones it goes the same way.
+Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)"
+  (check-that (trainer? trainer) 'trainer-fork "trainer: expected one, got ~s" trainer)
+  (let ((new (apply make-trainer
+                    (network-like (trainer-network trainer)
+                                  (map cdr (append (trainer-parameters trainer)
+                                                   (trainer-buffers trainer))))
+                    (trainer-data trainer)
+                    ;; The last of a keyword's values counts.
+                    (append (trainer-arguments trainer) settings)))
+        (state (trainer-state trainer)))
+    (for-each (lambda (entry)
+                ;; An average that only the fork has begins with the weights.
+                (let ((old (assoc-ref state (car entry))))
+                  (when old (tensor-assign! (cdr entry) old))))
+              (trainer-state new))
+    (set-trainer-step! new (trainer-step trainer))
+    (set-trainer-history! new (trainer-history trainer))
+    (set-trainer-losses! new (trainer-losses trainer))
+    (set-trainer-kept! new (if (equal? (map car state) (map car (trainer-state new)))
+                               (filter (lambda (k) (<= (first k) (trainer-step trainer)))
+                                       (trainer-kept trainer))
+                               '()))
+    new))
+
+(document
+ (trainer-history
+  "What TRAINER's steps ran with: a list of (step (name . text) ...), what was set from each step on,
+#f what was no longer set; it goes with checkpoints and, of `train-run!' and tempera train, with weights.
+Example: (map car (trainer-history (train! (make-trainer net (lambda (n step) (random-normal (list n 16 16) step 0 'c64))
+                                                         #:batch 2 #:steps 2)))) => (0)")
+ (trainer?
+  "True when OBJECT is a trainer.
+Example: (trainer? trainer) => #t")
+ (trainer-network
+  "The network that TRAINER trains.
+Example: (trainer-network trainer)")
+ (trainer-step
+  "How many steps TRAINER has made.
+Example: (trainer-step trainer)")
+ (trainer-losses
+  "The losses of TRAINER's steps, newest first.
+Example: (trainer-losses trainer)"))
