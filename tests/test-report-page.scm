@@ -60,7 +60,7 @@ s.dispatchEvent(new Event('input', { bubbles: true }))" name value))
       (texts ".picture h3"))
     (test-assert "charts are drawn"
       (every (lambda (n) (> n 5))
-             (of-all ".chart svg" "e.childElementCount")))
+             (of-all ".chart > svg" "e.childElementCount")))
 
     (let ((before (pixels "Sample")) (mean (pixels "Mean")))
       (slide! "sample" 4)

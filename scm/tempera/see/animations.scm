@@ -1,7 +1,7 @@
 ;;; animations.scm -- frames in a file: animated WebP and GIF.
 ;;;
-;;; A frame is a figure (figures.scm), drawn when the file is ready for it, so that the frames
-;;; of a long chain need not be in memory at once.
+;;; A frame is a figure (figures.scm).  Each is drawn when the file is ready for it, so that the
+;;; frames of a long chain are never in memory all at once.
 
 (define-module (tempera see animations)
   #:use-module (ice-9 match)
@@ -26,8 +26,8 @@
 
 ;;; --- Frames -----------------------------------------------------------------------
 
-;; A frame is a list of panels.  Limits that are not given are the same in all frames, lest
-;; brightness jumps.
+;; A frame is a list of panels.  Limits that are not given are the same in all frames, so that
+;; the brightness does not jump.
 
 (define (batch-frames batch titles options)
   (let* ((n (first (tensor-shape batch)))
@@ -37,7 +37,7 @@
     (map list (filter panel? (apply view batch #:shown n #:titles titles options)))))
 
 (define (temperature-frames chain options)
-  ;; What CHAIN was at the temperatures it kept: the mean, where chains differ, and one of them.
+  ;; CHAIN at the temperatures it kept: the mean, the standard deviation and one sample.
   (let* ((states (chain-states chain))
          (shape (cdr (tensor-shape (cdr (first states)))))
          (end (image-window (image-magnitude (chain-mean chain)))))

@@ -1,4 +1,4 @@
-;;; calibration-report.scm -- a calibration as a folder: summary, ranks, pictures.
+;;; calibration-report.scm -- the results of a calibration: charts, and a folder with them.
 
 (define-module (tempera see calibration-report)
   #:use-module (ice-9 format)
@@ -16,7 +16,7 @@
 ;;; --- Pictures -----------------------------------------------------------------
 
 (define (binomial-quantile q p trials)
-  ;; The least count that as few successes or fewer have with probability Q.
+  ;; The least count k for which the probability of k successes or fewer is at least Q.
   (let loop ((low 0) (high trials))
     (if (= low high)
         low

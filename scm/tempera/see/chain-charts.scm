@@ -20,7 +20,7 @@
     (/ (count identity (vector->list accepted)) (exact->inexact (vector-length accepted)))))
 
 (define (running-mean numbers width)
-  ;; Of each of NUMBERS and up to WIDTH - 1 before it.
+  ;; The mean of each of NUMBERS and of up to WIDTH - 1 numbers before it.
   (let loop ((rest numbers) (window '()) (means '()))
     (if (null? rest)
         (reverse means)
@@ -42,7 +42,7 @@
            #:x-label "move" #:y-range '(0 1.05))))
 
 (define (energy-chart trace)
-  ;; Over chains, from the least to the greatest, and the mean; #f where no move has an energy.
+  ;; The range over chains, and their mean; #f if no move has an energy.
   (let ((moves (filter-map
                 (lambda (transition move)
                   (let ((errors (filter finite? (vector->list (or (transition-energy-error transition)
@@ -74,7 +74,7 @@ Example: (map chart-title (trace-charts chain)) => (sigma step size acceptance e
 ;;; --- The schedules --------------------------------------------------------------
 
 (define (without-repeats numbers)
-  ;; NUMBERS, each run of the same one once.
+  ;; NUMBERS, with repeats in a row reduced to one.
   (reverse (fold (lambda (x kept) (if (and (pair? kept) (eqv? x (car kept))) kept (cons x kept)))
                  '() numbers)))
 

@@ -1,8 +1,8 @@
 ;;; comparison.scm -- do chains agree, and what did each cost?
 ;;;
-;;; Chains on one target, with other settings or other seeds, should have the same mean and the
-;;; same deviation but for chance, which finite numbers of samples leave.  What chance leaves is
-;;; known where samples are independent, and is what differences are measured by.
+;;; Chains on one target, with different settings or seeds, should have the same mean and standard
+;;; deviation up to Monte Carlo error.  For independent samples that error is known, and
+;;; differences are given in units of it.
 
 (define-module (tempera see comparison)
   #:use-module (srfi srfi-1)
@@ -28,7 +28,7 @@
   (titles comparison-titles)
   (table chain-comparison-table)
   (differences chain-comparison-differences) ; a table
-  (r-hat chain-comparison-r-hat)         ; a tensor, or #f where the samples do not say
+  (r-hat chain-comparison-r-hat)         ; a tensor, or #f if the samples do not allow it
   (notes chain-comparison-notes))        ; strings
 
 (set-record-type-printer! <chain-comparison>
@@ -64,7 +64,7 @@
         (significant (root-mean-square (chain-std chain)) 3)))
 
 (define (between chains)
-  ;; R-hat of each pixel, or #f where a group has samples that are all equal or not finite.
+  ;; R-hat of each pixel; #f if the samples of a group are all equal or not finite.
   (let ((count (apply min (map number-of-samples chains))))
     (catch 'tempera-error
       (lambda () (r-hat-between (map (lambda (chain) (samples-of chain count)) chains)))
@@ -92,7 +92,7 @@
 (define (notes chains titles)
   (define (those who) (string-join who ", "))
   (define (unlike of same?)
-    ;; The titles of chains that are not as the first.
+    ;; The titles of the chains that differ from the first.
     (filter-map (lambda (chain title) (and (not (same? (of chain) (of (first chains)))) title))
                 chains titles))
   (define (note titles text)
@@ -155,7 +155,7 @@ Example: (compare chain (anneal target #:seed 43) #:titles '(\"one\" \"other\"))
    (notes chains titles)))
 
 (define (target-of chain)
-  ;; What samples are: type and shape.
+  ;; The type and shape of the samples.
   (let ((x (chain-samples chain)))
     (cons (tensor-dtype x) (cdr (tensor-shape x)))))
 

@@ -1,9 +1,8 @@
 ;;; figures.scm -- pictures with labels: panels in rows, colour maps, colour bars.
 ;;;
-;;; Drawn with cairo through guile-cairo, since good text is a library's work.  A
-;;; panel is an image with a title, limits and colours; `draw-figure' lays panels out
-;;; and makes a picture of them, for a file, a frame of an animation or the terminal,
-;;; and `posterior-panels' is the figure of a reconstruction.
+;;; A panel is an image with a title, limits and colours.  `draw-figure' lays panels out and draws
+;;; them with cairo (guile-cairo), for a file, a frame of an animation or the terminal;
+;;; `posterior-panels' is the figure of a reconstruction.
 
 (define-module (tempera see figures)
   #:use-module (srfi srfi-1)
@@ -88,7 +87,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
   (let* ((signed? (and (eq? (tensor-dtype image) 'c64) (memq part '(real imaginary))))
          (image (image-part image part))
          (greatest (tensor->number (tensor-max (if signed? (tensor-abs image) image))))
-         (greatest (if (finite? greatest) greatest 0)) ; a chain that diverged is looked at too
+         (greatest (if (finite? greatest) greatest 0)) ; chains that diverged are shown too
          (low (cond (low low)
                     ((eq? part 'phase) (- pi))
                     (signed? (- (abs (or high greatest))))
@@ -126,8 +125,8 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
 
 ;;; --- Layout -----------------------------------------------------------------
 
-;; What is around the images, in pixels; drawn text is of FONT-SIZE.  Where a terminal's own
-;; text names the panels, all is whole cells.
+;; The space around the images, in pixels; text is drawn at FONT-SIZE.  Where the terminal itself
+;; writes the titles, all lengths are whole cells.
 (define-record-type <measures>
   (make-measures margin gap title-height bar-width bar-room unit-height unit-width)
   measures?
@@ -146,7 +145,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
 (define labelled (make-measures 8 0 16 16 64 16 8))
 
 (define (bare? panels)
-  ;; An image that stands for itself needs no margin.
+  ;; A single image without a title or colour bar needs no margin.
   (and (null? (cdr panels)) (not (panel-bar? (car panels)))
        (string-null? (panel-title (car panels)))))
 
@@ -160,8 +159,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
 (define (widest panels) (apply max (map panel-columns panels)))
 
 (define (natural-zoom panels)
-  ;; Small images are drawn with whole-number zoom, so that a panel is about 200
-  ;; pixels across.
+  ;; Small images are enlarged by a whole number, to about 256 pixels.
   (max 1 (quotient 256 (max (tallest panels) (widest panels)))))
 
 (define (rows-of panels columns)
@@ -172,8 +170,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
        panels (iota (length panels))))
 
 (define (fitting-zoom panels columns room m)
-  ;; The zoom with which PANELS in COLUMNS fill ROOM, (height width), either of them #f where
-  ;; there is no end.
+  ;; The zoom with which PANELS in COLUMNS fill ROOM, (height width), each #f if unlimited.
   (define (share room around count unit)
     (max 1 (down (/ (- room around) count) unit)))
   (let* ((rows (rows-of panels columns))
@@ -195,14 +192,13 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
           (else (or across along (natural-zoom panels))))))
 
 (define (best-columns panels room m)
-  ;; With which panels are largest.
+  ;; The number of columns for which panels are largest.
   (reduce (lambda (a b)
             (if (>= (fitting-zoom panels b room m) (fitting-zoom panels a room m)) b a))
           1 (reverse (iota (length panels) 1))))
 
 (define (column-lefts panels columns width m)
-  ;; Where each of COLUMNS begins, and where the last ends; one in which a panel has a
-  ;; colour bar is wider.
+  ;; Where each of COLUMNS begins, and where the last ends; a column with a colour bar is wider.
   (let loop ((k 0) (left (measures-margin m)) (lefts '()))
     (if (= k columns)
         (reverse (cons left lefts))
@@ -221,15 +217,14 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
       (fit-text context (string-drop-right text 1) width)))
 
 (define (text-drawer context)
-  ;; A procedure that draws a text of at most WIDTH pixels into the line whose top left is
-  ;; X, Y.
+  ;; A procedure that draws a text, cut to WIDTH pixels, with its top left corner at X, Y.
   (lambda (x y width text)
     (cairo-set-source-rgb context 0 0 0)
     (cairo-move-to context x (+ y font-size))
     (cairo-show-text context (fit-text context text width))))
 
 (define (text-labeller picture)
-  ;; The same for labels in cells.
+  ;; The same, for text that the terminal writes in its cells.
   (lambda (x y width text)
     (let ((cells (quotient width (second label-cell))))
       (set-picture-labels! picture
@@ -243,7 +238,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
   (cairo-scale context x-zoom y-zoom)
   (cairo-set-source-surface
    context (cairo-image-surface-create-for-data words 'argb32 columns rows (* 4 columns)) 0 0)
-  ;; A pixel made larger stays a square.
+  ;; Enlarged pixels stay squares.
   (cairo-pattern-set-filter (cairo-get-source context) (if (>= (min x-zoom y-zoom) 1) 'nearest 'good))
   (cairo-pattern-set-extend (cairo-get-source context) 'pad) ; no fading at the edges
   (cairo-rectangle context 0 0 columns rows)
@@ -266,7 +261,7 @@ Example: (panel \"standard deviation\" (chain-std chain) #:colours 'heat #:bar? 
                (number-text ((panel-value-at panel) (panel-low panel))))))))
 
 (define (draw-box context box x y zoom)
-  ;; A red line of two pixels or so around BOX, outside of it.
+  ;; A red frame around BOX, outside it, about two pixels wide.
   (let* ((line (max 2 (round zoom)))
          (place (lambda (k) (* zoom (list-ref box k))))
          (top (- (+ y (place 0)) line)) (left (- (+ x (place 1)) line))
@@ -335,7 +330,7 @@ Example: (picture-width (draw-figure (list (panel \"truth\" scan)) #:room '(400 
            (surface (picture-surface picture))
            (context (cairo-create surface))
            (write (if labels? (text-labeller picture) (text-drawer context))))
-      (unless labels?                   ; where the terminal has a ground of its own
+      (unless labels?                   ; the terminal has its own background
         (cairo-set-source-rgb context 1 1 1)
         (cairo-paint context))
       (cairo-scale context scale scale)

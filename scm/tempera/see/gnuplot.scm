@@ -16,15 +16,14 @@
 
 ;;; --- Colours and styles -------------------------------------------------------
 
-;; One after the other for what has no colour of its own; told apart by the colour-blind too
-;; (Okabe, Ito 2008).
+;; The colours of lines, in turn; the colour-blind can tell them apart (Okabe, Ito 2008).
 (define colours '("#1f5fa8" "#d55e00" "#009e73" "#cc79a7" "#e69f00" "#56b4e9"))
 
 (define (rgb word) (string-append "#" (colour-hex word)))
 
 (define (line-colours count map-name)
-  ;; More lines than there are colours for have those of a map, from first to last; not its
-  ;; pale end.
+  ;; Where lines outnumber colours, or MAP-NAME is given, they run through a colour map, without
+  ;; its pale end.
   (if (or map-name (> count (length colours)))
       (let ((words (colour-words (or map-name 'heat))))
         (map (lambda (k)
@@ -46,7 +45,8 @@
 ;;; --- What gnuplot reads -------------------------------------------------------
 
 (define (quoted text)
-  ;; In gnuplot's single quotes nothing is special but the quote, doubled; a line ends outside.
+  ;; In gnuplot's single quotes only the quote is special, and is doubled; they cannot hold the
+  ;; end of a line, which is joined on in double quotes.
   (string-join (map (lambda (line)
                       (string-append "'" (string-join (string-split line #\') "''") "'"))
                     (string-split text #\newline))
@@ -71,7 +71,8 @@
     #:encoding "UTF-8"))
 
 (define (terminal-of path width height scale colours)
-  ;; gnuplot's, of WIDTH x HEIGHT pixels, or characters; PDF in inches of 100.
+  ;; gnuplot's terminal for PATH, of WIDTH x HEIGHT pixels or characters; in PDF 100 pixels are an
+  ;; inch.
   (let ((ending (string-downcase (or (and=> (string-rindex path #\.)
                                             (lambda (dot) (substring path (1+ dot))))
                                      ""))))
@@ -111,15 +112,15 @@ got ~a" path)))))
       (format port "set ~atics auto~%" axis)))
 
 (define (write-room-for-names port names)
-  ;; gnuplot keeps room below for a line of NAMES, or #f, not for several.
+  ;; gnuplot leaves room below the axis for one line of NAMES, not for several.
   (let ((lines (apply max 1 (map (lambda (name) (1+ (string-count name #\newline))) (or names '())))))
     (format port "set bmargin ~a~%" (if (> lines 1) (1+ lines) ""))))
 
-(define most-written 100)               ; squares of a heat map with their numbers in them
+(define most-written 100)               ; in a heat map with more squares numbers are left out
 
 (define (numbers-in-squares chart file text?)
-  ;; What gnuplot adds to a heat map of few squares: its numbers, light on dark and dark on
-  ;; light; in characters they stand for themselves.
+  ;; The plot commands that write the numbers into a heat map of few squares: white on dark
+  ;; squares, black on light ones, in text the terminal's own colour.
   (let* ((points (filter (lambda (p) (finite? (third p)))
                          (series-points (first (chart-series chart)))))
          (values (map third points))
@@ -157,7 +158,7 @@ got ~a" path)))))
   (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%set cblabel ~a~%"
           (quoted (chart-title chart)) (quoted (chart-x-label chart)) (quoted (chart-y-label chart))
           (quoted (chart-value-label chart)))
-  (format port "unset logscale~%")       ; the last chart's, which would refuse a range from 0
+  (format port "unset logscale~%")       ; of the chart before: it would refuse a range from 0
   (format port "set xrange ~a~%set yrange ~a~%"
           (range-text (chart-x-range chart)) (range-text (chart-y-range chart)))
   (for-each (lambda (axis) (format port "set logscale ~a~%" axis)) (chart-logarithmic chart))
@@ -228,7 +229,7 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
                         (quoted temporary))
                 (format port "set border 3~a~%set tics nomirror~%set format xy '%g'~%~aset multiplot layout ~a,~a~%"
                         (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
-                        (if (text-path? path) "set tmargin 1\n" "") ; lines are dear
+                        (if (text-path? path) "set tmargin 1\n" "") ; lines are scarce
                         rows columns)
                 (for-each (lambda (chart number)
                             (write-chart port chart folder number (text-path? path)))

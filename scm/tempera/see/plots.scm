@@ -75,7 +75,7 @@ Example: (save-charts \"cooling.svg\"
   (let*-values (((ours options) (split-options 'plot '(#:titles) options))
                 ((all) (map (lambda (object) (apply charts object options)) objects))
                 ((named) (map chart-title (map first all)))
-                ;; Schedules, of which each has its own title, are one chart.
+                ;; Schedules have titles of their own, and share one chart.
                 ((own-titles?) (and (every (lambda (charts) (null? (cdr charts))) all)
                                     (not (every (lambda (title) (equal? title (first named))) named))))
                 ((titles) (or titles (if own-titles? named (map number->string (iota (length all) 1))))))
@@ -168,7 +168,7 @@ characters; each HEIGHT pixels or characters high, in rows of COLUMNS."
 ;;; --- Schedules --------------------------------------------------------------------
 
 (define (schedule-title schedule)
-  ;; As it prints, without what says that it is a schedule.
+  ;; Its printed form without "#<schedule " and ">".
   (let ((text (format #f "~a" schedule)) (before "#<schedule "))
     (string-drop-right (string-drop text (string-length before)) 1)))
 

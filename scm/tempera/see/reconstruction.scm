@@ -1,8 +1,8 @@
 ;;; reconstruction.scm -- from a measurement to a folder of results.
 ;;;
-;;; What `tempera reconstruct' and the demo share: prepare an image or k-space on
-;;; the paper's intensity scale, sample its posterior, and write samples, mean,
-;;; standard deviation, a figure and a summary.
+;;; `tempera reconstruct' and the demo share it.  An image is scaled as in the paper; its posterior
+;;; is sampled; samples, mean, standard deviation, a figure, a report and a summary are
+;;; written.
 
 (define-module (tempera see reconstruction)
   #:use-module (ice-9 format)

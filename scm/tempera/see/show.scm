@@ -1,7 +1,7 @@
 ;;; show.scm -- pictures in the terminal: (show OBJECT).
 ;;;
-;;; What an object looks like is a list of panels (figures.scm) and of lines of text; other
-;;; modules add theirs with `add-view!'.
+;;; A view of an object is a list of panels (figures.scm) and lines of text.  Other modules add
+;;; views of their own kinds of objects with `add-view!'.
 
 (define-module (tempera see show)
   #:use-module (ice-9 match)
@@ -78,7 +78,7 @@ Example: (show (chain-mean chain) #:part 'phase)"
 (define* (image-panels images titles #:key (part 'magnitude) (low #f) (high #f)
                        (colours (if (eq? part 'phase) 'wheel 'grey)) (bar? #f)
                        (logarithmic? #f))
-  ;; A panel for each of IMAGES, in one window.
+  ;; A panel for each of IMAGES, all with the same limits.
   (let* ((magnitude? (eq? part 'magnitude))
          (window (and magnitude?
                       (let ((windows (map (lambda (image) (image-window (image-part image part)))
@@ -137,7 +137,7 @@ Example: (show (chain-mean chain) #:part 'phase)"
            (lambda (path . options)
              (let ((image (load-image path)))
                (if (and (file-holds? path 'picture) (null? options))
-                   ;; A picture is as it was drawn.
+                   ;; A drawn picture keeps its brightness.
                    (list (panel "" image #:low 0
                                 #:high (if (> (tensor->number (tensor-max image)) 255) 65535 255)))
                    (apply view image options)))))

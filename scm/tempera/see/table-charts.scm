@@ -21,11 +21,11 @@
             names columns))
 
 (define (distinct values)
-  ;; In order: numbers by size, then what comes first.
+  ;; VALUES without repeats, sorted as `table-sort' does.
   (table-column (table-sort (table '(v) (map list (delete-duplicates values))) 'v) 'v))
 
 (define (means pairs)
-  ;; PAIRS of a key and a number as lists (key mean), each key once.
+  ;; The mean of the numbers for each key in PAIRS (key . number): lists (key mean).
   (map (lambda (key)
          (list key (mean (filter-map (lambda (p) (and (equal? (car p) key) (cdr p))) pairs))))
        (distinct (map car pairs))))
@@ -83,8 +83,8 @@ Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent
                 (if (eq? logarithmic? 'by-steps) '() (list #:logarithmic? logarithmic?)))))
 
 (define (places values)
-  ;; Where VALUES are between 0 and 1, and the text of the ends: by size, by its logarithm where
-  ;; that spans more than a decade, or as names in their order.
+  ;; The places of VALUES on an axis from 0 to 1, linear, or logarithmic if they span more than a
+  ;; decade, or names in their order; paired with the text of the axis's ends.
   (if (every finite-number? values)
       (let* ((low (apply min values)) (high (apply max values))
              (scale (if (decades? values) log identity))
@@ -96,7 +96,7 @@ Example: (table-heat (sweep-results \"runs/steps\") #:x 'step-size #:y 'exponent
               (string-join (map text names) ", ")))))
 
 (define (staggered names)
-  ;; Of more than three NAMES every second one two lines lower, where it has room.
+  ;; Of more than three NAMES every second one two lines lower, so that neighbours do not touch.
   (map (lambda (name k) (if (and (odd? k) (> (length names) 3)) (string-append "\n\n" name) name))
        names (iota (length names))))
 

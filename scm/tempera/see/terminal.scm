@@ -1,8 +1,8 @@
-;;; terminal.scm -- which pictures a terminal can show, how large, and showing them.
+;;; terminal.scm -- pictures in a terminal: what it can show, at what size, and sending it.
 ;;;
-;;; Pixels (by the protocols of kitty, iTerm2 or sixel) where the environment promises
-;;; them or the terminal, asked, answers that it has sixel; else characters.  What is no
-;;; terminal gets no pictures unless they are asked for.
+;;; Pixels, by the protocol of kitty, iTerm2 or sixel, if environment variables say that the
+;;; terminal has them or if it answers so when asked; else characters.  A port that is no terminal
+;;; gets no pictures unless they are asked for.
 
 (define-module (tempera see terminal)
   #:use-module (ice-9 regex)
@@ -38,15 +38,15 @@
     (and value (not (string-null? value)) value)))
 
 (define (inside-another?)
-  ;; tmux and screen stand between: the variables are those of a terminal that may be shown
-  ;; elsewhere, and what they do not understand does not pass.
+  ;; tmux and screen: the variables describe the terminal they were started in, and they pass on
+  ;; only the escapes they know.
   (or (variable-set? "TMUX") (variable-set? "STY")))
 
 (define answer #f)                      ; of the terminal, once it was asked
 
 (define (ask!)
-  ;; The size of a cell, which few systems tell otherwise, then what every terminal answers:
-  ;; its attributes (DA1).  Half a second is for terminals that are far away.
+  ;; Asks for the size of a cell, which few systems know otherwise, then for the attributes (DA1),
+  ;; which every terminal answers.  Half a second is enough for a remote terminal.
   (unless answer
     (set! answer
           (if (member (getenv "TERM") '(#f "" "dumb"))
@@ -80,7 +80,7 @@
 (define (kind-for port promised)
   (cond ((equal? (getenv "TERM") "dumb") 'ascii)
         ((and (memq promised pixel-kinds) (not (inside-another?))) promised)
-        ;; Younger than libchafa 1.12, with the protocol of kitty.
+        ;; Ghostty has kitty's protocol; libchafa 1.12 does not know it yet.
         ((equal? (getenv "TERM") "xterm-ghostty") 'kitty)
         ((answers-sixel?) 'sixel)
         ((string-ci=? (or (port-encoding port) "") "UTF-8") 'symbols)
@@ -97,7 +97,7 @@
   (if (and (exact-integer? n) (< 0 n 1000)) n default))
 
 (define (measured port)
-  ;; (rows columns height width), 0 for what nobody knows.
+  ;; (rows columns height width), 0 for what is not known.
   (let ((size (catch 'tempera-error
                 (lambda () (if (file-port? port) (terminal-measure (fileno port)) '(0 0 0 0)))
                 (const '(0 0 0 0))))
@@ -149,7 +149,7 @@ is WIDTH characters wide however high that is."
   (let* ((pixels? (has-pixels? terminal))
          (cell (list (terminal-cell-height terminal) (terminal-cell-width terminal)))
          (rows (terminal-rows terminal))
-         ;; Characters need all the room there is; pixels are clear in less.
+         ;; Characters need all the room there is, pixels less.
          (rows (max 1 (- (if pixels? (quotient (* 3 rows) 4) (- rows 2)) above))))
     (draw-figure panels #:columns columns
                  #:room (list (and (not width) (* rows (first cell)))

@@ -1,7 +1,7 @@
-;;; watch.scm -- a chain or a training that goes on before one's eyes.
+;;; watch.scm -- live pictures of a chain or a training: (watch OBJECT).
 ;;;
-;;; Pictures are drawn over each other in place, above the line of progress that is there
-;;; anyway.  Drawing takes at most a fifth of the time.
+;;; Each picture is drawn over the last one, above the progress line.  Drawing takes at most a
+;;; fifth of the time.
 
 (define-module (tempera see watch)
   #:use-module (srfi srfi-1)
@@ -38,7 +38,7 @@
 (define restore-place "\x1b8")
 
 (define (forget-picture terminal)
-  ;; kitty keeps what is drawn over; this lets go of what is at the cursor.
+  ;; kitty keeps pictures that are drawn over; this frees the one at the cursor.
   (if (eq? (terminal-kind terminal) 'kitty) "\x1b_Ga=d,d=C\x1b\\" ""))
 
 (define (draw! stage lines drawing)
@@ -58,7 +58,7 @@
     (set-stage-rows! stage rows)))
 
 (define (draw-in-time! stage force? view)
-  ;; What the thunk VIEW gives, lines and a drawing, unless it was drawn just now.
+  ;; Draw the two values of the thunk VIEW, lines and a drawing, unless the last were drawn just now.
   (let ((begun (seconds-now)))
     (when (or force? (>= begun (stage-next stage)))
       (call-with-values view (lambda (lines drawing) (draw! stage lines drawing)))
@@ -68,7 +68,7 @@
 ;;; --- What is drawn --------------------------------------------------------------------
 
 (define (chain-view stage chain width truth)
-  ;; Mean, standard deviation and a sample; of what is no image its trace.
+  ;; Mean, standard deviation and a sample; the trace if the samples are no images.
   (let ((terminal (stage-terminal stage)))
     (lambda ()
       (if (= 3 (length (tensor-shape (chain-samples chain))))

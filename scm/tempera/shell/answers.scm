@@ -1,4 +1,4 @@
-;;; answers.scm -- what is often asked and has no name of its own, for `help'.
+;;; answers.scm -- answers of `help' to common questions that no single name answers.
 
 (define-module (tempera shell answers)
   #:export (answers))

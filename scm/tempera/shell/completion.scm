@@ -1,8 +1,7 @@
 ;;; completion.scm -- what Tab offers at the prompt.
 ;;;
-;;; Names everywhere; after #: the keywords of the procedure that is being called; inside of a
-;;; string the names of files that the procedure reads, where a folder stays open for what is in it; after a comma the
-;;; prompt's commands.
+;;; Names; after #: the keywords of the procedure that is being called; inside a string folders,
+;;; and the files that the procedure reads; after a comma the prompt's commands.
 
 (define-module (tempera shell completion)
   #:use-module (srfi srfi-1)
@@ -100,14 +99,14 @@ depends on readline's, whose names are found through it.)"
 (define no-mark (string->pointer ""))
 
 (define (quotes-are-ours!)
-  ;; As readline comes, it knows a quote as a break between words, and closes whatever is completed
-  ;; after one.  As what surrounds a name it is closed only where we let it.
+  ;; By default readline takes a quote for a break between words, and closes it after any
+  ;; completion.  As a character around file names it is closed only where we say so.
   (set-readline-variable! "rl_basic_quote_characters" '* (pointer-address no-mark))
   (set-readline-variable! "rl_completer_quote_characters" '* (pointer-address quote-mark)))
 
 (define (end-name! candidates line)
-  ;; After the name of a folder what is in it is to follow; after that of a file the quote, and no
-  ;; blank.  (Readline forgets both before the next completion.)
+  ;; No quote after a folder, whose contents follow; a quote and no blank after a file.  (Readline
+  ;; resets both before the next completion.)
   (when (inside-string? line)
     (set-readline-variable! "rl_completion_suppress_append" int 1)
     (when (and (pair? candidates) (null? (cdr candidates)) (string-suffix? "/" (car candidates)))

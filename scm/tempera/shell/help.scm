@@ -45,7 +45,7 @@ Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
          (topic (string-append "tempera " name) (command-summary name)
                 (lambda () (format #t "tempera ~a: ~a.~%`tempera ~a --help' lists its options.~%"
                                    name (command-summary name) name))
-                ;; One line is all there is of it here, and says what it is for.
+                ;; The summary is its only text, so its words count as those of a title.
                 (command-summary name)))
        (command-names)))
 
@@ -86,7 +86,7 @@ Example: (add-help-topic! \",runs\" \"List the runs there are.\")"
                 (let ((lines (string-split (cdr section) #\newline)))
                   (string-join (if (> (length lines) 2) (cddr lines) lines) "\n"))
                 (lambda () (format #t "~a~%" (cdr section)))))
-       ;; What is made from docstrings is found by those.
+       ;; The reference is found by the docstrings it is made from.
        (remove (lambda (section)
                  (or (member (car section) '("Top" "Index"))
                      (string-prefix? "Module " (car section))
@@ -112,12 +112,12 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
   (if (< (string-length text) width) (string-pad-right text width) text))
 
 (define (show-topics found)
-  ;; The best, and of the manual's sections the best.
+  ;; The best matches, those among the manual's sections last.
   (let*-values (((sections others)
                  (partition (lambda (t) (string-prefix? "manual: " (topic-title t))) found))
                 ((found) (append (take others (min 10 (length others)))
                                  (take sections (min 3 (length sections)))))
-                ;; A long title is not to push what all others are from the screen.
+                ;; One long title must not push all summaries off the screen.
                 ((width) (min 28 (apply max (map (lambda (t) (string-length (topic-title t))) found)))))
     (for-each (lambda (topic)
                 (let ((line (format #f "  ~a  ~a" (padded (topic-title topic) width)
@@ -149,7 +149,7 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
 ;;; --- How to begin ---------------------------------------------------------------
 
 (define begin-lines
-  ;; They need no file.
+  ;; A first session; it needs no file.
   '("(define prior (gaussian-prior (power-spectrum '(64 64) #:amplitude 1e4)))"
     "(define scan (tensor-reshape (prior-draw prior 1 #:seed 7) '(64 64)))"
     "(define op (mri-operator #:mask (random-mask 64 #:acceleration 4 #:seed 1)))"
@@ -201,8 +201,8 @@ Ctrl-C pauses what runs; Ctrl-D leaves.
   (max 20 (text-columns (current-output-port))))
 
 (define (display-filled text)
-  ;; TEXT, a docstring: paragraphs filled to the terminal's width, as far as it is good to read;
-  ;; what is indented, a list or a formula, as it stands where it fits.
+  ;; TEXT, a docstring, with paragraphs filled to the terminal's width, up to 99 columns; indented
+  ;; lines, of lists and formulas, stay as they are where they fit.
   (let ((width (min 99 (help-port-columns))))
     (define (put words indent)
       (let loop ((words words) (line "") (first? #t))
@@ -210,7 +210,7 @@ Ctrl-C pauses what runs; Ctrl-D leaves.
               ((string-null? line)
                (loop (cdr words) (string-append (if first? (car indent) (cdr indent)) (car words)) #f))
               (else
-               ;; A sentence ends with two blanks, as it is written.
+               ;; Two blanks after a sentence, as in the docstrings.
                (let ((longer (string-append line (if (string-suffix? "." line) "  " " ") (car words))))
                  (cond ((> (string-length longer) width)
                         (format #t "~a~%" line)

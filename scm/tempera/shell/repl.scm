@@ -1,7 +1,7 @@
 ;;; repl.scm -- the prompt: expressions in, values out, with everything of Tempera at hand.
 ;;;
-;;; Line editing, completion, a history that lasts, Guile's commands after a comma and some of its
-;;; own.  After an error the prompt is what it was before, and `,bt' shows where the last one came
+;;; It has line editing, completion, a history that is kept, and after a comma Guile's commands and
+;;; some of its own.  An error leaves the prompt as it was; `,bt' shows where the last one came
 ;;; from.
 
 (define-module (tempera shell repl)
@@ -57,7 +57,7 @@
            (set-current-input-port (line-port (current-input-port)))))))
 
 (define (line-port terminal)
-  ;; What readline's port is, without its editing.
+  ;; A port like readline's, without its editing.
   (make-line-buffered-input-port
    (lambda (continuation?)
      (when continuation? (display "... ") (force-output))
@@ -65,8 +65,8 @@
      (read-line terminal))))
 
 (define (wait-for-input port)
-  ;; Until PORT has some.  Ctrl-C ends this at once; in a read Guile would notice it at the next
-  ;; key or line.
+  ;; Wait until PORT has input.  Ctrl-C ends this at once; inside a read Guile would notice it only
+  ;; at the next key or line.
   (unless (pair? (car (catch 'system-error
                         (lambda () (select (list port) '() '()))
                         (lambda arguments
@@ -95,8 +95,8 @@
 (define prompt-commands '())            ; names, symbols
 
 (define-syntax-rule (define-prompt-command (name group repl . arguments) text body ...)
-  ;; ,NAME at the prompt, listed in GROUP; #f for what takes the place of Guile's.  The first
-  ;; line of TEXT is how to call it.
+  ;; Define ,NAME, listed in GROUP, or #f if it replaces one of Guile's.  The first line of TEXT says
+  ;; how to call it.
   (begin
     (define-meta-command ((name group) repl . arguments) text body ...)
     (set! prompt-commands (cons 'name prompt-commands))
@@ -104,7 +104,7 @@
       (add-help-topic! (string-append "," (substring text 0 end)) (substring text (1+ end))))))
 
 (define guile-command
-  ;; That of Guile's own with this name.
+  ;; Guile's own command of this name.
   (let ((lookup (@@ (system repl command) lookup-command))
         (procedure (@@ (system repl command) command-procedure)))
     (lambda (name) (procedure (lookup name)))))
@@ -169,7 +169,7 @@ Evaluate the forms in FILE."
 (define failed? #f)                     ; whether anything that was read here did
 
 (define prompt-language
-  ;; Scheme but for `evaluate'.
+  ;; Scheme, evaluated by `evaluate'.
   (let ((scheme (lookup-language 'scheme)))
     (make-language #:name 'tempera #:title "Tempera" #:evaluator evaluate
                    #:reader (language-reader scheme) #:printer (language-printer scheme)
@@ -178,8 +178,8 @@ Evaluate the forms in FILE."
                    #:make-default-environment (language-make-default-environment scheme))))
 
 (define (typed-form form module)
-  ;; FORM, which was typed, with its call marked as that if it is one of a procedure that pauses:
-  ;; (anneal ...), (apply anneal ...), or one of them as the value in a `define' or `set!'.
+  ;; FORM, as typed, with a call of a procedure that pauses marked as typed: (anneal ...),
+  ;; (apply anneal ...), or either as the value in a `define' or `set!'.
   (define (value-of name)
     (let* ((name (syntax->datum name))
            (variable (and (symbol? name) (module-variable module name))))
@@ -198,7 +198,7 @@ Evaluate the forms in FILE."
     (_ (marked form))))
 
 (define (show-error repl exception)
-  ;; Its place, what it says; and keep it for `,bt'.
+  ;; Show where it came from and what it says; keep it for `,bt'.
   (set! failed? #t)
   (let ((place (exception-place exception)) (message (exception-words exception)))
     (when place (format #t "~a~%" place))
@@ -208,8 +208,8 @@ Evaluate the forms in FILE."
     (set! (repl-debug repl) (make-debug (exception-frames exception) 0 message))))
 
 (define (call-at-one-level repl thunk)
-  ;; Call THUNK; an error in it is shown.  Ctrl-C ends it; what asks the prompt itself to end
-  ;; goes on.
+  ;; Call THUNK and show an error in it.  Ctrl-C ends it; `quit' and other signals are raised
+  ;; again, for the prompt itself.
   (call-keeping-stack
    (lambda () (call-at-prompt thunk))
    (lambda (exception)
@@ -240,7 +240,7 @@ Evaluate the forms in FILE."
 ;;; --- The prompt -----------------------------------------------------------------
 
 (define (prompt-text repl)
-  ;; Above the first are those that stop at a `,break'.
+  ;; Deeper levels are prompts that stopped at a `,break'.
   (let ((level (1- (length (fluid-ref *repl-stack*)))))
     (if (zero? level)
         "tempera> "
@@ -249,14 +249,14 @@ Evaluate the forms in FILE."
 (define command-token (list 'command))
 
 (define (skip-white-space port)
-  ;; The next character, which stays; past it in a line that has no more.
+  ;; Skip white space, lines included; the next character, which is not read.
   (let ((next (peek-char port)))
     (cond ((eof-object? next) next)
           ((char-whitespace? next) (read-char port) (skip-white-space port))
           (else next))))
 
 (define (skip-rest-of-line port)
-  ;; Past white space that is ready in PORT, to the line's end at most.
+  ;; Skip white space that is ready in PORT, up to the end of the line.
   (when (char-ready? port)
     (let ((next (peek-char port)))
       (when (and (char? next) (char-whitespace? next))
@@ -268,7 +268,8 @@ Evaluate the forms in FILE."
     (skip-ready-input port)))
 
 (define (read-expression port)
-  ;; The next expression in PORT, a comment being none; `command-token' for a comma; or the end.
+  ;; The next expression in PORT; unspecified for a comment, `command-token' for a comma, or the end
+  ;; of file.
   (let ((next (skip-white-space port)))
     (cond ((eof-object? next) next)
           ((char=? next #\,) (read-char port) command-token)

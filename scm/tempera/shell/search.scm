@@ -1,8 +1,8 @@
-;;; search.scm -- which of many texts are about a question in words.
+;;; search.scm -- ranks texts by how well they match a question in words.
 ;;;
-;;; Words are compared by their stems; a small table has the field's words for the same thing.
-;;; A word counts for more in a title than in a first sentence, there for more than further on,
-;;; and the rarer it is, the more it counts.
+;;; Words are compared by their stems, and a small table lists synonyms of the field.  A word in a
+;;; title counts more than one in the first sentence, that one more than one further on; rare
+;;; words count more than common ones (BM25).
 
 (define-module (tempera shell search)
   #:use-module (srfi srfi-1)
@@ -25,7 +25,7 @@
                (string-tokenize (string-downcase text) char-set:letter+digit))))
 
 (define same-things
-  ;; Words that a question has for what a docstring calls by another.
+  ;; Words that mean much the same: one in the question, another in the text.
   (map (lambda (line) (map word-stem (string-tokenize line)))
        '("lower reduce decrease cool colder fall down anneal geometric adaptive"
          "temperature sigma anneal schedule"
@@ -85,7 +85,7 @@ Example: (topic-summary (topic \",runs\" \"List the runs.  All of them.\" newlin
                 (words text)))
     (count! (string-append title " " asked) 4)
     (count! summary 1)
-    ;; Where such words are given, they are chosen, and a long text is not to outweigh them.
+    ;; ASKED is chosen with care; a long text must not outweigh it.
     (when (string-null? asked) (count! (or text "") 1))
     (make-topic title summary counts (hash-fold (lambda (word n sum) (+ n sum)) 0 counts) show)))
 
@@ -102,12 +102,12 @@ Example: (map topic-title (topics-about \"reports\" (list (topic \"write-report\
     append))
 
 (define (ranked query topics)
-  ;; By QUERY, a list of stems.
+  ;; TOPICS that have some of QUERY, a list of stems, the best first.
   (let* ((total (length topics))
          (rarity (lambda (word)
                    (let ((having (count (lambda (t) (hash-ref (topic-counts t) word)) topics)))
                      (log (/ (+ total 1.) (+ having 0.5))))))
-         ;; For each word what may stand for it, itself first; the best counts.
+         ;; For each word, itself and its synonyms at half the weight; the best of them counts.
          (terms (map
                  (lambda (word)
                    (let ((weight (rarity word)))

@@ -22,14 +22,14 @@
 
 ;;; --- Pictures ---------------------------------------------------------------
 
-;; Bytes of the samples, and of the states on their way, before base64 makes them a third more:
-;; 8 complex samples of 320 x 320 with 12 states of one of them make a page of 8 MB.
+;; In bytes, before base64 adds a third: 8 complex samples of 320 x 320 and 12 states of one of them
+;; make a page of 8 MB.
 (define most-sample-bytes 4000000)
 (define most-state-bytes 1300000)
 (define most-states 24)
 
 (define (evenly count items)
-  ;; COUNT of ITEMS, the first and the last among them, or all.
+  ;; At most COUNT of ITEMS, evenly spaced, the first and the last among them.
   (let ((n (length items)))
     (if (<= n count)
         items
@@ -40,7 +40,7 @@
   (tensor-slice batch 0 0 count))
 
 (define (like samples image)
-  ;; IMAGE, complex or not as SAMPLES are.
+  ;; IMAGE as complex or real numbers, like SAMPLES.
   (cond ((eq? (tensor-dtype samples) (tensor-dtype image)) image)
         ((eq? (tensor-dtype samples) 'f32) (image-magnitude image))
         (else (tensor+ image (tensor-zeros (tensor-shape image) 'c64)))))
@@ -85,7 +85,7 @@
 (define most-points 4000)
 
 (define (plane states)
-  ;; Of states whose samples are vectors: the first two numbers of each.
+  ;; For samples that are vectors: the first two components of each.
   (block "plane"
          `("states" .
            ,(list->vector
@@ -128,7 +128,7 @@ point's." (cdr shape)))))))
                            (diagnosis-bands diagnosis))))))
 
 (define (setting-text value)
-  ;; VALUE as a setting prints, without what is another in every process.
+  ;; VALUE as a setting prints, without addresses, which differ between processes.
   (cond ((procedure? value)
          (if (procedure-name value) (symbol->string (procedure-name value)) "a procedure"))
         ((pair? value) (string-append "(" (string-join (map setting-text value)) ")"))
@@ -140,7 +140,7 @@ point's." (cdr shape)))))))
       (((? keyword? key) value . rest)
        (loop rest
              (if (assoc (symbol->string (keyword->symbol key)) rows)
-                 rows                   ; what `fork' was given comes before what it changes
+                 rows                   ; `fork' puts new settings before those they replace
                  (cons (list (symbol->string (keyword->symbol key)) (setting-text value)) rows))))
       (_ (reverse rows)))))
 

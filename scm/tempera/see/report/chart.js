@@ -55,16 +55,23 @@ function chart(spec) {
   const plain = { band: "var(--band)", reference: "var(--soft)" };
   const coloured = () => spec.series.filter(s => !plain[s.style]);
   const hue = k => plain[spec.series[k].style] ?? `var(--series-${coloured().indexOf(spec.series[k]) % 6})`;
-  // After six colours come dashes.
-  const look = k => `stroke:${hue(k)};stroke-dasharray:${["none", "7 3", "2 3"][Math.floor(k / 6) % 3]}`;
+  // After six colours, dashes.
+  const look = k => spec.series[k].style === "reference" ? ""
+    : `stroke:${hue(k)};stroke-dasharray:${["none", "7 3", "2 3"][Math.floor(k / 6) % 3]}`;
   const named = () => spec.series.filter(s => s.name).length > 1;
 
+  // A line as it is drawn; else a dot.
+  const swatch = (s, k) => ["line", "curve", "reference"].includes(s.style)
+    ? drawing("svg", { viewBox: "0 0 22 10", width: 22, height: 10, "aria-hidden": "true" },
+              drawing("path", { class: s.style === "reference" ? "reference" : "line", style: look(k), d: "M0 5H22" }))
+    : element("i", { style: `background:${hue(k)}` });
+
   function drawLegend() {
-    legend.replaceChildren(...(named() ? spec.series : []).map((s, k) =>
+    legend.replaceChildren(...(named() ? spec.series : []).flatMap((s, k) => !s.name ? [] :
       element("button", { type: "button", "aria-pressed": String(!hidden.has(k)), click: () => {
         if (hidden.has(k)) hidden.delete(k); else hidden.add(k);
         drawLegend(); draw();
-      } }, element("i", { style: `background:${hue(k)}` }), s.name)));
+      } }, swatch(s, k), s.name)));
   }
 
   function draw() {
@@ -72,10 +79,9 @@ function chart(spec) {
     const height = spec.height || clamped(Math.round(width * 0.5), 190, 300);
     const left = 54, right = width - 12, top = 8, bottom = height - (spec.x.label ? 40 : 24);
     const seen = spec.series.filter((s, k) => !hidden.has(k));
-    const all = seen.flatMap(s => s.points);
     const bars = seen.some(s => s.style === "bars");
-    const x = axisScale(spec.x, bars ? all.flatMap(p => [p[0] - p[2] / 2, p[0] + p[2] / 2]) : all.map(p => p[0]),
-                        left, right);
+    const x = axisScale(spec.x, seen.flatMap(s => s.points.flatMap(p =>
+                          s.style === "bars" ? [p[0] - p[2] / 2, p[0] + p[2] / 2] : [p[0]])), left, right);
     const y = axisScale(bars ? { low: 0, ...spec.y } : spec.y,
                         seen.flatMap(s => s.points.flatMap(p => s.style === "bars" ? [p[1]] : s.style === "errors" ? [p[1] - p[2], p[1] + p[2]] : p.slice(1))),
                         bottom, top);
@@ -130,7 +136,7 @@ function chart(spec) {
     readout.textContent = "";
   }
 
-  // Say and mark what each series has at the place of the point NEAR.
+  // Show and mark the values of all series at the place of the point NEAR.
   function read(near) {
     const marks = [drawing("line", { class: "pointer", x1: near.place[0], x2: near.place[0],
                                      y1: scales.top, y2: scales.bottom })], words = [];
@@ -176,8 +182,8 @@ function chart(spec) {
   return { node, update(changes) { spec = { ...spec, ...changes }; drawLegend(); draw(); } };
 }
 
-// Cells of colour over two parameters: { title, x, y, z, columns, rows, values }, a row of
-// values for each of rows, null where there is none.
+// Coloured cells over two parameters: { title, x, y, z, columns, rows, values }, with a list of
+// values for each row, null where one is missing.
 function heatMap(spec, table) {
   const readout = element("output");
   const picture = drawing("svg", { role: "img", "aria-label": `${spec.title}: ${spec.z} over ${spec.x} and ${spec.y}` });

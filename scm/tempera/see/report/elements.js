@@ -1,4 +1,4 @@
-// elements.js -- making elements, and numbers to be read.
+// elements.js -- making HTML and SVG elements; numbers as text.
 
 function filled(node, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
@@ -18,18 +18,18 @@ function drawing(name, attributes = {}, ...children) {
   return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 }
 
-// Four digits or so.
+// X in four digits.
 function numberText(x) {
   if (typeof x !== "number" || Number.isNaN(x)) return "not finite";
   const size = Math.abs(x);
   if (size === 0) return "0";
-  if (size >= 1e6 || size < 1e-4) return x.toExponential(2);
+  if (size >= 1e6 || size < 1e-4) return Number(x.toPrecision(3)).toExponential();
   return String(Number(x.toPrecision(4)));
 }
 
 const clamped = (x, low, high) => Math.min(high, Math.max(low, x));
 
-// A slider with its label and value; CHANGED gets the number.
+// A slider with its label and value; CHANGED is called with the new number.
 function slider(label, attributes, text, changed) {
   const value = element("output");
   const input = element("input", { type: "range", ...attributes, input: () => show(true) });

@@ -1,4 +1,4 @@
-// images.js -- images of the report: decoded, viewed, described by numbers, coloured.
+// images.js -- images of the report: decoding, magnitude and phase, statistics, colours.
 
 // An IMAGE is { data, bits, low, high }: data names the element that has its whole numbers,
 // 8 or 16 bit and little-endian, in base64; 0 is low, the last but one is high, and the
@@ -15,7 +15,7 @@ function decoded(image) {
   return numbers;
 }
 
-// COUNT numbers of a batch's image number K; of complex ones, pairs, by VIEW.
+// The COUNT numbers of image K of a batch; complex ones as VIEW (magnitude or phase).
 function viewed(numbers, complex, view, k, count) {
   if (!complex) return numbers.subarray(k * count, (k + 1) * count);
   const result = new Float32Array(count);
@@ -28,7 +28,7 @@ function viewed(numbers, complex, view, k, count) {
 const finite = numbers => Array.from(numbers).filter(Number.isFinite);
 const ascending = numbers => finite(numbers).sort((a, b) => a - b);
 
-// The Q-quantile of sorted numbers, linear between them.
+// The Q-quantile of sorted numbers, interpolated linearly.
 function quantile(sorted, q) {
   if (!sorted.length) return NaN;
   const at = q * (sorted.length - 1), below = Math.floor(at);
@@ -36,7 +36,7 @@ function quantile(sorted, q) {
   return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
 }
 
-// Limits for looking at numbers: a thousandth of them may lie outside.
+// Limits for display: a thousandth of the numbers may lie outside.
 function limits(numbers, fromZero) {
   const sorted = Float32Array.from(numbers).filter(Number.isFinite).sort();
   const low = fromZero ? 0 : quantile(sorted, 0.001), high = quantile(sorted, 0.999);
@@ -55,7 +55,7 @@ function described(values, angles) {
            sd: n > 1 ? Math.sqrt(numbers.reduce((s, x) => s + (x - mean) ** 2, 0) / (n - 1)) : NaN };
 }
 
-// A colour map, 256 times rrggbb, as pixels in a canvas's order of bytes.
+// A colour map, 256 times rrggbb, as pixels in the byte order of a canvas.
 function colourTable(hex) {
   const table = new Uint32Array(256);
   for (let i = 0; i < 256; i++) {

@@ -1,4 +1,4 @@
-// page.js -- the page: its sections, built from the report's data, and its theme.
+// page.js -- builds the sections of the page from the report's data; switches its theme.
 
 const report = JSON.parse(document.getElementById("report").textContent);
 
@@ -30,7 +30,7 @@ function commandBlock(block) {
   return element("div", { class: "command" }, text, copy);
 }
 
-// Samples that are vectors: the first two numbers of each, by sigma; a histogram of one.
+// Samples that are vectors: the first two components, at each sigma; a histogram if there is one.
 function planeSection(block) {
   const states = block.states.map(s => ({ sigma: s.sigma, parts: s.parts.map(decoded) }));
   const line = states[0].parts.length < 2;
@@ -50,7 +50,7 @@ function planeSection(block) {
   return picture.node;
 }
 
-// Results over one parameter, lines by another, and a map over both.
+// Results over one parameter, a line for each value of another, and a heat map over both.
 function sweepSection(block) {
   const { columns, rows, parameters, results } = block, none = "nothing";
   const charts = element("div", { class: "charts" });
@@ -91,7 +91,7 @@ function sweepSection(block) {
   return element("div", {}, element("div", { class: "tools" }, y.node, x.node, by.node), charts);
 }
 
-// --- The theme: the browser's, until the button says otherwise
+// --- The theme: the browser's, until the button is pressed
 
 const dark = matchMedia("(prefers-color-scheme: dark)"), themeButton = document.getElementById("theme");
 function remembered(theme) {

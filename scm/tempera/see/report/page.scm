@@ -40,7 +40,7 @@ Example: (report \"Two moons\" \"500 samples\" (section \"Log\" (log-block \"don
 ;;; --- Pictures ---------------------------------------------------------------
 
 (define (finite-range numbers)
-  ;; The least and the greatest of those that are finite; apart even if they are alike.
+  ;; The least and the greatest finite number; never equal.
   (let loop ((numbers numbers) (low +inf.0) (high -inf.0))
     (cond ((pair? numbers)
            (let ((x (car numbers)))
@@ -52,8 +52,8 @@ Example: (report \"Two moons\" \"500 samples\" (section \"Log\" (log-block \"don
           (else (values 0. 1.)))))
 
 (define (quantised numbers bits low high)
-  ;; The list NUMBERS as bytes of whole numbers of BITS, little-endian: LOW is 0, HIGH the last
-  ;; but one, and the last stands for what is not finite.
+  ;; The list NUMBERS as little-endian integers of BITS: LOW becomes 0, HIGH the greatest but one;
+  ;; the greatest stands for numbers that are not finite.
   (let* ((none (1- (ash 1 bits)))
          (top (exact->inexact (1- none)))
          (scale (/ top (- high low)))
@@ -123,7 +123,7 @@ Example: (facts `((\"Accepted\" ,(chain-acceptance chain))))"
                                           rows)))))))
 
 (define (cell value)
-  ;; VALUE as JSON that the page shows and sorts.
+  ;; VALUE as JSON, for a table's cell.
   (cond ((not value) 'null)
         ((real? value) value)
         (else (value-text value))))
@@ -157,7 +157,7 @@ Example: (command-block \"tempera rerun runs/norms\")"
 
 ;;; --- Charts -----------------------------------------------------------------
 
-;; A series needs no more points; each of a long run's would make a large page.
+;; Of a series, in a chart; more would only make the page large.
 (define most-points 2000)
 
 (define (chart->json chart)
@@ -212,23 +212,23 @@ install it again" name)
     (call-with-input-file path get-string-all #:encoding "UTF-8")))
 
 (define (escaped text)
-  ;; TEXT between tags.
+  ;; TEXT for HTML.
   (string-concatenate
    (map (lambda (c)
           (case c ((#\<) "&lt;") ((#\>) "&gt;") ((#\&) "&amp;") ((#\") "&quot;") (else (string c))))
         (string->list text))))
 
 (define (inert json)
-  ;; JSON that ends no script: a < stands in strings only.
+  ;; JSON without <, which could end the script around it; it occurs in strings only.
   (string-join (string-split json #\<) "\\u003c"))
 
-;; Bytes are beside the page's JSON, whose writer is slow on millions of characters.
+;; Bytes stand beside the page's JSON, not in it: its writer is slow on millions of characters.
 (define (array-name number)
   (format #f "array-~a" number))
 
 (define (named-arrays json)
-  ;; Two values: JSON, lists of pairs and vectors, with a name in the place of each bytevector;
-  ;; and a list of those.
+  ;; Two values: JSON (lists of pairs, and vectors) with a name in place of each bytevector; and
+  ;; the list of bytevectors.
   (let ((arrays '()))
     (define (named value)
       (cond ((bytevector? value)

@@ -1,9 +1,9 @@
 // pictures.js -- the pictures of a chain, looked at together: one pixel marked in all of them.
 //
 // The block has the batch of samples, mean and standard deviation, truth and zero-filled image
-// where they are known, and the states of the first samples by sigma.  What is looked at (view,
-// window, zoom, sample, state, pixel) is one for all; `show' colours anew, `paint' puts the
-// coloured images and the mark onto the page.
+// where they are known, and the states of the first samples by sigma.  All pictures share the view,
+// window, zoom, sample, state and pixel; `show' computes the colours, `paint' draws the
+// coloured images and the mark.
 
 const fullTurn = { low: -Math.PI, high: Math.PI };
 
@@ -144,7 +144,7 @@ function pictureSection(block, colours) {
       + (look.pinned ? "The pixel is held: click a picture to let it go." : "Click a picture to hold the pixel.");
   }
 
-  // About as many bars as tell something, over the samples' range and the truth.
+  // Bars over the range of the samples and the truth, as many as the samples allow.
   function bins(numbers, truth) {
     const ends = finite([...numbers, truth]);
     let from = Math.min(...ends), to = Math.max(...ends);
@@ -187,7 +187,7 @@ function pictureSection(block, colours) {
 
   // --- Drawing
 
-  // Top, left, height and width of what is seen, in pixels of the images.
+  // Top, left, height and width of the visible part, in pixels of the images.
   function frame() {
     const tall = rows / look.zoom, wide = columns / look.zoom;
     return [clamped(look.centre[0] - tall / 2, 0, rows - tall),
@@ -212,7 +212,7 @@ function pictureSection(block, colours) {
     paint();
   }
 
-  // A hot state has a window of its own, until the pictures' is as wide.
+  // A hot state has its own window, until that of the pictures is as wide.
   function hotter(own) {
     return own.high - own.low > 1.2 * (look.high - look.low) ? own : look;
   }

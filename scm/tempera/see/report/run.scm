@@ -1,4 +1,4 @@
-;;; run.scm -- the report of a run.
+;;; run.scm -- the report of a run: its outcome, pictures, metrics, settings, log and script.
 
 (define-module (tempera see report run)
   #:use-module (ice-9 match)
@@ -17,7 +17,7 @@
 (define most-picture-bytes 12000000)    ; of a run's pictures in all
 
 (define (image-blocks run)
-  ;; The pictures of RUN, as long as they are not too many bytes together.
+  ;; The pictures of RUN, up to MOST-PICTURE-BYTES together, and the names of those left out.
   (let loop ((paths (run-pictures run)) (bytes 0) (in '()) (out '()))
     (match paths
       ((path . rest)

@@ -1,4 +1,4 @@
-;;; sweep.scm -- the report of a sweep.
+;;; sweep.scm -- the report of a sweep: results over its parameters, metrics, settings and script.
 
 (define-module (tempera see report sweep)
   #:use-module (srfi srfi-1)
@@ -17,7 +17,7 @@
 (define (different values) (length (delete-duplicates values)))
 
 (define (sweep-parameters sweep)
-  ;; Those that are not the same at all points.
+  ;; Those that differ between points.
   (let ((points (sweep-points sweep)))
     (filter (lambda (name) (> (different (map (lambda (p) (assq-ref p name)) points)) 1))
             (delete-duplicates (append-map (lambda (p) (map car p)) points)))))
@@ -28,7 +28,7 @@
                ", "))
 
 (define (point-metrics sweep parameters)
-  ;; (name . metrics) of each point of SWEEP that has some, if they are few enough to tell apart.
+  ;; (name . metrics) of each point of SWEEP; none if there are too many lines to tell apart.
   (let ((metrics (sweep-metrics sweep)) (points (sweep-points sweep)))
     (if (or (> (length points) most-lines) (null? (table-rows metrics)))
         '()
