@@ -37,28 +37,6 @@
   (embedded (cons (base64 bytes) (embedded)))
   (array-name (length (embedded))))
 
-(define digits
-  (string->utf8 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-
-(define (base64 bytes)
-  ;; Text of four digits for every three of BYTES; a last group that lacks bytes has = signs.
-  (let* ((n (bytevector-length bytes))
-         (text (make-bytevector (* 4 (quotient (+ n 2) 3)) (char->integer #\=))))
-    (let loop ((from 0) (to 0))
-      (when (< from n)
-        (let* ((byte (lambda (k) (if (< (+ from k) n) (bytevector-u8-ref bytes (+ from k)) 0)))
-               (word (logior (ash (byte 0) 16) (ash (byte 1) 8) (byte 2)))
-               (put! (lambda (k)
-                       (bytevector-u8-set! text (+ to k)
-                                           (bytevector-u8-ref
-                                            digits (logand 63 (ash word (* -6 (- 3 k)))))))))
-          (put! 0)
-          (put! 1)
-          (when (< (+ from 1) n) (put! 2))
-          (when (< (+ from 2) n) (put! 3))
-          (loop (+ from 3) (+ to 4)))))
-    (utf8->string text)))
-
 (define (finite-range numbers)
   ;; The least and the greatest of those that are finite; apart even if they are alike.
   (let loop ((numbers numbers) (low +inf.0) (high -inf.0))
