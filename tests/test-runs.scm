@@ -68,6 +68,19 @@
    (test-equal "as a table" '(#f #f "yes") (table-column (run-metrics again) 'late))
    (test-equal "no error" #f (run-error again))
    (test-equal "what it wrote" '("checkpoints/step" "summary.json" "x.npy") (run-own-files again))
+   ;; The hashes of an earlier version.
+   (let ((config (run-config again)))
+     (save-datum "runs/a/config.scm"
+                 (append (alist-delete 'script-hash config)
+                         '((script-hash . "fnv1a-cbf29ce484222325")
+                           (scripts ((file . "script.scm") (hash . "fnv1a-cbf29ce484222325"))))))
+     (let ((old (open-run "runs/a")))
+       (test-equal "another hash is no other script" '() (run-differences old))
+       (test-equal "it is taken anew of each copy"
+         (list (assq-ref config 'script-hash)
+               `(((file . "script.scm") (hash . ,(assq-ref config 'script-hash)))))
+         (list (assq-ref (run-config old) 'script-hash) (assq-ref (run-config old) 'scripts))))
+     (save-datum "runs/a/config.scm" config))
    (write-file "runs/a/picture.png" "")
    (test-equal "pictures" '("runs/a/picture.png") (run-pictures again))
    (delete-file "runs/a/picture.png")

@@ -1,6 +1,7 @@
-/* io.c -- file formats and terminals for Scheme. */
+/* io.c -- file formats, encodings of bytes and terminals for Scheme. */
 #include "guile/binding.h"
 
+#include <glib.h>
 #include <string.h>
 
 #include "io/file.h"
@@ -207,6 +208,38 @@ words_argument (const char *procedure, SCM pixels, int height, int width)
   return (const uint32_t *) SCM_BYTEVECTOR_CONTENTS (pixels);
 }
 
+/* What GLib's ENCODE makes of the bytevector BYTES, as a string. */
+static SCM
+encoded (const char *procedure, SCM bytes, gchar *(*encode) (const guchar *, gsize))
+{
+  if (!scm_is_bytevector (bytes))
+    tp_raise_argument (procedure, "bytes: expected a bytevector");
+  gchar *text = encode ((const guchar *) SCM_BYTEVECTOR_CONTENTS (bytes),
+                        SCM_BYTEVECTOR_LENGTH (bytes));
+  SCM string = scm_from_latin1_string (text);
+  g_free (text);
+  scm_remember_upto_here_1 (bytes);
+  return string;
+}
+
+static SCM
+base64 (SCM bytes)
+{
+  return encoded ("base64", bytes, g_base64_encode);
+}
+
+static gchar *
+checksum (const guchar *data, gsize length)
+{
+  return g_compute_checksum_for_data (G_CHECKSUM_SHA256, data, length);
+}
+
+static SCM
+sha256 (SCM bytes)
+{
+  return encoded ("sha256", bytes, checksum);
+}
+
 static tp_picture_kind
 kind_argument (const char *procedure, SCM kind)
 {
@@ -356,6 +389,12 @@ tp_init_io (void)
   tp_define ("safetensors-write", 3, 0, safetensors_write, "path header tensors",
              "Write the JSON text HEADER and the bytes of the list TENSORS to PATH, whole or not at all.\n"
              "Example: (safetensors-write \"w.safetensors\" \"{}\" '())");
+  tp_define ("base64", 1, 0, base64, "bytes",
+             "The bytevector BYTES in base64 (RFC 4648), a string.\n"
+             "Example: (base64 #vu8(1 2 3 4)) => \"AQIDBA==\"");
+  tp_define ("sha256", 1, 0, sha256, "bytes",
+             "The SHA-256 checksum of the bytevector BYTES in 64 hexadecimal digits, a string.\n"
+             "Example: (sha256 #vu8()) => \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"");
   tp_define ("terminal-detect", 1, 0, terminal_detect, "environment",
              "How pictures go to a terminal by the variables of ENVIRONMENT, strings NAME=value: kitty,\n"
              "iterm, sixel or symbols, paired with its number of colours.\n"

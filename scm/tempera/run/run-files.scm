@@ -6,13 +6,15 @@
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 regex)
   #:use-module (srfi srfi-1)
+  #:use-module (rnrs bytevectors)
   #:use-module (tempera base errors)
   #:use-module ((tempera base evaluation) #:select (file-text))
   #:use-module (tempera file paths)
   #:use-module (tempera file values)
   #:use-module (tempera file tables)
+  #:use-module ((tempera tensor primitives) #:select (sha256))
   #:re-export (file-text)
-  #:export (format-number own-name? own-names in-run files-below text-hash replace-script!
+  #:export (format-number own-name? own-names in-run files-below text-hash with-present-hashes replace-script!
             load-alist check-scripts load-config load-state save-state! load-metrics
             claim run-claimed? directory-state fail-run! fresh-directory))
 
@@ -78,7 +80,7 @@ lists, each with a file and a hash; else an error of WHO."
       (let ((libraries (assq-ref config 'libraries)))
         (check-that (or (not libraries) (and (list? libraries) (every pair? libraries))) who
                     "~a: libraries: expected a list of pairs, got ~s" path libraries))
-      config)))
+      (with-present-hashes directory config))))
 
 (define states '(running finished failed interrupted))
 
@@ -163,17 +165,34 @@ Example: (fail-run! \"runs/b\" \"its process died 3 times\")"
                             '() directory)
           string<?)))
 
+(define hash-prefix "sha256-")
+
 (define (text-hash text)
-  "A hash of TEXT (FNV-1a, 64 bits), which tells a changed script from the one that ran; it is no
-defence against malice.
-Example: (text-hash \"\") => \"fnv1a-cbf29ce484222325\""
-  (string-append
-   "fnv1a-"
-   (number->string
-    (string-fold (lambda (c hash)
-                   (logand (* (logxor hash (char->integer c)) #x100000001b3) #xffffffffffffffff))
-                 #xcbf29ce484222325 text)
-    16)))
+  "A hash of TEXT, SHA-256, which tells a changed script from the one that ran.
+Example: (text-hash \"\") => \"sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""
+  (string-append hash-prefix (sha256 (string->utf8 text))))
+
+(define (with-present-hashes directory config)
+  "CONFIG, what config.scm or sweep.scm of DIRECTORY says, with hashes as `text-hash' makes them: those
+of an earlier version, which made others, are taken anew of the scripts' copies there."
+  (define (present hash file)
+    (let ((copy (in-run directory file)))
+      (if (and (string? hash) (not (string-prefix? hash-prefix hash)) (file-exists? copy))
+          (text-hash (file-text copy))
+          hash)))
+  (map (lambda (entry)
+         (case (car entry)
+           ((script-hash) `(script-hash . ,(present (cdr entry) "script.scm")))
+           ((scripts)
+            `(scripts . ,(map (lambda (script)
+                                (map (lambda (part)
+                                       (if (eq? (car part) 'hash)
+                                           `(hash . ,(present (cdr part) (assq-ref script 'file)))
+                                           part))
+                                     script))
+                              (cdr entry))))
+           (else entry)))
+       config))
 
 (define (replace-script! directory config text about)
   "Let TEXT be script.scm of DIRECTORY, a run's or a sweep's, from now on.  What was there goes to

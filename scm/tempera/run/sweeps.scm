@@ -168,7 +168,7 @@ Example: (open-sweep \"runs/norms\")"
                                  (and (real? keep) (< 0 keep 1)))))))
               '("the name of a file" "an association list" "what `halving' makes"))
     (check-scripts 'open-sweep directory (assq-ref config 'scripts))
-    (%make-sweep directory config)))
+    (%make-sweep directory (with-present-hashes directory config))))
 
 (define (sweep-experiment sweep)
   "The experiment of SWEEP, from the sweep's own copy of its script.

@@ -241,28 +241,6 @@ install it again" name)
     (let ((json (named json)))
       (values json (reverse arrays)))))
 
-(define digits
-  (string->utf8 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"))
-
-(define (base64 bytes)
-  ;; Text of four digits for every three of BYTES; a last group that lacks bytes has = signs.
-  (let* ((n (bytevector-length bytes))
-         (text (make-bytevector (* 4 (quotient (+ n 2) 3)) (char->integer #\=))))
-    (let loop ((from 0) (to 0))
-      (when (< from n)
-        (let* ((byte (lambda (k) (if (< (+ from k) n) (bytevector-u8-ref bytes (+ from k)) 0)))
-               (word (logior (ash (byte 0) 16) (ash (byte 1) 8) (byte 2)))
-               (put! (lambda (k)
-                       (bytevector-u8-set! text (+ to k)
-                                           (bytevector-u8-ref
-                                            digits (logand 63 (ash word (* -6 (- 3 k)))))))))
-          (put! 0)
-          (put! 1)
-          (when (< (+ from 1) n) (put! 2))
-          (when (< (+ from 2) n) (put! 3))
-          (loop (+ from 3) (+ to 4)))))
-    (utf8->string text)))
-
 (define* (report-text report #:key (title (report-title report)))
   "The text of the HTML file of REPORT, under TITLE.
 Example: (report-text (report \"Two moons\" \"500 samples\" (section \"Log\" (log-block \"done\"))))"
