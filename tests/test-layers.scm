@@ -167,7 +167,11 @@
   (test-assert "let go or kept, the same gradients"
     (every tensor-identical? (pass release!) (pass identity))))
 
-;; The same of group norm, also where a norm's input is a norm's output that was let go.
+;; A block of attention is its input at first; heads divide channels, whatever their number.
+(let ((x (random-normal '(1 3 4 200) 1)))
+  (test-assert "attention begins as nothing" (tensor-identical? x ((attention-layer 200) x))))
+
+;; What group norms let go of changes no gradient either, also where a norm's input is a norm's output that was let go.
 
 (let* ((gamma (require-gradient! (random-normal '(8) 1))) (beta (require-gradient! (random-normal '(8) 2)))
        (w (require-gradient! (random-normal '(3 3 8 2) 3)))

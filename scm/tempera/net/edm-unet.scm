@@ -47,8 +47,9 @@ the shortcut.  W2 is zero at first, so that a block begins as its shortcut."
                    (unshuffle 1) (inputs 1) (seed 0))
   "The body of Karras et al. 2022 with ADM's blocks: BLOCKS residual blocks at each scale down, one
 more up, WIDTH times each of MULTIPLIERS channels at the scales 1, 1/2, 1/4, ...; the noise's
-embedding of 4 WIDTH numbers scales and shifts in every block; self-attention in the blocks at one
-over the reductions in ATTENTION, (8) being at an eighth of the rows and columns.  With UNSHUFFLE
+embedding of 4 WIDTH numbers scales and shifts in every block; self-attention in the middle, and in
+the blocks at the reductions in ATTENTION that there are, 8 being an eighth of the rows and columns.
+With UNSHUFFLE
 2 squares of four pixels enter and leave as channels, so that all arithmetic is at half of the
 resolution and below.  Images (N H W 2), noise (N); rows and columns divisible by UNSHUFFLE times
 2^(scales - 1).  INPUTS: of how many complex images side by side, (N H W 2 INPUTS), it makes one.

@@ -217,10 +217,10 @@ Example: ((group-norm-layer 8 #:activation 'silu) (tensor-zeros '(2 4 4 8)))"
   (let loop ((d (max most 1)))
     (if (zero? (modulo n d)) d (loop (1- d)))))
 
-(define* (attention-layer channels #:key (heads (max 1 (quotient channels 64))))
+(define* (attention-layer channels #:key (heads (largest-divisor channels (quotient channels 64))))
   "A residual block of self-attention among all positions (Ho et al. 2020): group norm, queries,
 keys and values by a 1 x 1 convolution, `self-attention' of HEADS heads (by default of 64
-channels each), and a projection, at first zero, added to the images (N H W CHANNELS).
+channels each or more), and a projection, at first zero, added to the images (N H W CHANNELS).
 Example: ((attention-layer 8) (tensor-zeros '(1 4 4 8)))"
   (let ((normalise (group-norm-layer channels))
         (qkv (convolution-layer channels (* 3 channels) #:size 1 #:gain (sqrt 1/2)))
