@@ -1,7 +1,7 @@
 ;;; test-chains.scm -- chains: what they are, that they stop and go on, fork, rewind, and go through files.
 
 (use-modules (harness) (small-problem)
-             (tempera) (tempera tensor primitives) (tempera problem masses) (tempera base interrupts) (tempera sample schedules)
+             (tempera) (tempera tensor primitives) (tempera problem masses) (tempera sample schedules)
              (ice-9 control)
              (srfi srfi-1) (srfi srfi-11))
 

@@ -37,6 +37,8 @@
                         ((state made) (transition (adapted-kernel rules adaptation state) state)))
             (loop state (adapt rules adaptation made) (cons made trace)))))))
 
+(define (decided t)
+  (list (transition-step-size t) (transition-evaluations t) (transition-accepted t)))
 (for-each
  (lambda (name settings)
    (let ((chain (apply start-chain target #:chains 3 #:seed 7 settings)))
@@ -46,10 +48,7 @@
        (test-assert (string-append name ": the bits of anneal")
          (tensor-identical? (state-x state) (chain-samples chain)))
        (test-equal (string-append name ": its step sizes, evaluations and decisions")
-         (map (lambda (t) (list (transition-step-size t) (transition-evaluations t) (transition-accepted t)))
-              (chain-trace chain))
-         (map (lambda (t) (list (transition-step-size t) (transition-evaluations t) (transition-accepted t)))
-              trace)))))
+         (map decided (chain-trace chain)) (map decided trace)))))
  '("defaults" "by the line" "Langevin" "dual averaging" "adaptive temperatures" "both" "several a temperature")
  `(() (#:sampler ,(hmc #:acceptance 'path-integral) #:temperatures ,temperatures)
    (#:sampler ,(langevin) #:temperatures ,temperatures)
@@ -61,7 +60,8 @@
 ;;; --- A transition is a function ---------------------------------------------------------
 
 (let* ((state (chain-state beginning)) (x (tensor-copy (state-x state))) (kernel (kernel-at 10)))
-  (let-values (((one first-record) (transition kernel state)) ((other record) (transition kernel state)))
+  (let-values (((one made) (transition kernel state))
+               ((other record) (transition kernel state)))
     (test-assert "the same state, the same bits" (tensor-identical? (state-x one) (state-x other)))
     (test-assert "the state stays" (tensor-identical? x (state-x state)))
     (test-equal "it has no number but its own" '(0 1) (map state-number (list state one)))
@@ -134,12 +134,15 @@
 (test-bad "steps: expected a positive integer, got 0" #:steps 0)
 (test-bad "mass: expected #f, a table M(k), or what make-mass makes, got fourier" #:mass 'fourier)
 (test-bad "seed: expected" #:seed -1)
-(test-error-matching "target" "make-kernel: target: expected one, got 3" (make-kernel 3 (hmc) #:sigma 1 #:step-size 1))
-(test-error-matching "sampler" "make-kernel: sampler: expected a procedure" (make-kernel target 'hmc #:sigma 1 #:step-size 1))
+(test-error-matching "target" "make-kernel: target: expected one, got 3"
+  (make-kernel 3 (hmc) #:sigma 1 #:step-size 1))
+(test-error-matching "sampler" "make-kernel: sampler: expected a procedure"
+  (make-kernel target 'hmc #:sigma 1 #:step-size 1))
 (test-error-matching "a state's x" "make-state: x: expected a batch" (make-state 3))
 (test-error-matching "a state's score" "make-state: score: expected a c64 tensor of shape (3 16 12)"
   (make-state x #:score (tensor-zeros '(3))))
-(test-error-matching "a sigma without a score" "make-state: sigma: expected that of a score" (make-state x #:sigma 1))
+(test-error-matching "a sigma without a score" "make-state: sigma: expected that of a score"
+  (make-state x #:sigma 1))
 (test-error-matching "a number" "make-state: number, evaluations: expected" (make-state x #:number -1))
 (test-error-matching "what proposes" "propose: kernel: expected" (propose 3 (chain-state beginning)))
 (test-error-matching "no kernel" "transition: kernel: expected what make-kernel makes, got 3"

@@ -1,8 +1,7 @@
 ;;; test-settings.scm -- what `anneal' and what it calls refuse, and how they say it.
 
 (use-modules (harness) (small-problem)
-             (tempera) (tempera tensor primitives) (tempera problem targets)
-             (srfi srfi-1))
+             (tempera) (tempera tensor primitives) (tempera problem targets))
 
 (start-tests "settings")
 

@@ -15,7 +15,6 @@
 
 (define-module (tempera sample adaptation)
   #:use-module (srfi srfi-1)
-  #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base numbers)
@@ -73,7 +72,8 @@ Example: (next-sigma (chain-rules chain) (initial-adaptation (chain-rules chain)
 (define (temperatures-ahead rules adaptation)
   "The temperatures from that of ADAPTATION to the last, a list; adaptive ones as if they kept the
 ratio that they have now.
-Example: (length (temperatures-ahead (chain-rules chain) (initial-adaptation (chain-rules chain)))) => 151"
+Example: (let ((rules (chain-rules chain)))
+           (length (temperatures-ahead rules (initial-adaptation rules)))) => 151"
   (let ((temperatures (rules-temperatures rules)))
     (cond ((adaptation-finished? adaptation) '())
           ((adaptive? temperatures)
@@ -108,7 +108,8 @@ Example: (adapt-to-state (chain-rules chain) (initial-adaptation (chain-rules ch
 (define (adaptation-under rules adaptation reached)
   "ADAPTATION of chains that have REACHED a sigma as it is under new RULES: at the first of their
 temperatures that is not above its own.
-Example: (adaptation-sigma (adaptation-under (chain-rules chain) (chain-adaptation chain) 0.046)) => 0.046"
+Example: (let ((rules (chain-rules chain)))
+           (adaptation-sigma (adaptation-under rules (chain-adaptation chain) 0.046))) => 0.046"
   (let* ((temperatures (rules-temperatures rules))
          (sigma (or (adaptation-sigma adaptation) reached))
          (index (if (adaptive? temperatures)
@@ -142,9 +143,10 @@ Example: ((step-size-rule (chain-rules chain) (chain-adaptation chain)) 1) => 0.
 
 (define* (adapted-kernel rules adaptation state #:key (sigma (adaptation-sigma adaptation))
                          (next-sigma (next-sigma rules adaptation)))
-  "The kernel of the next transition by RULES, from STATE at the temperature of ADAPTATION; or at SIGMA,
-with NEXT-SIGMA after it.
-Example: (kernel-sigma (adapted-kernel (chain-rules chain) (initial-adaptation (chain-rules chain)) state)) => 100.0"
+  "The kernel by RULES of the next transition from STATE, at the temperature of ADAPTATION; or at
+SIGMA, with NEXT-SIGMA after it.
+Example: (let ((rules (chain-rules chain)))
+           (kernel-sigma (adapted-kernel rules (initial-adaptation rules) state))) => 100.0"
   (let* ((number (state-number state))
          (size (jittered rules ((step-size-rule rules adaptation) sigma) number)))
     (make-kernel (rules-target rules) (rules-sampler rules)
@@ -169,9 +171,10 @@ Example: (adapt-step-size (chain-rules chain) (chain-adaptation chain) (car (cha
         adaptation)))
 
 (define (adapt rules adaptation transition)
-  "The adaptation after TRANSITION, by RULES: the step size, and the next temperature where this one
-is over.
-Example: (adapt (chain-rules chain) (initial-adaptation (chain-rules chain)) (car (chain-trace chain)))"
+  "The adaptation by RULES after TRANSITION: the step size, and the next temperature where this
+one is over.
+Example: (let ((rules (chain-rules chain)))
+           (adapt rules (initial-adaptation rules) (car (chain-trace chain))))"
   (let* ((adapted (adapt-step-size rules adaptation transition))
          (made (1+ (adaptation-transitions adaptation)))
          (accepted (+ (adaptation-accepted adaptation) (transition-acceptance transition))))
@@ -187,8 +190,8 @@ Example: (adapt (chain-rules chain) (initial-adaptation (chain-rules chain)) (ca
 
 (document
  (make-adaptation
-  "The adaptation at SIGMA, number INDEX of the temperatures, with RATIO to the next one where they are
-adaptive, else #f, after TRANSITIONS there, of which ACCEPTED, with TUNING of the step size.
+  "The adaptation at SIGMA, number INDEX of the temperatures, with RATIO to the next one where they
+are adaptive, else #f, after TRANSITIONS there, of which ACCEPTED, with TUNING of the step size.
 Example: (make-adaptation 1.0 #f 3 0 0 '(0. . 0))")
  (adaptation?
   "True when OBJECT is an adaptation.

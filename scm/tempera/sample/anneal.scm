@@ -1,8 +1,8 @@
 ;;; anneal.scm -- annealing: a batch of chains from a high temperature to a low one.
 ;;;
-;;; At each temperature sigma a kernel (kernel.scm) makes transitions of the chains of a target
-;;; (targets.scm); temperatures and step sizes are given, or adapted (adaptation.scm).  What `anneal'
-;;; returns is a chain (chain.scm): a value that can be looked at, gone on with and forked.
+;;; At each temperature sigma the chains make transitions (kernel.scm) on a target (targets.scm).
+;;; Temperatures and step sizes are given, or adapted (adaptation.scm).  What `anneal' returns is a
+;;; chain (chain.scm): a value that can be looked at, gone on with and forked.
 
 (define-module (tempera sample anneal)
   #:use-module (srfi srfi-1)
@@ -98,8 +98,8 @@ Example: (length (chain-ahead (start-chain target))) => 151"
 (define* (resume! chain #:key (hook (const #f)))
   "Go on with CHAIN from where it stands to its last temperature, and return it.  HOOK is
 called with CHAIN at the end of each temperature, to look, to measure, to keep.
-Ctrl-C pauses it after the last whole transition: the call returns it where it was typed at the prompt
-itself; in a program nothing goes on with it, and `last-paused' has it.
+Ctrl-C pauses it after the last whole transition: the call returns it where it was typed at the
+prompt itself; in a program nothing goes on with it, and `last-paused' has it.
 Example: (resume! (fork chain #:temperatures '(0.04 0.03))
                   #:hook (lambda (chain) (display (chain-sigma chain))))"
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
@@ -187,12 +187,13 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
 (pauses! resume! anneal)
 
 (define* (start-chain target #:key (chains 8) start #:allow-other-keys #:rest settings)
-  "The chain that `anneal' begins with, at its first temperature, no transition made, by the settings of
-`anneal': to be looked at with `preview', and gone on with by `resume!'.
+  "The chain that `anneal' begins with, at its first temperature, no transition made; by the
+settings of `anneal'.  To be looked at with `preview', and gone on with by `resume!'.
 Example: (preview (start-chain target #:step-size 1))"
   (let* ((settings (without-keywords settings #:chains #:start))
          (rules (settings->rules 'anneal target settings)))
-    (check-that (positive-integer? chains) 'anneal "chains: expected a positive integer, got ~s" chains)
+    (check-that (positive-integer? chains) 'anneal
+                "chains: expected a positive integer, got ~s" chains)
     (check-that (or (not start)
                     (and (tensor? start) (eq? (tensor-dtype start) (target-dtype target))
                          (member (tensor-shape start)

@@ -1,9 +1,9 @@
 ;;; calibration.scm -- are the draws of a sampler draws of the posterior?
 ;;;
-;;; Of simulations (simulations.scm) truth and draws are exchangeable given the measurement, if the
-;;; sampler is right.  From that follow simulation-based calibration (ranks of test quantities), coverage of credible
-;;; intervals, expected coverage around random points (TARP), and reliability of the
-;;; standard deviation.  All are statements about the same simulations.
+;;; If the sampler is right, the truth of a simulation (simulations.scm) and its draws are
+;;; exchangeable given the measurement.  From that follow simulation-based calibration (ranks of test
+;;; quantities), coverage of credible intervals, expected coverage around random points (TARP), and
+;;; reliability of the standard deviation.  All are statements about the same simulations.
 
 (define-module (tempera sample calibration)
   #:use-module (srfi srfi-1)

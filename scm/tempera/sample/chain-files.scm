@@ -1,7 +1,7 @@
 ;;; chain-files.scm -- chains in safetensors files.
 ;;;
-;;; A file has the states of a chain, the present one and those it kept, and as metadata, which Scheme
-;;; reads, its trace and what was adapted.  Target and settings are procedures, which are the script's.
+;;; A file has the states of a chain, the present one and those it kept; its trace and what was
+;;; adapted are metadata, as Scheme data.  Target and settings are procedures: they are the script's.
 
 (define-module (tempera sample chain-files)
   #:use-module (srfi srfi-1)
@@ -76,8 +76,8 @@ Example: (save-chain \"chain.safetensors\" chain)"
         (adaptation-tuning adaptation) (length trace)))
 
 (define (snapshot-maker data trace)
-  ;; What `numbers->list' made DATA of, as a procedure of its sigma, x and score, with TRACE for the chain's,
-  ;; newest first; or #f.
+  ;; The snapshot that `numbers->list' made DATA of, as a procedure of its sigma, x and score; #f if
+  ;; DATA are none.  TRACE is the chain's, newest first.
   (define (sigma? s) (or (not s) (positive-number? s)))
   (match data
     (((? sigma? scored) (? sigma? sigma) (? sigma? ratio) (? natural? index) (? natural? made)

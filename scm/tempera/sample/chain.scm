@@ -53,8 +53,8 @@
   (trace snapshot-trace))
 
 (define* (make-chain settings rules state adaptation #:key (trace '()) (kept '()))
-  "The chain with SETTINGS, which make RULES, in STATE, whose tensors become its own, with ADAPTATION,
-TRACE, newest first, and the snapshots KEPT, newest first.
+  "The chain with SETTINGS, which make RULES, in STATE, whose tensors become its own, with
+ADAPTATION, TRACE, newest first, and the snapshots KEPT, newest first.
 Example: (make-chain '() (chain-rules chain) (chain-state chain) (chain-adaptation chain))"
   (%make-chain settings rules state adaptation trace kept '()))
 

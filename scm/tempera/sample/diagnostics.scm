@@ -41,8 +41,8 @@ Example: (r-hat (hold chain 200))"
               "count: expected a positive integer, got ~s" count)
   (let* ((held (fork chain #:temperatures (list (chain-sigma chain))))
          (rules (chain-rules held))
-         (own (chain-state held))
-         (draws (tensor-zeros (cons count (tensor-shape (state-x own))) (tensor-dtype (state-x own))))
+         (own (chain-state held)) (x (state-x own))
+         (draws (tensor-zeros (cons count (tensor-shape x)) (tensor-dtype x)))
          (progress (make-progress "holding" count)))
     (define (draw! k state adaptation)
       ;; Number K, of one more transition: the state and the adaptation after it.

@@ -2,15 +2,14 @@
 ;;;
 ;;; A state is where the chains are, and the score there.  A kernel is what a transition is made
 ;;; with: the target at one temperature, the sampler that proposes (samplers.scm), step size,
-;;; number of steps, mass and seed.  `transition' takes both, and returns the next state and a record
-;;; of what happened.  It changes nothing in place, and its random numbers depend on the seed and
-;;; the state's number alone: the same kernel and state give the same bits.
+;;; number of steps, mass and seed.  `transition' takes both and returns the next state and a
+;;; record of what happened.  It changes nothing in place, and its random numbers depend on the
+;;; seed and the state's number alone: the same kernel and state give the same bits.
 ;;;
 ;;; What is adapted from one transition to the next is beside it, in adaptation.scm.
 
 (define-module (tempera sample kernel)
   #:use-module (srfi srfi-1)
-  #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (srfi srfi-11)
   #:use-module ((rnrs base) #:select (vector-map))
@@ -76,7 +75,8 @@ Example: (state-copy (chain-state chain))"
     ((state-score) (tensor-copy (state-score state)))))
 
 (define (state-assign! own state)
-  "STATE in the tensors of the state OWN, which are written into: a chain's memory is always the same.
+  "STATE in the tensors of the state OWN, which are written into, so that a chain's memory is
+always the same.
 Example: (let ((own (chain-state chain))) (state-assign! own (chain-state chain)))"
   (tensor-assign! (state-x own) (state-x state))
   (tensor-assign! (state-score own) (state-score state))
@@ -106,10 +106,10 @@ Example: (let ((own (chain-state chain))) (state-assign! own (chain-state chain)
 
 (define* (make-kernel target sampler #:key sigma (next-sigma #f) step-size (steps 1) (mass #f)
                       (seed 42))
-  "The kernel of transitions on TARGET at the temperature SIGMA, which SAMPLER proposes with STEPS
-integrator steps of STEP-SIZE and MASS (#f, a table M(k), or what `make-mass' makes), the random
-numbers by SEED.  NEXT-SIGMA is the temperature that follows, which samplers want that go from one
-to the next; #f at the last.
+  "The kernel of transitions on TARGET at the temperature SIGMA.  SAMPLER proposes, with STEPS
+integrator steps of STEP-SIZE and the mass MASS (#f, a table M(k), or what `make-mass' makes);
+random numbers are SEED's.  NEXT-SIGMA is the temperature that follows, for samplers that go from
+one to the next; #f at the last.
 Example: (make-kernel target (hmc) #:sigma 0.1 #:step-size 0.45 #:steps 4
                       #:mass ((assq-ref (target-masses target) 'fourier) 0.1))"
   (check-that (target? target) 'make-kernel "target: expected one, got ~s" target)
@@ -146,8 +146,8 @@ Example: (anneal target #:mass 'identity #:step-size 0.1
   ((kernel-evaluate kernel) x sigma))
 
 (define* (kernel-normal kernel state #:optional (index 0))
-  "Standard normal numbers of the shape of STATE's x, for a transition of KERNEL from there: the same
-for the same seed, number of STATE and INDEX, from 0 to 63.
+  "Standard normal numbers of the shape of STATE's x for a transition of KERNEL from there: the
+same for the same seed, number of STATE and INDEX, from 0 to 63.
 Example: (anneal target #:mass 'identity #:step-size 0.1
                  #:sampler (lambda (kernel state)
                              (values (tensor+ (state-x state) (tensor* (kernel-step-size kernel)
@@ -215,8 +215,8 @@ Example: (finite-chains (chain-state chain))"
 
 (define (propose kernel state)
   "What the sampler of KERNEL proposes from STATE; nothing is accepted yet.  Four values: the
-sampler's three, x (C ...), the score there or #f, and for each chain log r, a vector, or #f; and how
-many evaluations of the score it took, that at STATE included where its temperature is another.
+sampler's three, x (C ...), the score there or #f, and for each chain log r, a vector, or #f; and
+how many evaluations of the score it took, with that at STATE if its temperature is another.
 Example: (propose kernel state)"
   (check-that (kernel? kernel) 'propose "kernel: expected what make-kernel makes, got ~s" kernel)
   (check-that (state? state) 'propose "state: expected what make-state makes, got ~s" state)
@@ -282,7 +282,8 @@ Example: (transition kernel state)"
          (prior (catch 'tempera-error
                   (lambda () (score (target-prior target) x sigma))
                   (const #f))))
-    (complain 'transition "score: it is NaN or infinite at sigma ~a, after ~a transitions, in ~a; ~a"
+    (complain 'transition
+              "score: it is NaN or infinite at sigma ~a, after ~a transitions, in ~a; ~a"
               (significant sigma 3) (state-number state)
               (let ((n (first (tensor-shape x)))) (if (= n 1) "the chain" (format #f "all ~a chains" n)))
               (cond ((> (tensor->number (tensor-max (tensor-abs x))) 1e15)

@@ -1,8 +1,8 @@
-;;; simulations.scm -- truths, their measurements, and draws of the posterior by the sampler to be judged.
+;;; simulations.scm -- truths, their measurements, and draws of their posteriors.
 ;;;
-;;; A model is a prior, an operator, noise, and the sampler.  `simulate' draws truths from the
-;;; prior, or takes images, measures each, and samples its posterior.  What follows from them is
-;;; calibration.scm's.
+;;; A model is a prior, an operator, noise, and the sampler to be judged.  `simulate' draws truths
+;;; from the prior, or takes images, measures each, and samples its posterior.  What follows from
+;;; simulations is calibration.scm's.
 
 (define-module (tempera sample simulations)
   #:use-module (srfi srfi-1)
@@ -10,7 +10,6 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera base numbers)
   #:use-module (tempera base progress)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
