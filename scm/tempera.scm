@@ -57,7 +57,7 @@
     ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
     ((data quality) ms-ssim psnr ssim)
     ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
-    ((data slices) random-slices)
+    ((data slices) random-slices scan-slice)
     ((problem compositions)
      adjoint-operator composed-operator scaled-operator stacked-operator sum-operator)
     ((problem gaussian)
