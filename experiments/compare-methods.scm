@@ -29,6 +29,11 @@
 
 (define here (dirname (or (current-filename) "experiments/compare-methods.scm")))
 
+(define (axial-scans heads)
+  "The scans in the folder HEADS, by name."
+  (sort (dataset-scans (load-dataset #:folder heads))
+        (lambda (a b) (string<? (scan-name a) (scan-name b)))))
+
 (define (slice-image heads number)
   "Slice NUMBER, from 1: of pd-head if HEADS is \"\", else of the volumes in that folder, two of each."
   (if (string-null? heads)
@@ -37,11 +42,6 @@
              (scan (list-ref scans (quotient (1- number) 2)))
              (place (list-ref '(0.4 0.55) (modulo (1- number) 2)))) ; the ventricles, and below
         (scan-slice scan (inexact->exact (round (* place (first (scan-shape scan)))))))))
-
-(define (axial-scans heads)
-  "The scans in the folder HEADS, by name."
-  (sort (dataset-scans (load-dataset #:folder heads))
-        (lambda (a b) (string<? (scan-name a) (scan-name b)))))
 
 (define (argument-of-least key items)
   (fold (lambda (item best) (if (< (key item) (key best)) item best)) (first items) (cdr items)))
@@ -320,7 +320,7 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
 
 (define-experiment compare-methods
   ((heads "" string? "a folder of prepared volumes, in place of pd-head")
-   (slices 'all (lambda (s) (or (eq? s 'all) (pair? s))) "all, or which: of pd-head, 1 to 20, or of heads")
+   (slices '() list? "which of pd-head, 1 to 20, or of heads; () is all")
    (conditions 5 (lambda (n) (<= 1 n 5)) "how many: R = 4 with noise 0.1, 5, 20, equispaced; R = 8")
    (half #f boolean? "of half the rows and columns: four times as fast")
    (chains 8 (lambda (n) (> n 1)) "samples of each posterior")
