@@ -103,6 +103,8 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (check-stopped "reconstruct" "cut" "metrics.csv" reconstruct slowly "--out=cut")
    (test-equal "interrupted" 'interrupted (run-state (open-run "cut")))
    (test-assert "with its chain" (file-exists? "cut/chain.safetensors"))
+   (check "from where it was: a torn chain is noticed" 1 "torn/chain.safetensors"
+          "cp -r cut torn; head -c 100 cut/chain.safetensors >torn/chain.safetensors; tempera run --run=torn")
    (let ((done (table-size (run-metrics (open-run "cut")))))
      (check "goes on" 0 "cut: finished in" "tempera run --run=cut")
      (check "unbroken" 0 "whole: mean.npy" reconstruct slowly "--out=whole")

@@ -66,7 +66,7 @@ to go on; MENDED?: the script being mended first."
 (define (command-options experiment)
   (parameter-specs
    (out (optional string) (const #t)
-        (format #f "the run's folder, also for results; runs/~a-DATE-TIME" (experiment-name experiment)))))
+        (format #f "directory for what the run leaves, results too; runs/~a-DATE-TIME" (experiment-name experiment)))))
 
 (define (run-command experiment words)
   "Run EXPERIMENT, a command's, with the WORDS after the command's name."
