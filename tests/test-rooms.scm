@@ -110,7 +110,7 @@
 (for-each (lambda (name)
             (test-equal (format #f "~a does not load the compiler" name) #f
               (and (member '(tempera base evaluation) (loads name)) #t)))
-          '((tempera sample sampling) (tempera net training) (tempera method network-files)))
+          '((tempera sample anneal) (tempera net training) (tempera method network-files)))
 (test-assert "runs do" (member '(tempera base evaluation) (loads '(tempera run runs))))
 
 ;;; --- Exports ------------------------------------------------------------------------

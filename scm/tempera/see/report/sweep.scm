@@ -76,7 +76,7 @@ Example: (report-text (sweep-report (open-sweep \"runs/norms\")))"
             (and (pair? metrics) (section "Metrics" (metric-charts metrics)))
             (section "Configuration"
                      (facts `(("experiment" ,(assq-ref config 'experiment))
-                              ("script" ,(assq-ref config 'script))
+                              ("defined in" ,(or (assq-ref config 'script) (assq-ref config 'module)))
                               ("points" ,(length (sweep-points sweep)))
                               ("halving" ,(assq-ref config 'halving))
                               ("version" ,(assq-ref config 'version))
