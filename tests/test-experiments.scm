@@ -2,7 +2,8 @@
 
 (use-modules (harness)
              (srfi srfi-1) (srfi srfi-11)
-             (tempera) (tempera run experiments) (tempera shell options) (tempera base parameters) (tempera base progress))
+             (tempera) (tempera run experiments) (tempera shell options) (tempera base parameters)
+             (tempera base progress) (tempera base spelling))
 
 (start-tests "experiments")
 

@@ -13,7 +13,7 @@
   #:use-module ((tempera base numbers) #:select (significant))
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
-  #:use-module ((tempera tensor tensors) #:select (with-scope tensor-count))
+  #:use-module ((tempera tensor tensors) #:select (with-scope))
   #:export (kspace-doubts check-kspace warn-of-doubt coil-coherence kspace-like?))
 
 (define numpy-line "fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy")

@@ -13,6 +13,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:use-module (tempera base user-module)
   #:export (define-experiment make-experiment experiment?
             experiment-name experiment-parameters experiment-documentation
@@ -64,7 +65,7 @@ Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
          (module (and module (not loaded?) (module-filename module) (module-name module)))
          (text (cond (loaded? (cdr (loading)))
                      ((or module (not script)) #f)
-                     (else (false-if-exception (file-text script)))))
+                     (else (false-if-error (file-text script)))))
          (experiment (%make-experiment name documentation parameters procedure check
                                        (and text (absolute script)) text module)))
     (last-experiment experiment)
@@ -72,7 +73,7 @@ Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
     experiment))
 
 (define (absolute file)
-  (or (false-if-exception (canonicalize-path file)) file))
+  (or (false-if-error (canonicalize-path file)) file))
 
 (define-syntax define-experiment
   (lambda (form)

@@ -16,7 +16,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base exceptions)
   #:use-module (tempera base interrupts)
-  #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:use-module (tempera base program)
   #:use-module (tempera shell options)
   #:export (main after-error command-names command-summary command-usage command-value))
@@ -124,7 +124,7 @@ going on with ~a" ((@ (tempera tensor primitives) instruction-set)))))
   ;; such a name, and nobody would see why.
   (define (marks text) (string-count text #\?))
   (when (any (lambda (argument) (positive? (marks argument))) arguments)
-    (let ((bytes (false-if-exception
+    (let ((bytes (false-if-error
                   (call-with-input-file "/proc/self/cmdline" get-string-all
                                         #:encoding "ISO-8859-1"))))
       (when bytes
@@ -139,7 +139,7 @@ or set LC_ALL to the locale in which it has its name" argument
 (define (main arguments)
   "Do what ARGUMENTS, those after the program's name, ask for, and leave with
 the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 after Ctrl-C."
-  (false-if-exception (setlocale LC_ALL ""))
+  (false-if-error (setlocale LC_ALL ""))
   (let* ((all-arguments arguments)
          (debug? (and (pair? arguments) (string=? (car arguments) "--debug")))
          (arguments (if debug? (cdr arguments) arguments))

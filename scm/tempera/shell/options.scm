@@ -10,6 +10,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera base errors)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:export (parse-words parse-options option-values option-text explanation show-usage usage-wanted help-option))
 
 ;;; --- Words --------------------------------------------------------------------

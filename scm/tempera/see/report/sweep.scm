@@ -4,7 +4,6 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera file programs)
   #:use-module (tempera file tables)
-  #:use-module (tempera run run-files)
   #:use-module (tempera run sweeps)
   #:use-module (tempera see report metrics)
   #:use-module (tempera see report page)

@@ -31,7 +31,9 @@
   '("mean.npy" "std.npy" "samples.npy" "figure.png" "report.html" "summary.json"))
 
 (define-experiment reconstruct
-  ((input (required file) "measured k-space with mask, or a whole image with simulate")
+  ((input (required file) (const #t)
+          (format #f "measured k-space with mask (~a), or with simulate a whole image (~a, or a folder of \
+DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
    (prior (optional string) "the score network: the name of a shipped one, such as brain, or a .safetensors file")
    (mask (optional file) "the mask of measured k-space, (columns) or (rows columns) of 0 and 1")
    (simulate #f "the input is a whole image: undersample its k-space and add noise")
@@ -48,11 +50,10 @@
    (precision 'float32 (lambda (name) (memq name '(float32 bf16)))
               "of the score's products; bf16 is faster where the processor has it")
    (seed 1 (lambda (n) (>= n 0)) "of mask, noise and chains"))
-  "INPUT is measured k-space with mask=FILE (c64 .npy, centred, 0 where not measured:
+  "INPUT is measured k-space with mask=FILE (c64, centred, 0 where not measured:
 fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy; what is wrong with it is said)
-or a whole image with simulate=yes (.npy, .png, .nii, .nii.gz, .dcm or a folder of
-DICOM slices).  Writes mean.npy, std.npy, samples.npy, figure.png, report.html,
-summary.json."
+or a whole image with simulate=yes.  Writes mean.npy, std.npy, samples.npy, figure.png,
+report.html, summary.json."
   #:check (begin
             (check-that prior 'reconstruct
                         "prior: expected one of ~a, or a .safetensors file, got none"

@@ -2,7 +2,6 @@
 
 (define-module (tempera shell commands report)
   #:use-module (ice-9 match)
-  #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (tempera base parameters)
   #:use-module (tempera shell options)
@@ -28,7 +27,7 @@
         "the HTML file; run.html in a run's directory, report.html in a sweep's, beside a chain's \
 file under its name")
    (title (optional string) "what stands over it")
-   (truth (optional file) "of a chain: the image that it should come to, .npy or .png")))
+   (truth (optional file) "of a chain: the image that it should come to")))
 
 (define (main arguments)
   (let-values (((options operands)
@@ -66,7 +65,7 @@ other file.")))
   ;; The chain in PATH, on a target that has its states' shape and no score: to be looked at.
   (let*-values (((tensors metadata) (load-safetensors path))
                 ((datum) (lambda (name)
-                           (false-if-exception
+                           (false-if-error
                             (call-with-input-string (assoc-ref metadata name) read)))))
     (let ((x (assoc-ref tensors "x")) (temperatures (datum "temperatures")))
       (check-that (and x (pair? (tensor-shape x))) 'report

@@ -16,7 +16,6 @@
   #:use-module (tempera net score-networks)
   #:use-module (tempera net spectral-norms)
   #:use-module (tempera net trainer)
-  #:use-module (tempera net training)
   #:use-module (tempera run experiments)
   #:use-module (tempera run recorders)
   #:use-module (tempera run training-runs)
