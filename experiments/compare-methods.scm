@@ -16,7 +16,7 @@
 ;;; equispaced mask, which UPDNet was not trained for, as it was not for R = 8.  Weights of total
 ;;; variation and wavelets are those of weights.csv (choose-weights.scm).
 ;;;
-;;;   tempera run --run=out/paper experiments/compare-methods.scm
+;;;   tempera run --out=out/paper experiments/compare-methods.scm
 
 (use-modules (tempera)
              (ice-9 format)

@@ -65,13 +65,13 @@
    (write-file (file "result.scm")
                "(define-experiment result ((n 1) (plain? #f))"
                "  (if plain? (* n 1/4) `((psnr . 28.123456) (name . \"brain\") (sizes . (1 2.5)))))")
-   (check-run "run prints the result" (string-append "tempera run " (file "result.scm") " --run=runs/result")
+   (check-run "run prints the result" (string-append "tempera run " (file "result.scm") " --out=runs/result")
               0 "runs/result: finished in 0:00\n  psnr   28.1235\n  name   brain\n  sizes  (1 2.5)\n")
    (check-run "that is one value" (string-append "tempera run " (file "result.scm") " plain?=yes n=6")
               0 "\n  result  3/2\n")
      (check-run "run with settings" (string-append run " chains=3 message='a b'") 0 "a b 3")
      (check-run "help of a script" (string-append run " --help") 0
-                "toy.scm [NAME=VALUE...]\nA toy." "chains=8       chains (chains > 0)" "message=hello")
+                "toy.scm [NAME=VALUE...]\nA toy." "chains=8         chains (chains > 0)" "message=hello")
      (check-run "with dashes, the same" (string-append run " --chains=3 --message 'a b'") 0 "a b 3")
      (check-run "an option that is none" (string-append run " --chians=3") 1
                 "toy: unknown option --chians; did you mean --chains?")
@@ -86,8 +86,8 @@
    (check-run "a folder for a script" (string-append "tempera run " directory) 1 "tempera: ")
    (write-file (file "empty.scm"))
    (check-run "empty script" (string-append "tempera run " (file "empty.scm")) 0)
-   (check-run "its run kept" (string-append "tempera run --run=r " (file "empty.scm")) 1
-              "run: --run: " "empty.scm defines no experiment")
+   (check-run "its run kept" (string-append "tempera run --out=r " (file "empty.scm")) 1
+              "run: --out: " "empty.scm defines no experiment")
 
    ;; Scripts that are run as they are.
    (write-file (file "plain.scm")
@@ -129,12 +129,12 @@
    (for-each
     (lambda (locale)
       (check-run (string-append locale ": a file that is there")
-                 (format #f "~a tempera run --run=~a ~a" locale (file "größe/run") (file "größe/q.scm"))
+                 (format #f "~a tempera run --out=~a ~a" locale (file "größe/run") (file "größe/q.scm"))
                  0 "größe/run: finished")
       (check-run (string-append locale ": its log") (string-append "cat " (file "größe/run/log.txt"))
                  0 "größe\n")
       (check-run (string-append locale ": points in processes of their own")
-                 (format #f "~a tempera sweep --directory=~a ~a n=1,2" locale (file "größe/sweep")
+                 (format #f "~a tempera sweep --out=~a ~a n=1,2" locale (file "größe/sweep")
                          (file "größe/q.scm"))
                  0 "größe/sweep: results.csv")
       (check-run (string-append locale ": one that is not there")
@@ -197,10 +197,10 @@
    (for-each
     (lambda (in place message)
       (check-run (string-append "a place, " in)
-                 (format #f "tempera run places.scm in=~a --run=runs/~a 2>&1 | grep -v warning: >lines; cat lines; false" in in)
+                 (format #f "tempera run places.scm in=~a --out=runs/~a 2>&1 | grep -v warning: >lines; cat lines; false" in in)
                  1 (string-append "tempera: places.scm:" place ": " message)
                  (format #f "; runs/~a/log.txt has its backtrace; once it is mended, go on with: \
-tempera run --run=runs/~a --mended" in in))
+tempera run --continue=runs/~a --mended" in in))
       (let ((log (call-with-input-file (string-append "runs/" in "/log.txt") get-string-all)))
         (test-equal (string-append "the log has it, " in) (string-append "places.scm:" place)
           (string-take log (min (string-length log) (string-length (string-append "places.scm:" place)))))
@@ -226,19 +226,19 @@ tempera run --run=runs/~a --mended" in in))
                "(define-experiment long ((n 1))"
                "  (display \"begun\\n\") (force-output)"
                "  (kill (getpid) SIGINT) (do () (#f) (sleep 60)))")
-   (check-run "interrupt" (string-append "tempera run --run='runs/long 1' " (file "long.scm")) 130
-              "begun\nruns/long 1: interrupted; go on with: tempera run '--run=runs/long 1'\n")
-   (check-run "goes on" "tempera run '--run=runs/long 1'" 130 "begun\nruns/long 1: interrupted")
+   (check-run "interrupt" (string-append "tempera run --out='runs/long 1' " (file "long.scm")) 130
+              "begun\nruns/long 1: interrupted; go on with: tempera run '--continue=runs/long 1'\n")
+   (check-run "goes on" "tempera run '--continue=runs/long 1'" 130 "begun\nruns/long 1: interrupted")
    (write-file "ended.scm"
                "(define-experiment ended ((signal SIGTERM))"
                "  (unless (file-exists? \"again\")"
                "    (call-with-output-file \"again\" (const #t))"
                "    (kill (getpid) signal) (do () (#f) (sleep 60))))")
-   (check-run "SIGTERM" "tempera run --run=runs/ended ended.scm" 143
-              "runs/ended: interrupted; go on with: tempera run --run=runs/ended\n")
-   (check-run "goes on after SIGTERM" "tempera run --run=runs/ended" 0 "finished")
+   (check-run "SIGTERM" "tempera run --out=runs/ended ended.scm" 143
+              "runs/ended: interrupted; go on with: tempera run --continue=runs/ended\n")
+   (check-run "goes on after SIGTERM" "tempera run --continue=runs/ended" 0 "finished")
    (delete-file "again")
-   (check-run "SIGHUP" (format #f "tempera run --run=runs/hung ended.scm signal=~a" SIGHUP) 129
+   (check-run "SIGHUP" (format #f "tempera run --out=runs/hung ended.scm signal=~a" SIGHUP) 129
               "runs/hung: interrupted")
    (delete-file "again")
    (check-run "what nohup has SIGHUP ignored for goes on"
@@ -248,7 +248,7 @@ tempera run --run=runs/~a --mended" in in))
                "(define-experiment many ((n 1))"
                "  (when (and (= n 3) (not (file-exists? \"go\"))) (kill (getppid) SIGTERM) (do () (#f) (sleep 60)))"
                "  n)")
-   (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --directory=many" 143
+   (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --out=many" 143
               "stopped: 2 of 4 points done; go on with: tempera sweep --continue=many\n")
    (check-run "and goes on so" "touch go; tempera sweep --continue=many" 0 "0004 finished" "many: results.csv")
    ;; This reconstruction would take minutes.
@@ -259,7 +259,7 @@ tempera run --run=runs/~a --mended" in in))
 p=$!; until test -s cut-~a/metrics.csv || ! kill -0 $p; do sleep 0.05; done; kill -s ~a $p; wait $p; s=$?; cat log; (exit $s)"
                          (string-append (getenv "TEMPERA_DATA") "/experiments/pd-head/brain_013.png")
                          signal signal signal)
-                 status (format #f "cut-~a: interrupted; go on with: tempera run --run=cut-~a\n" signal signal)))
+                 status (format #f "cut-~a: interrupted; go on with: tempera run --continue=cut-~a\n" signal signal)))
     '("INT" "TERM") '(130 143))
    ;; A training: SIGTERM writes a checkpoint, and without a terminal each one says the loss.
    (setenv "XDG_CACHE_HOME" (file "cache"))
@@ -274,7 +274,7 @@ p=$!; until test -s cut-~a/metrics.csv || ! kill -0 $p; do sleep 0.05; done; kil
      (check-run "SIGTERM in a training"
                 (string-append train " >log 2>&1 & p=$!; until grep -q '^step 10 ' log || ! kill -0 $p; do sleep 0.05; done; kill $p; wait $p; s=$?; cat log; (exit $s)")
                 143 "step 5  loss " "step 10  loss " "stopped at step " ", saved in trained/checkpoint.safetensors\n"
-                "trained: interrupted; go on with: tempera run --run=trained\n")
+                "trained: interrupted; go on with: tempera run --continue=trained\n")
      (let-values (((output status) (shell train)))
        (test-equal "the same command goes on" 0 status)
        (for-each (lambda (text) (test-assert text (string-contains output text)))

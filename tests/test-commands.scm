@@ -25,7 +25,7 @@
 (define (check-stopped name directory file . words)
   ;; Begin WORDS, whose run leaves DIRECTORY, and end it by SIGTERM some time after FILE in there has something.
   (check (string-append name ": stopped") 143
-         (format #f "~a: interrupted; go on with: tempera run --run=~a\n" directory directory)
+         (format #f "~a: interrupted; go on with: tempera run --continue=~a\n" directory directory)
          (format #f "~a >said 2>&1 & p=$!; until test -s ~a/~a || ! kill -0 $p; do sleep 0.02; done; \
 sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) directory file)))
 
@@ -88,7 +88,7 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (for-each
     (lambda (folder)
       (check (string-append "rerun " folder) 0 "the same bits in result, metrics and"
-             "tempera rerun" folder (format #f "--run=again-~a" folder))
+             "tempera rerun" folder (format #f "--out=again-~a" folder))
       (check (string-append "report " folder) 0 (string-append folder "/run.html\n")
              "tempera report" folder))
     '("r" "t" "c"))
@@ -104,9 +104,9 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (test-equal "interrupted" 'interrupted (run-state (open-run "cut")))
    (test-assert "with its chain" (file-exists? "cut/chain.safetensors"))
    (check "from where it was: a torn chain is noticed" 1 "torn/chain.safetensors"
-          "cp -r cut torn; head -c 100 cut/chain.safetensors >torn/chain.safetensors; tempera run --run=torn")
+          "cp -r cut torn; head -c 100 cut/chain.safetensors >torn/chain.safetensors; tempera run --continue=torn")
    (let ((done (table-size (run-metrics (open-run "cut")))))
-     (check "goes on" 0 "cut: finished in" "tempera run --run=cut")
+     (check "goes on" 0 "cut: finished in" "tempera run --continue=cut")
      (check "unbroken" 0 "whole: mean.npy" reconstruct slowly "--out=whole")
      (test-assert "it was stopped on its way" (< 0 done (table-size (run-metrics (open-run "whole"))))))
    (check-same "reconstruct: the same bits" "whole" "cut")
@@ -118,7 +118,7 @@ kill -9 $p; wait $p")
    (check-same "killed: the same bits" "whole" "dead")
 
    (check-stopped "train" "cut-t" "metrics.csv" train "steps=60 --out=cut-t")
-   (check "train goes on" 0 "cut-t: finished in" "tempera run --run=cut-t")
+   (check "train goes on" 0 "cut-t: finished in" "tempera run --continue=cut-t")
    (check "train unbroken" 0 "wrote" train "steps=60 --out=whole-t")
    (test-assert "train: the same weights"
      (equal? (bytes "whole-t/prior.safetensors") (bytes "cut-t/prior.safetensors")))
@@ -134,26 +134,26 @@ kill -9 $p; wait $p")
 
    ;; Sweeps.
    (check "sweep reconstruct" 0 "s: results.csv" "tempera sweep reconstruct noise=0.5,1 scan.npy --prior=net.safetensors \
---simulate chains=2 --ratio=0.7 --workers=2 --directory=s")
+--simulate chains=2 --ratio=0.7 --workers=2 --out=s")
    (let ((results (sweep-results "s")))
      (test-equal "a row for each" '(0.5 1) (table-column results 'noise))
      (test-equal "finished" '(finished finished) (table-column results 'state))
      (test-assert "their results" (every real? (table-column results 'psnr))))
    (check "point 1 alone" 0 "p1: mean.npy" reconstruct "noise=0.5 --out=p1")
    (check-same "a point is a run" "s/points/0001" "p1")
-   (check "its rerun" 0 "the same bits" "tempera rerun s/points/0002 --run=p2")
+   (check "its rerun" 0 "the same bits" "tempera rerun s/points/0002 --out=p2")
    (check "its report" 0 "s/report.html" "tempera report s")
    (check "sweep train" 0 "st: results.csv" "tempera sweep train steps=2 'channels=2,4;4,4' blocks=1 convolutions=1 size=32 batch=1 \
---directory=st --workers=1")
+--out=st --workers=1")
    (test-equal "trained" '(finished finished) (table-column (sweep-results "st") 'state))
    (check "over files" 0 "sf: results.csv" "tempera sweep reconstruct input=scan.npy,r/mean.npy prior=net.safetensors simulate=yes \
-chains=2 ratio=0.5 --directory=sf")
+chains=2 ratio=0.5 --out=sf")
    (check "a point that fails" 1 "a point failed: 0002" "tempera sweep reconstruct scan.npy prior=net.safetensors simulate=yes \
-chains=2 ratio=0.5 acceleration=2,1000 --directory=sx")
+chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
    (check "again, as it is" 1 "a point failed: 0002" "tempera sweep --continue=sx --mended")
    (check "no script to mend" 1 "mend-sweep!: sx: its experiment has no script, got x.scm" "tempera sweep --continue=sx --mended x.scm")
    (check "no point runs if one is wrong" 1 "sweep: ratio: expected a number, 0 < ratio < 1, got 2"
-          "tempera sweep reconstruct scan.npy prior=net.safetensors simulate=yes ratio=0.5,2 --directory=sy")
+          "tempera sweep reconstruct scan.npy prior=net.safetensors simulate=yes ratio=0.5,2 --out=sy")
    (test-assert "nor is there a folder" (not (file-exists? "sy")))
    (check "neither command nor script" 1 "load-script: no such file: recnstruct" "tempera sweep recnstruct noise=1,2")
 

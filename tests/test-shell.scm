@@ -107,7 +107,7 @@
      (call-with-output-file (in "toy.scm")
        (lambda (port) (display "(define-experiment toy ((n 1)) (* 2 n))" port)))
      (test-equal "and its processes" #t
-       (says? "finished" (said (string-append tempera " sweep --directory=s toy.scm n=1,2"))))
+       (says? "finished" (said (string-append tempera " sweep --out=s toy.scm n=1,2"))))
      (system (format #f "cp ~a ~a" tempera (in "copy")))
      (let ((alone (said "./copy --version")))
        ;; Where Tempera is installed too, that is what it finds.

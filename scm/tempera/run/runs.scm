@@ -75,7 +75,7 @@
 (define (headline run)
   ;; Two numbers at most that tell most of RUN.
   (let ((numbers (filter (lambda (e) (real? (cdr e)))
-                         (or (false-if-exception (run-outcome run)) '()))))
+                         (or (false-if-error (run-outcome run)) '()))))
     (list-head numbers (min 2 (length numbers)))))
 
 ;;; --- Looking ------------------------------------------------------------------
@@ -266,7 +266,7 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
   ;; parameters.
   (define (differ what before now)
     (complain 'run-experiment "~a: ran with ~a ~a, not ~a; go on with what it has (`tempera run ~
---run=~a' alone) or choose another directory" directory what before now directory))
+--continue=~a' alone) or choose another directory" directory what before now directory))
   (unless (eq? (assq-ref config 'experiment) (experiment-name experiment))
     (differ "the experiment" (assq-ref config 'experiment) (experiment-name experiment)))
   (let ((before (assq-ref config 'settings)))
@@ -281,7 +281,7 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
   (let ((text (experiment-text experiment)))
     (unless (or mended (equal? (and text (text-hash text)) (assq-ref config 'script-hash)))
       (complain 'run-experiment "~a: its script has changed since it ran; go on by the script as it ~
-is now (`--mended', #:mended #t), with the run's own copy (`tempera run --run=~a' alone), or choose ~
+is now (`--mended', #:mended #t), with the run's own copy (`tempera run --continue=~a' alone), or choose ~
 another directory" directory directory))))
 
 (define (mend! directory config experiment settings)
@@ -332,7 +332,7 @@ directory" directory directory)
             (mend! directory config experiment settings)))
       (let ((config (make-config experiment settings)))
         (check-empty directory)
-        (for-each (lambda (name) (false-if-exception (delete-file (in-run directory name))))
+        (for-each (lambda (name) (false-if-error (delete-file (in-run directory name))))
                   '("state.scm" "log.txt"))
         (when (experiment-text experiment)
           (save-text (in-run directory "script.scm") (experiment-text experiment)))

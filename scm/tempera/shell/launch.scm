@@ -51,10 +51,10 @@ required and not named."
   "What THUNK returns, which runs the run in DIRECTORY.  After a signal, or an error inside, say how
 to go on; MENDED?: the script being mended first."
   (define (go-on . more)
-    (shell-text (cons* "tempera" "run" (string-append "--run=" directory) more)))
+    (shell-text (cons* "tempera" "run" (string-append "--continue=" directory) more)))
   (after-error
    (lambda ()
-     (and (eq? 'failed (false-if-exception (run-state (open-run directory))))
+     (and (eq? 'failed (false-if-error (run-state (open-run directory))))
           (if mended?
               (format #f "~a/log.txt has its backtrace; once it is mended, go on with: ~a" directory
                       (go-on "--mended"))
@@ -66,7 +66,7 @@ to go on; MENDED?: the script being mended first."
 (define (command-options experiment)
   (parameter-specs
    (out (optional string) (const #t)
-        (format #f "directory for what the run leaves, results too; runs/~a-DATE-TIME" (experiment-name experiment)))))
+        (format #f "directory for what the run leaves; runs/~a-DATE-TIME" (experiment-name experiment)))))
 
 (define (run-command experiment words)
   "Run EXPERIMENT, a command's, with the WORDS after the command's name."

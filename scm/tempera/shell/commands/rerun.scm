@@ -12,7 +12,7 @@
 
 (define options
   (parameter-specs
-   (run (optional string) "directory of the new run; runs/NAME-DATE-TIME")))
+   (out (optional string) "directory of the new run; runs/NAME-DATE-TIME")))
 
 (define (main arguments)
   (let-values (((options operands)
@@ -20,7 +20,7 @@
                                #:text "Runs again what ran in DIR, a script's run (from its own copy of the script) or a
 command's.  Says first what is different from then; afterwards \"the same bits\", or which file, column and
 row differ: then the exit status is 1.")))
-    (let* ((comparison (rerun (car operands) #:directory (assq-ref options 'run)))
+    (let* ((comparison (rerun (car operands) #:directory (assq-ref options 'out)))
            (differences (comparison-differences comparison)))
       (for-each (lambda (line) (format #t "~a~%" line)) differences)
       (if (null? differences)

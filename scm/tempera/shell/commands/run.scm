@@ -19,8 +19,9 @@
 
 (define options
   (parameter-specs
-   (run (optional string) "directory for what the run leaves; runs/NAME-DATE-TIME")
-   (mended #f "with --run: go on by the script as it is now, though it has changed")))
+   (out (optional string) "directory for what the run leaves; runs/NAME-DATE-TIME")
+   (continue (optional string) "go on with the run in this directory")
+   (mended #f "with --continue: by the script as it is now, though it has changed")))
 
 (define operands "SCRIPT")
 (define text "Runs the experiment that SCRIPT defines last, with the parameters given (NAME=VALUE or
@@ -28,7 +29,7 @@
 defines no experiment is run as it is, with (command-line) as SCRIPT and its ARGUMENTs.  A SCRIPT -
 is standard input.
 Every run leaves a directory: config, log, metrics, results.  One that was interrupted or failed,
-a command's too, is gone on with by --run=DIR alone; a finished one is kept.  With --mended SCRIPT
+a command's too, is gone on with by --continue=DIR alone; a finished one is kept.  With --mended SCRIPT
 is what it is now, though it has changed since the run began; both copies are kept, and which
 made what.")
 
@@ -66,7 +67,7 @@ only be run as it is" (car option) (car words)))
 (define (mended-values given words)
   ;; The options' values if they are to mend a run by the script that WORDS begin with, and it is
   ;; given no parameters: then it is the run's to load it.
-  (and (every (lambda (word) (or (string=? word "--mended") (string-prefix? "--run=" word)))
+  (and (every (lambda (word) (or (string=? word "--mended") (string-prefix? "--continue=" word)))
               (cdr words))
        (let*-values (((more _ others) (parse-words "run" (cdr words) options))
                      ((values) (option-values "run" options (append given more))))
@@ -99,7 +100,7 @@ only be run as it is" (car option) (car words)))
 (define* (go-on values #:optional script)
   ;; With the run that the options' VALUES name; when mended, by the file SCRIPT if there is one.
   (let ((directory (run-named values)))
-    (check-that directory 'run "expected a script, got none")
+    (check-that (assq-ref values 'continue) 'run "expected a script or --continue=DIR, got none")
     (say-end
      (call-saying-stopped directory (assq-ref (run-config (open-run directory)) 'script)
       (lambda ()
@@ -107,10 +108,12 @@ only be run as it is" (car option) (car words)))
 
 (define (run-named values)
   ;; The directory that the options' VALUES name, or #f.
-  (let ((directory (assq-ref values 'run)))
-    (check-that (or directory (not (assq-ref values 'mended))) 'run
-                "--mended: expected --run=DIR with it")
-    directory))
+  (let ((out (assq-ref values 'out)) (continued (assq-ref values 'continue)))
+    (check-that (not (and out continued)) 'run "expected --out or --continue, got both")
+    (check-that (or continued (not (assq-ref values 'mended))) 'run
+                "--mended: expected --continue=DIR with it")
+    (when continued (open-run continued)) ; says what is missing
+    (or continued out)))
 
 ;;; --- What is said at the end -----------------------------------------------------
 

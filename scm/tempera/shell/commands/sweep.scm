@@ -11,6 +11,7 @@
   #:use-module (tempera file programs)
   #:use-module (tempera base interrupts)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:use-module (tempera run points)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera run sweeps)
@@ -23,7 +24,7 @@
 (define options
   (parameter-specs
    (workers (optional integer) positive? "points at a time; as many as there are processors")
-   (directory (optional string) "where all goes; runs/NAME-sweep-DATE-TIME")
+   (out (optional string) "directory for what the sweep leaves; runs/NAME-sweep-DATE-TIME")
    (continue (optional string) "go on with the sweep in this directory, or join those that do")
    (random (optional integer) positive? "this many points at random from ranges")
    (sobol (optional integer) positive? "this many Sobol points from ranges")
@@ -138,7 +139,7 @@ The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such po
              (check-that (not (ref 'point)) 'sweep "--point: expected --continue=DIR with it")
              (say-end
               (drive (make-sweep experiment points #:settings shared
-                                 #:directory (ref 'directory)
+                                 #:directory (ref 'out)
                                  #:halving (and (ref 'halving)
                                                 (halving-of (ref 'halving) (ref 'best))))
                      (or (ref 'workers) (threads)) (ref 'retries))))))))
