@@ -7,12 +7,17 @@
 
 (use-modules (srfi srfi-1) (srfi srfi-11)
              (ice-9 format) (ice-9 regex)
-             (tempera) (tempera shell cli) (tempera base documentation) (tempera base program) (tempera base parameters))
+             (tempera) (tempera shell cli) (tempera shell options) (tempera base documentation) (tempera base program) (tempera base parameters))
 
 (define (commands) (command-names))
 
 (define (options-of command)
-  (let-values (((operands text options) (command-usage command))) options))
+  ;; All that may stand behind dashes.
+  (let-values (((operands text parameters options) (command-usage command)))
+    (append parameters options)))
+
+(define (parameters-of command)
+  (let-values (((operands text parameters options) (command-usage command))) parameters))
 
 (define (flag? option)
   (eq? 'flag (parameter-type option)))
@@ -20,15 +25,16 @@
 (define (option-name option)
   (format #f "--~a" (parameter-name option)))
 
-(define (option-form option)
-  ;; As `tempera COMMAND --help' writes it.
-  (string-append (option-name option)
-                 (case (parameter-type option)
-                   ((flag) "") ((integer number) "=N") ((numbers) "=N,N,...") ((symbol) "=NAME")
-                   (else "=TEXT"))))
+(define (synopsis command operands parameters options)
+  (string-append "tempera " command
+                 (if (null? options) "" " [--OPTION...]")
+                 (if (string-null? operands) "" (string-append " " operands))
+                 (if (null? parameters) "" " [NAME=VALUE...]")))
 
-(define (default-text option)
-  (if (parameter-default option) (format #f " (~a)" (parameter-default option)) ""))
+(define (explained parameters options)
+  ;; Pairs of how each is written and what it is for.
+  (append (map (lambda (p) (cons (parameter-text p) (explanation p))) parameters)
+          (map (lambda (o) (cons (option-text o) (explanation o))) options)))
 
 (define (replace-all text . pairs)
   ;; With each character of PAIRS, (character . string) ..., as its string.
@@ -85,17 +91,15 @@
   (format #t "@c Made by generate.scm from the commands' options.~%")
   (for-each
    (lambda (command)
-     (let-values (((operands text options) (command-usage command)))
+     (let-values (((operands text parameters options) (command-usage command)))
        (format #t "~%@node tempera ~a~%@section @command{tempera ~a}~%~%" command command)
-       (format #t "@example~%tempera ~a [OPTION...]~a~%@end example~%~%" command
-               (if (string-null? operands) "" (string-append " " (texinfo operands))))
+       (format #t "@example~%~a~%@end example~%~%"
+               (texinfo (synopsis command operands parameters options)))
        (format #t "~a.  ~a~%~%@table @option~%"
                (prose (capitalised (command-summary command))) (prose text))
-       (for-each (lambda (option)
-                   (format #t "@item ~a~%~a~a~%" (texinfo (option-form option))
-                           (prose (parameter-documentation option))
-                           (texinfo (default-text option))))
-                 options)
+       (for-each (lambda (entry)
+                   (format #t "@item ~a~%~a~%" (texinfo (car entry)) (prose (cdr entry))))
+                 (explained parameters options))
        (format #t "@end table~%")))
    (commands)))
 
@@ -135,16 +139,14 @@ on an error, show where it came from
 " (roff tempera-version))
   (for-each
    (lambda (command)
-     (let-values (((operands text options) (command-usage command)))
-       (format #t ".SS \"tempera ~a [OPTION...]~a\"~%~a.~%" (roff command)
-               (if (string-null? operands) "" (string-append " " (roff operands)))
+     (let-values (((operands text parameters options) (command-usage command)))
+       (format #t ".SS \"~a\"~%~a.~%" (roff (synopsis command operands parameters options))
                (roff (capitalised (command-summary command))))
        (unless (string-null? text)
          (format #t ".PP~%~a~%" (string-join (map roff (string-split text #\newline)) "\n")))
-       (for-each (lambda (option)
-                   (format #t ".TP~%.B ~a~%~a~a~%" (roff (option-form option))
-                           (roff (parameter-documentation option)) (roff (default-text option))))
-                 options)))
+       (for-each (lambda (entry)
+                   (format #t ".TP~%.B ~a~%~a~%" (roff (car entry)) (roff (cdr entry))))
+                 (explained parameters options))))
    (commands))
   (display ".SH ENVIRONMENT
 .TP
@@ -190,7 +192,7 @@ how pictures are shown in the terminal: kitty, iterm, sixel, symbols or ascii
 
 _tempera ()
 {
-  local word=$2 command= script= i options
+  local word=$2 command= script= i options parameters=
   COMPREPLY=()
   # Bash takes --option=value apart at the =.
   if [ \"$word\" = = ]; then word=; fi
@@ -209,20 +211,21 @@ _tempera ()
     '') options='--debug --help --version ~a' ;;
 " (words (commands)))
   (for-each (lambda (command)
-              (format #t "    ~a) options='~a' ;;~%" command
-                      (words (map completion-words (options-of command)))))
+              (format #t "    ~a) options='~a' parameters='~a' ;;~%" command
+                      (words (map completion-words (options-of command)))
+                      (words (map (lambda (p) (format #f "~a=" (parameter-name p)))
+                                  (parameters-of command)))))
             (commands))
   (display "    *) options= ;;
   esac
   # A script's own parameters.
   if [ \"$command\" = run ] && [ -f \"$script\" ]; then
-    options=\"$options $(tempera run \"$script\" --help 2>/dev/null | sed -n 's/^  \\([^ =]*=\\).*/\\1/p')\"
+    parameters=$(tempera run \"$script\" --help 2>/dev/null | sed -n 's/^  \\([^ =-][^ =]*=\\).*/\\1/p')
   fi
   case $word in
     -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;
     *) if [ -n \"$command\" ]; then
-         COMPREPLY=($(compgen -f -- \"$word\"))
-         if [ \"$command\" = run ]; then COMPREPLY+=($(compgen -W \"$options\" -- \"$word\")); fi
+         COMPREPLY=($(compgen -f -- \"$word\") $(compgen -W \"$parameters\" -- \"$word\"))
        else
          COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))
        fi ;;

@@ -4,7 +4,7 @@
 ;;; truth on average, among those on a fine scale.  compare-methods.scm takes the weights from
 ;;; weights.csv beside this file, which this script made:
 ;;;
-;;;   tempera run --run=out/weights experiments/choose-weights.scm
+;;;   tempera run --out=out/weights experiments/choose-weights.scm
 ;;;   cp out/weights/weights.csv experiments/
 
 (use-modules (tempera)

@@ -16,7 +16,7 @@
 ;;; equispaced mask, which UPDNet was not trained for, as it was not for R = 8.  Weights of total
 ;;; variation and wavelets are those of weights.csv (choose-weights.scm).
 ;;;
-;;;   tempera run --run=out/paper experiments/compare-methods.scm
+;;;   tempera run --out=out/paper experiments/compare-methods.scm
 ;;;   tempera run experiments/compare-methods.scm heads=FOLDER prior=heads conditions=1
 ;;;
 ;;; The second takes two axial slices of each volume that `tempera data' prepared in FOLDER, of persons

@@ -8,7 +8,7 @@
 ;;; samples.webp         the samples, one after the other
 ;;; figure-1.csv         the caption's numbers
 ;;;
-;;;   tempera run --run=out/figure-1 experiments/figure-1.scm
+;;;   tempera run --out=out/figure-1 experiments/figure-1.scm
 
 (use-modules (tempera)
              (ice-9 format)

@@ -3,7 +3,7 @@
 ;;; Structures that all samples share are what the data say; those that come and go are what
 ;;; they leave open, and where UPDNet's one image is as sharp as anywhere.
 ;;;
-;;;   tempera run --run=out/figure-2 experiments/figure-2.scm from=out/figure-1
+;;;   tempera run --out=out/figure-2 experiments/figure-2.scm from=out/figure-1
 
 (use-modules (tempera)
              (ice-9 format)

@@ -13,7 +13,7 @@
 ;;;                         samples' spread says it is
 ;;;   section-2-slices.csv  each slice
 ;;;
-;;;   tempera run --run=out/section-2 experiments/section-2.scm
+;;;   tempera run --out=out/section-2 experiments/section-2.scm
 
 (use-modules (tempera)
              (ice-9 format)

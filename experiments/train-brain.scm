@@ -10,7 +10,7 @@
 ;;; persons), on slices in all three orientations, moved, scaled, and given other
 ;;; contrasts and phases at random.  Which sigmas, and how their losses are weighed, is what
 ;;; sweep-prior.scm found best.  Interrupted, it goes on from its checkpoint: tempera run
-;;; --run=DIRECTORY.
+;;; --continue=DIRECTORY.
 
 (use-modules (tempera))
 

@@ -5,7 +5,7 @@
 ;;;
 ;;; Learns by equation 3 from whole heads beside their zero-filled images, for random masks of one
 ;;; acceleration, drawn anew for every image, and noise of one size: other noise it takes for this.
-;;; Interrupted, it goes on from its checkpoint: tempera run --run=DIRECTORY.
+;;; Interrupted, it goes on from its checkpoint: tempera run --continue=DIRECTORY.
 
 (use-modules (tempera))
 

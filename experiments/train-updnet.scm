@@ -5,7 +5,7 @@
 ;;; Learns from the data that train-brain.scm has, and the same changes of them, for random masks
 ;;; of one acceleration, drawn anew for every image, and noise of one size: what it was not
 ;;; trained for, it cannot know.  Interrupted, it goes on from its
-;;; checkpoint: tempera run --run=DIRECTORY.
+;;; checkpoint: tempera run --continue=DIRECTORY.
 
 (use-modules (tempera))
 

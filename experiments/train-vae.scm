@@ -4,7 +4,7 @@
 ;;;
 ;;; Learns whole heads at 64 x 64 pixels: it has one size, and its latent numbers have to say all of
 ;;; an image, which for larger ones are too few, or too many to be sampled.  Interrupted, it goes on
-;;; from its checkpoint: tempera run --run=DIRECTORY.
+;;; from its checkpoint: tempera run --continue=DIRECTORY.
 
 (use-modules (tempera))
 

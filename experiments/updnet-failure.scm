@@ -9,7 +9,7 @@
 ;;;                      standard deviation
 ;;; updnet-failure.csv   the PSNRs
 ;;;
-;;;   tempera run --run=out/updnet-failure experiments/updnet-failure.scm
+;;;   tempera run --out=out/updnet-failure experiments/updnet-failure.scm
 
 (use-modules (tempera)
              (ice-9 format)

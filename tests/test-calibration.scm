@@ -1,5 +1,5 @@
 ;;; test-calibration.scm -- exact samplers pass, wrong ones are caught, with numbers known
-;;; beforehand; pictures and the command.
+;;; beforehand; pictures and the command.  Long, since all of it is about the same few models.
 
 (use-modules (harness)
              (tempera) (tempera sample calibration) (tempera base streams)
@@ -456,10 +456,38 @@
                (let ((output (apply command arguments)))
                  (test-equal name text (if (string-contains output text) text output))))
              '("images without a prior" "no such images" "another model" "an operand" "too warm")
-             '("expected both --prior and --images" "--images: no such file or folder: /nowhere"
-               "model" "expected no argument" "--until: expected a temperature below 100")
+             '("expected both prior and images" "images: no such file or folder: /nowhere"
+               "model: expected a name, gaussian or mixture, got cubist" "expected key=value, got x"
+               "until: expected a number, 0 < until < 100, got 200")
              (list "--images=x" (string-append "--images=/nowhere --prior=" (file "net.safetensors"))
                    "--model=cubist" "x" "--until=200"))))
+
+;;; --- Stopped on the way ------------------------------------------------------------------
+
+(call-with-temporary-directory
+ (lambda (directory)
+   (let* ((file (string-append directory "/draws.safetensors"))
+          (calls 0)
+          (draw (lambda (stop-at)
+                  (set! calls 0)
+                  (simulate (make-model field op #:noise 0.5
+                                        #:sample (lambda (y count seed)
+                                                   (set! calls (1+ calls))
+                                                   (when (eqv? calls stop-at)
+                                                     (scm-error 'signal #f "User interrupt" '() (list SIGINT)))
+                                                   ((exact-field-sampler) y count seed)))
+                            6 #:draws 3 #:seed 5 #:checkpoint file)))
+          (whole (begin (draw #f))))
+     (test-assert "nothing is kept of what ends" (not (file-exists? file)))
+     (test-equal "a signal goes on" 'signal (catch #t (lambda () (draw 5)) (lambda (key . _) key)))
+     (test-assert "what was drawn is kept" (file-exists? file))
+     (let ((rest (draw #f)))
+       (test-equal "two are left" 2 calls)
+       (test-assert "the same bits" (tensor-identical? (simulations-draws whole) (simulations-draws rest)))
+       (test-assert "and measurements" (every tensor-identical? (simulations-measurements whole)
+                                              (simulations-measurements rest))))
+     (test-error-matching "of other simulations" "is no checkpoint of these simulations"
+       (simulate (make-model field op #:noise 0.5 #:sample (exact-field-sampler)) 6 #:draws 4 #:checkpoint file)))))
 
 ;;; --- Few samples ---------------------------------------------------------------------
 

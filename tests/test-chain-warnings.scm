@@ -55,7 +55,7 @@ after 6 transitions" said))
   (anneal (make-target "bad" #:shape '(16 12) #:dtype 'c64 #:prior field
                        #:score (lambda (x s) (tensor/ x 0)))
           #:chains 3 #:temperatures temperatures))
-(test-error-matching "a state that nothing refused, until no score knows it"
+(test-error-matching "a state that nothing rejected, until no score knows it"
     "; x has grown to 1.0e20 there: the steps before were too long"
   (anneal (make-target "far" #:shape '(2) #:score (lambda (x s) (if (< s 2) (tensor/ x 0) (tensor-negate x))))
           #:chains 2 #:temperatures '(2 1) #:start (tensor-zeros '(2 2))

@@ -98,7 +98,7 @@
   (test-assert "no correction is another chain"
     (not (same? path (apply short target #:sampler (hmc #:acceptance 'none) settings)))))
 
-;; Divergence is refused, not accepted.
+;; Divergence is rejected, not accepted.
 (for-each (lambda (acceptance)
             (let ((chain (anneal target #:temperatures '(1) #:chains 2 #:step-size 1e20
                                  #:trajectory-length 20

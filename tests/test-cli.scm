@@ -65,26 +65,29 @@
    (write-file (file "result.scm")
                "(define-experiment result ((n 1) (plain? #f))"
                "  (if plain? (* n 1/4) `((psnr . 28.123456) (name . \"brain\") (sizes . (1 2.5)))))")
-   (check-run "run prints the result" (string-append "tempera run " (file "result.scm") " --run=runs/result")
+   (check-run "run prints the result" (string-append "tempera run " (file "result.scm") " --out=runs/result")
               0 "runs/result: finished in 0:00\n  psnr   28.1235\n  name   brain\n  sizes  (1 2.5)\n")
    (check-run "that is one value" (string-append "tempera run " (file "result.scm") " plain?=yes n=6")
               0 "\n  result  3/2\n")
      (check-run "run with settings" (string-append run " chains=3 message='a b'") 0 "a b 3")
      (check-run "help of a script" (string-append run " --help") 0
-                "toy: A toy." "chains=8" "message=hello")
+                "toy.scm [NAME=VALUE...]\nA toy." "chains=8         chains (chains > 0)" "message=hello")
+     (check-run "with dashes, the same" (string-append run " --chains=3 --message 'a b'") 0 "a b 3")
+     (check-run "an option that is none" (string-append run " --chians=3") 1
+                "toy: unknown option --chians; did you mean --chains?")
      (check-run "unknown key" (string-append run " chians=3") 1
                 "toy: unknown parameter chians; did you mean chains?")
      (check-run "bad value" (string-append run " chains=many") 1
-                "toy: chains: expected an integer, got \"many\"")
-     (check-run "refused value" (string-append run " chains=0") 1 "positive?")
-     (check-run "no value" (string-append run " chains") 1 "run: expected key=value"))
+                "toy: chains: expected an integer, chains > 0, got \"many\"")
+     (check-run "refused value" (string-append run " chains=0") 1 "expected an integer, chains > 0, got 0")
+     (check-run "no value" (string-append run " chains") 1 "toy: expected key=value, got chains"))
    (check-run "no script" "tempera run" 1 "run: expected a script")
    (check-run "missing script" "tempera run no-such.scm" 1 "load-script: no such file: no-such.scm")
    (check-run "a folder for a script" (string-append "tempera run " directory) 1 "tempera: ")
    (write-file (file "empty.scm"))
    (check-run "empty script" (string-append "tempera run " (file "empty.scm")) 0)
-   (check-run "its run kept" (string-append "tempera run --run=r " (file "empty.scm")) 1
-              "run: --run: " "empty.scm defines no experiment")
+   (check-run "its run kept" (string-append "tempera run --out=r " (file "empty.scm")) 1
+              "run: --out: " "empty.scm defines no experiment")
 
    ;; Scripts that are run as they are.
    (write-file (file "plain.scm")
@@ -126,12 +129,12 @@
    (for-each
     (lambda (locale)
       (check-run (string-append locale ": a file that is there")
-                 (format #f "~a tempera run --run=~a ~a" locale (file "größe/run") (file "größe/q.scm"))
+                 (format #f "~a tempera run --out=~a ~a" locale (file "größe/run") (file "größe/q.scm"))
                  0 "größe/run: finished")
       (check-run (string-append locale ": its log") (string-append "cat " (file "größe/run/log.txt"))
                  0 "größe\n")
       (check-run (string-append locale ": points in processes of their own")
-                 (format #f "~a tempera sweep --directory=~a ~a n=1,2" locale (file "größe/sweep")
+                 (format #f "~a tempera sweep --out=~a ~a n=1,2" locale (file "größe/sweep")
                          (file "größe/q.scm"))
                  0 "größe/sweep: results.csv")
       (check-run (string-append locale ": one that is not there")
@@ -153,16 +156,15 @@
         (check-run (string-append name ": --out is a file")
                    ;; Hours, if it began.
                    (string-append "timeout 60 tempera " command "/x") 1 "taken"))
-      '("reconstruct" "calibrate" "train" "profile")
+      '("reconstruct" "calibrate" "profile")
       (list (string-append "reconstruct --simulate --chains=1000 --prior=brain " image " --out=" (file "taken"))
             (string-append "calibrate --simulations=1000000 --out=" (file "taken"))
-            (string-append "train --steps=100000 --out=" (file "taken"))
             (string-append "profile --repeat=1000000 --out=" (file "taken"))))
-     (mkdir (file "folder")) (mkdir (file "folder/mean.npy"))
-     (check-run "a folder in the place of a result"
+     (mkdir (file "folder")) (write-file (file "folder/mine.txt") "")
+     (check-run "a folder of other files"
                 (string-append "timeout 60 tempera reconstruct --simulate --chains=1000 --prior=brain " image
                                " --out=" (file "folder"))
-                1 "folder/mean.npy: is a folder, where a file is expected"))
+                1 "folder: is no run's directory and not empty (mine.txt is in it); choose another"))
    (write-file (file "open.scm") "(define (f x)")
    (check-run "unfinished script" (string-append "tempera run " (file "open.scm")) 1
               "open.scm:2:1: unexpected end of input")
@@ -195,10 +197,10 @@
    (for-each
     (lambda (in place message)
       (check-run (string-append "a place, " in)
-                 (format #f "tempera run places.scm in=~a --run=runs/~a 2>&1 | grep -v warning: >lines; cat lines; false" in in)
+                 (format #f "tempera run places.scm in=~a --out=runs/~a 2>&1 | grep -v warning: >lines; cat lines; false" in in)
                  1 (string-append "tempera: places.scm:" place ": " message)
                  (format #f "; runs/~a/log.txt has its backtrace; once it is mended, go on with: \
-tempera run --run=runs/~a --mended" in in))
+tempera run --continue=runs/~a --mended" in in))
       (let ((log (call-with-input-file (string-append "runs/" in "/log.txt") get-string-all)))
         (test-equal (string-append "the log has it, " in) (string-append "places.scm:" place)
           (string-take log (min (string-length log) (string-length (string-append "places.scm:" place)))))
@@ -224,19 +226,19 @@ tempera run --run=runs/~a --mended" in in))
                "(define-experiment long ((n 1))"
                "  (display \"begun\\n\") (force-output)"
                "  (kill (getpid) SIGINT) (do () (#f) (sleep 60)))")
-   (check-run "interrupt" (string-append "tempera run --run='runs/long 1' " (file "long.scm")) 130
-              "begun\nruns/long 1: interrupted; go on with: tempera run '--run=runs/long 1'\n")
-   (check-run "goes on" "tempera run '--run=runs/long 1'" 130 "begun\nruns/long 1: interrupted")
+   (check-run "interrupt" (string-append "tempera run --out='runs/long 1' " (file "long.scm")) 130
+              "begun\nruns/long 1: interrupted; go on with: tempera run '--continue=runs/long 1'\n")
+   (check-run "goes on" "tempera run '--continue=runs/long 1'" 130 "begun\nruns/long 1: interrupted")
    (write-file "ended.scm"
                "(define-experiment ended ((signal SIGTERM))"
                "  (unless (file-exists? \"again\")"
                "    (call-with-output-file \"again\" (const #t))"
                "    (kill (getpid) signal) (do () (#f) (sleep 60))))")
-   (check-run "SIGTERM" "tempera run --run=runs/ended ended.scm" 143
-              "runs/ended: interrupted; go on with: tempera run --run=runs/ended\n")
-   (check-run "goes on after SIGTERM" "tempera run --run=runs/ended" 0 "finished")
+   (check-run "SIGTERM" "tempera run --out=runs/ended ended.scm" 143
+              "runs/ended: interrupted; go on with: tempera run --continue=runs/ended\n")
+   (check-run "goes on after SIGTERM" "tempera run --continue=runs/ended" 0 "finished")
    (delete-file "again")
-   (check-run "SIGHUP" (format #f "tempera run --run=runs/hung ended.scm signal=~a" SIGHUP) 129
+   (check-run "SIGHUP" (format #f "tempera run --out=runs/hung ended.scm signal=~a" SIGHUP) 129
               "runs/hung: interrupted")
    (delete-file "again")
    (check-run "what nohup has SIGHUP ignored for goes on"
@@ -246,18 +248,18 @@ tempera run --run=runs/~a --mended" in in))
                "(define-experiment many ((n 1))"
                "  (when (and (= n 3) (not (file-exists? \"go\"))) (kill (getppid) SIGTERM) (do () (#f) (sleep 60)))"
                "  n)")
-   (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --directory=many" 143
+   (check-run "a sweep says how far it is" "tempera sweep many.scm n=1,2,3,4 --workers=1 --out=many" 143
               "stopped: 2 of 4 points done; go on with: tempera sweep --continue=many\n")
    (check-run "and goes on so" "touch go; tempera sweep --continue=many" 0 "0004 finished" "many: results.csv")
-   ;; A reconstruction makes its folder as it begins to sample; this one would take hours.
+   ;; This reconstruction would take minutes.
    (for-each
     (lambda (signal status)
       (check-run (format #f "SIG~a in a reconstruction" signal)
-                 (format #f "tempera reconstruct --simulate --chains=1000 --prior=brain '~a' --out=cut-~a >log 2>&1 & \
-p=$!; until test -d cut-~a || ! kill -0 $p; do sleep 0.05; done; kill -s ~a $p; wait $p; s=$?; cat log; (exit $s)"
+                 (format #f "tempera reconstruct --simulate --chains=4 --ratio=0.99 --prior=brain '~a' --out=cut-~a >log 2>&1 & \
+p=$!; until test -s cut-~a/metrics.csv || ! kill -0 $p; do sleep 0.05; done; kill -s ~a $p; wait $p; s=$?; cat log; (exit $s)"
                          (string-append (getenv "TEMPERA_DATA") "/experiments/pd-head/brain_013.png")
                          signal signal signal)
-                 status "stopped: nothing was written; the same command begins again\n"))
+                 status (format #f "cut-~a: interrupted; go on with: tempera run --continue=cut-~a\n" signal signal)))
     '("INT" "TERM") '(130 143))
    ;; A training: SIGTERM writes a checkpoint, and without a terminal each one says the loss.
    (setenv "XDG_CACHE_HOME" (file "cache"))
@@ -266,13 +268,19 @@ p=$!; until test -d cut-~a || ! kill -0 $p; do sleep 0.05; done; kill -s ~a $p; 
                                                  "volume")
                              "; tempera data --add=volume.npy --person=p --orientation=SAR")
               0 "person p")
+   (check-run "train: --out is a file" (string-append "timeout 60 tempera train --size=32 --steps=100000 --out=" (file "taken") "/x")
+              1 "taken")
    (let ((train "tempera train --size=32 --channels=2,4 --blocks=1 --convolutions=1 --batch=1 --steps=300 --every=5 --out=trained"))
      (check-run "SIGTERM in a training"
                 (string-append train " >log 2>&1 & p=$!; until grep -q '^step 10 ' log || ! kill -0 $p; do sleep 0.05; done; kill $p; wait $p; s=$?; cat log; (exit $s)")
                 143 "step 5  loss " "step 10  loss " "stopped at step " ", saved in trained/checkpoint.safetensors\n"
-                (string-append "go on with: " train "\n"))
-     (check-run "which goes on" train 0 "step 300  loss " "wrote trained/prior.safetensors")
-     (test-assert "from where it was" (not (string-contains (let-values (((output status) (shell train))) output) "step 5 "))))
+                "trained: interrupted; go on with: tempera run --continue=trained\n")
+     (let-values (((output status) (shell train)))
+       (test-equal "the same command goes on" 0 status)
+       (for-each (lambda (text) (test-assert text (string-contains output text)))
+                 '("step 300  loss " "wrote trained/prior.safetensors"))
+       (test-assert "from where it was" (not (string-contains output "step 5 "))))
+     (check-run "a finished one is kept" train 1 "trained: has a finished run"))
    (check-run "a reader that goes away"
               (string-append "tempera run " (file "toy.scm") " | true") 0)
 

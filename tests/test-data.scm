@@ -135,7 +135,7 @@
      (test-equal "nobody is left" '() (dataset-scans nobody))
      (test-error-matching "nobody to draw from" "expected a dataset with scans in it"
        (random-slices nobody 1 32))
-     (test-error-matching "nor to train on" "--hold-out: nobody is left to train on"
+     (test-error-matching "nor to train on" "hold-out: nobody is left to train on"
        (train-command '("--hold-out=ann,bob"))))
    ;; In Guile 3.0.8 the text of such an error, unless it is kept from it, is a segmentation fault.
    (for-each (lambda (name thunk)

@@ -26,7 +26,7 @@
  (lambda (folder)
    (call-with-values
        (lambda () (tempera "run" (in-source "experiments/demo.scm") "chains=2"
-                           (string-append "--run=" folder)))
+                           (string-append "--out=" folder)))
      (lambda (status said)
        (test-equal said 0 status)))
    (let* ((summary (vector-ref (assoc-ref (load-json (string-append folder "/summary.json"))

@@ -1,8 +1,9 @@
 ;;; test-experiments.scm -- experiments, parameters from text, and progress.
 
 (use-modules (harness)
-             (srfi srfi-1)
-             (tempera) (tempera run experiments) (tempera base parameters) (tempera base progress))
+             (srfi srfi-1) (srfi srfi-11)
+             (tempera) (tempera run experiments) (tempera shell options) (tempera base parameters)
+             (tempera base progress) (tempera base spelling))
 
 (start-tests "experiments")
 
@@ -56,31 +57,80 @@
  '((chains . "x") (chains . "2.5") (chains . "-1") (chains . 2.5) (noise . "nan")
    (noise . "+inf.0") (noise . "-0.1") (noise . "") (fast . "maybe") (fast . 1)
    (sizes . "1,x") (mass . "") (name . 3))
- '("toy: chains: expected an integer, got \"x\"" "chains: expected an integer, got \"2.5\""
-   "chains: expected an integer for which `positive?' holds, got -1"
-   "chains: expected an integer, got 2.5" "noise: expected a number, got \"nan\""
-   "noise: expected a number, got \"+inf.0\"" "noise: expected a number" "noise: expected a number, got \"\""
+ '("toy: chains: expected an integer, chains > 0, got \"x\"" "chains > 0, got \"2.5\""
+   "chains > 0, got -1" "chains > 0, got 2.5" "noise: expected a number, noise >= 0, got \"nan\""
+   "noise >= 0, got \"+inf.0\"" "noise >= 0, got -0.1" "noise >= 0, got \"\""
    "fast: expected yes or no, got \"maybe\"" "fast: expected yes or no, got 1"
    "sizes: expected numbers separated by commas" "mass: expected a name" "name: expected text, got 3"))
 (test-error-matching "not an experiment" "experiment: expected one"
                      (run-experiment 3))
 (test-error-matching "settings that are none" "settings: expected a list of pairs"
                      (settings-of '(chains)))
-(test-error-matching "a default that its predicate refuses" "bad: n: expected an integer for which"
+(test-error-matching "a default that its predicate refuses" "bad: n: expected an integer, n > 0, got -1"
   (let () (define-experiment bad ((n -1 positive?)) n) bad))
 (test-error-matching "a default of no type" "n: expected a number, text"
   (let () (define-experiment bad ((n (make-vector 2))) n) bad))
 
-(test-equal "settings" '((a . "1") (b . "x=y") (c . ""))
-  (settings-from-arguments 'run '("a=1" "b=x=y" "c=")))
-(test-error-matching "no key" "run: expected key=value, got \"=1\""
-                     (settings-from-arguments 'run '("=1")))
-(test-error-matching "no value" "run: expected key=value, got \"chains\""
-                     (settings-from-arguments 'run '("chains")))
-(for-each (lambda (text)
-            (test-assert (string-append "usage has " text)
-              (string-contains (experiment-usage toy) text)))
-          '("toy: Give" "chains=8" "chains in the batch" "fast=no" "sizes=64,128"))
+;; Ranges as they were written.
+(test-equal "ranges" '("a > 0" "0 < b < 1" "c or d" "4 <= e <= 9 and (even? e)" #f #f "one, two or three")
+  (map parameter-range
+       (parameter-specs (a 1 positive?) (b 0.5 (lambda (x) (< 0 x 1)))
+                        (which 'c (lambda (name) (memq name '(c d))) "a name")
+                        (e 4 (lambda (n) (and (<= 4 n 9) (even? n)))) (f 3 even? "nothing told")
+                        (g "x" "no predicate")
+                        (h 'one (lambda (x) (memq x '(one two three)))))))
+(test-error-matching "a predicate by its name" "toy: n: expected an integer for which `odd?' holds, got 2"
+  (parameter-check 'toy (car (parameter-specs (n 1 odd?))) 2))
+
+;; Parameters without a default.
+(define-experiment open ((input (required file) "what to read") (mask (optional file)) (scale (optional number) positive?))
+  "Parameters that have no default."
+  #:check (when (and mask scale) (error "expected mask or scale, got both"))
+  (list input mask scale))
+(define (open-settings . settings) (map cdr (experiment-settings open settings)))
+(define here (test-file "test-experiments.scm"))
+(test-equal "none given" (list here #f #f) (open-settings `(input . ,here)))
+(test-equal "given" (list here here #f) (open-settings `(mask . ,here) `(input . ,here)))
+(test-equal "a number" (list here #f 2) (open-settings '(scale . "2") `(input . ,here)))
+(test-equal "none, said so" (list here #f #f) (open-settings '(scale . #f) `(input . ,here)))
+(test-error-matching "required" "open: input: expected the name of a file or folder, got none" (open-settings))
+(test-error-matching "a range without a default" "scale: expected a number, scale > 0, got -1"
+  (open-settings `(input . ,here) '(scale . "-1")))
+(test-error-matching "a file that is not there" "open: no-such.npy: no such file"
+  (open-settings '(input . "no-such.npy")))
+(test-error-matching "values that do not go together" "expected mask or scale, got both"
+  (open-settings `(input . ,here) `(mask . ,here) '(scale . 1)))
+
+;; The words of a command line.
+(define (words . words)
+  (let-values (((options settings others)
+                (parse-words 'toy words (parameter-specs (out (optional string)) (quick #f))
+                             #:parameters (experiment-parameters toy))))
+    (list options settings others)))
+(test-equal "a parameter, four ways"
+  '(() ((chains . "3") (chains . "4") (chains . "5") (fast . "yes") (fast . "no")) ())
+  (words "chains=3" "--chains=4" "--chains" "5" "--fast" "--fast=no"))
+(test-equal "text with =, and none" '(() ((name . "x=y") (name . "")) ()) (words "name=x=y" "name="))
+(test-equal "options are behind dashes, others are none of these"
+  '(((out . "here") (quick . "yes")) ((noise . "1")) ("-" "a.scm" "/tmp/out=3" "--x"))
+  (words "--out=here" "-" "a.scm" "noise=1" "--quick" "/tmp/out=3" "--" "--x"))
+(test-error-matching "an option without dashes" "toy: out is no parameter but an option: expected --out=3" (words "out=3"))
+(test-error-matching "an unknown option" "toy: unknown option --chians; did you mean --chains? known: --chains"
+  (words "--chians=3"))
+(test-error-matching "an unknown parameter" "toy: unknown parameter chians; did you mean chains? known: chains"
+  (words "chians=3"))
+(test-error-matching "no value" "toy: --chains: expected a value, got none" (words "--chains"))
+(test-equal "up to the first other word" '(((out . "x")) ("a.scm" "--chains=3"))
+  (let-values (((options settings others)
+                (parse-words 'toy '("--out=x" "a.scm" "--chains=3") (parameter-specs (out (optional string)))
+                             #:leading? #t)))
+    (list options others)))
+(let ((text (with-output-to-string
+              (lambda () (show-usage "run toy.scm" "" "Give." (experiment-parameters toy) '())))))
+  (for-each (lambda (part)
+              (test-assert (string-append "help has " part) (string-contains text part)))
+            '("Usage: tempera run toy.scm [NAME=VALUE...]\nGive.\n" "  chains=8      " "chains in the batch (chains > 0)"
+              "fast=no" "sizes=64,128")))
 (test-equal "an experiment prints"
   "#<experiment toy chains=8 noise=0.1 name=toy fast=no mass=fourier sizes=64,128>"
   (format #f "~a" toy))

@@ -12,8 +12,11 @@
 ;;; --- Search ---------------------------------------------------------------------
 
 (define (place title question)
-  ;; From 1, of what is found; 1000 when it is not.
-  (1+ (or (list-index (lambda (t) (string=? t title)) (help-search question)) 999)))
+  ;; From 1, of what is listed but for the manual's sections, which have places of their own;
+  ;; 1000 when it is not there.
+  (1+ (or (list-index (lambda (t) (string=? t title))
+                      (remove (lambda (t) (string-prefix? "manual: " t)) (help-search question)))
+          999)))
 
 (define (take-up-to n l)
   (if (> (length l) n) (take l n) l))

@@ -266,7 +266,7 @@
    (define (reconstruct . arguments)
      ;; What it says on both streams, and the exit status.
      (let* ((port (open-input-pipe
-                   (string-append "tempera reconstruct --chains=1 --ratio=0.5 --out=" (in "out")
+                   (string-append "rm -rf " (in "out") "; tempera reconstruct --chains=1 --ratio=0.5 --out=" (in "out")
                                   " --prior=" (or (getenv "srcdir") ".")
                                   "/priors/brain-small.safetensors "
                                   (string-join arguments) " 2>&1")))
@@ -294,7 +294,15 @@
      (let ((said (reconstruct given (in "one.npy"))))
        (test-equal "what is right: status" 0 (car said))
        (test-assert "and no warning" (not (string-contains (cdr said) "k-space")))
-       (test-equal "nor in the summary" #() (assoc-ref (load-json (in "out/summary.json")) "doubts")))
+       (test-equal "nor in the summary" #() (assoc-ref (load-json (in "out/summary.json")) "doubts"))
+       ;; Of the points that were measured, not of those asked for: the middle is measured always.
+       (test-approximate "the acceleration of the mask" (/ 1 (tensor->number (tensor-mean mask)))
+         (assoc-ref (load-json (in "out/summary.json")) "acceleration") 1e-3))
+     (test-said "k-space for an image: a warning" 0 "k.npy looks like k-space, and simulate takes an image"
+                (reconstruct "--simulate" (in "k.npy")))
+     (save-npy (in "scan.npy") x)
+     (test-assert "none for a complex image"
+       (not (string-contains (cdr (reconstruct "--simulate" (in "scan.npy"))) "k-space")))
      (let ((said (reconstruct "--noise=1" (string-append "--mask=" (in "mask.png")) (in "moved.npy"))))
        (test-said "an image moved by half: a warning" 0 "warning: k-space: its image is dark" said)
        (test-equal "that stays with the results" 1
@@ -303,7 +311,7 @@
       (lambda (name text . arguments) (test-said name 1 text (apply reconstruct given arguments)))
       '("not centred" "coils" "a coil chosen as a slice" "another axis")
       '("measurement: k-space: it is not centred" "several coils are not reconstructed together yet"
-        "several coils are not reconstructed together yet" "--first-axis: expected slices or coils")
+        "several coils are not reconstructed together yet" "first-axis: expected a name, slices or coils, got rows")
       (map in '("raw.npy" "coils.npy" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
      (test-said "coils called slices: a warning" 0 "look like coils"
                 (reconstruct given "--first-axis=slices --slice=1" (in "coils.npy")))
@@ -311,6 +319,9 @@
      (test-said "no column left" 1 "no column of 32 is left at 1000"
                 (reconstruct "--simulate --acceleration=1000" (in "image.npy")))
      (save-npy (in "nan.npy") (tensor/ (tensor-abs x) (tensor< 0 (tensor-abs x))))
+     (test-equal "an image and its k-space" '(#f #t) (map kspace-like? (list x (fft2 x))))
+     (test-equal "an empty one" #f (kspace-like? (tensor-zeros '(8 8) 'c64)))
+     (test-error-matching "not of real images" "kspace-like?: image: expected c64" (kspace-like? (tensor-abs x)))
      (test-said "NaN around the head" 1 "(--nan-is-zero) makes it 0" (reconstruct "--simulate" (in "nan.npy"))))))
 
 (finish-tests)

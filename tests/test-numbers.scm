@@ -1,6 +1,7 @@
-;;; test-numbers.scm -- means, and numbers rounded to be read.
+;;; test-numbers.scm -- means, and numbers rounded to be read; errors, which signals are not.
 
-(use-modules (harness) (tempera) (tempera base numbers))
+(use-modules (harness) (tempera) (tempera base errors) (tempera base interrupts)
+             (tempera base numbers))
 
 (start-tests "numbers")
 
@@ -23,5 +24,25 @@
   (lambda (result seconds)
     (test-equal "what was timed" 'done result)
     (test-assert "its seconds" (> seconds 0))))
+
+;;; --- Errors and signals -------------------------------------------------------------
+
+(define (interrupt) (raise-interrupt SIGINT))
+(define (key-of thunk) (catch #t thunk (lambda (key . arguments) key)))
+(test-equal "an error is caught" '(wrong-type-arg . #f)
+  (cons (catch-errors (lambda () (car '())) (lambda (key . arguments) key))
+        (false-if-error (car '()))))
+(test-equal "a value is returned" '(3 . 3) (cons (catch-errors (const 3) (const 4)) (false-if-error 3)))
+(test-equal "Ctrl-C goes through" '(signal signal)
+  (list (key-of (lambda () (catch-errors interrupt (const 'caught))))
+        (key-of (lambda () (false-if-error (interrupt))))))
+;; A test that runs in the background has SIGINT ignored.
+(test-equal "what ended a program that was run, too" 'signal
+  (key-of (lambda () (run-program 'f "env" "--default-signal=INT" "sh" "-c" "kill -INT $$"))))
+(test-equal "so does exit" 'quit (key-of (lambda () (catch-errors (lambda () (exit 3)) (const 'caught)))))
+(test-equal "Ctrl-C while a network is made is not an error of its description" 'signal
+  (begin
+    (add-body! 'interrupted interrupt)
+    (key-of (lambda () (score-network '(interrupted))))))
 
 (finish-tests)

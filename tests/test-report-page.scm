@@ -108,7 +108,7 @@ s.dispatchEvent(new Event('input', { bubbles: true }))" name value))
 
     (hover (find-element ".charts svg") 0 0)
     (test-assert "a chart reads its numbers"
-      (string-prefix? "move " (text ".charts figcaption output")))
+      (string-prefix? "transition " (text ".charts figcaption output")))
     (script "document.querySelector('.scroll th button').scrollIntoView({ block: 'center' })")
     (click (find-element ".scroll th button"))
     (let ((numbers (map string->number (texts ".scroll tbody tr td:first-child"))))

@@ -114,7 +114,7 @@
     (field (first states) "image")))
 
 (let ((sigma (field (section-of data "Trace") "blocks" 0 "charts" 0 "series" 0 "points")))
-  (test-equal "the trace by move" (map transition-sigma (chain-trace chain))
+  (test-equal "the trace by transition" (map transition-sigma (chain-trace chain))
               (map (lambda (p) (exact->inexact (vector-ref p 1))) (vector->list sigma))))
 
 (test-assert "PSNR of the mean"
@@ -157,7 +157,7 @@
     (test-equal "one sample has no standard deviation" #f
       (field (section-of (report-data (report-of one)) "Pictures") "blocks" 0 "sd")))
   (let ((begun (start-chain target #:chains 2)))
-    (test-equal "a chain before its first move has no trace and no diagnosis"
+    (test-equal "a chain before its first transition has no trace and no diagnosis"
       '("Pictures" "Numbers" "Schedules" "Configuration" "How to run it again")
       (map (lambda (s) (field s "title"))
            (vector->list (field (report-data (report-of begun)) "sections")))))
@@ -190,7 +190,7 @@
                      #:sampler (lambda (kernel state) (values (state-x state) (state-score state) #f))))
        (data (report-data (report-of long)))
        (sigma (field (section-of data "Trace") "blocks" 0 "charts" 0)))
-  (test-equal "of a long chain every second move" '("move, one in 2" 1050 #(1 2) #(2099 1))
+  (test-equal "of a long chain every second transition" '("transition, one in 2" 1050 #(1 2) #(2099 1))
     (let ((points (field sigma "series" 0 "points")))
       (list (field sigma "x" "label") (vector-length points) (vector-ref points 0)
             (vector-ref points 1049))))

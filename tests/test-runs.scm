@@ -102,7 +102,7 @@
     (lambda (at status state)
       (let ((path (string-append "runs/" at)))
         (test-equal (string-append at ": status") status
-          (car (tempera "run" "toy.scm" (string-append "at=" at) (string-append "--run=" path))))
+          (car (tempera "run" "toy.scm" (string-append "at=" at) (string-append "--out=" path))))
         (test-equal (string-append at ": state") state (run-state (open-run path)))
         (test-equal (string-append at ": nothing lost") '("from 1\na warning\n" "step,loss\n1,1.0\n2,0.5\n")
           (list (string-append (string-join (list-head (string-split (run-log (open-run path)) #\newline) 2)
@@ -126,14 +126,14 @@ r
    (test-equal "a torn line is not read" 2 (table-size (run-metrics (open-run "runs/kill"))))
    (for-each
     (lambda (path)
-      (test-equal (string-append path " goes on") 0 (car (tempera "run" (string-append "--run=" path))))
+      (test-equal (string-append path " goes on") 0 (car (tempera "run" (string-append "--continue=" path))))
       (test-assert "from its checkpoint" (contains? (run-log (open-run path)) "from 2"))
       (test-equal "steps from before stay, what is computed again is there once" metrics-text
         (read-text (string-append path "/metrics.csv"))))
     '("runs/error" "runs/kill"))
    (test-eq "resume-run" 'finished (run-state (quietly (lambda () (resume-run "runs/signal")))))
    (define (ended-with path setting)
-     (cdr (tempera "run" "toy.scm" setting (string-append "--run=" path))))
+     (cdr (tempera "run" "toy.scm" setting (string-append "--out=" path))))
    (test-assert "a finished run is kept" (contains? (ended-with "runs/a" "n=3") "has a finished run"))
    (test-assert "other settings" (contains? (ended-with "runs/exit" "at=exit n=4") "ran with n 3, not 4"))
    (let ((lock (open "runs/exit/lock" O_RDWR)))
@@ -148,12 +148,12 @@ r
    ;; --- A mended script ----------------------------------------------------------------
    (write-file "toy.scm" script)
    (delete-file "fixed")
-   (for-each (lambda (path) (tempera "run" "toy.scm" "at=error" (string-append "--run=" path)))
+   (for-each (lambda (path) (tempera "run" "toy.scm" "at=error" (string-append "--out=" path)))
              '("runs/m1" "runs/m2" "runs/m3"))
    (write-file "fixed" "")
    (define (mended-text n) (string-append script (format #f "(define mended ~a)~%" n)))
    (write-file "toy.scm" (mended-text 1))
-   (test-equal "--mended goes on by the new script" 0 (car (tempera "run" "--run=runs/m1" "--mended")))
+   (test-equal "--mended goes on by the new script" 0 (car (tempera "run" "--continue=runs/m1" "--mended")))
    (test-equal "and keeps both" (list script (mended-text 1))
      (map read-text '("runs/m1/script-1.scm" "runs/m1/script.scm")))
    (define mended (open-run "runs/m1"))
@@ -170,9 +170,9 @@ r
    ;; A second time, with one more parameter; an interruption between.
    (write-file "toy.scm" (string-append "(define-experiment toy ((n 3)) (car n))\n"))
    (test-assert "a parameter that is gone"
-     (contains? (cdr (tempera "run" "--run=runs/m2" "--mended")) "unknown parameter"))
+     (contains? (cdr (tempera "run" "--continue=runs/m2" "--mended")) "unknown parameter"))
    (write-file "broken.scm" (string-append (mended-text 2) "(set! run-path car)\n"))
-   (test-equal "fails again" 1 (car (tempera "run" "--run=runs/m2" "--mended" "broken.scm")))
+   (test-equal "fails again" 1 (car (tempera "run" "--continue=runs/m2" "--mended" "broken.scm")))
    (write-file "third.scm"
                (string-append "(define-experiment toy ((n 3) (seed 1) (at 'end) (word \"\") (sizes '(1)) (more 5))\n"
                               "  (list n more at word))\n"))
@@ -181,17 +181,23 @@ r
    (test-equal "three copies" '("script-1.scm" "script-2.scm" "script.scm")
      (map (lambda (s) (assq-ref s 'file)) (assq-ref (run-config (open-run "runs/m2")) 'scripts)))
    (test-assert "other settings all the same"
-     (contains? (cdr (tempera "run" "--run=runs/m3" "--mended" "third.scm" "n=4")) "ran with n 3, not 4"))
+     (contains? (cdr (tempera "run" "--continue=runs/m3" "--mended" "third.scm" "n=4")) "ran with n 3, not 4"))
    (test-assert "a finished run is kept all the same"
-     (contains? (cdr (tempera "run" "--run=runs/m1" "--mended" "third.scm")) "has a finished run"))
+     (contains? (cdr (tempera "run" "--continue=runs/m1" "--mended" "third.scm")) "has a finished run"))
+   (for-each (lambda (text . words)
+               (test-assert text (contains? (cdr (apply tempera "run" words)) text)))
+             '("run: expected a script or --continue=DIR, got none" "run: expected --out or --continue, got both"
+               "no-such-run: no such directory")
+             '("--out=runs/m3" "--out=runs/m4" "--continue=no-such-run")
+             '("" "--continue=runs/m3" "toy.scm"))
    (test-assert "--mended of no run"
-     (contains? (cdr (tempera "run" "--mended" "toy.scm")) "--mended: expected --run=DIR with it"))
+     (contains? (cdr (tempera "run" "--mended" "toy.scm")) "--mended: expected --continue=DIR with it"))
    (write-file "toy.scm" (string-append script "; changed\n"))
 
    ;; --- Reruns ----------------------------------------------------------------------
    (test-equal "told of the changed script" 1
      (length (filter (lambda (line) (contains? line "toy.scm: has changed since")) (run-differences again))))
-   (let ((said (tempera "rerun" "runs/a" "--run=runs/a2")))
+   (let ((said (tempera "rerun" "runs/a" "--out=runs/a2")))
      (test-equal "rerun: status" 0 (car said))
      (test-assert "tells what differs first" (contains? (cdr said) "toy.scm: has changed since"))
      (test-assert "and the same bits" (contains? (cdr said) "the same bits in result, metrics and 3 files")))

@@ -335,7 +335,7 @@ TEMPERA_PICTURES=symbols draws it here\n"
 (test-error-matching "a truth of another shape" "truth: expected" (shown chain #:truth halves))
 (test-equal "its trace" 4 (length (charts chain)))
 (test-assert "its trace, drawn" (string-contains (plotted chain #:as 'ascii #:width 120) "energy error"))
-(test-error-matching "no trace yet" "it has made no move yet" (plotted (start) #:as 'ascii))
+(test-error-matching "no trace yet" "it has made no transition yet" (plotted (start) #:as 'ascii))
 (define flat (start-chain (make-target "normal" #:shape '(2) #:score (lambda (x sigma) (tensor* -1 x)))))
 (test-error-matching "no image" "samples are not images" (shown flat #:as 'ascii))
 

@@ -36,6 +36,7 @@
               (filter (lambda (word) (member word (command-names))) (completed "")))
   (test-equal "options of tempera" '("--debug") (completed "--d"))
   (test-equal "options with a value" '("--steps=") (completed "train" "--ste"))
+  (test-equal "a command's parameters" '("steps=") (completed "train" "ste"))
   (test-equal "flags" '("--simulate") (completed "reconstruct" "--sim"))
   (test-equal "no options of others" '() (completed "data" "--simu"))
   (call-with-temporary-directory
@@ -63,7 +64,8 @@
             (test-assert (string-append "man has " command)
               (string-contains man (string-append ".SS \"tempera " command))))
           (command-names))
-(test-assert "an option" (string-contains man ".B \\-\\-simulate"))
+(test-assert "an option" (string-contains man ".B \\-\\-workers"))
+(test-assert "a parameter" (string-contains man ".B simulate=no"))
 (when (found? "groff")
   (test-equal "groff has nothing to say" ""
               (output-of "sh" "-c" (format #f "groff -man -Tutf8 -wall ~a 2>&1 >/dev/null"
@@ -105,7 +107,7 @@
      (call-with-output-file (in "toy.scm")
        (lambda (port) (display "(define-experiment toy ((n 1)) (* 2 n))" port)))
      (test-equal "and its processes" #t
-       (says? "finished" (said (string-append tempera " sweep --directory=s toy.scm n=1,2"))))
+       (says? "finished" (said (string-append tempera " sweep --out=s toy.scm n=1,2"))))
      (system (format #f "cp ~a ~a" tempera (in "copy")))
      (let ((alone (said "./copy --version")))
        ;; Where Tempera is installed too, that is what it finds.

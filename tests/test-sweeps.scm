@@ -70,7 +70,9 @@
   (case kind
     ((broken) (car '()))
     ((deadly) (kill (getpid) SIGKILL)))
-  (usleep (* 1000 wait))
+  ;; A signal ends usleep before it is an exception; what came after could have been done by then.
+  (let sleep ((left (* 1000 wait)))
+    (when (> left 0) (sleep (usleep left))))
   (record-metrics! `((step . 1) (loss . ,(/ scale n))))
   (save-npy (run-path \"x.npy\") (random-normal '(8) n))
   (note! 'end)
@@ -133,7 +135,7 @@
    ;; Unbroken.
    (test-equal "an unbroken sweep" 0
      (wait-for (start-driver "toy.scm" (string-append "n=" all-n) "wait=1" "--workers=2"
-                             "--directory=whole")))
+                             "--out=whole")))
    (define whole (results-of "whole"))
    (test-equal "all points" (iota points 1) (map first whole))
    (test-equal "all finished" '(finished) (delete-duplicates (map fourth whole)))
@@ -158,7 +160,7 @@
      (let ((driver (if (zero? round)
                        (start-driver "toy.scm" (string-append "n=" all-n) "wait=50"
                                      (string-append "journal=" journal) "--workers=3"
-                                     "--retries=20" "--directory=broken")
+                                     "--retries=20" "--out=broken")
                        (start-driver "--continue=broken" "--workers=3" "--retries=20"))))
        (if (= round 5)
            (test-equal "the last driver ends well" 0 (wait-for driver))
@@ -218,7 +220,7 @@
    ;; Two drivers at once.
    (delete-file journal)
    (let* ((first-driver (start-driver "toy.scm" "n=1,2,3,4,5,6,7,8" (string-append "journal=" journal)
-                                      "--workers=1" "--directory=two"))
+                                      "--workers=1" "--out=two"))
           (second-driver (begin
                            (wait-until (lambda () (file-exists? "two/sweep.scm")) 20)
                            (start-driver "--continue=two" "--workers=2"))))
@@ -228,7 +230,7 @@
              <)))
 
    ;; Ctrl-C: status 130; what ran is interrupted; it says what is done and how to go on.
-   (let ((driver (start-driver "toy.scm" "n=1,2,3,4" "wait=20000" "--workers=2" "--directory=stopped")))
+   (let ((driver (start-driver "toy.scm" "n=1,2,3,4" "wait=20000" "--workers=2" "--out=stopped")))
      (wait-until (lambda ()
                    (and (file-exists? "stopped/sweep.scm")
                         (= 2 (count (lambda (state) (eq? state 'running))
@@ -280,7 +282,7 @@
             (text (get-string-all pipe)))
        (close-pipe pipe)
        text))
-   (tempera "sweep" "toy.scm" "'sizes=1,2;3,4'" "kind=good" "wait=1" "--directory=lists")
+   (tempera "sweep" "toy.scm" "'sizes=1,2;3,4'" "kind=good" "wait=1" "--out=lists")
    (test-equal "lists of numbers" '((1 2) (3 4)) (table-column (sweep-results "lists") 'sizes))
    (for-each
     (lambda (text . arguments)
@@ -294,12 +296,12 @@
       "has no point 0099" "bad: has a sweep with other text of its script"
       "whole/points/0001: is a run's directory")
     '() '("toy.scm" "m=1,2") '("toy.scm" "scale=1,-1") '("toy.scm" "n=1") '("--continue=/tmp")
-    '("toy.scm" "n=1,2" "--directory=whole") '("toy.scm" "--random=2" "--sobol=2" "n=1..2")
+    '("toy.scm" "n=1,2" "--out=whole") '("toy.scm" "--random=2" "--sobol=2" "n=1..2")
     '("toy.scm" "n=1,2" "--halving=x") '("--continue=whole" "--point=0099")
     (begin (system* "cp" "toy.scm" "other.scm")
            (system "echo '; more' >>other.scm")
-           '("other.scm" "kind=good,broken" "--directory=bad"))
-    '("toy.scm" "n=1,2" "--directory=whole/points/0001"))
+           '("other.scm" "kind=good,broken" "--out=bad"))
+    '("toy.scm" "n=1,2" "--out=whole/points/0001"))
 
    ;; A failed point: status 1, and the whole sweep goes on when its script is mended.
    (define (status-of . arguments)
@@ -308,7 +310,7 @@
    (define (said? text) (string-contains (call-with-input-file "said" get-string-all) text))
    (write-file "frail.scm" "(define-experiment frail ((n 1)) (if (= n 2) (car n)) (* 10 n))")
    (test-equal "a failed point: status 1" 1
-     (status-of "frail.scm" "n=1,2,3" "--workers=1" "--directory=frail"))
+     (status-of "frail.scm" "n=1,2,3" "--workers=1" "--out=frail"))
    (test-assert "and says how to go on"
      (said? "a point failed: 0002; the first in frail/points/0002/log.txt; run it again by --continue=frail --mended"))
    (test-equal "without that, it stays failed" 1 (status-of "--continue=frail"))

@@ -94,17 +94,16 @@ Example: (name-module 'anneal) => (tempera sample anneal)"
         forms)))
 
 (define (read-forms module)
-  ;; All forms of the file of MODULE, or none where it is not to be read.
-  (or (false-if-exception
-       (call-with-input-file (%search-load-path (string-append
-                                                 (string-join (map symbol->string module) "/")
-                                                 ".scm"))
-         (lambda (port)
-           (let loop ((forms '()))
-             (let ((form (read port)))
-               (if (eof-object? form) (reverse forms) (loop (cons form forms))))))
-         #:encoding "UTF-8"))
-      '()))
+  ;; All forms of the file of MODULE; none where that is not installed.
+  (let ((path (%search-load-path (string-append (string-join (map symbol->string module) "/") ".scm"))))
+    (if path
+        (call-with-input-file path
+          (lambda (port)
+            (let loop ((forms '()))
+              (let ((form (read port)))
+                (if (eof-object? form) (reverse forms) (loop (cons form forms))))))
+          #:encoding "UTF-8")
+        '())))
 
 (define (type-symbol type)
   (string->symbol (string-trim-both (symbol->string type) (string->char-set "<>"))))

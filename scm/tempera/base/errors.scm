@@ -6,7 +6,7 @@
 
 (define-module (tempera base errors)
   #:use-module (tempera base documentation)
-  #:export (complain check-that check-path error-text))
+  #:export (complain check-that check-path error-text catch-errors false-if-error))
 
 (define (complain procedure message . arguments)
   "Raise a `tempera-error' from PROCEDURE (a symbol or string) whose text is
@@ -27,6 +27,21 @@ the system would take it to end.
 Example: (check-path 'load-json \"chain.json\")"
   (check-that (and (string? path) (not (string-index path #\nul))) procedure
               "path: expected a string without NUL characters, got ~s" path))
+
+;; What Ctrl-C and other signals raise (interrupts.scm; at Guile's own prompt the second), and `exit'.
+(define no-errors '(signal user-interrupt quit))
+
+(define (catch-errors thunk handler)
+  "What THUNK returns; if an error ends it, what HANDLER returns, called with the error's key and
+arguments, as by `catch'.  What a signal or `exit' raises is no error, and goes through.
+Example: (catch-errors (lambda () (car '())) (lambda (key . arguments) key)) => wrong-type-arg"
+  (catch #t
+    thunk
+    (lambda (key . arguments)
+      (apply (if (memq key no-errors) throw handler) key arguments))))
+
+(define-syntax-rule (false-if-error expression)
+  (catch-errors (lambda () expression) (const #f)))
 
 (define (error-text key arguments)
   "The one line that a user reads for an exception KEY with ARGUMENTS, as caught
@@ -59,4 +74,8 @@ Example: (error-text 'tempera-error '(\"f\" \"~A\" (\"x: expected 1\") (bad-argu
  (check-that
   "(check-that CONDITION PROCEDURE MESSAGE ARGUMENT ...)
 `complain' from PROCEDURE unless CONDITION holds.
-Example: (check-that (> 3 0) 'anneal \"chains: expected 1 or more, got ~a\" 3)"))
+Example: (check-that (> 3 0) 'anneal \"chains: expected 1 or more, got ~a\" 3)")
+ (false-if-error
+  "(false-if-error EXPRESSION)
+The value of EXPRESSION, or #f if an error ends it; see `catch-errors'.
+Example: (false-if-error (car '())) => #f"))

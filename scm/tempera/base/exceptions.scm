@@ -79,10 +79,10 @@ around everything and tell nothing."
 
 (define (write-backtrace exception port)
   "On PORT, where EXCEPTION came from: calls, the innermost last."
-  (catch #t
-    (lambda () (print-frames (exception-frames exception) port #:width 100))
-    ;; What a frame holds cannot always be shown.
-    (lambda _ (format port "...~%"))))
+  (catch-errors
+   (lambda () (print-frames (exception-frames exception) port #:width 100))
+   ;; What a frame holds cannot always be shown.
+   (lambda _ (format port "...~%"))))
 
 (define (text-at text line column)
   ;; TEXT from there on.
@@ -98,10 +98,10 @@ around everything and tell nothing."
 
 (define (form-text text)
   ;; The form that TEXT begins with, cut to a line; of one that cannot be read its first line.
-  (let* ((end (catch #t
-                (lambda ()
-                  (call-with-input-string text (lambda (port) (read port) (ftell port))))
-                (lambda _ (string-index text #\newline))))
+  (let* ((end (catch-errors
+               (lambda ()
+                 (call-with-input-string text (lambda (port) (read port) (ftell port))))
+               (lambda _ (string-index text #\newline))))
          (line (string-join (string-tokenize (if end (substring text 0 end) text)))))
     (if (> (string-length line) most-characters)
         (string-append (string-take line (- most-characters 3)) "...")

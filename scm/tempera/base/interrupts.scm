@@ -9,7 +9,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera base exceptions)
-  #:export (interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!
+  #:export (raise-interrupt interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!
             pauses? call-with-pause call-with-stop call-saying-stop end-interrupted-line
             last-paused))
 
@@ -17,15 +17,17 @@
 
 (define stopping (list SIGINT SIGTERM SIGHUP))
 
+(define (raise-interrupt signal)
+  "Raise what SIGNAL does, the number of a signal."
+  (scm-error 'signal #f "User interrupt" '() (list signal)))
+
 (define (handle-signals)
-  "They become exceptions with the key that Guile's own prompt gives to Ctrl-C; a reader that
-goes away (`tempera ... | head') is an error like another.  Under nohup, which has SIGHUP
-ignored, it stays so."
-  (define (raise-signal signal)
-    (scm-error 'signal #f "User interrupt" '() (list signal)))
+  "Let SIGINT, SIGTERM and SIGHUP be exceptions with the key that Guile's own prompt gives to
+Ctrl-C; a reader that goes away (`tempera ... | head') is an error like another.  Under nohup,
+which has SIGHUP ignored, it stays so."
   (for-each (lambda (signal)
               (unless (and (= signal SIGHUP) (eqv? SIG_IGN (car (sigaction signal))))
-                (sigaction signal raise-signal)))
+                (sigaction signal raise-interrupt)))
             stopping)
   (sigaction SIGPIPE SIG_IGN))
 

@@ -4,12 +4,11 @@
 ;;; their own; where several match, the newest counts.
 
 (define-module (tempera base registries)
-  #:use-module (ice-9 match)
   #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (tempera base errors)
-  #:export (make-registry registry-add! registry-apply split-options without-keywords))
+  #:export (make-registry registry-add! registry-apply))
 
 (define-record-type <registry>
   (%make-registry verb expected entries)
@@ -45,22 +44,3 @@
       (lambda () (apply (cdr found) object options))
       (lambda (key where message irritants culprit)
         (refuse message (if (pair? culprit) (car culprit) culprit))))))
-
-(define (split-options who own options)
-  "Two values: those of OPTIONS, keywords and values, whose keywords are among OWN, and the rest;
-errors are of WHO."
-  (let loop ((rest options) (mine '()) (others '()))
-    (match rest
-      (() (values (reverse mine) (reverse others)))
-      (((? keyword? key) value . rest)
-       (if (memq key own)
-           (loop rest (cons* value key mine) others)
-           (loop rest mine (cons* value key others))))
-      (_ (complain who "expected keywords and values, got ~s" rest)))))
-
-(define (without-keywords who options . keywords)
-  "OPTIONS, keywords and values, but for those whose keywords are among KEYWORDS; errors are of
-WHO.
-Example: (without-keywords 'show '(#:low 0 #:title \"scan\") #:title) => (#:low 0)"
-  (call-with-values (lambda () (split-options who keywords options))
-    (lambda (theirs others) others)))

@@ -11,7 +11,8 @@
   #:use-module (ice-9 regex)
   #:use-module ((ice-9 session) #:select (procedure-arguments))
   #:use-module ((oop goops) #:select (class-of class-name))
-  #:use-module (tempera base parameters)
+  #:use-module (tempera base errors)
+  #:use-module (tempera base spelling)
   #:export (visible-names procedure-keywords call-keywords visible-keywords unknown-keyword-text))
 
 (define (visible-interfaces module)
@@ -24,7 +25,7 @@
 
 (define (procedure-keywords procedure)
   "The keywords that PROCEDURE takes; none where that is not known."
-  (map car (or (assq-ref (or (false-if-exception (procedure-arguments procedure)) '())
+  (map car (or (assq-ref (or (false-if-error (procedure-arguments procedure)) '())
                          'keyword)
                '())))
 
@@ -39,7 +40,7 @@
   (regexp-substitute/global #f "#:[a-z-]+([ \n]+[0-9.]+)?[ \n]+of[ \n]+`[^ ']+'|Example: .*" text 'pre 'post))
 
 (define (passes-on? procedure)
-  (let ((arguments (or (false-if-exception (procedure-arguments procedure)) '())))
+  (let ((arguments (or (false-if-error (procedure-arguments procedure)) '())))
     (or (assq-ref arguments 'allow-other-keys?) (assq-ref arguments 'rest))))
 
 (define (call-keywords procedure module)

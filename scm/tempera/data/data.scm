@@ -8,7 +8,6 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 ftw)
-  #:use-module (ice-9 match)
   #:use-module (tempera base errors)
   #:use-module (tempera data bids)
   #:use-module (tempera data dataset)

@@ -5,6 +5,7 @@
   #:use-module (ice-9 popen)
   #:use-module (ice-9 textual-ports)
   #:use-module (tempera base errors)
+  #:use-module (tempera base interrupts)
   #:export (program-exists? run-program program-lines shell-text))
 
 (define (program-exists? name)
@@ -12,26 +13,31 @@
 Example: (program-exists? \"no-such-program\") => #f"
   (and (search-path (parse-path (or (getenv "PATH") "")) name) #t))
 
+(define (output-of program arguments)
+  ;; A port from which the standard output of PROGRAM can be read, called with ARGUMENTS.
+  (let ((port (with-error-to-port (%make-void-port "w")
+                (lambda () (apply open-pipe* OPEN_READ program arguments)))))
+    (set-port-conversion-strategy! port 'substitute)
+    port))
+
 (define (run-program who program . arguments)
   "Run PROGRAM with ARGUMENTS, its output to nowhere.  It is an error of WHO (a
-symbol) that names the program if that is missing or fails.
+symbol) that names the program if that is missing or fails.  Ctrl-C stops it and what called it.
 Example: (run-program 'f \"true\")"
   (check-that (program-exists? program) who
               "the program ~a is needed and is not installed" program)
-  (let* ((nowhere (open-output-file "/dev/null"))
-         (status (with-error-to-port nowhere
-                   (lambda ()
-                     (with-output-to-port nowhere
-                       (lambda () (apply system* program arguments)))))))
-    (close-port nowhere)
-    (check-that (zero? status) who "~a failed on ~a" program (last arguments))))
+  ;; Not by `system*', which has Ctrl-C ignored meanwhile, by the program too.
+  (let ((port (output-of program arguments)))
+    (get-string-all port)
+    (let ((status (close-pipe port)))
+      (when (eqv? SIGINT (status:term-sig status)) (raise-interrupt SIGINT))
+      (check-that (zero? status) who "~a failed on ~a" program (last arguments)))))
 
 (define (program-lines program . arguments)
   "What PROGRAM, called with ARGUMENTS, says on its standard output: a list of lines.
 Example: (program-lines \"echo\" \"a\") => (\"a\" \"\")"
-  (let* ((port (with-error-to-port (%make-void-port "w")
-                 (lambda () (apply open-pipe* OPEN_READ program arguments))))
-         (text (begin (set-port-conversion-strategy! port 'substitute) (get-string-all port))))
+  (let* ((port (output-of program arguments))
+         (text (get-string-all port)))
     (close-pipe port)
     (string-split text #\newline)))
 

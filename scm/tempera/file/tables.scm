@@ -13,7 +13,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera file paths)
   #:use-module (tempera base numbers)
-  #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:export (table table? table-columns table-rows table-size table-column table-text
             rows->table table-filter table-sort table-select table-with table-group table-join
             table->csv csv->table save-table load-table))
@@ -316,7 +316,7 @@ Example: (table->csv (table '(a b) '((1 2.5)))) => \"a,b\\n1,2.5\\n\""
         ((assoc-ref '(("nan" . +nan.0) ("inf" . +inf.0) ("-inf" . -inf.0)) text))
         ((and (string-every number-characters text)
               (string-any char-set:digit text)
-              (false-if-exception (string->number text))))
+              (false-if-error (string->number text))))
         (else text)))
 
 (define (csv-records text)

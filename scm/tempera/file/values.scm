@@ -69,9 +69,9 @@ Example: (save-json \"summary.json\" '((\"gamma\" . 0.9) (\"sizes\" . #(64 64)))
   "The value of TEXT, JSON from the file PATH, as `load-json' gives it; errors are of WHO.
 Example: (parse-json 'f \"a.json\" \"[1, 2]\") => #(1 2)"
   (check-that (<= (nesting text) 32) who "~a: JSON nested deeper than 32" path)
-  (catch #t
-    (lambda () (json-string->scm text))
-    (lambda _ (complain who "~a: its JSON is not understood" path))))
+  (catch-errors
+   (lambda () (json-string->scm text))
+   (lambda _ (complain who "~a: its JSON is not understood" path))))
 
 (define (load-json path)
   "What the JSON file PATH holds: alists with string keys, vectors, numbers.
@@ -110,17 +110,17 @@ Example: (load-datum \"runs/two-moons/config.scm\")"
   (let ((size (stat:size (stat path))))
     (check-that (<= size largest-datum) 'load-datum "~a: ~a bytes are more than the ~a of a datum"
                 path size largest-datum))
-  (let ((text (catch #t
-                (lambda () (call-with-input-file path get-string-all #:encoding "UTF-8"))
-                (lambda _ (refuse "cannot be read as text")))))
+  (let ((text (catch-errors
+               (lambda () (call-with-input-file path get-string-all #:encoding "UTF-8"))
+               (lambda _ (refuse "cannot be read as text")))))
     (check-that (<= (nesting text) 64) 'load-datum "~a: nested deeper than 64" path)
     (let ((value+rest
-           (catch #t
-             (lambda ()
-               (with-fluids ((read-eval? #f))
-                 (call-with-input-string text
-                   (lambda (port) (let ((value (read port))) (cons value (read port)))))))
-             (lambda _ (refuse "its text is not understood as Scheme data")))))
+           (catch-errors
+            (lambda ()
+              (with-fluids ((read-eval? #f))
+                (call-with-input-string text
+                  (lambda (port) (let ((value (read port))) (cons value (read port)))))))
+            (lambda _ (refuse "its text is not understood as Scheme data")))))
       (check-that (and (datum? (car value+rest)) (eof-object? (cdr value+rest))) 'load-datum
                   "~a: expected one datum of numbers, text, symbols, booleans and lists" path)
       (car value+rest))))

@@ -70,11 +70,11 @@ remove it to begin anew" (car entry)))))
     (for-each (lambda (entry) (tensor-assign! (cdr entry) (assoc-ref tensors (car entry)))) state)
     (set-trainer-step! trainer (number "step"))
     (set-trainer-losses! trainer
-                         (catch #t
-                           (lambda () (with-input-from-string (field "losses") read))
-                           (lambda _ (bad "losses: unreadable"))))
+                         (catch-errors
+                          (lambda () (with-input-from-string (field "losses") read))
+                          (lambda _ (bad "losses: unreadable"))))
     (set-trainer-history! trainer
-                          (match (false-if-exception
+                          (match (false-if-error
                                   (with-input-from-string (or (assoc-ref metadata "history") "()") read))
                             ((and history
                                   (((? exact-integer?) ((? symbol?) . (or #f (? string?))) ...) ...))

@@ -11,7 +11,6 @@
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:use-module (tempera problem priors)
   #:use-module (tempera net noise-levels)
   #:export (denoising-losses balanced-weight balanced-frequencies))
 

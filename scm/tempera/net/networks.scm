@@ -5,6 +5,7 @@
 
 (define-module (tempera net networks)
   #:use-module (oop goops)
+  #:use-module (tempera base errors)
   #:use-module (tempera base documentation)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem priors)
@@ -39,7 +40,7 @@ Example: (network-metadata net)"
 setting's name to its text.
 Example: (metadata-datum (lambda (name) \"(4 8)\") \"channels\") => (4 8)"
   (let ((text (field name)))
-    (false-if-exception (with-input-from-string text read))))
+    (false-if-error (with-input-from-string text read))))
 
 (define (network-like network tensors)
   "A new network of NETWORK's kind and settings with copies of TENSORS, a list, for its parameters and

@@ -11,7 +11,6 @@
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:use-module (tempera problem priors)
   #:use-module (tempera net drunet)
   #:use-module (tempera net edm-unet)
   #:use-module (tempera net layers)
@@ -202,11 +201,11 @@ Example: (layer-kind (build-body '(paper-unet #:channels (4 8)))) => \"paper-une
                     (assq-ref bodies (car description)))))
     (check-that maker 'score-network "description: expected (NAME #:key value ...) with a name ~
 among ~a, got ~s" (map car bodies) description)
-    (catch #t
-      (lambda () (apply maker (cdr description)))
-      (lambda (key . arguments)
-        (complain 'score-network "description: ~s: ~a" description
-                  (string-trim-right (error-text key arguments)))))))
+    (catch-errors
+     (lambda () (apply maker (cdr description)))
+     (lambda (key . arguments)
+       (complain 'score-network "description: ~s: ~a" description
+                 (string-trim-right (error-text key arguments)))))))
 
 (define score-format "tempera-score-network-1")
 

@@ -18,7 +18,7 @@
   ;; What PROCEDURE is called, else what it gives for CALLS, lists of arguments.
   (or (procedure-description procedure)
       (and (pair? calls)
-           (false-if-exception
+           (false-if-error
             (string-join (map (lambda (arguments)
                                 (number->string (significant (apply procedure arguments) 3)))
                               calls)

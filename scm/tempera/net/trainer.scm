@@ -14,7 +14,6 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera problem priors)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)
   #:use-module (tempera net noise-levels)

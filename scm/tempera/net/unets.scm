@@ -8,7 +8,6 @@
   #:use-module (tempera net bodies)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera tensor tensors)
   #:export (paper-unet code-unet moons-mlp))
 
 ;;; --- Residual blocks ------------------------------------------------------------

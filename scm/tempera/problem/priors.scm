@@ -13,7 +13,6 @@
   #:use-module ((oop goops) #:select (define-method <top>))
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera tensor primitives)
   #:use-module (tempera base streams)
   #:export (make-prior prior? prior-name prior-shape prior-dtype
             check-prior score log-density has-log-density? prior-draw learned?))

@@ -100,7 +100,7 @@ own; got ~s after ~s" others what))
   (let ((size (sqrt (/ (tensor->number (tensor-sum-squares image)) (tensor-count image)))))
     (and (< noise (* least-noise size))
          (format #f "noise ~a is less than what float32 keeps of images of size ~a: samples do not \
-fit the data so closely, and steps are refused for it; give #:noise ~a or more"
+fit the data so closely, and proposals are rejected for it; give #:noise ~a or more"
                  noise (significant size 3) (significant (* least-noise size) 2)))))
 
 (define* (posterior prior measurement #:optional data #:key (noise #f) (widening 0))

@@ -4,6 +4,7 @@
   #:use-module (ice-9 popen)
   #:use-module (ice-9 regex)
   #:use-module (ice-9 textual-ports)
+  #:use-module (tempera base errors)
   #:use-module (tempera base program)
   #:use-module (tempera file programs)
   #:use-module (tempera tensor primitives)
@@ -22,7 +23,7 @@
   (first-line "sh" "-c" "git -C \"$0\" describe --always --dirty --abbrev=40 2>/dev/null" folder))
 
 (define (processor)
-  (or (false-if-exception
+  (or (false-if-error
        (let* ((text (call-with-input-file "/proc/cpuinfo" get-string-all))
               (found (string-match "model name[ \t]*: ([^\n]*)" text)))
          (and found (match:substring found 1))))
@@ -50,7 +51,7 @@ Example: (absolute-name \"/tmp/x\") => \"/tmp/x\""
 (define (call-in-folder folder thunk)
   "What THUNK returns, called in FOLDER if there still is one: names in settings mean what they did.
 Example: (call-in-folder \"/tmp\" getcwd) => \"/tmp\""
-  (if (and (string? folder) (false-if-exception (file-is-directory? folder)))
+  (if (and (string? folder) (false-if-error (file-is-directory? folder)))
       (let ((here (getcwd)))
         (dynamic-wind
           (lambda () (chdir folder))

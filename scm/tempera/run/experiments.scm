@@ -1,9 +1,8 @@
-;;; experiments.scm -- a script with parameters.
+;;; experiments.scm -- a procedure with named parameters, which can be found again.
 ;;;
-;;; An experiment is a procedure with named parameters that have a default, a
-;;; predicate and a line of explanation; `tempera run SCRIPT key=value ...'
-;;; overrides them.  The last experiment that a script defines is the one that runs.  What a run
-;;; leaves behind is in runs.scm.
+;;; Each parameter has a default, a range and a line of explanation; `tempera run SCRIPT key=value ...'
+;;; overrides the defaults.  An experiment is found again in its script, of which the last one defined
+;;; is the one that runs, or in its module, as a command's is.  What a run leaves behind is in runs.scm.
 
 (define-module (tempera run experiments)
   #:use-module (srfi srfi-1)
@@ -14,28 +13,30 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:use-module (tempera base user-module)
   #:export (define-experiment make-experiment experiment?
             experiment-name experiment-parameters experiment-documentation
-            experiment-procedure experiment-script experiment-text
-            experiment-settings experiment-usage last-experiment
-            load-script plain-script? settings-from-arguments))
+            experiment-procedure experiment-script experiment-text experiment-module
+            experiment-settings last-experiment load-script plain-script? module-experiment))
 
 (define-record-type <experiment>
-  (%make-experiment name documentation parameters procedure script text)
+  (%make-experiment name documentation parameters procedure check script text module)
   experiment?
   (name experiment-name)
   (documentation experiment-documentation)
   (parameters experiment-parameters)
   (procedure experiment-procedure)
+  (check experiment-check)              ; a procedure of the same values, called before it runs
   (script experiment-script)            ; the file that defines it, or #f,
-  (text experiment-text))               ; and what that had in it then
+  (text experiment-text)                ; and what that had in it then
+  (module experiment-module))           ; the name of the module that defines it, if no script does
 
 (set-record-type-printer! <experiment>
   (lambda (experiment port)
     (format port "#<experiment ~a>"
             (string-join (cons (symbol->string (experiment-name experiment))
-                               (map setting-text (experiment-parameters experiment)))))))
+                               (map parameter-text (experiment-parameters experiment)))))))
 
 (define last-experiment
   ;; The experiment defined last, which is the one that a script offers.
@@ -49,66 +50,67 @@
   ;; The name and the text of the script that `load-script' reads.
   (make-parameter '(#f . #f)))
 
-(define* (make-experiment name documentation parameters procedure #:key (script #f))
-  "An experiment called NAME (a symbol) that runs PROCEDURE on the values of
-PARAMETERS, a list of `make-parameter-spec'.  SCRIPT is the file that defines it, or
-#f.  `define-experiment' is the usual way to one.
+(define* (make-experiment name documentation parameters procedure
+                          #:key (check (const #t)) (script #f) (module #f))
+  "An experiment called NAME (a symbol) that runs PROCEDURE on the values of PARAMETERS, a list of
+`make-parameter-spec'.  CHECK is called with the same values before anything runs or is written, and
+raises an error if they do not go together.  SCRIPT is the file that defines it, or #f; MODULE the
+module that does, or #f: if that is from the load path, the experiment is found there again, and not in
+a script.  `define-experiment' is the usual way to one.
 Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
-  (for-each (lambda (p) (parameter-check name p (parameter-default p))) parameters)
-  (let* ((text (cond ((not script) #f)
-                     ((equal? script (car (loading))) (cdr (loading)))
-                     (else (false-if-exception (file-text script)))))
-         (experiment (%make-experiment name documentation parameters procedure
-                                       (and text (absolute script)) text)))
+  (for-each (lambda (p)
+              (unless (parameter-required? p) (parameter-check name p (parameter-default p))))
+            parameters)
+  (let* ((loaded? (and script (equal? script (car (loading)))))
+         (module (and module (not loaded?) (module-filename module) (module-name module)))
+         (text (cond (loaded? (cdr (loading)))
+                     ((or module (not script)) #f)
+                     (else (false-if-error (file-text script)))))
+         (experiment (%make-experiment name documentation parameters procedure check
+                                       (and text (absolute script)) text module)))
     (last-experiment experiment)
     (defined (cons experiment (defined)))
     experiment))
 
 (define (absolute file)
-  (or (false-if-exception (canonicalize-path file)) file))
+  (or (false-if-error (canonicalize-path file)) file))
 
 (define-syntax define-experiment
   (lambda (form)
     "(define-experiment NAME ((PARAMETER DEFAULT PREDICATE DOCUMENTATION) ...)
-   [DOCUMENTATION] BODY ...)
-Define NAME as an experiment: BODY, with each PARAMETER bound to its value.
-PREDICATE and DOCUMENTATION may be left out.  Of a default that is an integer,
-number, string, symbol, boolean or list of numbers, text on the command line
-takes the type.
+   [DOCUMENTATION [#:check CHECK]] BODY ...)
+Define NAME as an experiment: BODY, with each PARAMETER bound to its value.  Parameters are as of
+`parameter-specs': PREDICATE and DOCUMENTATION may be left out, text on the command line takes the
+type of the default, and (optional TYPE) or (required TYPE) may stand in its place.  CHECK, an
+expression, sees the same values before anything runs or is written, and raises an error if they
+do not go together.
 Example:
   (define-experiment two-moons ((samples 1000 positive? \"points to draw\"))
     \"Sample the two moons.\"
     (save-npy (run-path \"samples.npy\") (prior-draw (two-moons-prior) samples)))"
     (syntax-case form ()
-      ((_ name (parameter ...) documentation body body* ...)
+      ((_ name (parameter ...) documentation #:check check body body* ...)
        (string? (syntax->datum #'documentation))
        (with-syntax (((variable ...)
                       (map (lambda (p) (syntax-case p () ((v . _) #'v)))
                            #'(parameter ...)))
                      (file (assq-ref (or (syntax-source form) '()) 'filename)))
          #'(define name
-             (make-experiment 'name documentation
-                              (list (parameter-of parameter) ...)
+             (make-experiment 'name documentation (parameter-specs parameter ...)
                               (lambda (variable ...) body body* ...)
-                              #:script file))))
+                              #:check (lambda (variable ...) check)
+                              #:script file #:module (current-module)))))
+      ((_ name (parameter ...) documentation body body* ...)
+       (string? (syntax->datum #'documentation))
+       #'(define-experiment name (parameter ...) documentation #:check #t body body* ...))
       ((_ name (parameter ...) body body* ...)
        #'(define-experiment name (parameter ...) "" body body* ...)))))
-
-(define-syntax parameter-of
-  (syntax-rules ()
-    ((_ (name default))
-     (parameter-of (name default (const #t) "")))
-    ((_ (name default predicate))
-     (parameter-of (name default predicate "")))
-    ((_ (name default predicate documentation))
-     (make-parameter-spec 'name #:default default #:predicate predicate
-                          #:documentation documentation))))
 
 (define* (experiment-settings experiment #:optional (settings '()))
   "The value of every parameter of EXPERIMENT, an association list in their order.  SETTINGS is a
 list of pairs of a parameter's name and its value, which may be text to be read by the type of the
-parameter's default; the others have their defaults.  An unknown name, or a value that
-does not fit, is an error.
+parameter; the others have their defaults.  An unknown name, a value that does not fit, a
+required one that is missing, or values that do not go together, are an error.
 Example: (assq-ref (experiment-settings two-moons '((samples . \"500\"))) 'samples) => 500"
   (check-that (experiment? experiment) 'experiment-settings
               "experiment: expected one, such as `define-experiment' makes, got ~s" experiment)
@@ -123,15 +125,19 @@ Example: (assq-ref (experiment-settings two-moons '((samples . \"500\"))) 'sampl
                             (unknown-name-text "parameter" (symbol->string (car setting))
                                                (map symbol->string names))))
               settings)
-    (map (lambda (parameter)
-           (let ((setting (find (lambda (s) (eq? (car s) (parameter-name parameter)))
-                                (reverse settings))))
-             (cons (parameter-name parameter)
-                   (cond ((not setting) (parameter-default parameter))
-                         ((string? (cdr setting))
-                          (parameter-parse who parameter (cdr setting)))
-                         (else (parameter-check who parameter (cdr setting)))))))
-         parameters)))
+    (let ((all (map-in-order
+                (lambda (parameter)
+                  (let ((setting (find (lambda (s) (eq? (car s) (parameter-name parameter)))
+                                       (reverse settings))))
+                    (cons (parameter-name parameter)
+                          (cond ((not setting)
+                                 (parameter-check who parameter (parameter-default parameter)))
+                                ((string? (cdr setting))
+                                 (parameter-parse who parameter (cdr setting)))
+                                (else (parameter-check who parameter (cdr setting)))))))
+                parameters)))
+      (apply (experiment-check experiment) (map cdr all))
+      all)))
 
 ;;; --- Scripts ------------------------------------------------------------------
 
@@ -168,42 +174,17 @@ Example: (load-script \"experiments/two-moons.scm\")"
               (last-experiment))
           (and needed? (refuse))))))
 
-;;; --- Settings as text -----------------------------------------------------------
+;;; --- Modules --------------------------------------------------------------------
 
-(define (settings-from-arguments who arguments)
-  "The settings that ARGUMENTS, strings \"key=value\", spell, for
-`run-experiment'; an error from WHO for one that is not of that form.
-Example: (settings-from-arguments 'run '(\"chains=8\" \"out=here\")) => ((chains . \"8\") (out . \"here\"))"
-  (map (lambda (argument)
-         (let ((at (string-index argument #\=)))
-           (check-that (and at (> at 0)) who "expected key=value, got ~s" argument)
-           (cons (string->symbol (substring argument 0 at))
-                 (substring argument (1+ at)))))
-       arguments))
-
-(define (setting-text parameter)
-  ;; PARAMETER at its default, as one would write it on the command line.
-  (format #f "~a=~a" (parameter-name parameter)
-          (let ((value (parameter-default parameter)))
-            (cond ((eq? value #t) "yes")
-                  ((not value) "no")
-                  ((list? value) (string-join (map number->string value) ","))
-                  (else value)))))
-
-(define (experiment-usage experiment)
-  "What EXPERIMENT does and its parameters, as text.
-Example: (let () (define-experiment toy ((n 3)) n) (display (experiment-usage toy)))"
-  (call-with-output-string
-    (lambda (port)
-      (format port "~a~a~%" (experiment-name experiment)
-              (if (string-null? (experiment-documentation experiment)) ""
-                  (string-append ": " (experiment-documentation experiment))))
-      (let* ((settings (map setting-text (experiment-parameters experiment)))
-             (width (fold max 0 (map string-length settings))))
-        (for-each (lambda (parameter setting)
-                    (format port "  ~a  ~a~%" (string-pad-right setting width)
-                            (parameter-documentation parameter)))
-                  (experiment-parameters experiment) settings)))))
+(define (module-experiment module name)
+  "The experiment NAME that MODULE, the name of a module, defines; else an error.
+Example: (module-experiment '(tempera shell commands train) 'train)"
+  (let* ((found (resolve-module module #t #:ensure #f))
+         (variable (and found (module-variable found name)))
+         (experiment (and variable (variable-bound? variable) (variable-ref variable))))
+    (check-that (experiment? experiment) 'module-experiment
+                "the module ~a that defines the experiment ~a is not at hand" module name)
+    experiment))
 
 (document
  (experiment?
@@ -229,4 +210,7 @@ Example: ((experiment-procedure (make-experiment 'toy \"A toy.\" '() (lambda () 
 Example: (experiment-script (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => #f")
  (experiment-text
   "The text of that script, or #f.
-Example: (experiment-text (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => #f"))
+Example: (experiment-text (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => #f")
+ (experiment-module
+  "The name of the module that defines EXPERIMENT, if no script does, or #f.
+Example: (experiment-module (make-experiment 'toy \"A toy.\" '() (lambda () 3))) => #f"))

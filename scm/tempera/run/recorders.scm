@@ -28,19 +28,23 @@
   (or (current-recorder)
       (complain who "no run is active: experiments run by `run-experiment' or `tempera run'")))
 
-(define (run-path name)
+(define* (run-path #:optional name)
   "The path of the file NAME in the directory of the run that is active; folders in NAME are made.
+Without NAME, of that directory.
 Example: (define (draw mean) (save-png (run-path \"pictures/mean.png\") mean))"
   (let ((recorder (active 'run-path)))
-    (check-that (and (string? name) (not (string-null? name))) 'run-path
-                "name: expected the name of a file, got ~s" name)
-    (check-that (not (or (string-prefix? "/" name) (member ".." (string-split name #\/))))
-                'run-path "name: expected one inside of the run's directory, got ~a" name)
-    (check-that (not (own-name? name)) 'run-path
-                "name: ~a is the run's own; choose another" name)
-    (let ((path (in-run (recorder-directory recorder) name)))
-      (make-directories (dirname path))
-      path)))
+    (if (not name)
+        (recorder-directory recorder)
+        (begin
+          (check-that (and (string? name) (not (string-null? name))) 'run-path
+                      "name: expected the name of a file, got ~s" name)
+          (check-that (not (or (string-prefix? "/" name) (member ".." (string-split name #\/))))
+                      'run-path "name: expected one inside of the run's directory, got ~a" name)
+          (check-that (not (own-name? name)) 'run-path
+                      "name: ~a is the run's own; choose another" name)
+          (let ((path (in-run (recorder-directory recorder) name)))
+            (make-directories (dirname path))
+            path)))))
 
 (define (record-metrics! row)
   "Append ROW, an association list from symbols to numbers, text or symbols, to metrics.csv of the

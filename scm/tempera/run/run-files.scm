@@ -15,12 +15,13 @@
   #:use-module ((tempera tensor primitives) #:select (sha256))
   #:re-export (file-text)
   #:export (format-number own-name? own-names in-run files-below text-hash with-present-hashes replace-script!
-            load-alist check-scripts load-config load-state save-state! load-metrics
+            load-alist check-scripts check-module load-config load-state save-state! load-metrics
             claim run-claimed? directory-state fail-run! fresh-directory))
 
 (define format-number 1)                ; of config.scm, state.scm and sweep.scm
 
-(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "report.html"))
+(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "report.html"
+                    "run.html"))
 
 (define (own-name? name)
   "Whether NAME is that of a file which a run keeps for itself, script-1.scm and the like among them."
@@ -59,6 +60,12 @@ lists, each with a file and a hash; else an error of WHO."
                               scripts)))
               who "~a: scripts: expected the file and hash of each, got ~s" directory scripts))
 
+(define (check-module who path module)
+  "That MODULE, what the file PATH says of the module of its experiment, is #f or a module's name;
+else an error of WHO."
+  (check-that (or (not module) (and (list? module) (pair? module) (every symbol? module)))
+              who "~a: module: expected the name of a module, got ~s" path module))
+
 (define (load-config who directory)
   "What config.scm of DIRECTORY says, checked; errors are of WHO."
   (check-path who directory)
@@ -76,6 +83,7 @@ lists, each with a file and a hash; else an error of WHO."
                     (check-that (or (not value) (string? value)) who "~a: ~a: expected text, got ~s"
                                 path key value)))
                 '(script folder))
+      (check-module who path (assq-ref config 'module))
       (check-scripts who path (assq-ref config 'scripts))
       (let ((libraries (assq-ref config 'libraries)))
         (check-that (or (not libraries) (and (list? libraries) (every pair? libraries))) who

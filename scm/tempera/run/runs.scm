@@ -1,7 +1,7 @@
 ;;; runs.scm -- what an experiment leaves behind: a directory with all that is needed to look and to rerun.
 ;;;
 ;;;   config.scm    what ran: experiment, script, settings, versions, machine; read, never evaluated
-;;;   script.scm    the script as it was
+;;;   script.scm    the script as it was; a command's experiment has none, but its module's name in config.scm
 ;;;   state.scm     running, finished, failed or interrupted; seconds, error, result
 ;;;   log.txt       all that the experiment printed, as it came
 ;;;   metrics.csv   the rows of `record-metrics!'
@@ -75,7 +75,7 @@
 (define (headline run)
   ;; Two numbers at most that tell most of RUN.
   (let ((numbers (filter (lambda (e) (real? (cdr e)))
-                         (or (false-if-exception (run-outcome run)) '()))))
+                         (or (false-if-error (run-outcome run)) '()))))
     (list-head numbers (min 2 (length numbers)))))
 
 ;;; --- Looking ------------------------------------------------------------------
@@ -231,14 +231,22 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
 (define (iso-time)
   (strftime "%Y-%m-%dT%H:%M:%SZ" (gmtime (current-time))))
 
+(define (module-file module)
+  ;; The source of the module of that name; where there is none, "." is as good as another.
+  (or (%search-load-path (string-append (string-join (map symbol->string module) "/") ".scm"))
+      "."))
+
 (define (make-config experiment settings)
-  (let ((script (experiment-script experiment)))
+  (let ((script (experiment-script experiment)) (module (experiment-module experiment)))
     `((format . ,format-number)
       (experiment . ,(experiment-name experiment))
       (settings . ,settings)
       (script . ,script)
       (script-hash . ,(and script (text-hash (experiment-text experiment))))
-      (commit . ,(commit-of (if script (dirname script) (getcwd))))
+      (module . ,module)
+      (commit . ,(commit-of (cond (script (dirname script))
+                                  (module (dirname (module-file module)))
+                                  (else (getcwd)))))
       (folder . ,(getcwd))
       (command . ,(started-as))
       (started . ,(iso-time))
@@ -258,7 +266,7 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
   ;; parameters.
   (define (differ what before now)
     (complain 'run-experiment "~a: ran with ~a ~a, not ~a; go on with what it has (`tempera run ~
---run=~a' alone) or choose another directory" directory what before now directory))
+--continue=~a' alone) or choose another directory" directory what before now directory))
   (unless (eq? (assq-ref config 'experiment) (experiment-name experiment))
     (differ "the experiment" (assq-ref config 'experiment) (experiment-name experiment)))
   (let ((before (assq-ref config 'settings)))
@@ -273,7 +281,7 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
   (let ((text (experiment-text experiment)))
     (unless (or mended (equal? (and text (text-hash text)) (assq-ref config 'script-hash)))
       (complain 'run-experiment "~a: its script has changed since it ran; go on by the script as it ~
-is now (`--mended', #:mended #t), with the run's own copy (`tempera run --run=~a' alone), or choose ~
+is now (`--mended', #:mended #t), with the run's own copy (`tempera run --continue=~a' alone), or choose ~
 another directory" directory directory))))
 
 (define (mend! directory config experiment settings)
@@ -303,9 +311,17 @@ another directory" directory directory))))
     (close-port log)
     config))
 
+(define (failed-at-once? directory config settings)
+  ;; Whether the run in DIRECTORY, of other SETTINGS, failed before it had anything to show.
+  (and (not (equal? settings (assq-ref config 'settings)))
+       (eq? 'failed (assq-ref (load-state directory) 'state))
+       (not (file-exists? (in-run directory "metrics.csv")))
+       (every own-name? (files-below directory))))
+
 (define (prepare! directory experiment settings mended)
   ;; The config of the run in DIRECTORY, new or from before.
-  (if (file-exists? (in-run directory "config.scm"))
+  (if (and (file-exists? (in-run directory "config.scm"))
+           (not (failed-at-once? directory (load-config 'run-experiment directory) settings)))
       (let ((config (load-config 'run-experiment directory)))
         (check-that (not (eq? (assq-ref (load-state directory) 'state) 'finished)) 'run-experiment
                     "~a: has a finished run; look at it with (open-run ~s), or choose another ~
@@ -316,6 +332,8 @@ directory" directory directory)
             (mend! directory config experiment settings)))
       (let ((config (make-config experiment settings)))
         (check-empty directory)
+        (for-each (lambda (name) (false-if-error (delete-file (in-run directory name))))
+                  '("state.scm" "log.txt"))
         (when (experiment-text experiment)
           (save-text (in-run directory "script.scm") (experiment-text experiment)))
         (save-datum (in-run directory "config.scm") config)
@@ -333,7 +351,8 @@ directory" directory directory)
   "Run EXPERIMENT and return the run, a value: see `run-result' for what the experiment returned.
 SETTINGS are as of `experiment-settings'.  All that belongs to the run goes to DIRECTORY, a new one
 in the folder runs/ unless given; that of a run that was interrupted or failed is gone on with, if
-script and settings are the same, and that of a finished run is refused.  With MENDED the script may
+script and settings are the same, or begun anew if it failed before it had written anything; that of
+a finished run is refused.  With MENDED the script may
 have changed: what there is stays, what is left is made by the new one, and the directory keeps
 both and says in config.scm, under `scripts', when which began.  Ctrl-C leaves the run
 interrupted, for `resume-run'.  An error's backtrace is in the run's log.
@@ -410,7 +429,7 @@ Example: (let ()
 
 (define (say-how-to-go-on directory config)
   (format (current-error-port) "~a: interrupted; ~a goes on~%" directory
-          (if (assq-ref config 'script)
+          (if (or (assq-ref config 'script) (assq-ref config 'module))
               (format #f "(resume-run ~s)" directory)
               (format #f "(run-experiment ~a '~s #:directory ~s)" (assq-ref config 'experiment)
                       (assq-ref config 'settings) directory))))
@@ -418,20 +437,22 @@ Example: (let ()
 ;;; --- Again --------------------------------------------------------------------
 
 (define (run-own-experiment run)
-  "The experiment of RUN, from the run's own copy of its script.
+  "The experiment of RUN, from the run's own copy of its script, or from its module.
 Example: (run-own-experiment (open-run \"runs/two-moons\"))"
   (check-run 'run-own-experiment run)
   (let* ((config (run-config run))
          (name (assq-ref config 'experiment))
-         (script (assq-ref config 'script))
+         (script (assq-ref config 'script)) (module (assq-ref config 'module))
          (copy (in-run (run-directory run) "script.scm")))
-    (check-that script 'run-own-experiment
+    (check-that (or script module) 'run-own-experiment
                 "~a: its experiment was defined at the prompt, and has no script to read"
                 (run-directory run))
-    (check-that (file-exists? copy) 'run-own-experiment "~a: its script.scm is missing"
-                (run-directory run))
-    ;; Under its old name: a script may look for files beside itself.
-    (load-script script #:text (file-text copy) #:name name)))
+    (cond (module (module-experiment module name))
+          (else
+           (check-that (file-exists? copy) 'run-own-experiment "~a: its script.scm is missing"
+                       (run-directory run))
+           ;; Under its old name: a script may look for files beside itself.
+           (load-script script #:text (file-text copy) #:name name)))))
 
 (define* (resume-run run #:key (mended #f))
   "Go on with RUN, a run or its directory, which was interrupted or failed: its own copy of the
@@ -443,7 +464,7 @@ Example: (resume-run \"runs/b\")"
          (config (run-config run))
          (script (if (string? mended) (absolute-name mended) (assq-ref config 'script))))
     (check-that (or (not mended) script) 'resume-run
-                "~a: its experiment was defined at the prompt, and has no script to be mended"
+                "~a: its experiment has no script to be mended; go on with what it has"
                 (run-directory run))
     (call-in-folder (assq-ref config 'folder)
       (lambda ()

@@ -1,7 +1,7 @@
 ;;; sweeps.scm -- an experiment at many points: a directory, and its results as a table.
 ;;;
 ;;;   sweep.scm     experiment, points, halving; read, never evaluated
-;;;   script.scm    the script as it was
+;;;   script.scm    the script as it was, if the experiment is of one
 ;;;   points/0001   the run of the first point, and so on; with halving 0001-100, the budget last
 ;;;   results.csv   the table, when all is done
 ;;;   errors.txt    what the points' processes said to standard error
@@ -97,7 +97,7 @@ Where DIRECTORY has a sweep already, it must be the same.
 Example: (make-sweep two-moons (grid #:norms '((0) (1))))"
   (check-points 'sweep points)
   (check-that (experiment? experiment) 'sweep "experiment: expected one, got ~s" experiment)
-  (check-that (experiment-script experiment) 'sweep
+  (check-that (or (experiment-script experiment) (experiment-module experiment)) 'sweep
               "~a: points run in processes of their own, which read the experiment from its \
 script; define it in a file and load that" (experiment-name experiment))
   (let* ((budget (and halving (assq-ref halving 'budget)))
@@ -114,7 +114,8 @@ script; define it in a file and load that" (experiment-name experiment))
          (config `((format . ,format-number)
                    (experiment . ,(experiment-name experiment))
                    (script . ,(experiment-script experiment))
-                   (script-hash . ,(text-hash (experiment-text experiment)))
+                   (script-hash . ,(and=> (experiment-text experiment) text-hash))
+                   (module . ,(experiment-module experiment))
                    (settings . ,settings)
                    (halving . ,halving)
                    (points . ,checked)
@@ -129,7 +130,8 @@ script; define it in a file and load that" (experiment-name experiment))
     (if (file-exists? (in-sweep directory "sweep.scm"))
         (check-same directory (sweep-config (open-sweep directory)) config)
         (begin
-          (save-text (in-sweep directory "script.scm") (experiment-text experiment))
+          (when (experiment-text experiment)
+            (save-text (in-sweep directory "script.scm") (experiment-text experiment)))
           (save-datum (in-sweep directory "sweep.scm") config)))
     (%make-sweep directory config)))
 
@@ -156,7 +158,7 @@ Example: (open-sweep \"runs/norms\")"
                             "~a/sweep.scm: ~a: expected ~a, got ~s" directory key expected
                             (assq-ref config key)))
               '(script settings halving)
-              (list string?
+              (list (lambda (script) (or (string? script) (and (not script) (assq-ref config 'module))))
                     (lambda (settings) (and (list? settings) (every pair? settings)))
                     (lambda (halving)
                       (or (not halving)
@@ -168,16 +170,21 @@ Example: (open-sweep \"runs/norms\")"
                                  (and (real? keep) (< 0 keep 1)))))))
               '("the name of a file" "an association list" "what `halving' makes"))
     (check-scripts 'open-sweep directory (assq-ref config 'scripts))
+    (check-module 'open-sweep directory (assq-ref config 'module))
     (%make-sweep directory (with-present-hashes directory config))))
 
 (define (sweep-experiment sweep)
-  "The experiment of SWEEP, from the sweep's own copy of its script.
+  "The experiment of SWEEP, from the sweep's own copy of its script, or from its module.
 Example: (sweep-experiment (open-sweep \"runs/norms\"))"
   (check-sweep 'sweep-experiment sweep)
-  (let ((copy (in-sweep (sweep-directory sweep) "script.scm")))
-    (check-that (file-exists? copy) 'sweep-experiment "~a: is missing" copy)
-    (load-script (assq-ref (sweep-config sweep) 'script) #:text (file-text copy)
-                 #:name (assq-ref (sweep-config sweep) 'experiment))))
+  (let ((copy (in-sweep (sweep-directory sweep) "script.scm"))
+        (module (assq-ref (sweep-config sweep) 'module))
+        (name (assq-ref (sweep-config sweep) 'experiment)))
+    (cond (module (module-experiment module name))
+          (else
+           (check-that (file-exists? copy) 'sweep-experiment "~a: is missing" copy)
+           (load-script (assq-ref (sweep-config sweep) 'script) #:text (file-text copy)
+                        #:name name)))))
 
 ;;; --- Jobs: the runs that a sweep takes --------------------------------------------
 
@@ -290,27 +297,18 @@ Example: (run-job (open-sweep \"runs/norms\") \"0001\")"
 (define* (mend-sweep! sweep #:key (script #f))
   "Let what is left of SWEEP, or of the directory of one, run by its script as it is now, or by the
 file SCRIPT, and its failed points be run again; return the sweep.  What has finished stays; the
-directory keeps both copies, see `run-experiment'.  Without a change the failed points are all.
+directory keeps both copies, see `run-experiment'.  Without a change, or of a command, which has no
+script, the failed points are all.
 Example: (mend-sweep! \"runs/norms\")"
   (let* ((sweep (if (sweep? sweep) sweep (open-sweep sweep)))
          (directory (sweep-directory sweep)) (config (sweep-config sweep))
-         (experiment (load-script (if script (absolute-name script) (assq-ref config 'script))
-                                  #:name (assq-ref config 'experiment)))
-         (text (experiment-text experiment))
-         (config (if (equal? (text-hash text) (assq-ref config 'script-hash))
-                     config
+         (config (if (assq-ref config 'module)
                      (begin
-                       ;; No point runs if one does not fit.
-                       (for-each (lambda (point)
-                                   (experiment-settings experiment
-                                                        (append (assq-ref config 'settings) point)))
-                                 (assq-ref config 'points))
-                       (map (lambda (entry)
-                              (if (eq? (car entry) 'script)
-                                  `(script . ,(experiment-script experiment))
-                                  entry))
-                            (replace-script! directory config text
-                                             `((version . ,tempera-version))))))))
+                       (check-that (not script) 'mend-sweep! "~a: its experiment has no script, got ~a"
+                                   directory script)
+                       config)
+                     (mended-config directory config
+                                    (if script (absolute-name script) (assq-ref config 'script))))))
     (save-datum (in-sweep directory "sweep.scm") config)
     (for-each (lambda (job)
                 (when (eq? (job-outcome job) 'failed)
@@ -318,6 +316,26 @@ Example: (mend-sweep! \"runs/norms\")"
                                #:seconds (assq-ref (load-state (job-directory job)) 'seconds))))
               (sweep-jobs sweep))
     (%make-sweep directory config)))
+
+(define (mended-config directory config script)
+  ;; CONFIG, of the sweep in DIRECTORY, which goes on by the file SCRIPT as it is now.
+  (let* ((experiment (load-script script #:name (assq-ref config 'experiment)))
+         (text (experiment-text experiment)))
+    (if (equal? (text-hash text) (assq-ref config 'script-hash))
+        config
+        (begin
+          ;; No point runs if one does not fit.
+          (call-in-folder (assq-ref config 'folder)
+            (lambda ()
+              (for-each (lambda (point)
+                          (experiment-settings experiment
+                                               (append (assq-ref config 'settings) point)))
+                        (assq-ref config 'points))))
+          (map (lambda (entry)
+                 (if (eq? (car entry) 'script)
+                     `(script . ,(experiment-script experiment))
+                     entry))
+               (replace-script! directory config text `((version . ,tempera-version))))))))
 
 (define (job-script job)
   ;; The file of the sweep's that JOB's run ended by, if there are several, else #f.

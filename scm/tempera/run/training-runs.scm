@@ -18,12 +18,12 @@
              (cons (string->symbol (format #f "loss-to-~a" (car band))) (cdr band)))
            (cddr row))))
 
-(define* (train-run! trainer name #:key (every 100) (metadata '()))
+(define* (train-run! trainer name #:key (every 100) (metadata '()) (hook (const #t)))
   "Train TRAINER to its end in the run that is active, which goes on from its checkpoint after an
-interruption.  Every EVERY steps checkpoint.safetensors is written, and the mean losses of those
-steps join the run's metrics.  At the end NAME.safetensors has the averaged weights, with METADATA,
-an association list from strings to strings, the number of steps, and what they ran with
-(`trainer-history').  Returns `trainer-averaged'.
+interruption.  Every EVERY steps checkpoint.safetensors is written, the mean losses of those steps
+join the run's metrics, and HOOK is called with the trainer.  At the end NAME.safetensors has the
+averaged weights, with METADATA, an association list from strings to strings, the number of steps,
+and what they ran with (`trainer-history').  Returns `trainer-averaged'.
 Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata '((\"seed\" . \"1\"))))"
   (check-that (trainer? trainer) 'train-run! "trainer: expected one, got ~s" trainer)
   (let ((checkpoint (run-path "checkpoint.safetensors"))
@@ -41,7 +41,10 @@ Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata 
       ;; A run that was killed after it wrote its checkpoint has not recorded the last of them.
       (record-losses! trainer))
     (format #t "~a~%" trainer)
-    (train! trainer #:checkpoint checkpoint #:every every #:hook record-losses!)
+    (train! trainer #:checkpoint checkpoint #:every every
+            #:hook (lambda (trainer)
+                     (record-losses! trainer)
+                     (hook trainer)))
     (let ((network (trainer-averaged trainer)))
       (save-network weights network
                     #:metadata `(,@metadata

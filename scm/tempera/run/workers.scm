@@ -81,7 +81,7 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
 
 (define (stop-processes processes)
   ;; By a signal that lets each say so in its run; those that take long, at once.
-  (define (signal s) (lambda (process) (false-if-exception (kill process s))))
+  (define (signal s) (lambda (process) (false-if-error (kill process s))))
   (for-each (signal SIGTERM) processes)
   (let wait ((processes processes) (tries 100))
     (let ((left (remove ended processes)))
@@ -111,7 +111,10 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
   (define elsewhere '())                ; that ran with others when last looked at
   (define looked (seconds-now))
   (define (start! job)
-    (set! tasks (append tasks (list (make-task job (start-process job share) (seconds-now))))))
+    ;; No signal comes between: a process that is not among the tasks would not be stopped.
+    (call-with-blocked-asyncs
+     (lambda ()
+       (set! tasks (append tasks (list (make-task job (start-process job share) (seconds-now))))))))
   (define (died! job status)
     (let ((n (1+ (hash-ref deaths (job-name job) 0))))
       (hash-set! deaths (job-name job) n)
@@ -272,13 +275,13 @@ Example: (sweep-done-text (open-sweep \"runs/norms\"))"
 
 (define (last-metrics directory)
   (let* ((run (open-run-or-false directory))
-         (metrics (and run (false-if-exception (run-metrics run)))))
+         (metrics (and run (false-if-error (run-metrics run)))))
     (if (and metrics (pair? (table-rows metrics)))
         (short (map cons (table-columns metrics) (last (table-rows metrics))))
         "")))
 
 (define (columns-of port)
-  (let ((columns (false-if-exception (second (terminal-measure (fileno port))))))
+  (let ((columns (false-if-error (second (terminal-measure (fileno port))))))
     (if (and columns (> columns 0)) columns 80)))
 
 (define (cut line width)

@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (srfi srfi-11)
   #:use-module (tempera base errors)
+  #:use-module (tempera base keywords)
   #:use-module (tempera base interrupts)
   #:use-module (tempera base numbers)
   #:use-module (tempera base progress)
@@ -133,7 +134,7 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
   ;; Zero-filled + sigma_0 z, a z for every chain; or START as it is.  With a mass of the target's,
   ;; which has its curvature, the noise is that of covariance M^-1: what was measured, and is not
   ;; blurred, begins where it belongs.  For trajectories it is a tenth hotter, as chains are that
-  ;; come from a temperature before; too cold ones gain energy by the steps' size, and are refused.
+  ;; come from a temperature before; too cold ones gain energy by the steps' size, and are rejected.
   (let* ((target (rules-target rules))
          (shape (cons chains (target-shape target)))
          (sigma (first-sigma (rules-temperatures rules)))
@@ -182,7 +183,7 @@ Ctrl-C pauses, as of `resume!', which goes on.  `paper-schedule' and `langevin-s
 settings of others, for (apply anneal target paper-schedule); with their identity mass they want the
 paper's likelihood, #:widening 1 of `posterior'.
 Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
-  (resume! (apply start-chain target (without-keywords settings #:hook)) #:hook hook))
+  (resume! (apply start-chain target (without-keywords 'anneal settings #:hook)) #:hook hook))
 
 (pauses! resume! anneal)
 
@@ -190,7 +191,7 @@ Example: (anneal (posterior prior op y #:noise 0.1) #:chains 8 #:seed 42)"
   "The chain that `anneal' begins with, at its first temperature, no transition made; by the
 settings of `anneal'.  To be looked at with `preview', and gone on with by `resume!'.
 Example: (preview (start-chain target #:step-size 1))"
-  (let* ((settings (without-keywords settings #:chains #:start))
+  (let* ((settings (without-keywords 'anneal settings #:chains #:start))
          (rules (settings->rules 'anneal target settings)))
     (check-that (positive-integer? chains) 'anneal
                 "chains: expected a positive integer, got ~s" chains)

@@ -21,7 +21,7 @@ temperatures that rise.
 `anneal' and `resume!' print them at the end, and `diagnose' has them first.
 Example: (chain-warnings chain) => ()"
   (check-that (chain? chain) 'chain-warnings "chain: expected one, got ~s" chain)
-  (filter identity (list (target-caution (chain-target chain)) (score-warning chain) (refusal-warning chain)
+  (filter identity (list (target-caution (chain-target chain)) (score-warning chain) (rejection-warning chain)
                          (standing-warning chain) (rising-warning chain))))
 
 (define (print-warnings chain)
@@ -44,16 +44,16 @@ Example: (print-warnings chain)"
   (let ((trace (chain-reversed-trace chain)))
     (define (scoreless? t)
       (let ((errors (transition-energy-error t))) (and errors (nan? (vector-ref errors number)))))
-    (define (refused? t)
+    (define (rejected? t)
       (not (vector-ref (transition-accepted t) number)))
     (reverse (if (vector-ref (finite-chains (chain-present chain)) number)
                  (filter scoreless? trace)
                  ;; Uncorrected samplers have no energy errors to tell by.
                  (append (take-while (lambda (t) (or (scoreless? t)
                                                      (and (not (transition-energy-error t))
-                                                          (refused? t))))
+                                                          (rejected? t))))
                                      trace)
-                         (filter scoreless? (drop-while refused? trace)))))))
+                         (filter scoreless? (drop-while rejected? trace)))))))
 
 (define (chains-without-score chain)
   "The chains of CHAIN, by number, whose score was NaN or infinite at some time, so that they stood
@@ -76,7 +76,7 @@ x stands still, and ends as no sample; leave it out, or look into the prior at t
 (define (none-accepted? t)
   (not (memq #t (vector->list (transition-accepted t)))))
 
-(define (longest-refusal trace)
+(define (longest-rejection trace)
   ;; The longest run of TRACE's transitions in which no chain accepted.
   (let loop ((rest trace) (longest '()))
     (if (null? rest)
@@ -86,14 +86,14 @@ x stands still, and ends as no sample; leave it out, or look into the prior at t
             (loop (if (pair? after) (cdr after) '())
                   (if (> (length run) (length longest)) run longest)))))))
 
-;; Where a tenth is accepted so many proposals are refused with a probability of 1e-3.
-(define improbable-refusals 64)
+;; Where a tenth is accepted so many proposals are rejected with a probability of 1e-3.
+(define improbable-rejections 64)
 
-(define (refusal-warning chain)
-  (let* ((trace (chain-trace chain)) (run (longest-refusal trace))
+(define (rejection-warning chain)
+  (let* ((trace (chain-trace chain)) (run (longest-rejection trace))
          (proposals (* (length run) (length (chain-numbers chain)))))
     (and (pair? run)
-         (or (>= proposals improbable-refusals) (= (length run) (length trace)))
+         (or (>= proposals improbable-rejections) (= (length run) (length trace)))
          (format #f "no proposal of ~a was accepted ~a: the chains ~a; ~a"
                  proposals
                  (let ((from (transition-sigma (first run))) (to (transition-sigma (last run))))
@@ -119,7 +119,7 @@ the target's mass, #:mass '~a~a" (car (first masses))
      (else "a smaller #:step-size there"))))
 
 (define (standing-warning chain)
-  ;; Chains that refused all at the end while others, which met the same, did not.
+  ;; Chains that rejected all at the end while others, which met the same, did not.
   (let* ((trace (chain-reversed-trace chain))
          (sound (finite-chains (chain-present chain)))
          (numbers (filter (lambda (c) (vector-ref sound c)) (chain-numbers chain)))
@@ -127,12 +127,12 @@ the target's mass, #:mass '~a~a" (car (first masses))
           (filter (lambda (c)
                     (let* ((run (take-while (lambda (t) (not (vector-ref (transition-accepted t) c)))
                                             trace))
-                           (refused (length run)))
-                      (and (>= refused 8)
+                           (rejected (length run)))
+                      (and (>= rejected 8)
                            ;; Of N chains by chance one in a thousand runs, at most.
                            (< (* (expt (- 1 (min 0.95 (mean (map (compose mean-true transition-accepted)
                                                                  run))))
-                                       refused)
+                                       rejected)
                                  (length numbers))
                               1e-3))))
                   numbers)))

@@ -15,9 +15,9 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base keywords)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera problem priors)
   #:use-module (tempera problem targets)
   #:use-module (tempera sample adaptation)
   #:use-module (tempera sample kernel)
@@ -30,7 +30,7 @@
             chain-temperatures
             make-snapshot snapshot-sigma snapshot-state snapshot-adaptation snapshot-trace
             chain-kept chain-commit! chain-keep!
-            without-keywords fork rewind!))
+            fork rewind!))
 
 (define-record-type <chain>
   (%make-chain settings rules state adaptation trace kept later)
@@ -226,7 +226,7 @@ Example: (let-values (((state t) (transition kernel (chain-state chain))))
 first that is not above CHAIN's sigma.  With the same settings it goes the same way.
 Example: (define bold (fork chain #:step-size (power-law 12 #:exponent 1.3)))"
   (check-that (chain? chain) 'fork "chain: expected one, got ~s" chain)
-  (let* ((all (append settings (apply without-keywords (chain-settings chain)
+  (let* ((all (append settings (apply without-keywords 'fork (chain-settings chain)
                                       (filter keyword? settings))))
          (rules (settings->rules 'fork (chain-target chain) all))
          (placed (lambda (adaptation reached)
@@ -245,14 +245,6 @@ Example: (define bold (fork chain #:step-size (power-law 12 #:exponent 1.3)))"
                                              (placed (snapshot-adaptation s) (snapshot-sigma s))
                                              (snapshot-trace s)))
                             (chain-kept chain)))))
-
-(define (without-keywords settings . keywords)
-  "SETTINGS, keywords and values in turn, less KEYWORDS.
-Example: (without-keywords '(#:seed 7 #:jitter 0) #:seed) => (#:jitter 0)"
-  (let loop ((rest settings))
-    (cond ((or (null? rest) (null? (cdr rest))) rest)
-          ((memq (car rest) keywords) (loop (cddr rest)))
-          (else (cons* (car rest) (cadr rest) (loop (cddr rest)))))))
 
 (define (rewind! chain sigma)
   "Put CHAIN back into the last state it kept (see #:keep of `anneal') with transitions at SIGMA or

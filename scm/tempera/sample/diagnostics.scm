@@ -246,7 +246,7 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
                (and (pair? finite) (mean finite))
                (and (pair? finite) (standard-deviation finite))
                (if (null? errors)
-                   (count not accepted)  ; uncorrected: what is refused is not finite
+                   (count not accepted)  ; uncorrected: what is rejected is not finite
                    (- (length errors) (length finite))))))
 
 (define (band-text b)
@@ -273,7 +273,7 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
 (define (divergence-warning chain bands)
   (let ((bad (filter (lambda (b) (> (band-diverged b) 0)) bands)))
     (and (pair? bad)
-         ;; What uncorrected samplers refuse has no energy error: it may be for want of a score.
+         ;; What uncorrected samplers reject has no energy error: it may be for want of a score.
          (or (any transition-energy-error (chain-trace chain)) (null? (chains-without-score chain)))
          (format #f "~a trajectories are not finite, first at ~a: ~a"
                  (apply + (map band-diverged bad)) (band-text (first bad))

@@ -288,7 +288,7 @@ Example: (transition kernel state)"
               (let ((n (first (tensor-shape x)))) (if (= n 1) "the chain" (format #f "all ~a chains" n)))
               (cond ((> (tensor->number (tensor-max (tensor-abs x))) 1e15)
                      (format #f "x has grown to ~a there: the steps before were too long, and nothing \
-refused them; take a smaller #:step-size, or a sampler that corrects, such as (hmc)"
+rejected them; take a smaller #:step-size, or a sampler that corrects, such as (hmc)"
                              (significant (tensor->number (tensor-max (tensor-abs x))) 2)))
                     ((not (tensor? prior)) "x is finite: look into the target's score")
                     ((tensor-finite? prior) "the prior's part is finite, that of the data is not: \

@@ -8,10 +8,14 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (srfi srfi-11)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base interrupts)
+  #:use-module (tempera base numbers)
   #:use-module (tempera base progress)
   #:use-module (tempera base streams)
+  #:use-module (tempera file safetensors)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera problem operators)
@@ -89,10 +93,14 @@ Example: (make-model prior op #:noise 0.1
   ;; says is said: how to go on after Ctrl-C.
   (parameterize ((progress-port (%make-void-port "w"))) (thunk)))
 
-(define* (simulate model count #:key (draws 31) (seed 0) (truths #f))
+(define checkpoint-seconds 30)          ; between two writings of it
+
+(define* (simulate model count #:key (draws 31) (seed 0) (truths #f) (checkpoint #f))
   "COUNT simulations of MODEL: a truth from its prior, a measurement of it, and DRAWS draws of
 that one's posterior.  TRUTHS, a batch (COUNT ...), takes the place of draws from the prior:
-held-out images for a learned one, which is then judged with them.
+held-out images for a learned one, which is then judged with them.  CHECKPOINT, the name of a file
+or #f, gets the draws now and then and when a signal stops it.  If the file is there, the simulations
+go on from it to the same bits: give the same model and settings.
 Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
   (check-that (model? model) 'simulate "model: expected one, got ~s" model)
   (for-each (lambda (name n)
@@ -107,32 +115,40 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
   (let* ((truths (or truths (prior-draw (model-prior model) count #:seed seed)))
          (shape (cdr (tensor-shape truths)))
          (all (tensor-zeros (cons* count draws shape) (tensor-dtype truths)))
-         (progress (make-progress "simulating" count))
+         (done (if (and checkpoint (file-exists? checkpoint)) (load-draws! checkpoint all) 0))
+         (progress (make-progress "simulating" (- count done)))
+         (begun done) (saved (seconds-now))
          (warnings '())                 ; of simulations that had any, newest first
+         (sample!
+          (lambda (i y own-seed)
+            (let* ((said (open-output-string))
+                   (batch (parameterize ((current-warning-port said))
+                            (quietly (lambda () ((model-sample model) y draws own-seed))))))
+              (unless (string-null? (get-output-string said))
+                (set! warnings (cons (get-output-string said) warnings)))
+              (check-that (and (tensor? batch) (eq? (tensor-dtype batch) (tensor-dtype truths))
+                               (equal? (tensor-shape batch) (cons draws shape)))
+                          'simulate "sample: expected a ~a tensor of shape ~a, got ~s"
+                          (tensor-dtype truths) (cons draws shape) batch)
+              (check-that (tensor-finite? batch) 'simulate
+                          "sample: its draws of simulation ~a have NaN or infinite values" i)
+              (tensor-assign! (tensor-slice all 0 i (1+ i)) batch)
+              #t)))
          (simulation
           (lambda (i)
             ;; Other simulations, and those of other seeds, have other random numbers.
             (let* ((own-seed (modulo (+ (* 1000003 seed) i) (expt 2 62)))
                    (y (measure (model-operator model) (member-of truths i)
                                #:noise (model-noise model) #:seed own-seed)))
-              (with-scope
-               (lambda ()
-                 (let* ((said (open-output-string))
-                        (batch (parameterize ((current-warning-port said))
-                                 (quietly (lambda () ((model-sample model) y draws own-seed))))))
-                   (unless (string-null? (get-output-string said))
-                     (set! warnings (cons (get-output-string said) warnings)))
-                   (check-that (and (tensor? batch) (eq? (tensor-dtype batch) (tensor-dtype truths))
-                                    (equal? (tensor-shape batch) (cons draws shape)))
-                               'simulate "sample: expected a ~a tensor of shape ~a, got ~s"
-                               (tensor-dtype truths) (cons draws shape) batch)
-                   (check-that (tensor-finite? batch) 'simulate
-                               "sample: its draws of simulation ~a have NaN or infinite values" i)
-                   (tensor-assign! (tensor-slice all 0 i (1+ i)) batch)
-                   #t)))
-              (progress-update! progress (1+ i))
+              (when (>= i done)
+                (with-scope (lambda () (sample! i y own-seed)))
+                (set! done (1+ i))
+                (when (and checkpoint (> (- (seconds-now) saved) checkpoint-seconds))
+                  (save-draws checkpoint all done)
+                  (set! saved (seconds-now)))
+                (progress-update! progress (- done begun)))
               y))))
-    (with-throw-handler #t
+    (call-with-stop
       (lambda ()
         (let ((measurements (map-in-order simulation (iota count))))
           (progress-finish! progress)
@@ -140,7 +156,29 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
             (format (current-warning-port) "~a of ~a simulations had warnings; the first:~%~a"
                     (length warnings) count (last warnings)))
           (make-simulations model truths measurements all)))
-      (lambda _ (progress-finish! progress)))))
+      (lambda (exception)
+        (progress-finish! progress)
+        (when (and checkpoint (interrupt-signal exception))
+          (save-draws checkpoint all done))))))
+
+(define (real-draws all)
+  (if (eq? (tensor-dtype all) 'c64) (real-view all) all))
+
+(define (save-draws path all done)
+  ;; The draws ALL of the first DONE simulations.
+  (save-safetensors path `(("draws" . ,(real-draws all)))
+                    #:metadata `(("done" . ,(number->string done)))))
+
+(define (load-draws! path all)
+  ;; Let ALL be the draws in PATH; of how many simulations.
+  (let-values (((tensors metadata) (load-safetensors path)))
+    (let ((draws (assoc-ref tensors "draws"))
+          (done (string->number (or (assoc-ref metadata "done") ""))))
+      (check-that (and draws (equal? (tensor-shape draws) (tensor-shape (real-draws all)))
+                       (exact-integer? done) (<= 0 done (first (tensor-shape all))))
+                  'simulate "~a: is no checkpoint of these simulations" path)
+      (tensor-assign! (real-draws all) draws)
+      done)))
 
 (define (check-simulations procedure simulations)
   "Complain from PROCEDURE unless SIMULATIONS are what `simulate' returns.

@@ -13,7 +13,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base progress)
-  #:use-module (tempera base registries)
+  #:use-module (tempera base keywords)
   #:use-module (tempera sample chain)
   #:use-module (tempera see show)
   #:export (save-animation))

@@ -1,6 +1,6 @@
 ;;; chain-charts.scm -- the charts of a chain, for `plot' and for its report.
 ;;;
-;;; The trace shows what each move did; the schedules show the temperatures, those reached and
+;;; The trace shows what each transition did; the schedules show the temperatures, those reached and
 ;;; those ahead, and the step sizes at them.
 
 (define-module (tempera see chain-charts)
@@ -28,46 +28,46 @@
                (window (if (> (length window) width) (list-head window width) window)))
           (loop (cdr rest) window (cons (mean window) means))))))
 
-(define (by-move values)
+(define (by-transition values)
   (map list (iota (length values) 1) values))
 
-(define (move-chart title trace value)
-  (line-chart title (by-move (map value trace)) #:x-label "move"))
+(define (transition-chart title trace value)
+  (line-chart title (by-transition (map value trace)) #:x-label "transition"))
 
 (define (acceptance-chart trace)
   (let ((shares (map accepted-share trace)))
-    (chart "acceptance" (list (series 'points (by-move shares) #:title "of a move")
-                              (series 'curve (by-move (running-mean shares 20))
+    (chart "acceptance" (list (series 'points (by-transition shares) #:title "of a transition")
+                              (series 'curve (by-transition (running-mean shares 20))
                                       #:title "mean of 20"))
-           #:x-label "move" #:y-range '(0 1.05))))
+           #:x-label "transition" #:y-range '(0 1.05))))
 
 (define (energy-chart trace)
-  ;; The range over chains, and their mean; #f if no move has an energy.
-  (let ((moves (filter-map
-                (lambda (transition move)
+  ;; The range over chains, and their mean; #f if no transition has an energy error.
+  (let ((rows (filter-map
+               (lambda (transition number)
                   (let ((errors (filter finite? (vector->list (or (transition-energy-error transition)
                                                                   #())))))
-                    (and (pair? errors) (cons move errors))))
+                    (and (pair? errors) (cons number errors))))
                 trace (iota (length trace) 1))))
-    (and (pair? moves)
+    (and (pair? rows)
          (chart "energy error"
                 (list (series 'band (map (lambda (m) (list (car m) (apply min (cdr m))
                                                            (apply max (cdr m))))
-                                         moves)
+                                         rows)
                               #:title "all chains")
-                      (series 'curve (map (lambda (m) (list (car m) (mean (cdr m)))) moves)
+                      (series 'curve (map (lambda (m) (list (car m) (mean (cdr m)))) rows)
                               #:title "mean"))
-                #:x-label "move"))))
+                #:x-label "transition"))))
 
 (define (trace-charts chain)
-  "The charts of CHAIN over its moves, a list: sigma, step size, acceptance and, where the sampler
+  "The charts of CHAIN over its transitions, a list: sigma, step size, acceptance and, where the sampler
 has one, the energy error.
 Example: (map chart-title (trace-charts chain)) => (sigma step size acceptance energy error)"
   (let ((trace (chain-trace chain)))
-    (check-that (pair? trace) 'plot "~a: it has made no move yet; (resume! chain) goes on" chain)
+    (check-that (pair? trace) 'plot "~a: it has made no transition yet; (resume! chain) goes on" chain)
     (filter identity
-            (list (move-chart "sigma" trace transition-sigma)
-                  (move-chart "step size" trace transition-step-size)
+            (list (transition-chart "sigma" trace transition-sigma)
+                  (transition-chart "step size" trace transition-step-size)
                   (acceptance-chart trace)
                   (energy-chart trace)))))
 

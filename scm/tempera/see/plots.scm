@@ -5,7 +5,6 @@
 ;;; characters.
 
 (define-module (tempera see plots)
-  #:use-module (ice-9 match)
   #:use-module (ice-9 textual-ports)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
@@ -15,11 +14,10 @@
   #:use-module (tempera see figures)
   #:use-module (tempera file paths)
   #:use-module (tempera see gnuplot)
-  #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera base keywords)
   #:use-module (tempera base registries)
   #:use-module (tempera sample chain)
-  #:use-module (tempera sample kernel)
   #:use-module (tempera sample schedules)
   #:use-module (tempera see terminal)
   #:use-module (tempera net trainer)
@@ -46,7 +44,7 @@ Example: (save-charts \"trace.svg\" (charts chain))"
   "Draw OBJECT, or several of one kind together, in the terminal or into a file:
   a chart or a list of them
   a schedule: a sequence by its index; a rule over sigma from #:from (100) to #:until (0.05)
-  a chain: sigma, step size, acceptance and energy error by move
+  a chain: sigma, step size, acceptance and energy error by transition
   a trainer: the loss by step, #:bands? #t also that of each band of sigma
   a list of numbers, or of points (x y), #:title, #:x-label, #:y-label
 and what other modules add.  Of several, (plot chain other ...), each is a line in one chart,

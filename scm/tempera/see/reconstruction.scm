@@ -7,6 +7,7 @@
 (define-module (tempera see reconstruction)
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
+  #:use-module (tempera base interrupts)
   #:use-module (tempera base numbers)
   #:use-module (tempera sample diagnostics)
   #:use-module (tempera base errors)
@@ -21,6 +22,7 @@
   #:use-module (tempera see report registry)
   #:use-module (tempera sample anneal)
   #:use-module (tempera sample chain)
+  #:use-module (tempera sample chain-files)
   #:use-module (tempera problem targets)
   #:export (reconstruct-to summary-table))
 
@@ -31,9 +33,29 @@
     ("complex_mean" . ,(measure complex-mean truth))
     ("samples" . ,(list->vector (measure samples truth)))))
 
+(define checkpoint-seconds 30)          ; between two writings of it
+
+(define (anneal-over-stops target checkpoint chains hook settings)
+  ;; The chain that `anneal' gives of TARGET.  It is written to the file CHECKPOINT, unless #f, now and
+  ;; then and when a signal stops it; if the file is there already, it goes on from there.
+  (let ((chain (if (and checkpoint (file-exists? checkpoint))
+                   (apply load-chain checkpoint target settings)
+                   (apply start-chain target #:chains chains settings)))
+        (saved (seconds-now)))
+    (call-with-stop
+     (lambda ()
+       (resume! chain
+                #:hook (lambda (chain)
+                         (hook chain)
+                         (when (and checkpoint (> (- (seconds-now) saved) checkpoint-seconds))
+                           (save-chain checkpoint chain)
+                           (set! saved (seconds-now))))))
+     (lambda (exception)
+       (when (and checkpoint (interrupt-signal exception)) (save-chain checkpoint chain))))))
+
 (define* (reconstruct-to out prior measurement #:optional data
                          #:key (noise #f) (chains 8) (seed 42) (truth #f)
-                         (about '()) (settings '()) (command #f))
+                         (about '()) (settings '()) (command #f) (hook (const #f)) (checkpoint #f))
   "Sample the posterior of PRIOR (a score network or other prior) and MEASUREMENT, or an operator,
 DATA and NOISE, as `posterior' takes them, and write into the folder OUT:
   samples.npy   the CHAINS samples, c64 (C H W)
@@ -44,13 +66,16 @@ DATA and NOISE, as `posterior' takes them, and write into the folder OUT:
   summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance, settings, and the diagnosis
 Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
 alist that goes first into the summary; COMMAND is what the report says is run to make it again.
+HOOK is called with the chain at the end of each temperature.  CHECKPOINT, the name of a file or #f,
+gets the chain now and then while it samples, and after Ctrl-C or SIGTERM.  If the file is there, the
+chain goes on from it to the same bits: give the same arguments.  It is removed at the end.
 Example: (reconstruct-to \"out/scan\" prior (measurement op y #:noise 0.1) #:truth scan)"
   (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "figure.png" "report.html"
                                       "summary.json"))
   (let* ((start (seconds-now))
          (measurement (as-measurement 'reconstruct-to measurement data noise))
          (target (posterior prior measurement))
-         (chain (apply anneal target #:chains chains #:seed seed settings))
+         (chain (anneal-over-stops target checkpoint chains hook (cons* #:seed seed settings)))
          (seconds (- (seconds-now) start))
          (diagnosis (diagnose chain))
          (samples (chain-samples chain))
@@ -88,6 +113,7 @@ prior was not trained for this")
                                          #:std std #:samples samples))
           (write-report chain (in-out "report.html") #:truth truth #:command command
                         #:title (assoc-ref about "name"))
+          (when (and checkpoint (file-exists? checkpoint)) (delete-file checkpoint))
           summary)))))
 
 (define (decibels x)

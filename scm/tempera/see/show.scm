@@ -13,6 +13,7 @@
   #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera base keywords)
   #:use-module (tempera base registries)
   #:use-module (tempera sample chain)
   #:use-module (tempera see terminal)

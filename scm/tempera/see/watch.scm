@@ -10,7 +10,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera see figures)
   #:use-module (tempera base interrupts)
-  #:use-module (tempera base registries)
+  #:use-module (tempera base keywords)
   #:use-module (tempera see plots)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera sample anneal)

@@ -2,7 +2,8 @@
 ;;;
 ;;; A command NAME is the module (tempera shell commands NAME), which exports
 ;;; `summary', one line for `tempera --help', and `main', a procedure of the
-;;; list of arguments after the command's name.  A new command is a new file.
+;;; list of words after the command's name.  A command that is an experiment exports that too,
+;;; under its own name (launch.scm).  A new command is a new file.
 ;;; What is no command but a file is a script, as for the command run.
 ;;; A command ends by returning; an error is one line on standard error and
 ;;; exit status 1; Ctrl-C ends with status 130, SIGTERM with 143.
@@ -10,148 +11,15 @@
 (define-module (tempera shell cli)
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 control)
-  #:use-module (ice-9 getopt-long)
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 textual-ports)
   #:use-module (tempera base errors)
   #:use-module (tempera base exceptions)
   #:use-module (tempera base interrupts)
-  #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:use-module (tempera base program)
-  #:export (main parse-options call-saying-results after-error
-            command-names command-summary command-usage))
-
-;;; --- Options ---------------------------------------------------------------
-
-(define (option-parameter option)
-  ;; (NAME TYPE DOCUMENTATION [DEFAULT [PREDICATE]]) as a parameter.
-  (apply (lambda* (name type documentation #:optional default (predicate (const #t)))
-           (make-parameter-spec name #:type type #:default default
-                                #:predicate predicate #:documentation documentation))
-         option))
-
-(define help-option '(help flag "say this and end"))
-
-(define (option-text parameter)
-  (format #f "--~a~a" (parameter-name parameter)
-          (case (parameter-type parameter)
-            ((flag) "")
-            ((integer number) "=N")
-            ((numbers) "=N,N,...")
-            ((symbol) "=NAME")
-            (else "=TEXT"))))
-
-(define (show-usage command operands summary parameters)
-  (format #t "Usage: tempera ~a~a~a~%" command
-          (if (null? parameters) "" " [OPTION...]")
-          (if (string-null? operands) "" (string-append " " operands)))
-  (unless (string-null? summary) (format #t "~a~%" summary))
-  (format #t "~%")
-  (let ((width (fold max 0 (map (lambda (p) (string-length (option-text p))) parameters))))
-    (for-each (lambda (p)
-                (format #t "  ~a  ~a~a~%" (string-pad-right (option-text p) width)
-                        (parameter-documentation p)
-                        (if (memv (parameter-default p) '(#f))
-                            ""
-                            (format #f " (~a)" (parameter-default p)))))
-              parameters)))
-
-(define usage-wanted
-  ;; Called with what a command tells `parse-options', instead of parsing.
-  (make-parameter #f))
-
-(define (check-option-names command arguments names)
-  ;; getopt-long knows no nearest name: look before it does.
-  (let loop ((rest arguments))
-    (when (and (pair? rest) (not (string=? (car rest) "--")))
-      (let ((argument (car rest)))
-        (when (string-prefix? "--" argument)
-          (let ((name (substring argument 2 (or (string-index argument #\=)
-                                                (string-length argument)))))
-            (check-that (member name names) command "~a"
-                        (unknown-name-text "option" (string-append "--" name)
-                                           (map (lambda (n) (string-append "--" n))
-                                                names)))))
-        (loop (cdr rest))))))
-
-(define (getopt command arguments grammar)
-  ;; getopt-long, with its complaint as an error like any other.
-  (let* ((port (open-output-string))
-         (options (catch 'quit
-                    (lambda ()
-                      (parameterize ((current-error-port port))
-                        (getopt-long (cons command arguments) grammar)))
-                    (const #f))))
-    (or options
-        (let ((text (string-trim-right (get-output-string port))))
-          (complain command "~a"
-                    (if (string-prefix? (string-append command ": ") text)
-                        (substring text (+ 2 (string-length command)))
-                        text))))))
-
-(define* (parse-options command options arguments
-                        #:key (operands "") (summary "") (count #f))
-  "Two values: an association list of every option's name (a symbol) and its
-value, and the list of the other ARGUMENTS.
-
-COMMAND is the command's name.  OPTIONS is a list of
-  (NAME TYPE DOCUMENTATION [DEFAULT [PREDICATE]])
-with TYPE flag, integer, number, string, symbol or numbers; a flag takes no
-value, and what is not given has its DEFAULT, or #f.  OPERANDS (\"INPUT\") and
-SUMMARY are for `--help', which is always there and ends the program.  COUNT,
-if given, is how many operands there must be.  A bad option, value or count is
-an error that names it.
-
-Example:
-  (parse-options \"reconstruct\"
-                 `((prior  string  \"the network's weights\")
-                   (chains integer \"chains in the batch\" 8 ,positive?))
-                 arguments #:operands \"INPUT\" #:count 1)"
-  (let* ((parameters (map option-parameter options))
-         (known (append parameters (list (option-parameter help-option))))
-         (names (map (lambda (p) (symbol->string (parameter-name p))) known)))
-    (when (usage-wanted) ((usage-wanted) operands summary known))
-    (check-option-names command arguments names)
-    (when (member "--help" (take-while (lambda (a) (not (string=? a "--"))) arguments))
-      (show-usage command operands summary known)
-      (exit 0))
-    (let* ((given (getopt command arguments
-                          (map (lambda (p)
-                                 `(,(parameter-name p)
-                                   (value ,(not (eq? (parameter-type p) 'flag)))))
-                               known)))
-           (rest (option-ref given '() '())))
-      (check-that (or (not count) (= count (length rest))) command
-                  "expected ~a~a, got ~a"
-                  (if (= (or count 0) 0) "no argument" operands)
-                  (if (> (or count 0) 1) (format #f " (~a arguments)" count) "")
-                  (if (null? rest) "none" (string-join rest " ")))
-      (values (map (lambda (p)
-                     (let* ((name (parameter-name p))
-                            (text (option-ref given name #f)))
-                       (cons name
-                             (cond ((not text) (parameter-default p))
-                                   ((eq? (parameter-type p) 'flag) #t)
-                                   (else (parameter-parse command p text))))))
-                   parameters)
-              rest))))
-
-(define (call-saying-results folder names thunk)
-  "What THUNK returns, which writes files with NAMES into FOLDER; when a signal ends it, say which
-it has written.
-Example: (call-saying-results \"out\" '(\"mean.npy\") (lambda () (save-npy \"out/mean.npy\" mean)))"
-  (let ((begun (current-time)))
-    (define (written? name)
-      (let ((status (stat (string-append folder "/" name) #f)))
-        (and status (>= (stat:mtime status) begun))))
-    (call-saying-stop thunk
-      (lambda ()
-        (let ((written (filter written? names)))
-          (format #f "stopped: ~a written; the same command begins again"
-                  (if (null? written)
-                      "nothing was"
-                      (format #f "of ~a, ~a ~a" folder (string-join written ", ")
-                              (if (null? (cdr written)) "was" "were")))))))))
+  #:use-module (tempera shell options)
+  #:export (main after-error command-names command-summary command-usage command-value))
 
 ;;; --- Commands --------------------------------------------------------------
 
@@ -164,16 +32,19 @@ Example: (call-saying-results \"out\" '(\"mean.npy\") (lambda () (save-npy \"out
          (or (and folder (scandir folder (lambda (file) (string-suffix? ".scm" file))))
              '()))))
 
-(define (command-value name variable)
-  (module-ref (resolve-interface `(tempera shell commands ,(string->symbol name))) variable))
+(define* (command-value name variable #:optional default)
+  "What the module of the command NAME exports as VARIABLE, or DEFAULT."
+  (let ((found (module-variable (resolve-interface `(tempera shell commands ,(string->symbol name)))
+                                variable)))
+    (if found (variable-ref found) default)))
 
 (define (command-summary name)
   "What the command NAME does, one line."
   (command-value name 'summary))
 
 (define (command-usage name)
-  "Three values of the command NAME: its operands and what it says of itself, strings, and its
-options, a list of `make-parameter-spec'.  For the manual, the man page and completion."
+  "Four values of the command NAME: its operands and what it says of itself, strings, its parameters
+and its options, lists of `make-parameter-spec'.  For the manual, the man page and completion."
   (call/ec
    (lambda (return)
      (parameterize ((usage-wanted return))
@@ -253,7 +124,7 @@ going on with ~a" ((@ (tempera tensor primitives) instruction-set)))))
   ;; such a name, and nobody would see why.
   (define (marks text) (string-count text #\?))
   (when (any (lambda (argument) (positive? (marks argument))) arguments)
-    (let ((bytes (false-if-exception
+    (let ((bytes (false-if-error
                   (call-with-input-file "/proc/self/cmdline" get-string-all
                                         #:encoding "ISO-8859-1"))))
       (when bytes
@@ -268,7 +139,7 @@ or set LC_ALL to the locale in which it has its name" argument
 (define (main arguments)
   "Do what ARGUMENTS, those after the program's name, ask for, and leave with
 the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 after Ctrl-C."
-  (false-if-exception (setlocale LC_ALL ""))
+  (false-if-error (setlocale LC_ALL ""))
   (let* ((all-arguments arguments)
          (debug? (and (pair? arguments) (string=? (car arguments) "--debug")))
          (arguments (if debug? (cdr arguments) arguments))

@@ -9,6 +9,7 @@
   #:use-module (ice-9 ftw)
   #:use-module (rnrs bytevectors)
   #:use-module (system foreign)
+  #:use-module (tempera base errors)
   #:use-module (tempera base suggestions)
   #:use-module (tempera file formats)
   #:export (completions complete-line-editing readline-variable))
@@ -60,7 +61,7 @@
                   (partition (lambda (path) (string-suffix? "/" path))
                              (map (lambda (name)
                                     (let ((path (string-append folder name)))
-                                      (if (false-if-exception (file-is-directory? path))
+                                      (if (false-if-error (file-is-directory? path))
                                           (string-append path "/")
                                           path)))
                                   names))))
@@ -87,7 +88,7 @@ order.  COMMANDS are the names of the prompt's commands."
 (define (readline-variable name)
   "The pointer to readline's C variable NAME, which Guile has no name for; or #f.  (That library
 depends on readline's, whose names are found through it.)"
-  (false-if-exception (dynamic-pointer name (dynamic-link "guile-readline"))))
+  (false-if-error (dynamic-pointer name (dynamic-link "guile-readline"))))
 
 (define (set-readline-variable! name type n)
   (let ((pointer (readline-variable name)))
@@ -115,7 +116,7 @@ depends on readline's, whose names are found through it.)"
 (define (line-so-far text)
   (let ((buffer (readline-variable "rl_line_buffer")) (point (readline-variable "rl_point")))
     (or (and buffer point
-             (false-if-exception
+             (false-if-error
               (let ((line (pointer->string (dereference-pointer buffer)))
                     (end (first (parse-c-struct point (list int)))))
                 (substring line 0 (min end (string-length line))))))

@@ -15,7 +15,7 @@
   #:use-module (tempera shell search)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:use-module (tempera see terminal)
   #:export (help help-about help-search add-help-topic! manual-section))
 

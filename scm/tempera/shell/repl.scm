@@ -16,6 +16,7 @@
   #:use-module (system repl command)
   #:use-module (system repl common)
   #:use-module (system repl debug)
+  #:use-module (tempera base errors)
   #:use-module (tempera base program)
   #:use-module (tempera base user-module)
   #:use-module (tempera shell completion)
@@ -41,14 +42,14 @@
       (unless (or (string-null? path) (file-exists? path))
         (make (dirname path))
         (mkdir path)))
-    (false-if-exception (begin (make directory) directory))))
+    (false-if-error (begin (make directory) directory))))
 
 (define (start-line-editing)
   (let ((directory (state-directory)))
     (when directory
       ;; (ice-9 readline) looks for this name when it starts.
       (setenv "GUILE_HISTORY" (string-append directory "/history"))))
-  (let ((readline (false-if-exception (resolve-interface '(ice-9 readline)))))
+  (let ((readline (false-if-error (resolve-interface '(ice-9 readline)))))
     (cond (readline
            (wait-for-keys! (current-input-port))
            ((module-ref readline 'activate-readline))

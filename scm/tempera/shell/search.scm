@@ -27,11 +27,11 @@
 (define same-things
   ;; Words that mean much the same: one in the question, another in the text.
   (map (lambda (line) (map word-stem (string-tokenize line)))
-       '("lower reduce decrease cool colder fall down anneal geometric adaptive"
+       '("lower reduce decrease cool colder fall down anneal geometric"
          "temperature sigma anneal schedule"
          "uncertainty std standard deviation variance spread interval"
          "picture image figure plot show chart draw panel montage"
-         "speed fast slow time performance profile benchmark"
+         "speed fast slow time spent performance profile benchmark"
          "save write store export keep"
          "load read open import"
          "train learn fit trainer"

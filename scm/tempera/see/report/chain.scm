@@ -14,9 +14,7 @@
   #:use-module (tempera see chain-charts)
   #:use-module (tempera see report page)
   #:use-module (tempera see report registry)
-  #:use-module (tempera sample anneal)
   #:use-module (tempera sample chain)
-  #:use-module (tempera sample kernel)
   #:use-module (tempera problem targets)
   #:export (chain-report))
 
@@ -161,7 +159,7 @@ point's." (cdr shape)))))))
 
 (define (chain-summary chain)
   (let ((shape (tensor-shape (chain-samples chain))))
-    (format #f "~a sample~a of ~a~a, ~a sigma ~a after ~a moves and ~a evaluations of the score"
+    (format #f "~a sample~a of ~a~a, ~a sigma ~a after ~a transitions and ~a evaluations of the score"
             (first shape) (if (= 1 (first shape)) "" "s")
             (string-join (map number->string (cdr shape)) " x ")
             (if (eq? (tensor-dtype (chain-samples chain)) 'c64) ", complex" "")
@@ -183,17 +181,17 @@ Example: (report-text (chain-report chain #:truth scan))"
   (check-truth truth (chain-samples chain))
   (check-that (or (not command) (string? command)) 'write-report
               "command: expected a string or #f, got ~s" command)
-  (let ((moved? (pair? (chain-trace chain))))
+  (let ((begun? (pair? (chain-trace chain))))
     (report (format #f "~a" (target-name (chain-target chain)))
             (chain-summary chain)
             (section "Pictures" (chain-pictures chain truth))
             (section "Numbers"
                      (facts `(("Target" ,(target-name (chain-target chain)))
-                              ("Accepted" ,(and moved? (chain-acceptance chain)))
+                              ("Accepted" ,(and begun? (chain-acceptance chain)))
                               ,@(quality-rows chain truth))))
-            (and moved? (section "Trace" (chart-block (trace-charts chain))))
+            (and begun? (section "Trace" (chart-block (trace-charts chain))))
             (section "Schedules" (chart-block (schedule-charts chain)))
-            (and moved? (apply section "Diagnosis" (diagnosis-blocks chain)))
+            (and begun? (apply section "Diagnosis" (diagnosis-blocks chain)))
             (section "Configuration"
                      (let ((rows (chain-setting-rows chain)))
                        (if (pair? rows)

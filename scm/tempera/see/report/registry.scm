@@ -5,6 +5,7 @@
 
 (define-module (tempera see report registry)
   #:use-module (tempera base errors)
+  #:use-module (tempera base keywords)
   #:use-module (tempera base registries)
   #:use-module (tempera file paths)
   #:use-module (tempera see report page)

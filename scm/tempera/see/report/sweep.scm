@@ -4,7 +4,6 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera file programs)
   #:use-module (tempera file tables)
-  #:use-module (tempera run run-files)
   #:use-module (tempera run sweeps)
   #:use-module (tempera see report metrics)
   #:use-module (tempera see report page)
@@ -76,7 +75,7 @@ Example: (report-text (sweep-report (open-sweep \"runs/norms\")))"
             (and (pair? metrics) (section "Metrics" (metric-charts metrics)))
             (section "Configuration"
                      (facts `(("experiment" ,(assq-ref config 'experiment))
-                              ("script" ,(assq-ref config 'script))
+                              ("defined in" ,(or (assq-ref config 'script) (assq-ref config 'module)))
                               ("points" ,(length (sweep-points sweep)))
                               ("halving" ,(assq-ref config 'halving))
                               ("version" ,(assq-ref config 'version))

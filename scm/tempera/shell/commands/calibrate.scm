@@ -4,60 +4,109 @@
   #:use-module (ice-9 format)
   #:use-module (ice-9 ftw)
   #:use-module (srfi srfi-1)
-  #:use-module (srfi srfi-11)
-  #:use-module (tempera base program)
-  #:use-module (tempera sample calibration)
-  #:use-module (tempera sample simulations)
-  #:use-module (tempera see calibration-report)
-  #:use-module (tempera shell cli)
   #:use-module (tempera base errors)
+  #:use-module (tempera base program)
+  #:use-module (tempera data scans)
   #:use-module (tempera file formats)
-  #:use-module (tempera file paths)
   #:use-module (tempera file programs)
   #:use-module (tempera method network-files)
+  #:use-module (tempera problem gaussian)
   #:use-module (tempera problem masks)
+  #:use-module (tempera problem mixtures)
   #:use-module (tempera problem operators)
+  #:use-module (tempera run experiments)
+  #:use-module (tempera run recorders)
+  #:use-module (tempera sample calibration)
+  #:use-module (tempera sample settings)
+  #:use-module (tempera sample simulations)
+  #:use-module (tempera see calibration-report)
+  #:use-module (tempera shell launch)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:use-module (tempera problem gaussian)
-  #:use-module (tempera problem mixtures)
-  #:use-module (tempera data scans)
-  #:use-module (tempera sample settings)
-  #:export (main summary))
+  #:export (main summary calibrate))
 
 (define summary "test whether a sampler's draws are those of the posterior")
 
-(define options
-  `((model symbol "known exactly: gaussian, a field seen by MRI; mixture, points seen in noise" gaussian
-           ,(lambda (name) (memq name '(gaussian mixture))))
-    (prior string "instead, a score network, shipped or a .safetensors file; --images are the truths")
-    (images string "files or folders of images that the network was not trained on, with commas")
-    (size integer "pixels a side of the random field" 16 ,(lambda (n) (<= 4 n 1024)))
-    (acceleration number "of the undersampling" 4 ,(lambda (r) (>= r 1)))
-    (noise number "standard deviation of the measurements' noise" 0.1 ,positive?)
-    (assumed-noise number "what the sampler takes it for; another than --noise plants an error"
-                   #f ,positive?)
-    (simulations integer "how many truths; with --images, all of them" 200 ,positive?)
-    (draws integer "of the posterior of each" 31 ,positive?)
-    (ratio number "of one temperature to the one before; else 0.95, for a network 0.9"
-           #f ,(lambda (r) (< 0 r 1)))
-    (until number "the last temperature; else noise / 20, for a network 0.046" #f ,positive?)
-    (seed integer "of truths, masks, noise and draws" 1 ,(lambda (n) (>= n 0)))
-    (out string "the folder for the results" "out/calibration")))
+(define-experiment calibrate
+  ((model 'gaussian (lambda (name) (memq name '(gaussian mixture)))
+          "known exactly: gaussian, a field seen by MRI; mixture, points seen in noise")
+   (prior (optional string)
+          "instead, a score network, shipped or a .safetensors file; images are the truths")
+   (images (optional string)
+           "files or folders of images that the network was not trained on, with commas")
+   (size 16 (lambda (n) (<= 4 n 1024)) "pixels a side of the random field")
+   (acceleration 4 (lambda (r) (>= r 1)) "of the undersampling")
+   (noise 0.1 positive? "standard deviation of the measurements' noise")
+   (assumed-noise (optional number) positive?
+                  "what the sampler takes it for; another than noise plants an error")
+   (simulations 200 positive? "how many truths; with images, all of them")
+   (draws 31 positive? "of the posterior of each")
+   (ratio (optional number) (lambda (r) (< 0 r 1))
+          "of one temperature to the one before; else 0.95, for a network 0.9")
+   (until (optional number) (lambda (sigma) (< 0 sigma 100))
+          "the last temperature; else noise / 20, for a network 0.046")
+   (seed 1 (lambda (n) (>= n 0)) "of truths, masks, noise and draws"))
+  "Draws truths, measures them, samples the posterior of each, and asks whether the truth is one
+more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability.png."
+  #:check (begin
+            (check-that (eq? (and prior #t) (and images #t)) 'calibrate
+                        "expected both prior and images, or neither")
+            (when images (images-in images))
+            (check-that (program-exists? "gnuplot") 'calibrate
+                        "the program gnuplot is needed: install gnuplot-nox"))
+  (let* ((assumed (or assumed-noise noise))
+         (until (or until (if prior 0.046 (/ assumed 20))))
+         (paths (if images (images-in images) '()))
+         (truths (and images (load-truths paths seed)))
+         (make (lambda (prior op settings)
+                 (make-model prior op #:noise noise
+                             #:sample (annealed-sampler
+                                       prior op #:noise assumed
+                                       #:settings
+                                       (cons* #:temperatures
+                                              (default-temperatures prior #:ratio ratio
+                                                                    #:until until)
+                                              settings)))))
+         (mask (lambda (columns) (random-mask columns #:acceleration acceleration #:seed seed)))
+         (chosen (cond (prior (make (load-score-network prior)
+                                    (mri-operator #:mask (mask (third (tensor-shape truths))))
+                                    '()))
+                       ((eq? model 'gaussian)
+                        (make (gaussian-field size) (mri-operator #:mask (mask size)) '()))
+                       (else (mixture-model make assumed))))
+         (checkpoint (run-path "draws.safetensors"))
+         (all (simulate chosen (if truths (length paths) simulations)
+                        #:draws draws #:seed seed #:truths truths #:checkpoint checkpoint))
+         (results (calibrate-to
+                   (run-path) all #:sbc? (not prior) #:seed seed
+                   #:about `(("model" . ,(or prior (symbol->string model)))
+                             ("version" . ,tempera-version)
+                             ("size" . ,(list->vector
+                                         (cdr (tensor-shape (simulations-truths all)))))
+                             ("acceleration" . ,acceleration)
+                             ("noise" . ,noise)
+                             ("assumed_noise" . ,assumed)
+                             ("sigma_final" . ,until)
+                             ("seed" . ,seed)))))
+    (when (file-exists? checkpoint) (delete-file checkpoint))
+    (record-coverage! results)
+    (show results)
+    (format #t "~a: summary.json ~acoverage.png~a~%" (run-path)
+            (if prior "" "ranks.csv ranks.png ")
+            (if (assoc-ref results "reliability") " reliability.png" ""))
+    (outcome results)))
+
+(define (main words) (run-command calibrate words))
 
 ;;; --- Models -------------------------------------------------------------------
 
-(define (gaussian-model ref make)
-  (let ((size (ref 'size)))
-    (make (gaussian-prior (power-spectrum (list size size) #:amplitude 100 #:exponent 3 #:corner 3))
-          (mri-operator #:mask (random-mask size #:acceleration (ref 'acceleration)
-                                            #:seed (ref 'seed)))
-          '())))
+(define (gaussian-field size)
+  (gaussian-prior (power-spectrum (list size size) #:amplitude 100 #:exponent 3 #:corner 3)))
 
-(define (mixture-model ref make)
+(define (mixture-model make noise)
   ;; Four Gaussians in the plane; steps go by the width of the posterior's components at
   ;; each temperature.
-  (let* ((sd 0.5) (noise (or (ref 'assumed-noise) (ref 'noise)))
+  (let* ((sd 0.5)
          (width (lambda (sigma)
                   (let ((square (lambda (a) (+ (* a a) (* sigma sigma)))))
                     (sqrt (/ (+ (/ (square sd)) (/ (square noise)))))))))
@@ -67,14 +116,18 @@
           `(#:step-size ,(lambda (sigma) (* 0.5 (width sigma))) #:trajectory-length (3 5)
             #:mass identity))))
 
-(define (images-in path)
-  ;; The file PATH, or the images in the folder PATH.
-  (check-that (file-exists? path) 'calibrate "--images: no such file or folder: ~a" path)
-  (if (file-is-directory? path)
-      (map (lambda (name) (string-append path "/" name))
-           (scandir path (lambda (name)
-                           (file-holds? name 'image))))
-      (list path)))
+(define (images-in text)
+  ;; The files that TEXT names, and the images in its folders.
+  (append-map
+   (lambda (path)
+     (check-that (file-exists? path) 'calibrate "images: no such file or folder: ~a" path)
+     (let ((paths (if (file-is-directory? path)
+                      (map (lambda (name) (string-append path "/" name))
+                           (scandir path (lambda (name) (file-holds? name 'image))))
+                      (list path))))
+       (check-that (pair? paths) 'calibrate "images: ~a has no images" path)
+       paths))
+   (string-split text #\,)))
 
 (define (load-truths paths seed)
   ;; A batch (N rows columns), each with a phase of its own.
@@ -83,18 +136,12 @@
          (shapes (map tensor-shape scans)))
     (for-each (lambda (path shape)
                 (check-that (equal? shape (first shapes)) 'calibrate
-                            "--images: expected images of one shape, got ~a and, of ~a, ~a"
+                            "images: expected images of one shape, got ~a and, of ~a, ~a"
                             (first shapes) path shape))
               paths shapes)
     (tensor-concatenate (map batch-of-one scans) 0)))
 
-(define (network-model ref make columns)
-  (make (load-score-network (ref 'prior))
-        (mri-operator #:mask (random-mask columns #:acceleration (ref 'acceleration)
-                                          #:seed (ref 'seed)))
-        '()))
-
-;;; --- The command --------------------------------------------------------------
+;;; --- What is said --------------------------------------------------------------
 
 (define (show results)
   (let ((field (lambda (alist key) (assoc-ref alist key))))
@@ -118,61 +165,25 @@
       (when reliability
         (format #t "error / standard deviation         ~,3f~%" (field reliability "ratio"))))))
 
-(define (main arguments)
-  (let-values (((options operands)
-                (parse-options "calibrate" options arguments #:count 0
-                               #:summary "Draws truths, measures them, samples the posterior of each, and asks whether the truth is one
-more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability.png.")))
-    (let* ((ref (lambda (name) (assq-ref options name)))
-           (network? (ref 'prior))
-           (noise (ref 'noise))
-           (assumed (or (ref 'assumed-noise) noise))
-           (until (or (ref 'until) (if network? 0.046 (/ assumed 20)))))
-      (check-that (eq? (and network? #t) (and (ref 'images) #t)) 'calibrate
-                  "expected both --prior and --images, or neither")
-      (check-output 'calibrate (ref 'out) '("summary.json" "ranks.csv" "ranks.png" "coverage.png"
-                                            "reliability.png"))
-      (check-that (program-exists? "gnuplot") 'calibrate
-                  "the program gnuplot is needed: install gnuplot-nox")
-      (check-that (< until 100) 'calibrate "--until: expected a temperature below 100, got ~a" until)
-      (let* ((make (lambda (prior op settings)
-                     (make-model prior op #:noise noise
-                                 #:sample (annealed-sampler
-                                           prior op #:noise assumed
-                                           #:settings
-                                           (cons* #:temperatures
-                                                  (default-temperatures prior #:ratio (ref 'ratio)
-                                                                        #:until until)
-                                                  settings)))))
-             (paths (if network?
-                        (append-map images-in (string-split (ref 'images) #\,))
-                        '()))
-             (truths (and network?
-                          (begin
-                            (check-that (pair? paths) 'calibrate "--images: ~a has no images"
-                                        (ref 'images))
-                            (load-truths paths (ref 'seed)))))
-             (model (cond (network? (network-model ref make (third (tensor-shape truths))))
-                          ((eq? (ref 'model) 'gaussian) (gaussian-model ref make))
-                          (else (mixture-model ref make))))
-             (simulations (call-saying-results
-                           (ref 'out) '()
-                           (lambda ()
-                             (simulate model (if truths (length paths) (ref 'simulations))
-                                       #:draws (ref 'draws) #:seed (ref 'seed)
-                                       #:truths truths))))
-             (results (calibrate-to
-                       (ref 'out) simulations #:sbc? (not network?) #:seed (ref 'seed)
-                       #:about `(("model" . ,(or network? (symbol->string (ref 'model))))
-                                 ("version" . ,tempera-version)
-                                 ("size" . ,(list->vector
-                                             (cdr (tensor-shape (simulations-truths simulations)))))
-                                 ("acceleration" . ,(ref 'acceleration))
-                                 ("noise" . ,noise)
-                                 ("assumed_noise" . ,assumed)
-                                 ("sigma_final" . ,until)
-                                 ("seed" . ,(ref 'seed))))))
-        (show results)
-        (format #t "~a: summary.json ~acoverage.png~a~%" (ref 'out)
-                (if network? "" "ranks.csv ranks.png ")
-                (if (assoc-ref results "reliability") " reliability.png" ""))))))
+(define (record-coverage! results)
+  (for-each (lambda (row)
+              (record-metrics! `((level . ,(assoc-ref row "level"))
+                                 (coverage . ,(assoc-ref row "coverage")))))
+            (vector->list (assoc-ref results "coverage"))))
+
+(define (outcome results)
+  ;; The numbers of a sweep's table.
+  (define (part name key)
+    (let ((found (assoc-ref results name)))
+      (if found `((,key . ,found)) '())))
+  (define (field name key)
+    (let ((found (assoc-ref results name)))
+      (if found (list (cons (string->symbol (format #f "~a-~a" name key)) (assoc-ref found key)))
+          '())))
+  (append (part "sbc_p" 'sbc-p) (field "tarp" "p") (field "reliability" "ratio")
+          (append-map (lambda (row)
+                        (if (memv (assoc-ref row "level") '(0.5 0.9))
+                            `((,(string->symbol (format #f "coverage-~a" (assoc-ref row "level")))
+                               . ,(assoc-ref row "coverage")))
+                            '()))
+                      (vector->list (assoc-ref results "coverage")))))

@@ -4,7 +4,8 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 format)
-  #:use-module (tempera shell cli)
+  #:use-module (tempera base parameters)
+  #:use-module (tempera shell options)
   #:use-module (tempera data data)
   #:use-module (tempera data dataset)
   #:use-module (tempera data fetch)
@@ -14,25 +15,27 @@
 (define summary "fetch and prepare real MR volumes for training")
 
 (define options
-  '((add string "prepare this volume of yours: NIfTI, npy or a folder of DICOM slices; or a folder of \
+  (parameter-specs
+   (add (optional string) "prepare this volume of yours: NIfTI, npy or a folder of DICOM slices; or a folder of \
 NIfTI volumes named as in BIDS")
-    (person string "whose head it is; data are split by person; by default from the name, sub-PERSON")
-    (contrast string "its contrast, such as T1; by default from the name")
-    (name string "what it is called here; by default from the file's name")
-    (prefix string "put before persons and names that come from files' names, where two data sets have the same" "")
-    (licence string "its licence; by default from participants.tsv or dataset_description.json")
-    (source string "where it is from; by default likewise")
-    (spacing numbers "millimetres between slices, rows and columns, when upright, in place of the file's")
-    (nan-is-zero flag "take NaN in a volume as background, 0; else it is refused")
-    (remove string "remove the prepared volume of this name")
-    (orientation string "where the file does not say: directions of its axes, slowest first, \
+   (person (optional string) "whose head it is; data are split by person; by default from the name, sub-PERSON")
+   (contrast (optional string) "its contrast, such as T1; by default from the name")
+   (name (optional string) "what it is called here; by default from the file's name")
+   (prefix "" "put before persons and names that come from files' names, where two data sets have the same")
+   (licence (optional string) "its licence; by default from participants.tsv or dataset_description.json")
+   (source (optional string) "where it is from; by default likewise")
+   (spacing (optional numbers)
+            "millimetres between slices, rows and columns, when upright, in place of the file's")
+   (nan-is-zero #f "take NaN in a volume as background, 0; else it is refused")
+   (remove (optional string) "remove the prepared volume of this name")
+   (orientation (optional string) "where the file does not say: directions of its axes, slowest first, \
 such as SAR for superior, anterior, right")
-    (list flag "only list what is prepared")))
+   (list #f "only list what is prepared")))
 
 (define (main arguments)
   (let-values (((options _)
                 (parse-options "data" options arguments #:count 0
-                               #:summary "Fetch what package managers carry (Debian's mricron-data, npm's brainbrowser)
+                               #:text "Fetch what package managers carry (Debian's mricron-data, npm's brainbrowser)
 and prepare it in the user's cache, or add a volume of your own.")))
     (let ((ref (lambda (name) (assq-ref options name))))
       (cond ((ref 'list))

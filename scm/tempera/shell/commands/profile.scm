@@ -4,7 +4,8 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 format)
-  #:use-module (tempera shell cli)
+  #:use-module (tempera base parameters)
+  #:use-module (tempera shell options)
   #:use-module (tempera base errors)
   #:use-module (tempera file paths)
   #:use-module (tempera net layers)
@@ -21,19 +22,20 @@
 (define summary "show where a network's time goes, by operation and by layer")
 
 (define options
-  `((body string "without a file: the network's description" "(paper-unet)")
-    (images integer "in a batch" 1 ,positive?)
-    (size integer "rows and columns of an image; else 320, or those that the network is made for" #f ,positive?)
-    (train flag "a whole training step of a score network: forward, backward, Adam")
-    (repeat integer "runs, the mean of which is shown" 5 ,positive?)
-    (precision symbol "of the products of convolutions: float32 or bf16" float32
-               ,(lambda (name) (memq name '(float32 bf16))))
-    (out string "also write the rows to this file: .csv or .json")))
+  (parameter-specs
+   (body "(paper-unet)" "without a file: the network's description")
+   (images 1 positive? "in a batch")
+   (size (optional integer) positive?
+         "rows and columns of an image; else 320, or those that the network is made for")
+   (train #f "a whole training step of a score network: forward, backward, Adam")
+   (repeat 5 positive? "runs, the mean of which is shown")
+   (precision 'float32 (lambda (name) (memq name '(float32 bf16))) "of the products of convolutions")
+   (out (optional string) "also write the rows to this file: .csv or .json")))
 
 (define (main arguments)
   (let-values (((options operands)
                 (parse-options "profile" options arguments #:operands "[NETWORK]"
-                               #:summary "Times every operation of one evaluation of a network of any kind, or of a training step.
+                               #:text "Times every operation of one evaluation of a network of any kind, or of a training step.
 The manual says how to read the table.")))
     (define (ref name) (assq-ref options name))
     (check-that (<= (length operands) 1) 'profile "expected at most one network, got ~a"

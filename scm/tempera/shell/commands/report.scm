@@ -2,9 +2,9 @@
 
 (define-module (tempera shell commands report)
   #:use-module (ice-9 match)
-  #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
-  #:use-module (tempera shell cli)
+  #:use-module (tempera base parameters)
+  #:use-module (tempera shell options)
   #:use-module (tempera base errors)
   #:use-module (tempera file safetensors)
   #:use-module (tempera file formats)
@@ -22,14 +22,17 @@
 (define summary "write an HTML report of a run, a sweep or a chain")
 
 (define options
-  '((out string "the HTML file; report.html in a directory, beside a chain's file under its name")
-    (title string "what stands over it")
-    (truth string "of a chain: the image that it should come to, .npy or .png")))
+  (parameter-specs
+   (out (optional string)
+        "the HTML file; run.html in a run's directory, report.html in a sweep's, beside a chain's \
+file under its name")
+   (title (optional string) "what stands over it")
+   (truth (optional file) "of a chain: the image that it should come to")))
 
 (define (main arguments)
   (let-values (((options operands)
                 (parse-options "report" options arguments #:operands "DIR|CHAIN.safetensors..."
-                               #:summary "Writes one HTML file for each: of the directory of a run (tempera run) or a sweep
+                               #:text "Writes one HTML file for each: of the directory of a run (a script's or a command's) or a sweep
 (tempera sweep), or of a chain that save-chain wrote.  It needs no network and no
 other file.")))
     (let ((out (assq-ref options 'out)) (truth (assq-ref options 'truth)))
@@ -37,16 +40,18 @@ other file.")))
       (check-that (or (not out) (null? (cdr operands))) 'report
                   "--out: expected one directory or file with it, got ~a" (length operands))
       (for-each (lambda (path)
-                  (format #t "~a~%"
-                          (apply write-report (object-in path)
-                                 (or out (if (file-is-directory? path) path (beside path)))
-                                 #:title (assq-ref options 'title)
-                                 (if truth (list #:truth (load-image truth)) '()))))
+                  (let ((object (object-in path)))
+                    (format #t "~a~%"
+                            (apply write-report object (or out (page-of object path))
+                                   #:title (assq-ref options 'title)
+                                   (if truth (list #:truth (load-image truth)) '())))))
                 operands))))
 
-(define (beside path)
-  ;; The page of the chain in PATH.
-  (string-append (string-drop-right path (string-length ".safetensors")) ".html"))
+(define (page-of object path)
+  ;; The page of OBJECT, which is in PATH.  A run may have left a report.html: that of its chain.
+  (cond ((run? object) (string-append path "/run.html"))
+        ((file-is-directory? path) path)
+        (else (string-append (string-drop-right path (string-length ".safetensors")) ".html"))))
 
 (define (object-in path)
   (check-that (file-exists? path) 'report "~a: no such file or directory" path)
@@ -60,7 +65,7 @@ other file.")))
   ;; The chain in PATH, on a target that has its states' shape and no score: to be looked at.
   (let*-values (((tensors metadata) (load-safetensors path))
                 ((datum) (lambda (name)
-                           (false-if-exception
+                           (false-if-error
                             (call-with-input-string (assoc-ref metadata name) read)))))
     (let ((x (assoc-ref tensors "x")) (temperatures (datum "temperatures")))
       (check-that (and x (pair? (tensor-shape x))) 'report

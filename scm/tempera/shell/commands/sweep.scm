@@ -1,15 +1,17 @@
-;;; sweep.scm -- `tempera sweep SCRIPT key=a,b,c ...': an experiment at many points.
+;;; sweep.scm -- `tempera sweep NAME key=a,b,c ...': a script's experiment, or a command, at many points.
 
 (define-module (tempera shell commands sweep)
   #:use-module (ice-9 regex)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
-  #:use-module (tempera shell cli)
+  #:use-module (tempera shell launch)
+  #:use-module (tempera shell options)
   #:use-module (tempera base errors)
   #:use-module (tempera run experiments)
   #:use-module (tempera file programs)
   #:use-module (tempera base interrupts)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base spelling)
   #:use-module (tempera run points)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera run sweeps)
@@ -20,24 +22,26 @@
 (define summary "run an experiment at many settings, in processes of their own")
 
 (define options
-  `((workers integer "points at a time; as many as there are processors" #f ,positive?)
-    (directory string "where all goes; runs/NAME-sweep-DATE-TIME")
-    (continue string "go on with the sweep in this directory, or join those that do")
-    (random integer "this many points at random from ranges" #f ,positive?)
-    (sobol integer "this many Sobol points from ranges" #f ,positive?)
-    (seed integer "of --random" 0 ,(lambda (n) (>= n 0)))
-    (halving string "METRIC,PARAMETER,FROM,TO: all at a small budget, the better half at more")
-    (best symbol "of --halving's metric: largest or smallest" largest
-          ,(lambda (b) (memq b '(largest smallest))))
-    (retries integer "how often to try again a point whose process died" 3
-             ,(lambda (n) (>= n 0)))
-    (mended flag "with --continue: failed points too, and all that is left by the script as it is now")
-    (point string "run this one point of --continue, here")))
+  (parameter-specs
+   (workers (optional integer) positive? "points at a time; as many as there are processors")
+   (out (optional string) "directory for what the sweep leaves; runs/NAME-sweep-DATE-TIME")
+   (continue (optional string) "go on with the sweep in this directory, or join those that do")
+   (random (optional integer) positive? "this many points at random from ranges")
+   (sobol (optional integer) positive? "this many Sobol points from ranges")
+   (seed 0 (lambda (n) (>= n 0)) "of --random")
+   (halving (optional string)
+            "METRIC,PARAMETER,FROM,TO: all at a small budget, the better half at more")
+   (best 'largest (lambda (b) (memq b '(largest smallest))) "of --halving's metric")
+   (retries 3 (lambda (n) (>= n 0)) "how often to try again a point whose process died")
+   (mended #f "with --continue: failed points too, and all that is left by the script as it is now")
+   (point (optional string) "run this one point of --continue, here")))
 
-(define usage "Runs the experiment that SCRIPT defines at every combination of the values given:
-KEY=1,2,3.  A parameter that is itself a list of numbers takes values with semicolons:
-'KEY=1,2;3,4'; so does text with commas in it.  With --random or --sobol, ranges: KEY=0.5..2,
-KEY=log:0.1..10; whole numbers at both ends make whole numbers.  Every point leaves a run's
+(define operands "SCRIPT|COMMAND NAME=A,B,C...")
+(define text "Runs the experiment that SCRIPT defines, or a COMMAND (train, reconstruct, calibrate), at every
+combination of the values given: NAME=1,2,3.  A parameter that is itself a list of numbers takes values
+with semicolons: 'NAME=1,2;3,4'; so does text with commas in it.  With --random or --sobol, ranges:
+NAME=0.5..2, NAME=log:0.1..10; whole numbers at both ends make whole numbers.  A name that is also one of
+the options below is the option's behind dashes, else the parameter's.  Every point leaves a run's
 directory.  Stop it by Ctrl-C, go on by --continue=DIR; do that at another terminal, and both work.
 The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such points again.")
 
@@ -53,7 +57,8 @@ The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such po
 (define (values-of spec text)
   ;; The values that TEXT lists for the parameter SPEC.
   (map (lambda (text) (parameter-parse 'sweep spec text))
-       (cond ((string-index text #\;) (string-split text #\;))
+       (cond ((and (eq? (parameter-type spec) 'file) (file-exists? text)) (list text))
+             ((string-index text #\;) (string-split text #\;))
              ((eq? (parameter-type spec) 'numbers) (list text))
              (else (string-split text #\,)))))
 
@@ -110,33 +115,50 @@ The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such po
 
 ;;; --- The command --------------------------------------------------------------
 
-(define (main arguments)
-  (let-values (((options operands)
-                (parse-options "sweep" options arguments #:operands "SCRIPT KEY=A,B,C..."
-                               #:summary usage)))
-    (let* ((ref (lambda (name) (assq-ref options name)))
-           (workers (or (ref 'workers) (threads))))
-      (cond ((ref 'point)
-             (check-that (ref 'continue) 'sweep "--point: expected --continue=DIR with it")
-             (run-job (open-sweep (ref 'continue)) (ref 'point)))
-            ((ref 'continue)
-             (check-that (or (null? operands) (and (ref 'mended) (null? (cdr operands)))) 'sweep
-                         "--continue: expected nothing else, got ~a" (car operands))
-             (say-end (drive (open-sweep (ref 'continue)) workers (ref 'retries)
-                             #:mended (and (ref 'mended) (or (null? operands) (car operands))))))
-            ((ref 'mended) (complain 'sweep "--mended: expected --continue=DIR with it"))
-            ((null? operands) (complain 'sweep "expected a script, got none"))
-            (else
-             (let ((experiment (load-script (car operands))))
-               (let-values (((shared points)
-                             (points-from experiment
-                                          (settings-from-arguments 'sweep (cdr operands)) ref)))
-                 (say-end
-                  (drive (make-sweep experiment points #:settings shared
-                                     #:directory (ref 'directory)
-                                     #:halving (and (ref 'halving)
-                                                    (halving-of (ref 'halving) (ref 'best))))
-                         workers (ref 'retries))))))))))
+(define (main words)
+  (when (usage-wanted) ((usage-wanted) operands text '() options))
+  (let*-values (((known) (cons help-option options))
+                ((given _ words) (parse-words "sweep" words known #:leading? #t)))
+    (cond ((assq 'help given) (show-usage "sweep" operands text '() options))
+          ((or (null? words) (assq 'continue given)) (go-on given words))
+          (else (begin-with (named-experiment (car words)) given (cdr words))))))
+
+(define (begin-with experiment given words)
+  (let*-values (((more settings)
+                 (experiment-words experiment words (cons help-option options)))
+                ((given) (append given more)))
+    (cond ((assq 'help given)
+           (show-usage "sweep" operands text (experiment-parameters experiment) options))
+          ((assq 'continue given) (complain 'sweep "--continue: expected nothing else, got ~a"
+                                            (experiment-name experiment)))
+          (else
+           (let*-values (((values) (option-values "sweep" options given))
+                         ((ref) (lambda (name) (assq-ref values name)))
+                         ((shared points) (points-from experiment settings ref)))
+             (check-that (not (ref 'mended)) 'sweep "--mended: expected --continue=DIR with it")
+             (check-that (not (ref 'point)) 'sweep "--point: expected --continue=DIR with it")
+             (say-end
+              (drive (make-sweep experiment points #:settings shared
+                                 #:directory (ref 'out)
+                                 #:halving (and (ref 'halving)
+                                                (halving-of (ref 'halving) (ref 'best))))
+                     (or (ref 'workers) (threads)) (ref 'retries))))))))
+
+(define (go-on given words)
+  ;; With the sweep that --continue names; the first of WORDS may be the mended script.
+  (let*-values (((more _ others) (parse-words "sweep" words (cons help-option options)))
+                ((values) (option-values "sweep" options (append given more)))
+                ((ref) (lambda (name) (assq-ref values name)))
+                ((directory) (ref 'continue)))
+    (check-that (or directory (not (ref 'point))) 'sweep "--point: expected --continue=DIR with it")
+    (check-that (or directory (not (ref 'mended))) 'sweep "--mended: expected --continue=DIR with it")
+    (check-that directory 'sweep "expected a script or a command, got none")
+    (check-that (or (null? others) (and (ref 'mended) (null? (cdr others)))) 'sweep
+                "--continue: expected nothing else, got ~a" (car others))
+    (if (ref 'point)
+        (run-job (open-sweep directory) (ref 'point))
+        (say-end (drive (open-sweep directory) (or (ref 'workers) (threads)) (ref 'retries)
+                        #:mended (and (ref 'mended) (or (null? others) (car others))))))))
 
 (define* (drive sweep workers retries #:key (mended #f))
   (call-saying-stop
