@@ -81,6 +81,7 @@
     ((problem targets)
      denoise make-target posterior prior-target target-dtype target-log-density target-masses
      target-name target-prior target-score target-shape target-start target?)
+    ((net averages) power-average)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)
@@ -89,6 +90,7 @@
      <layer> attention-layer batch-norm-layer convolution-layer convolution-precision dense-layer
      group-norm-layer layer-parameters layer-sequence layer? make-layer noise-embedding
      parameter-count training? up-convolution-layer)
+    ((net learned-weights) learned-weight)
     ((net losses)
      balanced-frequencies balanced-weight denoising-losses)
     ((net networks)
@@ -106,8 +108,9 @@
     ((net spectral-norms)
      cap penalty projection spectral-norms)
     ((net trainer)
-     make-trainer trainer-averaged trainer-fork trainer-history trainer-kept-steps trainer-losses
-     trainer-losses-by-sigma trainer-network trainer-rewind! trainer-step trainer?)
+     make-trainer trainer-averaged trainer-fork trainer-history trainer-images trainer-kept-steps
+     trainer-losses trainer-losses-by-sigma trainer-network trainer-rewind! trainer-step
+     trainer-weight trainer?)
     ((net trainer-history)
      trainer-note!)
     ((net training)
