@@ -138,13 +138,18 @@
      autocorrelation-time band-acceptance band-diverged band-energy-error-mean
      band-energy-error-sd band-from band-proposals band-to band? diagnose diagnosis-bands
      diagnosis-summary diagnosis-warnings diagnosis? ess-bulk ess-per-evaluation ess-tail hold
-     power-by-frequency r-hat r-hat-between score-asymmetry score-loss-by-frequency)
+     r-hat r-hat-between)
     ((sample kernel)
      kernel-mass kernel-next-sigma kernel-normal kernel-sampler kernel-score kernel-seed
      kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
      propose state-evaluations state-number state-score state-sigma state-x state? transition
      transition-accepted transition-energy-error transition-evaluations transition-ratio
      transition-sigma transition-step-size transition-steps transition?)
+    ((sample learned-scores)
+     power-by-frequency score-asymmetry score-loss-by-frequency validation)
+    ((sample nearest-distances)
+     nearest-distances nearest-distances-held-out nearest-distances-indices nearest-distances-p
+     nearest-distances-samples nearest-distances-verdict nearest-distances?)
     ((sample preview)
      preview preview-evaluations preview-rows preview-seconds preview-temperatures preview?
      stability-limit)
@@ -195,7 +200,7 @@
      halving job-directory job-name job-outcome job-point job-settings make-sweep open-sweep
      sweep-directory sweep-experiment sweep-jobs sweep-metrics sweep-points sweep-results sweep?)
     ((run training-runs)
-     train-run!)
+     run-validation train-run!)
     ((run workers)
      continue-sweep sweep)
     ((see animations)
@@ -226,6 +231,8 @@
      add-view! show view)
     ((see table-charts)
      table-chart table-heat table-parallel)
+    ((see validation-charts)
+     validation-charts)
     ((see watch)
      watch)
     ((shell help)

@@ -6,8 +6,9 @@
 (define-module (tempera net averages)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
-  #:export (power-average averaging? averaging-name averaging-decay))
+  #:export (power-average power-average? averaging? averaging-name averaging-decay))
 
 (define-record-type <power-average>
   (make-power-average length exponent)
@@ -56,3 +57,8 @@ Example: (averaging-decay 0.999 5000) => 0.998"
       (expt (- 1 (/ 1.0 step)) (1+ (power-average-exponent averaging)))
       ;; Early on the average forgets faster, or the start would stay in it.
       (min averaging (/ (+ 1.0 step) (+ 10 step)))))
+
+(document
+ (power-average?
+  "Whether OBJECT is what `power-average' gives.
+Example: (power-average? 0.999) => #f"))
