@@ -177,6 +177,8 @@
      measured-slices)
     ((method plug-and-play)
      pnp-admm red)
+    ((method torch-weights)
+     load-torch-weights! torch-name)
     ((method updnet)
      magnitudes updnet updnet-loss updnet-reconstruction updnet?)
     ((method vae)

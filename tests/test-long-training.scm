@@ -201,7 +201,11 @@
        (1 10 1 10 1 10 1 10 1 10 1 10))
      (map (lambda (column) (map (lambda (v) (if (string? v) (string->symbol v) v)) column))
           (columns 'step 'average 'sigma)))
+   ;; A run that was killed after step 20 was validated, and before its checkpoint was written.
+   (let* ((path (string-append folder "/validation.csv")) (found (load-table path)))
+     (save-table path (table (table-columns found) (append (table-rows found) '((20 0.9 1 7.7))))))
    (let ((longer (run 20)))
+     (test-equal "what is validated again replaces what was" 18 (length (first (columns 'step))))
      (test-equal "gone on with" '(10 15 20) (delete-duplicates (first (columns 'step))))
      (test-assert "the weights are those of the average that did best"
        (every tensor-identical? (map cdr (layer-parameters longer)) (first seen)))
