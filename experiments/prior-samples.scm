@@ -1,7 +1,7 @@
 ;;; prior-samples.scm -- what a prior believes without any data: samples of it alone.
 ;;;
-;;; By rows: chains from noise alone, annealed as for a posterior, with no likelihood; slices of somebody the
-;;; prior was not trained on; what it expects when they are under noise of sigma (equation 2); and, from
+;;; By rows: from noise alone by reverse diffusion, the default without data, and by HMC, annealed as for a
+;;; posterior; slices of somebody the prior was not trained on; what it expects when they are under noise of sigma (equation 2); and, from
 ;;; that noise down, samples by the probability flow and by chains.
 ;;;
 ;;;   tempera run experiments/prior-samples.scm
@@ -41,12 +41,13 @@
                                         settings)))
                       (format #t "~a~%" (diagnose chain))
                       (chain-samples chain))))
-         (rows `(("from noise alone" . ,(samples (tensor* from (random-normal (tensor-shape scans) seed 1 'c64))
-                                                 from))
+         (noise (tensor* from (random-normal (tensor-shape scans) seed 1 'c64)))
+         (rows `(("from noise alone" . ,(samples noise from))
+                 ("by HMC" . ,(samples noise from #:sampler (hmc)))
                  ("slice" . ,scans)
                  ("expected" . ,(denoise network noisy sigma))
                  ("by the flow" . ,(samples noisy sigma #:sampler (probability-flow)))
-                 ("by chains" . ,(samples noisy sigma))))
+                 ("by chains" . ,(samples noisy sigma #:sampler (hmc)))))
          (size (lambda (image)          ; root mean square of the magnitude
                  (sqrt (/ (tensor->number (tensor-sum-squares image)) (apply * (tensor-shape image))))))
          (slice (lambda (batch k)

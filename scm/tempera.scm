@@ -79,8 +79,9 @@
      has-log-density? learned? log-density make-prior prior-draw prior-dtype prior-name prior-shape
      prior? score)
     ((problem targets)
-     denoise make-target posterior prior-target target-dtype target-log-density target-masses
-     target-name target-prior target-score target-shape target-start target?)
+     denoise make-target posterior prior-target target-dtype target-likelihood-score
+     target-log-density target-masses target-name target-prior target-prior-alone? target-score
+     target-shape target-start target?)
     ((net averages) power-average)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
@@ -140,8 +141,8 @@
      diagnosis-summary diagnosis-warnings diagnosis? ess-bulk ess-per-evaluation ess-tail hold
      r-hat r-hat-between)
     ((sample kernel)
-     kernel-mass kernel-next-sigma kernel-normal kernel-sampler kernel-score kernel-seed
-     kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
+     kernel-mass kernel-next-sigma kernel-normal kernel-prior-score kernel-sampler kernel-score
+     kernel-seed kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
      propose state-evaluations state-number state-score state-sigma state-x state? transition
      transition-accepted transition-energy-error transition-evaluations transition-ratio
      transition-sigma transition-step-size transition-steps transition?)
@@ -155,7 +156,7 @@
      stability-limit)
     ((sample samplers)
      hmc integrator-limit kinetic-energy langevin mala metropolis momentum-draw path-integral
-     predictor-corrector probability-flow sampler-integrator trajectory)
+     sampler-integrator trajectory)
     ((sample schedules)
      adaptive adaptive-from adaptive-ratio adaptive-until constant dual-averaging geometric
      linear log-linear piecewise power-law schedule->list schedule-append schedule-at
@@ -167,6 +168,8 @@
      annealed-sampler make-model model-noise model-operator model-prior model? simulate
      simulations-draws simulations-measurements simulations-model simulations-truths
      simulations?)
+    ((sample transport)
+     predictor-corrector probability-flow reverse-diffusion split-gibbs)
     ((method compressed-sensing)
      total-variation total-variation-of wavelet-reconstruction)
     ((method conditional)

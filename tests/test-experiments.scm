@@ -325,7 +325,7 @@
                  '("conditional" "vae") (list conditional-network? vae?)))
      (run "prior-samples" `((prior . ,(file "net.safetensors")) (slices . (4 13)) (ratio . 0.2)))
      (written? "prior-samples/prior-samples.png")
-     (test-equal "a row for each kind of sample" '(2 2 2 2 2)
+     (test-equal "a row for each kind of sample" '(2 2 2 2 2 2)
        (map last (table-rows (table-group (load-table (file "prior-samples/prior-samples.csv"))
                                           '(row) '(rms count)))))
      (run "sweep-temperature" `((prior . ,(file "net.safetensors")) (chains . 2) (ratio . 0.3)))

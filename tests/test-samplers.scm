@@ -72,6 +72,57 @@
   (test-equal "a corrector at each, a predictor between" (* 3 2) (evaluations (predictor-corrector)))
   (test-equal "predictors alone" 3 (evaluations (predictor-corrector #:corrections 0))))
 
+;; Reverse diffusion and exact likelihoods, with scores that are exact: at 75 evaluations a chain, or as many
+;; again by each step more, and at measured and unmeasured frequencies.  SLACK is what the recursion of
+;; variances leaves of the cooling at this rate, 3 to 6 % at measured ones, and 3 % for the variance
+;; of a reverse step, which is estimated from some 16 numbers a band and cannot be below 0.
+(define (test-exact-by-part name chain)
+  (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma (chain-sigma chain))))
+    (let* ((k (fft2 (chain-samples chain))) (n (first (tensor-shape k))) (k-mean (tensor-mean k 0))
+           (sample (tensor/ (tensor/ (tensor-sum-squares (tensor- k k-mean) 0) (* 2 (1- n))) variance))
+           (error (tensor/ (tensor-square (tensor-abs (tensor- k-mean (fft2 mean)))) (tensor* (/ 2. n) variance)))
+           (measured (tensor-broadcast (operator-mask op) '(16 12))))
+      (for-each
+       (lambda (part where)
+         (let* ((count (tensor->number (tensor-sum where)))
+                (average (lambda (t) (/ (tensor->number (tensor-sum (tensor* t where))) count))))
+           (test-approximate (string-append name ": variance, " part) 1 (average sample)
+             (+ 0.06 (* 4 (sqrt (/ 2 (* 2 (1- n) count))))))
+           (test-approximate (string-append name ": mean, " part) 1 (average error)
+             (+ 0.06 (* 4 (sqrt (/ 2 (* 2 count))))))))
+       '("measured" "unmeasured") (list measured (tensor- 1 measured))))))
+(define transports
+  (list (cons "split Gibbs" (split-gibbs)) (cons "split Gibbs, three steps" (split-gibbs #:steps 3))
+        (cons "reverse diffusion" (reverse-diffusion))
+        (cons "reverse diffusion, corrected" (reverse-diffusion #:corrections 1))))
+(for-each (lambda (entry)
+            (test-exact-by-part (car entry)
+                                (run-with #:sampler (cdr entry)
+                                          #:temperatures (geometric 30 #:ratio 0.935 #:until 0.2))))
+          transports)
+(test-equal "evaluations: one a temperature, one each step and correction more" '(3 9 3 6)
+  (map (lambda (entry)
+         (chain-evaluations (anneal target #:chains 2 #:temperatures '(4 2 1) #:sampler (cdr entry))))
+       transports))
+
+;; Held at one temperature split Gibbs leaves the target as it is, p_sigma (x | y) with the prior
+;; under noise sigma: 40 transitions from exact draws.
+(let ((sigma 0.5))
+  (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma sigma)))
+    (test-exact-by-part "held"
+      (anneal target #:chains 64 #:seed 8 #:sampler (split-gibbs) #:temperatures (make-list 40 sigma)
+              #:start (tensor+ mean (momentum-draw (tensor-zeros '(64 16 12) 'c64) variance 3 0))))))
+
+;; From the prior alone, 22 evaluations.
+(let* ((sigmas (geometric 60 #:ratio 0.77 #:until 0.2))
+       (chain (anneal (prior-target field #:dtype 'c64) #:chains 64 #:seed 5 #:sampler (reverse-diffusion)
+                      #:temperatures sigmas))
+       (power (tensor+ spectrum (expt (chain-sigma chain) 2))))
+  (test-approximate "reverse diffusion of a prior" 1
+    (tensor->number (tensor-mean (tensor/ (tensor-sum-squares (fft2 (chain-samples chain)) 0)
+                                          (tensor* 128 power))))
+    (+ 0.036 0.03)))
+
 ;; One's own: a step of gradient ascent; all is accepted that is finite.
 (let* ((climb (lambda (kernel state)
                 (values (tensor+ (state-x state) (tensor* (kernel-step-size kernel) (state-score state)))
@@ -139,7 +190,22 @@
   (test-approximate "inpainting: mean" 1
     (tensor->number (tensor-mean (tensor/ (tensor-square (tensor-abs (tensor- (chain-mean chain) mean)))
                                           (tensor* 2/64 variance)))) 0.32)
-  (test-error-matching "no table" "mass: expected normal, identity" (anneal target #:mass 'fourier)))
+  (test-error-matching "no table" "mass: expected normal, identity" (anneal target #:mass 'fourier))
+  ;; Split Gibbs draws given the data by conjugate gradients here.
+  (let* ((x (chain-samples (anneal target #:chains 64 #:seed 3 #:sampler (split-gibbs)
+                                   #:temperatures (geometric 30 #:ratio 0.9 #:until 0.02))))
+         (sample (tensor/ (tensor-sum-squares (tensor- x (tensor-mean x 0)) 0) 126)))
+    (for-each
+     (lambda (part where)
+       (let* ((count (tensor->number (tensor-sum where)))
+              (average (lambda (t) (/ (tensor->number (tensor-sum (tensor* t where))) count))))
+         (test-approximate (string-append "inpainting, split Gibbs: variance, " part) 1
+           (average (tensor/ sample variance)) (+ 0.06 (* 4 (sqrt (/ 2 (* 126 count))))))
+         (test-approximate (string-append "inpainting, split Gibbs: mean, " part) 1
+           (average (tensor/ (tensor-square (tensor-abs (tensor- (tensor-mean x 0) mean)))
+                             (tensor* 2/64 variance)))
+           (+ 0.06 (* 4 (sqrt (/ 1 count)))))))
+     '("seen" "unseen") (list seen (tensor- 1 seen)))))
 
 ;; Modes of an image-space mixture: two far apart, of weights 3 and 1.  400 chains: the share of
 ;; one is binomial.
@@ -153,7 +219,31 @@
        (sums (tensor->list (tensor-mean (tensor-real (chain-samples chain)) '(1 2)))))
   (test-assert "every chain is in a mode" (every (lambda (m) (< 2.5 (abs m) 3.5)) sums))
   (test-approximate "the modes' weights" 0.75 (/ (count positive? sums) 400.)
-    (* 4 (sqrt (/ (* 0.75 0.25) 400)))))
+    (* 4 (sqrt (/ (* 0.75 0.25) 400))))
+  ;; Measured at half of the columns under noise s of 40, which leaves both modes: the evidence for each, normal
+  ;; with the variance 0.25 + s^2 where it is measured, gives the posterior's weights.  A chain keeps its mode from
+  ;; about sigma = 16 on, where the evidence's logarithm is s^2 / (s^2 + sigma^2) of that: 0.03 of the weight.
+  (let* ((op (mri-operator #:mask (list->tensor '(0 1 0 0 1 0 1 1))))
+         (y (measure op (tensor* 0.2 image) #:noise 40 #:seed 5))
+         (evidence (lambda (k)
+                     (exp (/ (tensor->number
+                              (tensor-sum-squares (tensor- y (apply-forward op (tensor* k image)))))
+                             -2 (+ 0.25 (* 40 40))))))
+         (weight (/ (* 3 (evidence 1)) (+ (* 3 (evidence 1)) (evidence -1)))))
+    (test-assert "the data say something" (< weight 0.62))
+    (for-each
+     (lambda (entry)
+       (let ((sums (tensor->list
+                    (tensor-mean (tensor-real (chain-samples
+                                               (anneal (posterior mixture op y #:noise 40)
+                                                       #:chains 400 #:seed 9 #:sampler (cdr entry)
+                                                       #:temperatures (geometric 60 #:ratio 0.93 #:until 0.1))))
+                                 '(1 2)))))
+         (test-assert (string-append (car entry) ": every chain is in a mode")
+           (every (lambda (m) (< 2.5 (abs m) 3.5)) sums))
+         (test-approximate (string-append (car entry) ": the modes' weights given data") weight
+           (/ (count positive? sums) 400.) (+ 0.03 (* 4 (sqrt (/ (* weight (- 1 weight)) 400)))))))
+     transports)))
 
 ;; The defaults do it too: chains of a prior alone have the mass 1 / sigma^2, by scale alone.
 (let* ((chain (anneal (prior-target moons) #:chains 400 #:seed 3
@@ -168,6 +258,35 @@
   (test-approximate "two moons by default: both" 0.25
     (tensor->number (tensor-mean (tensor-slice (chain-samples chain) 1 1 2)))
     (* 4 (/ 0.5 (sqrt 400)))))
+(test-error-matching "split Gibbs: steps" "split-gibbs: steps: expected an integer from 1 to 31, got 0"
+  (split-gibbs #:steps 0))
+(test-error-matching "split Gibbs: ratio" "split-gibbs: ratio: expected a number between 0 and 1, got 1"
+  (split-gibbs #:ratio 1))
+(test-error-matching "reverse diffusion: depth" "reverse-diffusion: depth: expected a number from 0 up to 1, got 1"
+  (reverse-diffusion #:depth 1))
+(test-error-matching "reverse diffusion: corrections" "corrections: expected an integer from 0 to 30, got 1/2"
+  (reverse-diffusion #:corrections 1/2))
+(test-error-matching "a likelihood that is not known" "does not say which part of its score is the likelihood's"
+  (anneal (make-target "unsaid" #:shape '(16 12) #:dtype 'c64 #:prior field
+                       #:score (lambda (x sigma) (target-score target x sigma)))
+          #:mass 'identity #:step-size 0.1 #:sampler (split-gibbs)))
+(test-error-matching "a likelihood alone" "likelihood: expected a procedure, with #:prior and #:masses"
+  (make-target "alone" #:shape '(2) #:score tensor-negate #:likelihood tensor-negate))
+;; The parts of a score, and which sampler is the default.
+(let ((x (prior-draw field 2 #:seed 3)))
+  (test-assert "prior and likelihood make the score"
+    (tensor-identical? (target-score target x 0.3)
+                       (tensor+ (score field x 0.3) (target-likelihood-score target x 0.3))))
+  (test-equal "a prior alone has no likelihood" 0.
+    (tensor->number (tensor-max (tensor-abs (target-likelihood-score (prior-target field) x 0.3))))))
+(test-equal "what is a prior alone" '(#f #t #t)
+  (map target-prior-alone? (list target (prior-target field)
+                                 (make-target "itself" #:shape '(2) #:score (lambda (x sigma) x)))))
+(let* ((net (score-network '(paper-unet #:channels (4 4) #:blocks 1 #:normalisation #f)))
+       (integrator (lambda (target) (sampler-integrator (chain-sampler (start-chain target #:chains 2))))))
+  (test-equal "of a network's prior alone by reverse diffusion, all else by hmc" '(#f leapfrog leapfrog)
+    (map integrator (list (prior-target net #:shape '(16 12)) (prior-target field)
+                          (posterior net op y #:noise 0.1)))))
 (test-error-matching "no precision" "diagonal-mass: precision: expected a positive number"
   (diagonal-mass 0))
 (test-error-matching "a precision of 0" "diagonal-mass: precision: expected a positive number"

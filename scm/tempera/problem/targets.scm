@@ -19,11 +19,12 @@
   #:use-module (tempera problem priors)
   #:use-module (tempera tensor tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
-            target-log-density target-masses target-start target-prior target-caution
+            target-log-density target-masses target-start target-prior target-likelihood-score
+            target-prior-alone? target-caution
             posterior prior-target denoise))
 
 (define-record-type <target>
-  (%make-target name shape dtype score log-density masses start prior caution)
+  (%make-target name shape dtype score log-density masses start prior likelihood caution)
   target?
   (name target-name)
   (shape target-shape)                  ; of one chain's state
@@ -33,6 +34,7 @@
   (masses target-masses)                ; by name, the first the best: sigma -> mass
   (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
   (prior target-prior)                  ; what `denoise' uses
+  (likelihood target-likelihood)        ; x sigma -> the part of SCORE that is not PRIOR's, or #f
   (caution target-caution))             ; why its samples may be wrong, a string, or #f
 
 (set-record-type-printer! <target>
@@ -52,13 +54,33 @@ Example: (target-log-density (prior-target (two-moons-prior)) x 0.5)"
               "target: ~a has no log density" target)
   ((%target-log-density target) x sigma))
 
+(define (no-likelihood x sigma)
+  (tensor-zeros (tensor-shape x) (tensor-dtype x)))
+
+(define (target-prior-alone? target)
+  "Whether TARGET is a prior without data, so that its score is the prior's.
+Example: (target-prior-alone? target) => #f"
+  (eq? (target-likelihood target) no-likelihood))
+
+(define (target-likelihood-score target x sigma)
+  "The score of TARGET's likelihood at the batch X, (C ...), and temperature SIGMA: what its score
+has beside the prior's, 0 where there are no data.  A target made of a score alone is a prior; one
+with a prior and no #:likelihood does not say.
+Example: (tensor-shape (target-likelihood-score target (chain-samples chain) 0.1)) => (8 16 16)"
+  (check-that (target-likelihood target) 'target-likelihood-score
+              "target: ~a does not say which part of its score is the likelihood's, #:likelihood of \
+make-target; take a sampler that need not know, such as (hmc)" target)
+  ((target-likelihood target) x sigma))
+
 (define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior
-                      caution)
+                      likelihood caution)
   "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
 x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it is
 known; MASSES an association list from a name to a procedure sigma -> mass, the best
 first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
-unless given); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
+unless given); LIKELIHOOD, x sigma -> the likelihood's part of SCORE, of data that are linear in x, if
+PRIOR is the other part and the first of MASSES is the likelihood's precision and 1 / sigma^2
+(see `split-gibbs'); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
 warns.
 Example: (make-target \"normal\" #:shape '(2)
            #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
@@ -67,12 +89,15 @@ Example: (make-target \"normal\" #:shape '(2)
               'make-target "shape: expected a list of lengths, got ~s" shape)
   (check-that (memq dtype '(f32 c64)) 'make-target "dtype: expected f32 or c64, got ~s" dtype)
   (check-that (procedure? score) 'make-target "score: expected a procedure, got ~s" score)
+  (check-that (or (not likelihood) (and (procedure? likelihood) prior (pair? masses))) 'make-target
+              "likelihood: expected a procedure, with #:prior and #:masses beside it, got ~s" likelihood)
   (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)
                                    (tensor-finite? start)))
               'make-target "start: expected a tensor of shape ~a, of finite numbers, got ~s" shape start)
   (check-that (or (not caution) (string? caution)) 'make-target
               "caution: expected a string, got ~s" caution)
-  (%make-target name shape dtype score log-density masses start (or prior score) caution))
+  (%make-target name shape dtype score log-density masses start (or prior score)
+                (or likelihood (and (or (not prior) (eq? prior score)) no-likelihood)) caution))
 
 ;;; --- Denoising ----------------------------------------------------------------
 
@@ -133,7 +158,12 @@ Example: (posterior (load-network \"brain\") (measurement op y #:noise 0.1))"
                           (per-item (tensor/ 1 (tensor+ (square noise)
                                                         (tensor* widening (square sigma))))
                                     (batch-of-one start))
-                          (data-precision sigma)))))
+                          (data-precision sigma))))
+         (likelihood
+          (lambda (x sigma)
+            ;; The difference is taken where it was measured: that of the images A^H y and A^H A x
+            ;; is rounding where nothing was, which 1 / noise^2 blows up.
+            (tensor* (apply-adjoint op (tensor- data (apply-forward op x))) (precision sigma)))))
     (check-that (or (not (prior? prior)) (not (prior-shape prior)) (equal? (prior-shape prior) shape))
                 'posterior "prior: expected one over images of shape ~a, as y by the operator has \
 them, got ~a" shape prior)
@@ -141,12 +171,8 @@ them, got ~a" shape prior)
      (format #f "posterior of ~a" (operator-name op))
      #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
      #:caution (noise-caution noise start)
-     #:score
-     (lambda (x sigma)
-       ;; The difference is taken where it was measured: that of the images A^H y and A^H A x is
-       ;; rounding where nothing was, which 1 / noise^2 blows up.
-       (let ((residual (apply-adjoint op (tensor- data (apply-forward op x)))))
-         (tensor+ (score prior x sigma) (tensor* residual (precision sigma)))))
+     #:score (lambda (x sigma) (tensor+ (score prior x sigma) (likelihood x sigma)))
+     #:likelihood likelihood
      #:log-density
      (and (has-log-density? prior)
           (lambda (x sigma)
@@ -185,7 +211,7 @@ Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:
                 "dtype: expected ~a as ~a has, got ~s" (and (prior? prior) (prior-dtype prior)) prior
                 dtype)
     (make-target (if (prior? prior) (prior-name prior) "prior")
-                 #:shape shape #:prior prior
+                 #:shape shape #:prior prior #:likelihood no-likelihood
                  #:dtype (cond (dtype dtype)
                                ((prior? prior) (prior-dtype prior))
                                ((and (learned? prior) (list? shape) (= 2 (length shape))) 'c64)

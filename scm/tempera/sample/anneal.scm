@@ -169,8 +169,9 @@ a chain.  Settings, all optional:
                   most are rejected
   #:mass          'best of the target's, one of them by name ('fourier, 'normal, 'white),
                   'identity, a table M(k), what `make-mass' makes, or a procedure of sigma
-  #:sampler       (hmc), (langevin), (mala), (probability-flow), (predictor-corrector), with
-                  their own settings, or your own: see `make-kernel'
+  #:sampler       (hmc), (langevin), (mala), (split-gibbs), (reverse-diffusion), (probability-flow),
+                  (predictor-corrector), with their own settings, or your own: see `make-kernel';
+                  (hmc), of a network's `prior-target' (reverse-diffusion)
   #:chains        how many; 8
   #:seed          42
   #:keep          which states `rewind!' and `chain-states' find: 2, whenever sigma has fallen

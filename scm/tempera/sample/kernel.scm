@@ -25,7 +25,7 @@
   #:export (make-state state? state-x state-score state-sigma state-number state-evaluations
             state-copy state-assign! state-at finite-chains
             make-kernel kernel? kernel-target kernel-sampler kernel-sigma kernel-next-sigma
-            kernel-step-size kernel-steps kernel-mass kernel-seed kernel-score kernel-normal
+            kernel-step-size kernel-steps kernel-mass kernel-seed kernel-score kernel-prior-score kernel-normal
             propose transition
             make-transition transition? transition-sigma transition-step-size transition-steps
             transition-accepted transition-energy-error transition-evaluations transition-ratio
@@ -97,7 +97,7 @@ Example: (let ((own (chain-state chain))) (state-assign! own (chain-state chain)
   (steps kernel-steps)                  ; of a trajectory
   (mass kernel-mass)                    ; #f: the identity
   (seed kernel-seed)
-  (evaluate kernel-evaluate))           ; x sigma -> score
+  (evaluate kernel-evaluate))           ; which x sigma -> score, of the target or its prior
 
 (set-record-type-printer! <kernel>
   (lambda (k port)
@@ -127,10 +127,11 @@ Example: (make-kernel target (hmc) #:sigma 0.1 #:step-size 0.45 #:steps 4
               "mass: expected #f, a table M(k), or what make-mass makes, got ~s" mass)
   (check-seed 'make-kernel seed)
   (%make-kernel target sampler sigma next-sigma step-size steps mass seed
-                (lambda (x sigma) (checked-score target x sigma))))
+                checked-score))
 
-(define (checked-score target x sigma)
-  (let ((g (target-score target x sigma)))
+(define (checked-score which x sigma)
+  ;; WHICH is a target or a prior.
+  (let ((g (if (target? which) (target-score which x sigma) (score which x sigma))))
     (check-that (and (tensor? g) (eq? (tensor-dtype g) (tensor-dtype x))
                      (equal? (tensor-shape g) (tensor-shape x)))
                 'transition "score: expected a tensor ~a ~a, like x, got ~s"
@@ -143,7 +144,12 @@ Example: (anneal target #:mass 'identity #:step-size 0.1
                  #:sampler (lambda (kernel state)
                              (let ((x (state-x state)))
                                (values (tensor+ x (tensor* 1e-4 (kernel-score kernel x))) #f #f))))"
-  ((kernel-evaluate kernel) x sigma))
+  ((kernel-evaluate kernel) (kernel-target kernel) x sigma))
+
+(define (kernel-prior-score kernel x sigma)
+  "The score of the prior of KERNEL's target at X and SIGMA; in a sampler it counts as an evaluation.
+Example: (kernel-prior-score kernel (state-x state) 0.1)"
+  ((kernel-evaluate kernel) (target-prior (kernel-target kernel)) x sigma))
 
 (define* (kernel-normal kernel state #:optional (index 0))
   "Standard normal numbers of the shape of STATE's x for a transition of KERNEL from there: the
@@ -225,9 +231,9 @@ Example: (propose kernel state)"
          (x (state-x state))
          (evaluations (- (state-evaluations state) known))
          (counting (set-field kernel (kernel-evaluate)
-                              (lambda (x sigma)
+                              (lambda (which x sigma)
                                 (set! evaluations (1+ evaluations))
-                                (kernel-score kernel x sigma)))))
+                                ((kernel-evaluate kernel) which x sigma)))))
     (let-values (((x1 g1 log-ratio) ((kernel-sampler kernel) counting state)))
       (check-that (and (tensor? x1) (eq? (tensor-dtype x1) (tensor-dtype x))
                        (equal? (tensor-shape x1) (tensor-shape x)))

@@ -1,4 +1,4 @@
-;;; samplers.scm -- what a transition proposes: HMC, Langevin dynamics, steps between temperatures.
+;;; samplers.scm -- what a transition proposes at one temperature: HMC and Langevin dynamics.
 ;;;
 ;;; A sampler is a procedure of a kernel and a state (kernel.scm) that returns three values: the
 ;;; proposed x, (C ...); the score there at the kernel's sigma, or #f; and for each chain log r,
@@ -9,6 +9,8 @@
 ;;;     (values (tensor+ (state-x state) (tensor* (kernel-step-size kernel) (state-score state)))
 ;;;             #f #f))
 ;;;   (anneal target #:sampler climb)
+;;;
+;;; Samplers that go from one temperature to the next are transport.scm's.
 
 (define-module (tempera sample samplers)
   #:use-module ((rnrs base) #:select (vector-map))
@@ -20,7 +22,7 @@
   #:use-module (tempera sample kernel)
   #:use-module (tempera base streams)
   #:use-module (tempera problem targets)
-  #:export (hmc langevin mala probability-flow predictor-corrector
+  #:export (hmc langevin mala
             sampler-integrator sampler-stages integrator-limit)
   #:re-export (trajectory path-integral momentum-draw kinetic-energy metropolis))
 
@@ -133,56 +135,3 @@ Example: (anneal target #:sampler (langevin) #:transitions-per-temperature 5)"
 correction.
 Example: (anneal target #:sampler (mala) #:step-size (dual-averaging #:target 0.57))"
   (langevin #:acceptance acceptance #:intervals intervals))
-
-;;; --- From one temperature to the next -------------------------------------------
-
-(define* (probability-flow #:key (order 2))
-  "The ordinary differential equation dx/dsigma = -sigma score(x, sigma) (Song et al. 2021,
-equation 13), from each sigma to the next by Heun's rule, or Euler's if ORDER is 1; the
-posterior's score makes it a sampler of the posterior, as far as p_sigma (x | y) is the
-posterior under noise, which it is not quite.  Nothing is drawn but the start; one transition a
-temperature.  Steps are not fitted to the data's precision: a posterior wants #:widening 1, or x
-grows without bounds.
-Example: (anneal (posterior prior op y #:widening 1) #:sampler (probability-flow))"
-  (check-that (memv order '(1 2)) 'probability-flow "order: expected 1 or 2, got ~s" order)
-  (lambda (kernel state)
-    (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
-           (x (state-x state)) (g (state-score state)))
-      (if (not next)
-          (values x g #f)
-          (let* ((x1 (tensor+ x (tensor* (* sigma (- sigma next)) g))))
-            (if (= order 1)
-                (values x1 #f #f)
-                (let ((slope (tensor+ (tensor* sigma g)
-                                      (tensor* next (kernel-score kernel x1 next)))))
-                  (values (tensor+ x (tensor* (/ (- sigma next) 2) slope)) #f #f))))))))
-
-(define* (predictor-corrector #:key (snr 0.16) (corrections 1))
-  "The predictor-corrector sampler (Song et al. 2021, algorithm 2, variance exploding):
-CORRECTIONS Langevin steps at each sigma, of the size 2 (SNR |z| / |score|)^2, then a
-reverse diffusion step to the next.  One transition a temperature; at most 63 corrections.  As for
-`probability-flow', a posterior wants #:widening 1.
-Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-corrector))"
-  (check-that (positive-number? snr) 'predictor-corrector
-              "snr: expected a positive number, got ~s" snr)
-  (check-that (and (exact-integer? corrections) (<= 0 corrections 62)) 'predictor-corrector
-              "corrections: expected an integer from 0 to 62, got ~s" corrections)
-  (define (norms x)
-    (tensor-sqrt (list->tensor (vector->list (chains-dot x x)))))
-  (lambda (kernel state)
-    (let ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel)) (x (state-x state)))
-      (let loop ((x x) (g (state-score state)) (index 0))
-        (cond
-         ((< index corrections)
-          (let* ((z (kernel-normal kernel state index))
-                 (root (tensor* snr (tensor/ (norms z) (norms g)))) ; sqrt (step / 2)
-                 (shaped (lambda (t) (per-item t x)))
-                 (x1 (tensor+ x (tensor+ (tensor* (shaped (tensor* 2 (tensor-square root))) g)
-                                         (tensor* (shaped (tensor* 2 root)) z)))))
-            (loop x1 (kernel-score kernel x1) (1+ index))))
-         ((not next) (values x g #f))
-         (else
-          (let ((drop (- (* sigma sigma) (* next next))))
-            (values (tensor+ x (tensor+ (tensor* drop g)
-                                        (tensor* (sqrt drop) (kernel-normal kernel state corrections))))
-                    #f #f))))))))

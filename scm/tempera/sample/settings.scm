@@ -16,6 +16,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera sample samplers)
   #:use-module (tempera sample schedules)
+  #:use-module (tempera sample transport)
   #:use-module (tempera base streams)
   #:use-module (tempera base suggestions)
   #:use-module (tempera problem targets)
@@ -50,23 +51,25 @@ Example: (anneal target #:transitions-per-temperature (accepted-transitions 4))"
 
 (define structures-found 4)             ; on the scale of images whose white is 150
 
-(define* (default-temperatures prior #:key (ratio #f) (until 0.046))
-  "The temperatures that chains with PRIOR have if they are not told others: (geometric 100 #:ratio RATIO
+(define* (default-temperatures prior #:key (from 100) (ratio #f) (until 0.046))
+  "The temperatures that chains with PRIOR have if they are not told others: (geometric FROM #:ratio RATIO
 #:until UNTIL), RATIO 0.95 if #f.  Where PRIOR is a network RATIO is 0.9, and from 4 on sigma falls twice as fast,
 by RATIO^2.  An exact score wants time, the more the better.  The errors of a learned one add up with
 it: above 4 large structures find their places and need some, below they hardly move any more
-(doc/sampling.texi).
+(doc/sampling.texi).  Without data chains should begin at the largest sigma that PRIOR was trained with.
 Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93))"
   (check-that (or (not ratio) (and (positive-number? ratio) (< ratio 1))) 'default-temperatures
               "ratio: expected a number between 0 and 1, got ~s" ratio)
-  (check-that (and (positive-number? until) (<= until 100)) 'default-temperatures
-              "until: expected a positive number, 100 at most, got ~s" until)
+  (check-that (positive-number? from) 'default-temperatures
+              "from: expected a positive number, got ~s" from)
+  (check-that (and (positive-number? until) (<= until from)) 'default-temperatures
+              "until: expected a positive number, ~a at most, got ~s" from until)
   (let ((ratio (or ratio (if (learned? prior) 0.9 0.95)))
         (cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until))))
-    (if (and (learned? prior) (< until structures-found))
-        (schedule-append (cooled 100 ratio structures-found)
+    (if (and (learned? prior) (< until structures-found from))
+        (schedule-append (cooled from ratio structures-found)
                          (cooled structures-found (* ratio ratio) until))
-        (cooled 100 ratio until))))
+        (cooled from ratio until))))
 
 (define paper-schedule
   ;; Settings as the paper has them, for (apply anneal target paper-schedule).
@@ -175,7 +178,12 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                                               '(4 6)))
                        (jitter 0.2)
                        (transitions-per-temperature (accepted-transitions 1))
-                       (sampler (hmc))
+                       ;; Without data nothing holds chains where a learned score is right but
+                       ;; the noise that it was trained with (doc/sampling.texi).
+                       (sampler (if (and (target-prior-alone? target)
+                                         (learned? (target-prior target)))
+                                    (reverse-diffusion)
+                                    (hmc)))
                        (seed 42)
                        (keep 2))
   (check-that (procedure? sampler) 'anneal
