@@ -17,6 +17,10 @@
 ;;; variation and wavelets are those of weights.csv (choose-weights.scm).
 ;;;
 ;;;   tempera run --out=out/paper experiments/compare-methods.scm
+;;;   tempera run experiments/compare-methods.scm heads=FOLDER prior=heads conditions=1
+;;;
+;;; The second takes two axial slices of each volume that `tempera data' prepared in FOLDER, of persons
+;;; that the prior was not trained on, in place of pd-head's twenty.
 
 (use-modules (tempera)
              (ice-9 format)
@@ -25,8 +29,19 @@
 
 (define here (dirname (or (current-filename) "experiments/compare-methods.scm")))
 
-(define (slice-image number)
-  (load-image (format #f "~a/pd-head/brain_~3,'0d.png" here number)))
+(define (axial-scans heads)
+  "The scans in the folder HEADS, by name."
+  (sort (dataset-scans (load-dataset #:folder heads))
+        (lambda (a b) (string<? (scan-name a) (scan-name b)))))
+
+(define (slice-image heads number)
+  "Slice NUMBER, from 1: of pd-head if HEADS is \"\", else of the volumes in that folder, two of each."
+  (if (string-null? heads)
+      (load-image (format #f "~a/pd-head/brain_~3,'0d.png" here number))
+      (let* ((scans (axial-scans heads))
+             (scan (list-ref scans (quotient (1- number) 2)))
+             (place (list-ref '(0.4 0.55) (modulo (1- number) 2)))) ; the ventricles, and below
+        (scan-slice scan (inexact->exact (round (* place (first (scan-shape scan)))))))))
 
 (define (argument-of-least key items)
   (fold (lambda (item best) (if (< (key item) (key best)) item best)) (first items) (cdr items)))
@@ -146,7 +161,8 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
 
 (define-experiment reconstruct-slice
   ((method 'zero-filled symbol? "which")
-   (slice 13 (lambda (n) (<= 1 n 20)) "of pd-head")
+   (heads "" string? "a folder of prepared volumes, in place of pd-head")
+   (slice 13 positive? "of pd-head, 1 to 20, or of heads")
    (acceleration 4 (lambda (r) (>= r 1)) "of the mask")
    (noise 0.1 positive? "standard deviation of the measurement")
    (half #f boolean? "of half the rows and columns: four times as fast")
@@ -154,17 +170,18 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
    (chains 8 (lambda (n) (> n 1)) "samples of a posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before, above 1")
    (priors (string-append here "/../priors") string? "the folder of the weights")
+   (prior "brain" string? "the score network in it")
    (precision 'float32 (lambda (p) (memq p '(float32 bf16))) "of the prior's products")
    (seed 42 (lambda (n) (>= n 0)) "of phase, mask, noise and chains"))
   "One slice under one condition by one method."
-  (let* ((scan (simulated-scan ((if half half-size identity) (slice-image slice))
+  (let* ((scan (simulated-scan ((if half half-size identity) (slice-image heads slice))
                                #:seed (+ seed slice)))
          (op (mri-operator #:mask ((if (eq? mask 'random) random-mask equispaced-mask)
                                    (second (tensor-shape scan)) #:acceleration acceleration
                                    #:seed (+ seed slice))))
          (y (measure op scan #:noise noise #:seed (+ seed slice)))
          (file (lambda (name) (string-append priors "/" name ".safetensors")))
-         (brain (lambda () (load-network (file "brain") #:precision precision)))
+         (network (lambda () (load-network (file prior) #:precision precision)))
          (image (lambda (thunk) (one-image thunk scan))))
     (case method
       ((zero-filled) (image (lambda () (apply-adjoint op y))))
@@ -178,13 +195,13 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
        (let ((network (load-network (file "updnet"))))
          (image (lambda () (updnet-reconstruction network op y)))))
       ((pnp-admm)
-       (let ((network (brain)))
+       (let ((network (network)))
          (image (lambda () (pnp-admm network op y #:noise noise)))))
       ((red)
-       (let ((network (brain)))
+       (let ((network (network)))
          (image (lambda () (red network op y #:noise noise)))))
       ((posterior)
-       (posterior-measures (brain) op y noise scan chains (+ seed slice) ratio))
+       (posterior-measures (network) op y noise scan chains (+ seed slice) ratio))
       (else (complain 'reconstruct-slice "method: no such one: ~a" method)))))
 
 ;;; --- The table ------------------------------------------------------------------------
@@ -302,20 +319,26 @@ wider by each of WIDTHS.  The interval is the one for one more draw, if pixels w
                             (table-column here 'method))))))
 
 (define-experiment compare-methods
-  ((slices '(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20) pair? "of pd-head")
+  ((heads "" string? "a folder of prepared volumes, in place of pd-head")
+   (slices '() list? "which of pd-head, 1 to 20, or of heads; () is all")
    (conditions 5 (lambda (n) (<= 1 n 5)) "how many: R = 4 with noise 0.1, 5, 20, equispaced; R = 8")
    (half #f boolean? "of half the rows and columns: four times as fast")
    (chains 8 (lambda (n) (> n 1)) "samples of each posterior")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before, above 1")
    (priors (string-append here "/../priors") string? "the folder of the weights")
+   (prior "brain" string? "the score network in it")
    (precision 'float32 (lambda (p) (memq p '(float32 bf16))) "of the prior's products")
    (seed 42 (lambda (n) (>= n 0)) "of phases, masks, noise and chains")
    (workers 1 positive? "points at a time"))
   "All methods on slices of a person nobody was trained on."
   (let* ((conditions (list-head all-conditions conditions))
          (results (sweep-results
-                   (sweep reconstruct-slice (points slices conditions)
-                          #:settings `((half . ,half) (chains . ,chains) (ratio . ,ratio) (priors . ,priors)
+                   (sweep reconstruct-slice
+                          (points (cond ((pair? slices) slices)
+                                        ((string-null? heads) (iota 20 1))
+                                        (else (iota (* 2 (length (axial-scans heads))) 1)))
+                                  conditions)
+                          #:settings `((heads . ,heads) (prior . ,prior) (half . ,half) (chains . ,chains) (ratio . ,ratio) (priors . ,priors)
                                        (precision . ,precision) (seed . ,seed))
                           #:directory (run-path "sweep") #:workers workers)))
          (all (with-gains (table-of results)))

@@ -57,7 +57,7 @@
     ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
     ((data quality) ms-ssim psnr ssim)
     ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
-    ((data slices) random-slices)
+    ((data slices) random-slices scan-slice)
     ((problem compositions)
      adjoint-operator composed-operator scaled-operator stacked-operator sum-operator)
     ((problem gaussian)
@@ -81,6 +81,7 @@
     ((problem targets)
      denoise make-target posterior prior-target target-dtype target-log-density target-masses
      target-name target-prior target-score target-shape target-start target?)
+    ((net averages) power-average)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)
@@ -89,6 +90,7 @@
      <layer> attention-layer batch-norm-layer convolution-layer convolution-precision dense-layer
      group-norm-layer layer-parameters layer-sequence layer? make-layer noise-embedding
      parameter-count training? up-convolution-layer)
+    ((net learned-weights) learned-weight)
     ((net losses)
      balanced-frequencies balanced-weight denoising-losses)
     ((net networks)
@@ -106,8 +108,9 @@
     ((net spectral-norms)
      cap penalty projection spectral-norms)
     ((net trainer)
-     make-trainer trainer-averaged trainer-fork trainer-history trainer-kept-steps trainer-losses
-     trainer-losses-by-sigma trainer-network trainer-rewind! trainer-step trainer?)
+     make-trainer trainer-averaged trainer-fork trainer-history trainer-images trainer-kept-steps
+     trainer-losses trainer-losses-by-sigma trainer-network trainer-rewind! trainer-step
+     trainer-weight trainer?)
     ((net trainer-history)
      trainer-note!)
     ((net training)
@@ -135,13 +138,18 @@
      autocorrelation-time band-acceptance band-diverged band-energy-error-mean
      band-energy-error-sd band-from band-proposals band-to band? diagnose diagnosis-bands
      diagnosis-summary diagnosis-warnings diagnosis? ess-bulk ess-per-evaluation ess-tail hold
-     power-by-frequency r-hat r-hat-between score-asymmetry score-loss-by-frequency)
+     r-hat r-hat-between)
     ((sample kernel)
      kernel-mass kernel-next-sigma kernel-normal kernel-sampler kernel-score kernel-seed
      kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
      propose state-evaluations state-number state-score state-sigma state-x state? transition
      transition-accepted transition-energy-error transition-evaluations transition-ratio
      transition-sigma transition-step-size transition-steps transition?)
+    ((sample learned-scores)
+     power-by-frequency score-asymmetry score-loss-by-frequency validation)
+    ((sample nearest-distances)
+     nearest-distances nearest-distances-held-out nearest-distances-indices nearest-distances-p
+     nearest-distances-samples nearest-distances-verdict nearest-distances?)
     ((sample preview)
      preview preview-evaluations preview-rows preview-seconds preview-temperatures preview?
      stability-limit)
@@ -169,6 +177,8 @@
      measured-slices)
     ((method plug-and-play)
      pnp-admm red)
+    ((method torch-weights)
+     load-torch-weights! torch-name)
     ((method updnet)
      magnitudes updnet updnet-loss updnet-reconstruction updnet?)
     ((method vae)
@@ -192,7 +202,7 @@
      halving job-directory job-name job-outcome job-point job-settings make-sweep open-sweep
      sweep-directory sweep-experiment sweep-jobs sweep-metrics sweep-points sweep-results sweep?)
     ((run training-runs)
-     train-run!)
+     run-validation train-run!)
     ((run workers)
      continue-sweep sweep)
     ((see animations)
@@ -223,6 +233,8 @@
      add-view! show view)
     ((see table-charts)
      table-chart table-heat table-parallel)
+    ((see validation-charts)
+     validation-charts)
     ((see watch)
      watch)
     ((shell help)

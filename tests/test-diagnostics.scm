@@ -521,6 +521,66 @@
 (test-error-matching "images" "images: expected c64" (score-loss-by-frequency car (tensor-zeros '(2 2)) 1))
 (test-error-matching "draws" "draws: expected" (score-loss-by-frequency car (tensor-zeros '(1 2 2) 'c64) 1 #:draws 0))
 
+;;; Validation: the same numbers at several sigma, always with the same noise.
+
+(let* ((field (gaussian-prior (power-spectrum '(16 16) #:amplitude 50 #:exponent 3 #:corner 1)))
+       (images (prior-draw field 6 #:seed 1))
+       (judge (validation images #:sigmas '(0.5 5) #:draws 2 #:seed 4))
+       (found (judge field)))
+  (test-equal "columns" '(sigma loss to-1 to-2 to-4 to-8 to-16) (table-columns found))
+  (for-each (lambda (row)
+              (test-equal "by frequency" (cddr row)
+                (map cdr (score-loss-by-frequency field images (first row) #:draws 2 #:seed 4)))
+              (let ((loss (second row)))
+                (test-assert "the loss is between those of its frequencies"
+                  (< (apply min (cddr row)) loss (apply max (cddr row))))))
+            (table-rows found))
+  (test-equal "again" (table-rows found) (table-rows (judge field)))
+  (test-assert "another score does worse at every sigma"
+    (every < (table-column found 'loss)
+           (table-column (judge (lambda (x sigma) (tensor* 0.3 (score field x sigma)))) 'loss)))
+  (test-equal "none leaves all" '(1.0 1.0)
+    (table-column (judge (lambda (x sigma) (tensor* 0 x))) 'loss)))
+(test-error-matching "images" "validation: images: expected c64" (validation 3))
+(test-error-matching "sigmas" "sigmas: expected positive numbers" (validation (tensor-zeros '(1 4 4) 'c64) #:sigmas '(0)))
+(test-error-matching "draws" "draws: expected" (validation (tensor-zeros '(1 4 4) 'c64) #:draws 0))
+
+;;; Samples like other persons' images, and copies of training images, blurred and dimmed.
+
+(let* ((field (gaussian-prior (power-spectrum '(32 32) #:amplitude 50 #:exponent 2 #:corner 1)))
+       (draw (lambda (count seed) (prior-draw field count #:seed seed)))
+       (training (draw 60 1)) (held-out (draw 30 2))
+       (near (lambda (samples) (nearest-distances samples training held-out #:size 16)))
+       (copies (near (tensor+ (tensor* 0.5 (tensor-slice training 0 20 36)) (tensor* 0.01 (draw 16 5)))))
+       ;; Twenty honest tests: their p are uniform.
+       (honest (map (lambda (seed) (nearest-distances-p (near (draw 16 seed)))) (iota 20 10))))
+  (test-equal "copies are found" (iota 16 20) (nearest-distances-indices copies))
+  (test-assert "and said" (< (nearest-distances-p copies) 1e-6))
+  (test-assert "in words" (string-contains (object->string copies) "memorised"))
+  (test-assert "nearest of all" (every (lambda (d) (< d 0.05)) (nearest-distances-samples copies)))
+  (test-equal "one for each" '(16 30) (list (length (nearest-distances-samples copies))
+                                            (length (nearest-distances-held-out copies))))
+  ;; All use the same held-out images, whose own luck p shares: within wide bounds.
+  (test-assert (format #f "honest samples are not: ~a" honest)
+    (and (> (apply min honest) 1e-3) (< 0.1 (mean honest) 0.9)))
+  (test-approximate "the same images on both sides" 0.5
+    (nearest-distances-p (nearest-distances held-out training held-out #:size 16)) 0.02)
+  (let ((of (lambda (values) (list->tensor values '(1 2 2)))))
+    ;; Directions (1 0 0 0) and (1 1 0 0) / sqrt 2.
+    (test-approximate "a distance" (sqrt (- 2 (sqrt 2)))
+      (first (nearest-distances-samples (nearest-distances (of '(3 0 0 0)) (of '(-2 2 0 0)) (of '(1 1 1 1)) #:size 2)))
+      1e-6)
+    (test-approximate "of averages of blocks" (sqrt (- 2 (* 2 (/ 3 (sqrt 10)))))
+      (first (nearest-distances-samples
+              (nearest-distances (list->tensor '(3 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0) '(1 4 4))
+                                 (list->tensor '(1 1 0 1 1 0 0 0 0 0 0 0 0 0 0 0) '(1 4 4))
+                                 (of '(1 1 1 1)) #:size 2)))
+      1e-6)))
+(test-error-matching "sizes" "training: expected images (N H W), rows and columns multiples of 5"
+  (nearest-distances (tensor-zeros '(1 5 5)) (tensor-zeros '(1 8 8)) (tensor-zeros '(1 5 5)) #:size 5))
+(test-error-matching "size" "size: expected" (nearest-distances 1 2 3 #:size 0))
+(test-error-matching "a verdict of what" "nearest: expected" (nearest-distances-verdict 3))
+
 ;;; --- Comparing chains -----------------------------------------------------------
 
 (let* ((field (gaussian-prior (power-spectrum '(8 8) #:amplitude 100)))

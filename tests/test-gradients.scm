@@ -283,7 +283,7 @@
   '(make-tape tape-enter! tape-leave! tape-open? tape-length library-versions profile-start!
     profile-stop! profile-table profile-layer! peak-flops load-npy save-text load-png
     read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
-    terminal-text write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros
+    terminal-text base64 sha256 word-stem write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros
     list->tensor random-normal random-uniform scope-open! scope-close! memory-usage memory-trim!
     threads set-threads! instruction-set))
 

@@ -21,6 +21,10 @@
                 data #:batch 3 #:steps steps #:seed seed #:spectral spectral
                 #:averaging averaging #:rate rate))
 
+(define (saved-step path)
+  (let-values (((tensors metadata) (load-safetensors path)))
+    (string->number (assoc-ref metadata "step"))))
+
 (define (state trainer)
   (append (map cdr (layer-parameters (trainer-network trainer)))
           (map cdr (layer-buffers (trainer-network trainer)))
@@ -139,9 +143,6 @@
 (call-with-temporary-folder
  (lambda (folder)
    (define path (string-append folder "/run.safetensors"))
-   (define (saved-step)
-     (let-values (((tensors metadata) (load-safetensors path)))
-       (string->number (assoc-ref metadata "step"))))
    (train! (small-trainer) #:steps 5 #:checkpoint path)
    ;; The update of step 5 ruins all weights; at the end of the step the checkpoint is due.
    (let ((wild (lambda () (trainer-resume! (small-trainer #:rate (constant-rate 1e6)) path))))
@@ -157,7 +158,7 @@
        (error-output (lambda () (train! ruined)))
        (test-error-matching "nobody writes it" "training diverged by step 6"
          (trainer-save ruined path))))
-   (test-equal "the checkpoint is that of the last sound step" 5 (saved-step))
+   (test-equal "the checkpoint is that of the last sound step" 5 (saved-step path))
    (test-assert "from which training goes on to the bits of one that never diverged"
      (same-bits? unbroken (train! (trainer-resume! (small-trainer) path))))
 
@@ -174,7 +175,7 @@
           (trainer (small-trainer #:data data)))
      (test-error-matching "the data's fault" "the data of step 7 have NaN or infinite values"
        (train! trainer #:checkpoint path))
-     (test-equal "is no reason not to save" 7 (saved-step))
+     (test-equal "is no reason not to save" 7 (saved-step path))
      (set! bad? #f)
      (test-assert "and to go on" (same-bits? unbroken (train! (trainer-resume! (small-trainer) path)))))
 

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
 """torch_reference.py -- PyTorch's answers, for the tests and the benchmarks.
 
-    tests/torch_reference.py tests/reference/layers.safetensors
+    tests/torch_reference.py tests/reference/layers.safetensors tests/reference/torch.safetensors
 
 writes inputs, outputs and gradients of every layer, and of a small paper-unet,
-in Tempera's conventions: images NHWC, windows (rows, columns, in, out).  Needs
+in Tempera's conventions: images NHWC, windows (rows, columns, in, out); and to the
+second file networks as PyTorch saves them, with scores that they give.  Needs
 Debian's python3-torch; the tests read the file and need no PyTorch.  bench/
 imports the network from here.
 """
@@ -483,6 +484,33 @@ def references():
     return kept
 
 
+def trained_elsewhere():
+    """Networks as PyTorch has them, names and layouts too, with scores of theirs."""
+    torch.manual_seed(2)
+    kept = {}
+    for case, net in (("edm-unet", EdmUnet(4, (1, 2), 1, (2,))),
+                      ("edm-unet-unshuffled", EdmUnet(8, (1, 1), 1, (4,), 2)),
+                      ("drunet", Drunet((3, 4, 5), 1))):
+        for name, value in net.state_dict().items():
+            value.copy_(torch.randn_like(value) / max(1, value[0].numel()) ** 0.5)
+            kept[case + "/" + name] = value.numpy()
+        x, sigma = 30 * torch.randn(2, 8, 12, 2), torch.tensor([0.5, 20.0])
+        with torch.no_grad():
+            score = preconditioned_score(net, to_nchw(x), sigma, 30.0)
+        kept.update({case + ":x": x.numpy(), case + ":sigma": sigma.numpy(),
+                     case + ":score": to_nhwc(score).numpy()})
+    return kept
+
+
+def preconditioned_score(net, x, sigma, sigma_data):
+    """The score of the denoiser that Karras et al. 2022, table 1, make of a network."""
+    s = sigma.view(-1, 1, 1, 1)
+    total = s ** 2 + sigma_data ** 2
+    denoised = (sigma_data ** 2 / total * x
+                + s * sigma_data / total.sqrt() * net(x / total.sqrt(), sigma.log()))
+    return (denoised - x) / s ** 2
+
+
 def group_norm(x, groups, gamma, beta):
     return to_nhwc(F.group_norm(to_nchw(x), groups, gamma, beta, 1e-5))
 
@@ -506,6 +534,7 @@ def window_back(value):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: torch_reference.py FILE.safetensors")
+    if len(sys.argv) != 3:
+        sys.exit("usage: torch_reference.py LAYERS.safetensors TORCH.safetensors")
     write_safetensors(sys.argv[1], references())
+    write_safetensors(sys.argv[2], trained_elsewhere())

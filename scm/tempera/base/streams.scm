@@ -12,7 +12,7 @@
 (define purposes
   '(mask measurement start momentum acceptance prior check slices phase
     sigma sigma-normal noise spectral calibration jitter sampler points denoiser
-    rough-phase noise-floor))
+    rough-phase noise-floor loss-weight))
 
 (define* (random-stream purpose #:optional (counter 0))
   "The stream for PURPOSE, a symbol, number COUNTER (a step's or a draw's).

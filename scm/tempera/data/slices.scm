@@ -1,6 +1,6 @@
-;;; slices.scm -- endless variations of the slices of real heads, to train on.
+;;; slices.scm -- slices of real heads: one as it is, and endless variations to train on.
 ;;;
-;;; `random-slices' makes a batch of them: any slice in any of the three orientations whose voxels are
+;;; `scan-slice' is a plane of a volume in square pixels.  `random-slices' makes a batch of them: any slice in any of the three orientations whose voxels are
 ;;; near to square, moved, turned, scaled, in another contrast, as some scanner has it (acquisition.scm).
 ;;; Item i of stream s is a function of the seed, s and i alone.
 
@@ -15,7 +15,7 @@
   #:use-module (tempera data scans)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (with-scope))
-  #:export (random-slices))
+  #:export (scan-slice random-slices))
 
 (define (choose u items)
   (list-ref items (min (1- (length items)) (inexact->exact (floor (u 0 (length items)))))))
@@ -26,6 +26,43 @@
   (let* ((plane (map (lambda (k) (list-ref spacing k)) (delete axis '(0 1 2))))
          (pixel (apply max plane)))
     (map (lambda (s) (let ((ratio (/ pixel s))) (if (< ratio 1.01) 1 ratio))) plane)))
+
+(define (plane scan axis first end)
+  ;; Slices FIRST to END across AXIS of SCAN, f32 (slices rows columns).
+  (tensor-transpose (tensor-slice (scan-volume scan) axis first end) (cons axis (delete axis '(0 1 2)))))
+
+(define* (scan-slice scan index #:key (axis 0) (size #f))
+  "Slice INDEX of SCAN across AXIS, 0 (axial), 1 (coronal) or 2 (sagittal), f32 (SIZE SIZE): in square
+pixels, as wide as its voxels are long, in the middle of zeros.  SIZE is by default the least multiple
+of 16 that holds the slice; where it is less, the margins are cut off.  The voxels' values are kept
+where voxels are square.
+Example: (tensor-shape (scan-slice (first (dataset-scans (load-dataset))) 6)) => (32 32)"
+  (check-that (scan? scan) 'scan-slice "scan: expected one, as in (dataset-scans (load-dataset)), got ~s" scan)
+  (check-that (memv axis (square-axes (scan-spacing scan))) 'scan-slice
+              "axis: expected one across which the voxels of ~a are near to square, of ~a, got ~s"
+              (scan-name scan) (square-axes (scan-spacing scan)) axis)
+  (let ((slices (list-ref (scan-shape scan) axis)))
+    (check-that (and (exact-integer? index) (< -1 index slices)) 'scan-slice
+                "index: expected an integer from 0 to ~a, got ~s" (1- slices) index))
+  (match (cons* (voxels-per-pixel (scan-spacing scan) axis) (delete-at axis (scan-shape scan)))
+    (((per-row per-column) rows columns)
+     (let* ((pixels (lambda (voxels per) (inexact->exact (ceiling (/ voxels per)))))
+            (most (max (pixels rows per-row) (pixels columns per-column)))
+            (size (or size (* 16 (quotient (+ most 15) 16))))
+            (first-voxel (lambda (voxels per)
+                           (let ((at (- (/ (1- voxels) 2) (* per (/ (1- size) 2)))))
+                             (if (eqv? per 1) (floor at) at)))))
+       (check-that (and (exact-integer? size) (<= 8 size 4096)) 'scan-slice
+                   "size: expected an integer from 8 to 4096, got ~s" size)
+       (tensor-reshape
+        (image-resample (plane scan axis index (1+ index))
+                        (list per-row 0 (first-voxel rows per-row)
+                              0 per-column (first-voxel columns per-column))
+                        size size 1)
+        (list size size))))))
+
+(define (delete-at k items)
+  (append (list-head items k) (list-tail items (1+ k))))
 
 (define (random-map u voxel-rows voxel-columns per-row per-column size fit)
   ;; An affine map from SIZE x SIZE pixels to a slice of VOXEL-ROWS x VOXEL-COLUMNS, of which there are
@@ -78,9 +115,7 @@
          (slices (list-ref (tensor-shape (scan-volume scan)) axis))
          (first-slice (min (- slices thickness)
                            (inexact->exact (floor (u (first range) (second range))))))
-         (slab (tensor-transpose
-                (tensor-slice (scan-volume scan) axis first-slice (+ first-slice thickness))
-                (cons axis (delete axis '(0 1 2))))))
+         (slab (plane scan axis first-slice (+ first-slice thickness))))
     (match (tensor-shape slab)
       ((_ rows columns)
        (let-values (((map samples)

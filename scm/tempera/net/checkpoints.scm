@@ -28,7 +28,9 @@ an earlier checkpoint, goes back" path (trainer-step trainer))
                                                            (trainer-network trainer)))
                                  ("step" . ,(number->string (trainer-step trainer)))
                                  ("seed" . ,(number->string (trainer-setting trainer 'seed)))
+                                 ("images" . ,(number->string (trainer-images trainer)))
                                  ("losses" . ,(object->string (trainer-losses trainer)))
+                                 ("pending" . ,(object->string (trainer-pending trainer)))
                                  ("history" . ,(object->string (trainer-history trainer))))))
 
 (define (trainer-resume! trainer path)
@@ -45,6 +47,10 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (define (number name)
     (let ((n (string->number (field name))))
       (if (and (exact-integer? n) (>= n 0)) n (bad "~a: expected a number" name))))
+  (define (datum name)
+    (catch-errors
+      (lambda () (with-input-from-string (field name) read))
+      (lambda _ (bad "~a: unreadable" name))))
   (unless (equal? (field "format") "tempera-trainer-1")
     (bad "expected format tempera-trainer-1, got ~s" (field "format")))
   (for-each (lambda (entry)
@@ -54,8 +60,12 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
             (alist-delete "format" (network-metadata (trainer-network trainer))))
   (unless (= (number "seed") (trainer-setting trainer 'seed))
     (bad "seed: this trainer has ~a, the checkpoint ~a" (trainer-setting trainer 'seed) (number "seed")))
-  (let ((state (trainer-state trainer)))
-    (check-no-others 'trainer-resume! path tensors (map car state))
+  ;; Averages and a learned weight are the trainer's choice, like other settings: those that are new begin here.
+  (let* ((state (filter (lambda (entry)
+                          (or (assoc (car entry) tensors) (not (optional-state? (car entry)))))
+                        (trainer-state trainer))))
+    (check-no-others 'trainer-resume! path
+                     (remove (lambda (entry) (optional-state? (car entry))) tensors) (map car state))
     (for-each (lambda (entry)
                 (let ((saved (assoc-ref tensors (car entry))))
                   (unless (and saved (equal? (tensor-shape saved) (tensor-shape (cdr entry))))
@@ -67,12 +77,12 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
                     (bad "tensor ~s has NaN or infinite values: training had diverged when it was written; \
 remove it to begin anew" (car entry)))))
               state)
-    (for-each (lambda (entry) (tensor-assign! (cdr entry) (assoc-ref tensors (car entry)))) state)
+    (restore-state! trainer tensors)
     (set-trainer-step! trainer (number "step"))
-    (set-trainer-losses! trainer
-                         (catch-errors
-                          (lambda () (with-input-from-string (field "losses") read))
-                          (lambda _ (bad "losses: unreadable"))))
+    ;; Of checkpoints before these were counted, none.
+    (set-trainer-images! trainer (if (assoc-ref metadata "images") (number "images") 0))
+    (set-trainer-losses! trainer (datum "losses"))
+    (set-trainer-pending! trainer (if (assoc-ref metadata "pending") (datum "pending") '()))
     (set-trainer-history! trainer
                           (match (false-if-error
                                   (with-input-from-string (or (assoc-ref metadata "history") "()") read))

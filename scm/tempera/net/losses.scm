@@ -14,11 +14,13 @@
   #:use-module (tempera net noise-levels)
   #:export (denoising-losses balanced-weight balanced-frequencies))
 
-(define* (denoising-losses scaled x distribution #:key (frequencies #f) (seed 0) (step 0))
+(define* (denoising-losses scaled x distribution #:key (frequencies #f) (seed 0) (step 0)
+                           (part #f))
   "The losses of equation 3 of X, c64 (N H W) or f32 (N ...), when SCALED is the procedure of noisy
 x, f32, and sigma, (N), that gives |sigma| r: two values, the losses, f32 (N), on the tape, and
 sigma, drawn from DISTRIBUTION; by frequency errors count as FREQUENCIES says, if not #f (see
-`balanced-frequencies').  All that is random is a function of SEED and STEP.
+`balanced-frequencies').  All that is random is a function of SEED and STEP.  PART: #f, or the first item
+and the one past the last, of which alone losses are wanted: they are what they are among all.
 Example: (denoising-losses (lambda (x sigma) (scaled-score net x sigma))
                            (random-normal '(2 16 16) 1 0 'c64) (sigma-log-uniform 0.05 150))"
   (check-that (procedure? scaled) 'denoising-losses "scaled: expected a procedure, got ~s" scaled)
@@ -26,9 +28,11 @@ Example: (denoising-losses (lambda (x sigma) (scaled-score net x sigma))
   (check-that (sigma-distribution? distribution) 'denoising-losses
               "distribution: expected one such as (sigma-log-uniform 0.05 150), got ~s" distribution)
   (check-seed 'denoising-losses seed)
-  (let* ((x (if (eq? (tensor-dtype x) 'c64) (real-view x) x))
-         (sigma (sigma-draw distribution (tensor-size x 0) #:seed seed #:step step))
-         (u (random-normal (tensor-shape x) seed (random-stream 'noise step)))
+  (let* ((here (lambda (t) (if part (tensor-copy (tensor-slice t 0 (first part) (second part))) t)))
+         (all (if (eq? (tensor-dtype x) 'c64) (real-view x) x))
+         (x (here all))
+         (sigma (here (sigma-draw distribution (tensor-size all 0) #:seed seed #:step step)))
+         (u (here (random-normal (tensor-shape all) seed (random-stream 'noise step))))
          (noisy (tensor+ x (tensor* (per-item sigma u) u)))
          ;; |w (u + sigma r)|^2 in k-space.
          (w (and frequencies

@@ -9,6 +9,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera net learned-weights)
   #:use-module (tempera net noise-levels)
   #:use-module (tempera net spectral-norms)
   #:use-module (tempera net trainer)
@@ -45,10 +46,13 @@
                             (cons 'gaussian
                                   (format #f "a spectrum of ~a, mean ~a" (tensor-shape spectrum)
                                           (significant (tensor->number (tensor-mean spectrum)) 4))))))
-              ,(procedure 'weight '(0.1) '(1) '(10) '(100))
+              ,(if (learned-weight? (trainer-setting trainer 'weight))
+                   (plain 'weight)
+                   (procedure 'weight '(0.1) '(1) '(10) '(100)))
               ,(procedure 'data)
               ,@(map plain '(averaging clip))
               (spectral . ,(spectral-bound-text (trainer-setting trainer 'spectral)))
+              ,@(if (= 1 (trainer-setting trainer 'accumulate)) '() (list (plain 'accumulate)))
               ,@(map plain '(rectified? beta1 beta2 epsilon))
               ,@about))))
 

@@ -1,4 +1,4 @@
-;;; training.scm -- steps of a trainer: losses, gradients, Adam, the running average; and `train!'.
+;;; training.scm -- steps of a trainer: losses, gradients, Adam, the running averages; and `train!'.
 ;;;
 ;;; A step is whole or not made at all, so that training can be stopped anywhere and goes on to the
 ;;; same bits.
@@ -14,6 +14,7 @@
   #:use-module (tempera tensor tensors)
   #:use-module (tempera file paths)
   #:use-module (tempera problem priors)
+  #:use-module (tempera net averages)
   #:use-module (tempera net checkpoints)
   #:use-module (tempera net layers)
   #:use-module (tempera net losses)
@@ -26,34 +27,46 @@
 
 ;;; --- The loss of a step -------------------------------------------------------------
 
-(define (step-losses trainer step)
-  "The losses of the images of STEP, (N), and their sigmas, or #f."
+(define* (step-losses trainer step data #:optional (part #f))
+  "The losses of DATA, the images of STEP, or of PART of them (see `denoising-losses'), (N), and their sigmas, or #f."
   (let ((loss (trainer-setting trainer 'loss)))
     (if loss
-        (call-with-values (lambda () (loss (trainer-network trainer) (step-data trainer step) step))
+        (call-with-values (lambda () (loss (trainer-network trainer) data step))
           (lambda* (losses #:optional sigmas) (values losses sigmas)))
         (denoising-losses (lambda (noisy sigma)
                             (let ((learned (scaled-score (trainer-network trainer) noisy sigma))
                                   (known (no-tape (lambda () (known-score trainer noisy sigma)))))
                               (if known (tensor+ learned known) learned)))
-                          (step-data trainer step) (trainer-setting trainer 'sigma)
+                          data (trainer-setting trainer 'sigma)
                           #:frequencies (trainer-setting trainer 'frequencies)
-                          #:seed (trainer-setting trainer 'seed) #:step step))))
+                          #:seed (trainer-setting trainer 'seed) #:step step #:part part))))
 
 (define (step-data trainer step)
-  (no-tape (lambda () ((trainer-setting trainer 'data) (trainer-setting trainer 'batch) step))))
+  (no-tape (lambda ()
+             ((trainer-setting trainer 'data)
+              (* (trainer-setting trainer 'accumulate) (trainer-setting trainer 'batch)) step))))
+
+(define (step-parts trainer data)
+  "What of DATA goes through the network at a time: a list of the first item and the one past the last, or of #f for all
+at once."
+  (let ((parts (trainer-setting trainer 'accumulate)))
+    (if (= parts 1)
+        '(#f)
+        (let* ((count (tensor-size data 0)) (parts (min parts count)))
+          (map (lambda (k) (list (quotient (* k count) parts) (quotient (* (1+ k) count) parts)))
+               (iota parts))))))
 
 (define (weighted trainer losses sigmas)
-  "LOSSES, (N), times what the trainer's weight is at SIGMAS, a list of numbers or of #f."
-  (if (every identity sigmas)
-      (tensor* losses (list->tensor (map (lambda (sigma)
-                                           (let ((w ((trainer-setting trainer 'weight) (abs sigma))))
-                                             (check-that (and (real? w) (finite? w) (>= w 0)) 'train!
-                                                         "weight: expected a number, at sigma ~a got ~s"
-                                                         sigma w)
-                                             w))
-                                         sigmas)))
-      losses))
+  "LOSSES, (N), by how much the trainer's weight lets them count at SIGMAS, (N), or #f."
+  (let ((log-loss (trainer-log-loss trainer)))
+    (cond (log-loss
+           (check-that sigmas 'train! "weight: expected of #:loss a second value, the sigmas that a learned \
+weight goes by, got none")
+           (let ((u (log-loss (no-tape (lambda () (tensor-abs sigmas))))))
+             (tensor+ (tensor* losses (tensor-exp (tensor-negate u))) u)))
+          (sigmas (tensor* losses (list->tensor (map (lambda (sigma) (trainer-weight trainer sigma))
+                                                     (tensor->list sigmas)))))
+          (else losses))))
 
 (define (known-score trainer noisy sigma)
   ;; |sigma| times the Gaussian's score at images as their real view, or #f.
@@ -98,6 +111,14 @@
            (fail "the data are finite and the rate was ~a: a lower one, or a smaller clip, may help"
                  (significant ((trainer-setting trainer 'rate) (1- at) (trainer-setting trainer 'steps)) 3))))))
 
+(define (part-losses trainer step data part)
+  ;; The numbers of `step-losses', off the tape.
+  (no-tape
+   (lambda ()
+     (parameterize ((training? #t))
+       (call-with-values (lambda () (step-losses trainer step data part))
+         (lambda (losses . _) (tensor->list losses)))))))
+
 (define (prove! trainer first-loss)
   ;; An update may ruin weights, and nobody knows before they are used: complain unless they give
   ;; a sound loss for the data that the last step had.
@@ -108,11 +129,11 @@
                    (lambda ()
                      (with-scope
                       (lambda ()
-                        (no-tape
-                         (lambda ()
-                           (parameterize ((training? #t))
-                             (call-with-values (lambda () (step-losses trainer step))
-                               (lambda (losses . _) (tensor->number (tensor-mean losses))))))))))
+                        (let ((data (step-data trainer step)))
+                          (mean (append-map (lambda (part)
+                                              (with-scope
+                                               (lambda () (part-losses trainer step data part))))
+                                            (step-parts trainer data)))))))
                    (const #f))))
         (unless (sound-loss? loss first-loss)
           (complain-diverged trainer step "the loss" loss first-loss))))))
@@ -122,40 +143,63 @@
 (define (gradient-norm tensors)
   (sqrt (apply + (map (lambda (g) (tensor->number (tensor-sum-squares g))) tensors))))
 
+(define (add-gradients! trainer parameters data part)
+  "Add to the gradients of PARAMETERS those of PART's share of the loss, the mean over all DATA; return the part's
+sigmas, numbers or #f, and losses, before they are weighted, as pairs."
+  (let ((pairs #f) (tape (make-tape)))
+    (tape-backward!
+     tape
+     (with-tape tape
+       (lambda ()
+         (parameterize ((training? #t))
+           (call-with-values (lambda () (step-losses trainer (trainer-step trainer) data part))
+             (lambda (losses sigmas)
+               (let ((numbers (tensor->list losses)))
+                 (set! pairs (map cons (if sigmas (tensor->list sigmas) (map (const #f) numbers)) numbers)))
+               (let ((loss (tensor-mean (weighted trainer losses sigmas))))
+                 (if part
+                     (tensor* (/ (- (second part) (first part)) (tensor-size data 0)) loss)
+                     loss))))))))
+    pairs))
+
 (define (train-step! trainer first-loss)
   "One step.  Gradients first, which may be interrupted and leave no trace but in batch
 norm's running statistics; then the update, which is not."
   (define parameters (map cdr (trainer-parameters trainer)))
-  (define sigmas #f)
-  (define losses #f)
+  (define learned (append parameters (log-loss-parameters trainer)))
+  (define pairs #f)
   (define done? #f)
   (call-with-buffers-kept
    trainer
    (lambda ()
       (with-scope
        (lambda ()
-         (call-with-values
-             (lambda ()
-               (gradients (lambda ()
-                            (parameterize ((training? #t))
-                              (call-with-values (lambda () (step-losses trainer (trainer-step trainer)))
-                                (lambda (loss sigma)
-                                  (set! losses (tensor->list loss))
-                                  (set! sigmas (if sigma (tensor->list sigma) (map (const #f) losses)))
-                                  (tensor-mean (weighted trainer loss sigmas))))))
-                          parameters))
-           (lambda (loss gradients)
-             (let ((plain (mean losses)))
-               (unless (and (sound-loss? loss #f) (sound-loss? plain first-loss))
-                 (complain-diverged trainer (trainer-step trainer) "the loss" plain first-loss)))
-             (call-with-blocked-asyncs
-              (lambda ()
-                (update! trainer parameters first-loss)
-                (set-trainer-step! trainer (1+ (trainer-step trainer)))
-                (set! done? #t)))
-             #t)))))
+         (let ((data (step-data trainer (trainer-step trainer))))
+           (for-each require-gradient! learned)
+           (for-each clear-gradient! learned)
+           (set! pairs
+                 (append-map (lambda (part)
+                               (with-scope
+                                (lambda ()
+                                  (let ((pairs (add-gradients! trainer learned data part)))
+                                    (for-each (lambda (p) (and=> (tensor-gradient p) keep!)) learned)
+                                    pairs))))
+                             (step-parts trainer data)))
+           (let ((loss (mean (map cdr pairs))))
+             (unless (sound-loss? loss first-loss)
+               (complain-diverged trainer (trainer-step trainer) "the loss" loss first-loss))))
+         (call-with-blocked-asyncs
+          (lambda ()
+            (update! trainer parameters first-loss)
+            (set-trainer-step! trainer (1+ (trainer-step trainer)))
+            (set-trainer-images! trainer (+ (trainer-images trainer) (length pairs)))
+            (set! done? #t)))
+         #t)))
    (lambda () done?))
-  (map cons sigmas losses))
+  pairs)
+
+(define (log-loss-parameters trainer)
+  (if (trainer-log-loss trainer) (map cdr (layer-parameters (trainer-log-loss trainer))) '()))
 
 (define (update! trainer parameters first-loss)
   (penalise! (trainer-setting trainer 'spectral) (trainer-parameters trainer) (trainer-vectors trainer))
@@ -166,8 +210,7 @@ norm's running statistics; then the update, which is not."
          (scale (if (and clip (> norm clip)) (/ clip norm) 1))
          (rate ((trainer-setting trainer 'rate) (trainer-step trainer) (trainer-setting trainer 'steps)))
          (options (cons rate (map (lambda (s) (trainer-setting trainer s))
-                                  '(beta1 beta2 epsilon rectified?))))
-         (averaging (trainer-setting trainer 'averaging)))
+                                  '(beta1 beta2 epsilon rectified?)))))
     (unless (finite? norm)
       (complain-diverged trainer (trainer-step trainer) "the gradient's norm" norm first-loss))
     (for-each (lambda (w g moments)
@@ -175,20 +218,25 @@ norm's running statistics; then the update, which is not."
                   (adam-step! w (if (= scale 1) g (tensor* scale g)) (car moments) (cdr moments)
                               step options)))
               parameters gradients (trainer-moments trainer))
+    (for-each (lambda (w moments)
+                (adam-step! w (tensor-gradient w) (car moments) (cdr moments) step options))
+              (log-loss-parameters trainer) (log-loss-moments trainer))
     (restrain! (trainer-setting trainer 'spectral) (trainer-parameters trainer)
                (trainer-vectors trainer))
-    (when averaging
-      ;; Early on the average forgets faster, or the start would stay in it.
-      (let ((decay (min averaging (/ (+ 1.0 step) (+ 10 step)))))
-        (for-each (lambda (a w) (tensor-axpby! (- 1 decay) w decay a))
-                  (trainer-average trainer) parameters)))))
+    (for-each (lambda (average)
+                (let ((decay (averaging-decay (car average) step)))
+                  (for-each (lambda (a w) (tensor-axpby! (- 1 decay) w decay a))
+                            (cdr average) parameters)))
+              (trainer-averages trainer))))
 
 ;;; --- Many steps -----------------------------------------------------------------------
 
-(define* (train! trainer #:key (steps #f) (checkpoint #f) (every 200) (hook (const #t)) (keep #f))
+(define* (train! trainer #:key (steps #f) (checkpoint #f) (every 200) (minutes #f) (hook (const #t))
+                 (keep #f))
   "Train until the run's length, or STEPS more.  Every EVERY steps the mean losses join
 (trainer-losses trainer), HOOK is called with the trainer, and CHECKPOINT, the name
-of a file or #f, is written.  Every KEEP steps, unless #f, the state is kept in memory, for
+of a file or #f, is written; MINUTES, unless #f, is the longest that training goes without writing it.  A
+terminal shows images a second and the time left.  Every KEEP steps, unless #f, the state is kept in memory, for
 `trainer-rewind!'.  Ctrl-C, like any error, writes the checkpoint too, at a whole step.
 Typed at the prompt itself, train! then returns, and goes on when called again; in a program
 nothing goes on, and `last-paused' has the trainer.  When the loss is not finite, or 10^8 times
@@ -197,23 +245,29 @@ checkpoint then stays as it was at the last step whose weights were sound.  Retu
 Example: (train! trainer #:checkpoint \"run.safetensors\")"
   (check-that (or (not keep) (and (exact-integer? keep) (> keep 0))) 'train!
               "keep: expected #f or a positive number of steps, got ~s" keep)
+  (check-that (or (not minutes) (and (finite-number? minutes) (>= minutes 0))) 'train!
+              "minutes: expected #f or a number, 0 or more, got ~s" minutes)
   (when checkpoint (check-output-file 'train! checkpoint))
   (let* ((end (if steps (+ (trainer-step trainer) steps) (trainer-setting trainer 'steps)))
          (progress (make-progress "training" end))
-         (pending '())
+         (started (seconds-now))
+         (images-before (trainer-images trainer))
          (first-loss (and (pair? (trainer-losses trainer)) (second (last (trainer-losses trainer)))))
-         (saved #f))                    ; the step that CHECKPOINT has by now
+         (saved #f)                     ; the step that CHECKPOINT has by now,
+         (saved-at started))            ; and when it was written
     (define (save!)
       (prove! trainer first-loss)
       (trainer-save trainer checkpoint)
-      (set! saved (trainer-step trainer)))
+      (set! saved (trainer-step trainer))
+      (set! saved-at (seconds-now)))
     (define (note! save!)
-      (when (pair? pending)
-        (set-trainer-losses! trainer
-                             (cons (cons* (trainer-step trainer) (mean (map cdr pending))
-                                          (losses-by-band pending))
-                                   (trainer-losses trainer)))
-        (set! pending '()))
+      (let ((pending (trainer-pending trainer)))
+        (when (pair? pending)
+          (set-trainer-losses! trainer
+                               (cons (cons* (trainer-step trainer) (mean (map cdr pending))
+                                            (losses-by-band pending))
+                                     (trainer-losses trainer)))
+          (set-trainer-pending! trainer '())))
       (when checkpoint (save!))
       (hook trainer))
     (record-settings! trainer)
@@ -225,12 +279,18 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
              (trainer-keep! trainer))
            (let ((losses (train-step! trainer first-loss)))
              (set! first-loss (or first-loss (mean (map cdr losses))))
-             (set! pending (append losses pending)))
+             (set-trainer-pending! trainer (append losses (trainer-pending trainer))))
            (progress-update! progress (trainer-step trainer)
-                             #:text (format #f "loss ~,4f" (mean (map cdr pending))))
-           (when (or (zero? (modulo (trainer-step trainer) every))
-                     (= (trainer-step trainer) end))
-             (note! save!))
+                             #:text (lambda ()
+                                      (format #f "~a images/s  loss ~,4f"
+                                              (number-text (/ (- (trainer-images trainer) images-before)
+                                                              (max 1e-3 (- (seconds-now) started))))
+                                              (mean (map cdr (trainer-pending trainer))))))
+           (cond ((or (zero? (modulo (trainer-step trainer) every))
+                      (= (trainer-step trainer) end))
+                  (note! save!))
+                 ((and checkpoint minutes (>= (- (seconds-now) saved-at) (* 60 minutes)))
+                  (save!)))
            (loop))))
      (lambda (name)
        (progress-finish! progress)

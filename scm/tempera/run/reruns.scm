@@ -37,7 +37,8 @@
 
 (define (timing? name)
   ;; How long something took is no result.
-  (string-contains (if (symbol? name) (symbol->string name) name) "seconds"))
+  (let ((name (if (symbol? name) (symbol->string name) name)))
+    (or (string-contains name "seconds") (string-suffix? "per-second" name))))
 
 (define (without-timings value)
   (cond ((vector? value) (list->vector (map without-timings (vector->list value))))
@@ -94,7 +95,7 @@
 
 (define (compare-runs before after)
   "Compare the results of the runs BEFORE and AFTER: what their experiments returned, metrics, and all files
-that they wrote, bit by bit, but for logs and for what is named for seconds.  The
+that they wrote, bit by bit, but for logs and for what is named for seconds, or per-second.  The
 comparison prints; `comparison-differences' is the list of lines, empty for the same bits.
 Example: (compare-runs (open-run \"runs/a\") (open-run \"runs/b\"))"
   (for-each (lambda (run)

@@ -9,9 +9,11 @@
   #:use-module (tempera file tables)
   #:use-module (tempera run run-files)
   #:use-module (tempera run runs)
+  #:use-module (tempera run training-runs)
   #:use-module (tempera see report metrics)
   #:use-module (tempera see report page)
   #:use-module (tempera see report registry)
+  #:use-module (tempera see validation-charts)
   #:export (run-report pair-rows script-block))
 
 (define most-picture-bytes 12000000)    ; of a run's pictures in all
@@ -62,9 +64,10 @@ Example: (script-block \"runs/norms\")"
             (if started (format #f ", started ~a" started) ""))))
 
 (define (run-report run)
-  "The report of RUN: what it came to, its pictures, metrics, settings, log and script.
+  "The report of RUN: what it came to, its pictures, metrics, validation, settings, log and script.
 Example: (report-text (run-report (open-run \"runs/norms\")))"
-  (let ((config (run-config run)) (metrics (run-metrics run)) (directory (run-directory run)))
+  (let ((config (run-config run)) (metrics (run-metrics run)) (validation (run-validation run))
+        (directory (run-directory run)))
     (report (format #f "~a" (assq-ref config 'experiment))
             (run-summary run)
             (section "Outcome"
@@ -75,6 +78,9 @@ Example: (report-text (run-report (open-run \"runs/norms\")))"
             (and (pair? (table-rows metrics))
                  (section "Metrics" (metric-charts `(("" . ,metrics)))
                           (table-block "Rows as they were recorded" metrics)))
+            (and (pair? (table-rows validation))
+                 (section "Validation" (chart-block (validation-charts validation))
+                          (table-block "Losses on held-out images" validation)))
             (section "Configuration" (facts (pair-rows (assq-ref config 'settings))))
             (section "How to run it again"
                      (command-block (shell-text (list "tempera" "rerun" directory)))
