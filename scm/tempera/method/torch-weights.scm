@@ -9,7 +9,6 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
-  #:use-module (tempera tensor tensors)
   #:use-module (tempera file safetensors)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)

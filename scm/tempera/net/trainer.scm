@@ -17,7 +17,6 @@
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:use-module (tempera problem priors)
   #:use-module (tempera net averages)
   #:use-module (tempera net layers)
   #:use-module (tempera net learned-weights)

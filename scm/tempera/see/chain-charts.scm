@@ -45,10 +45,10 @@
   ;; The range over chains, and their mean; #f if no transition has an energy error.
   (let ((rows (filter-map
                (lambda (transition number)
-                  (let ((errors (filter finite? (vector->list (or (transition-energy-error transition)
-                                                                  #())))))
-                    (and (pair? errors) (cons number errors))))
-                trace (iota (length trace) 1))))
+                 (let ((errors (filter finite? (vector->list (or (transition-energy-error transition)
+                                                                 #())))))
+                   (and (pair? errors) (cons number errors))))
+               trace (iota (length trace) 1))))
     (and (pair? rows)
          (chart "energy error"
                 (list (series 'band (map (lambda (m) (list (car m) (apply min (cdr m))
