@@ -87,8 +87,8 @@
 DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
 f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
 procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
-a step of the running average of the weights, or a `power-average', or a list of these for several averages,
-or #f; each takes as much memory as the weights (a step holds five times that without any).  CLIP: the largest norm of
+a step of the running average of the weights, or a `power-average', or a list of these for several
+averages, or #f; each takes as much memory as the weights do.  CLIP: the largest norm of
 the gradient, or #f.  SPECTRAL: #f, or a bound on spectral norms of weights: (penalty WEIGHT
 [TARGET]), the paper's; (projection VALUE), its authors'; (cap VALUE), which only scales
 down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
