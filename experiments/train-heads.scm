@@ -7,7 +7,7 @@
 ;;; extracted brains count alike, however many there are of each.  Sigma goes from below the noise of
 ;;; scans to the largest distance between images (Song and Ermon 2020, technique 1), so that chains
 ;;; without data can start in pure noise.  Interrupted, it goes on from its checkpoint: tempera run
-;;; --run=DIRECTORY.
+;;; --continue=DIRECTORY.
 
 (use-modules (tempera))
 

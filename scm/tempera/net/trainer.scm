@@ -193,13 +193,13 @@ calls without a quote, got ~s" spectral)
                  (trainer-vectors trainer)))))
 
 (define (optional-state? name)
-  "Whether what NAME names in the state of a trainer may be new where training goes on: averages, which then begin
-with the weights, and a learned weight."
+  "Whether what NAME names in the state of a trainer may be new where training goes on: averages, which
+then begin with the weights, and a learned weight."
   (or (string-prefix? "average" name) (string-prefix? "loss-weight." name)))
 
 (define (restore-state! trainer saved)
-  "Put TRAINER's tensors to those of SAVED, an association list as `trainer-state' is.  Averages that it
-does not have begin with its weights."
+  "Set TRAINER's tensors to those of SAVED, an association list as `trainer-state' is.  Averages that
+SAVED lacks begin with the weights."
   (for-each (lambda (entry)
               (let ((old (assoc-ref saved (car entry))))
                 (when old (tensor-assign! (cdr entry) old))))
@@ -234,7 +234,8 @@ Example: (trainer-losses-by-sigma trainer)"
 
 (define* (trainer-averaged trainer #:optional averaging)
   "A network like the trainer's with a running average of its weights: what to sample
-with.  AVERAGING: which, if there are several, as #:averaging of `make-trainer' named it; by default the first.
+with.  AVERAGING: which, if there are several, as it was given to #:averaging of `make-trainer'; by
+default the first.
 Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
   (let* ((averages (trainer-averages trainer))
          (average (if averaging
