@@ -9,7 +9,7 @@
 ;;; without data can start in pure noise.  Interrupted, it goes on from its checkpoint: tempera run
 ;;; --continue=DIRECTORY.
 
-(use-modules (tempera))
+(use-modules (tempera) (srfi srfi-1) (srfi srfi-11))
 
 (define body '(edm-unet #:width 48 #:multipliers (1 2 3 4) #:blocks 1 #:attention (16) #:unshuffle 2))
 
@@ -42,6 +42,15 @@
              (images (max 1 (round (/ (* count 128 128) (* size size))))))
         (random-slices dataset images size #:fit fit #:seed seed #:stream step #:weight weight)))))
 
+(define (split dataset persons)
+  ;; DATASET without PERSONS, names separated by commas, and only them.
+  (apply dataset-split dataset (remove string-null? (string-split persons #\,))))
+
+(define (validation-of held-out)
+  ;; On 12 slices of theirs; #f when there is nobody.
+  (and (pair? (dataset-scans held-out))
+       (validation (random-slices held-out 12 128 #:fit 0.5 #:seed 1000))))
+
 (define (new-network from sigma-data)
   "A score network with the weights of the file FROM, if not \"\"."
   (let ((net (score-network body #:parametrisation 'wiener #:spectrum heads #:sigma-data sigma-data)))
@@ -59,22 +68,26 @@
      (batch 8 positive? "images of 128 x 128 a step; fewer when larger")
      (rate 6e-4 positive? "Adam's rate while it is steady")
      (decay 0.25 positive? "share of the run over which the rate falls")
-     (averaging 0.999 (lambda (a) (< 0 a 1)) "a step of the average of the weights")
+     (averaging 0.999 (lambda (a) (< 0 a 1)) "a step of an average of the weights; two longer ones are kept too")
+     (learned-weight? #f boolean? "learn how much losses count at each sigma, in place of a formula")
+     (validate-on "" string? "persons to validate on and not to train on, separated by commas")
      (sigma-data 30.0 positive? "standard deviation of the data, each of two parts")
      (sigma-most 4000.0 positive? "about the largest distance between two images")
      (seed 1)
      (every 100 positive? "steps between checkpoints"))
   "Train a score network for heads by denoising score matching, at every sigma there is."
-  (let* ((dataset (load-dataset))
-         (trainer (make-trainer (new-network from sigma-data) (slices dataset sizes fit seed) #:batch batch
+  (let*-values
+      (((dataset held-out) (split (load-dataset) validate-on))
+       ((trainer) (make-trainer (new-network from sigma-data) (slices dataset sizes fit seed) #:batch batch
                                 #:sigma (sigma-mixture 1 (sigma-log-uniform 0.04 sigma-most)
                                                        1 (sigma-log-uniform 0.5 300))
-                                #:weight (balanced-weight sigma-data)
+                                #:weight (if learned-weight? (learned-weight) (balanced-weight sigma-data))
                                 #:frequencies (balanced-frequencies heads)
                                 #:rate (warmup-stable-decay rate #:decay decay)
-                                #:steps steps #:seed seed #:averaging averaging #:clip 1.0)))
+                                #:steps steps #:seed seed #:clip 1.0
+                                #:averaging (list averaging (power-average 0.05) (power-average 0.1)))))
     (format #t "data: ~a~%" dataset)
-    (train-run! trainer "heads" #:every every
+    (train-run! trainer "heads" #:every every #:validation (validation-of held-out)
                 #:metadata `(("data" . ,(object->string dataset))
                              ("experiment" . "experiments/train-heads.scm")
                              ("seed" . ,(number->string seed))))

@@ -3,6 +3,7 @@
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (tempera base numbers) (tempera file paths)
              (tempera file safetensors) (tempera file tables) (tempera tensor primitives)
+             (tempera problem gaussian) (tempera problem priors)
              (tempera net averages) (tempera net checkpoints) (tempera net layers)
              (tempera net learned-weights) (tempera net losses) (tempera net rates)
              (tempera net score-networks) (tempera net trainer) (tempera net trainer-history)
@@ -215,6 +216,23 @@
    (let ((metrics (load-metrics folder)))
      (test-equal "images seen" '(15 30 45 60) (table-column metrics 'images))
      (test-assert "how many a second" (every positive? (table-column metrics 'images-per-second))))))
+;; A network that is trained beside a Gaussian's score is validated with it.
+(call-with-temporary-folder
+ (lambda (folder)
+   (let* ((recorder (start-recorder folder))
+          (spectrum (power-spectrum '(16 16) #:amplitude 100))
+          (x (images 2 0))
+          (seen #f)
+          (network (parameterize ((current-recorder recorder)
+                                  (current-output-port (%make-void-port "w")))
+                     (train-run! (trainer-fork (small-trainer #:steps 1) #:gaussian spectrum) "small" #:every 1
+                                 #:validation (lambda (prior)
+                                                (set! seen (score prior x 2))
+                                                (table '(sigma loss) '((2 1))))))))
+     (close-metrics! recorder)
+     (test-assert "with the score that is known"
+       (tensor-identical? seen (tensor+ (score (gaussian-prior spectrum) x 2) (network x 2)))))))
+
 (test-error-matching "validation" "validation: expected #f or a procedure"
   (train-run! (small-trainer) "small" #:validation 3))
 (test-error-matching "how often" "the second a multiple of the first, got 10 and 15"

@@ -86,8 +86,8 @@
 DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
 f32 (BATCH ...), the same for the same step.  SIGMA: a distribution.  RATE: a
 procedure of the step and of STEPS, the length of the run.  AVERAGING: the decay
-a step of the running average of the weights, or a `power-average', or a list of these for several averages,
-or #f; each takes as much memory as the weights (a step holds five times that without any).  CLIP: the largest norm of
+a step of the running average of the weights, or a `power-average', or a list of these for several
+averages, or #f; each takes as much memory as the weights do.  CLIP: the largest norm of
 the gradient, or #f.  SPECTRAL: #f, or a bound on spectral norms of weights: (penalty WEIGHT
 [TARGET]), the paper's; (projection VALUE), its authors'; (cap VALUE), which only scales
 down.  GAUSSIAN: #f, or a spectrum, f32 (H W): the network learns what has to be
@@ -192,13 +192,13 @@ calls without a quote, got ~s" spectral)
                  (trainer-vectors trainer)))))
 
 (define (optional-state? name)
-  "Whether what NAME names in the state of a trainer may be new where training goes on: averages, which then begin
-with the weights, and a learned weight."
+  "Whether what NAME names in the state of a trainer may be new where training goes on: averages, which
+then begin with the weights, and a learned weight."
   (or (string-prefix? "average" name) (string-prefix? "loss-weight." name)))
 
 (define (restore-state! trainer saved)
-  "Put TRAINER's tensors to those of SAVED, an association list as `trainer-state' is.  Averages that it
-does not have begin with its weights."
+  "Set TRAINER's tensors to those of SAVED, an association list as `trainer-state' is.  Averages that
+SAVED lacks begin with the weights."
   (for-each (lambda (entry)
               (let ((old (assoc-ref saved (car entry))))
                 (when old (tensor-assign! (cdr entry) old))))
@@ -233,7 +233,8 @@ Example: (trainer-losses-by-sigma trainer)"
 
 (define* (trainer-averaged trainer #:optional averaging)
   "A network like the trainer's with a running average of its weights: what to sample
-with.  AVERAGING: which, if there are several, as #:averaging of `make-trainer' named it; by default the first.
+with.  AVERAGING: which, if there are several, as it was given to #:averaging of `make-trainer'; by
+default the first.
 Example: (save-network \"prior.safetensors\" (trainer-averaged trainer))"
   (let* ((averages (trainer-averages trainer))
          (average (if averaging

@@ -28,7 +28,8 @@
 ;;; --- The loss of a step -------------------------------------------------------------
 
 (define* (step-losses trainer step data #:optional (part #f))
-  "The losses of DATA, the images of STEP, or of PART of them (see `denoising-losses'), (N), and their sigmas, or #f."
+  "The losses of DATA, the images of STEP, or of PART of them (see `denoising-losses'), (N), and their
+sigmas, or #f."
   (let ((loss (trainer-setting trainer 'loss)))
     (if loss
         (call-with-values (lambda () (loss (trainer-network trainer) data step))
@@ -47,8 +48,7 @@
               (* (trainer-setting trainer 'accumulate) (trainer-setting trainer 'batch)) step))))
 
 (define (step-parts trainer data)
-  "What of DATA goes through the network at a time: a list of the first item and the one past the last, or of #f for all
-at once."
+  "What of DATA goes through the network at a time: a list of parts as of `denoising-losses', or of #f for all."
   (let ((parts (trainer-setting trainer 'accumulate)))
     (if (= parts 1)
         '(#f)
@@ -143,9 +143,9 @@ weight goes by, got none")
 (define (gradient-norm tensors)
   (sqrt (apply + (map (lambda (g) (tensor->number (tensor-sum-squares g))) tensors))))
 
-(define (add-gradients! trainer parameters data part)
-  "Add to the gradients of PARAMETERS those of PART's share of the loss, the mean over all DATA; return the part's
-sigmas, numbers or #f, and losses, before they are weighted, as pairs."
+(define (add-gradients! trainer data part)
+  "Add to the gradients of what TRAINER learns those of PART's share of the loss, the mean over all DATA;
+return the part's sigmas, numbers or #f, and losses, before they are weighted, as pairs."
   (let ((pairs #f) (tape (make-tape)))
     (tape-backward!
      tape
@@ -181,7 +181,7 @@ norm's running statistics; then the update, which is not."
                  (append-map (lambda (part)
                                (with-scope
                                 (lambda ()
-                                  (let ((pairs (add-gradients! trainer learned data part)))
+                                  (let ((pairs (add-gradients! trainer data part)))
                                     (for-each (lambda (p) (and=> (tensor-gradient p) keep!)) learned)
                                     pairs))))
                              (step-parts trainer data)))

@@ -75,7 +75,9 @@ ones, from before an interruption, are made anew."
     (save-table (in-run directory validation-file) (rows->table (append (alists before) rows)))))
 
 (define (best-averaging trainer directory)
-  "The average of TRAINER whose mean loss was least when it was validated last; else its first; #f if it has none."
+  "The average of TRAINER whose losses had the least geometric mean when it was validated last (at large
+sigma losses are a thousandth of those at small ones, and matter as much); else its first; #f if it has
+none."
   (let* ((all (map car (trainer-averages trainer)))
          (found (load-validation directory))
          (end (apply max 0 (table-column found 'step)))
@@ -86,7 +88,7 @@ ones, from before an interruption, are made anew."
                                                            (equal? average (average-name averaging))))
                                               'step 'average)
                                 'loss)))
-                   (if (null? losses) +inf.0 (mean losses))))))
+                   (if (null? losses) +inf.0 (mean (map log losses)))))))
     (and (pair? all)
          (fold (lambda (averaging best) (if (< (loss averaging) (loss best)) averaging best))
                (first all) (cdr all)))))
@@ -104,7 +106,7 @@ HOOK is called with the trainer.
 VALIDATION: #f, or a procedure of a prior that gives a table, such as `validation' makes; every
 VALIDATE-EVERY steps, a multiple of EVERY, and at the end, what it gives for each average of the weights
 joins validation.csv (`run-validation').  At the end NAME.safetensors has the averaged weights, of
-several averages those whose loss was least when last validated, or the first, with METADATA, an
+several averages those whose losses had the least geometric mean when last validated, or the first, with METADATA, an
 association list from strings to strings, the number of steps, and what they ran with
 (`trainer-history').  Returns the network in that file.
 Example: (define (train-prior trainer) (train-run! trainer \"prior\" #:metadata '((\"seed\" . \"1\"))))"

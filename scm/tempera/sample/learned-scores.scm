@@ -71,8 +71,8 @@ Example: (score-asymmetry (two-moons-prior) (tensor-zeros '(4 2)) 0.5)"
 list from 1, 2, 4 ..., the upper bounds of bands of |k| in cycles per image, to the sum of squares
 there, of all images together, which over all bands is that of their pixels.
 Example: ((power-by-frequency '(8 8)) (random-normal '(2 8 8) 1 0 'c64))"
-  (check-that (and (list? size) (= (length size) 2) (every (lambda (n) (and (exact-integer? n) (> n 0))) size)) 'power-by-frequency
-              "size: expected (rows columns), got ~s" size)
+  (check-that (and (list? size) (= (length size) 2) (every positive-integer? size))
+              'power-by-frequency "size: expected (rows columns), got ~s" size)
   (let ((bands (frequency-bands size)))
     (lambda (images)
       (let ((spectrum (tensor-sum-squares (fft2 images) 0)))
@@ -81,8 +81,8 @@ Example: ((power-by-frequency '(8 8)) (random-normal '(2 8 8) 1 0 'c64))"
              bands)))))
 
 (define (score-errors prior images sigma draws seed)
-  "The squares that equation 3's loss is made of, for the score of PRIOR at SIGMA with DRAWS of noise for each of IMAGES: a
-list of (upper bound of |k|, error, error of a score of 0), summed over the band."
+  "The squares that equation 3's loss is made of, for the score of PRIOR at SIGMA with DRAWS of noise for each
+of IMAGES: a list of (upper bound of |k|, error, error of a score of 0), summed over the band."
   (let* ((power (power-by-frequency (cdr (tensor-shape images))))
          (of-draw (lambda (draw)
                     (let* ((u (random-normal (tensor-shape images) seed (random-stream 'check draw) 'c64))
@@ -110,10 +110,10 @@ Example: (score-loss-by-frequency net (prior-draw prior 2) 10)"
 
 (define* (validation images #:key (sigmas '(0.1 0.3 1 3 10 30 100 300 1000)) (draws 1) (seed 0))
   "The procedure of a prior that gives its losses on IMAGES, c64 (N H W) and of persons it has not seen (see
-`dataset-split'), for #:validation of `train-run!': a table with a row for each of SIGMAS, with equation 3's
-loss over that of a score of 0 in the column loss, and by upper bounds of |k| in the columns to-1, to-2 and so
-on (see `score-loss-by-frequency').  DRAWS of noise for each image, from SEED, are always the same, so that tables differ
-by the prior alone.
+`dataset-split'), for #:validation of `train-run!': a table with a row for each of SIGMAS, with equation
+3's loss over that of a score of 0 in the column loss, and by upper bounds of |k| in the columns to-1,
+to-2 and so on (see `score-loss-by-frequency').  DRAWS of noise for each image, from SEED, are always the same, so
+that tables differ by the prior alone.
 Example: (table-column ((validation (prior-draw prior 2) #:sigmas '(1 10)) net) 'sigma) => (1 10)"
   (check-images 'validation images)
   (check-that (and (pair? sigmas) (list? sigmas) (every positive-number? sigmas)) 'validation

@@ -118,22 +118,26 @@ Example: (nearest-distances? 3) => #f")
  (nearest-distances-samples
   "Of what `nearest-distances' gives, the distances of samples from their nearest training images, a list.
 Example: (map (lambda (d) (< d 1)) (nearest-distances-samples
-           (nearest-distances (random-normal '(2 8 8) 1) (random-normal '(9 8 8) 2) (random-normal '(9 8 8) 3) #:size 8)))
+           (nearest-distances (random-normal '(2 8 8) 1) (random-normal '(9 8 8) 2)
+                              (random-normal '(9 8 8) 3) #:size 8)))
          => (#t #t)")
  (nearest-distances-indices
   "Of what `nearest-distances' gives, the numbers of the training images that are nearest to each sample, from 0.
 Example: (nearest-distances-indices
-           (nearest-distances (random-normal '(2 8 8) 1) (random-normal '(2 8 8) 1) (random-normal '(9 8 8) 3) #:size 8))
+           (nearest-distances (random-normal '(2 8 8) 1) (random-normal '(2 8 8) 1)
+                              (random-normal '(9 8 8) 3) #:size 8))
          => (0 1)")
  (nearest-distances-held-out
   "Of what `nearest-distances' gives, the distances of held-out images from their nearest training images, a
 list.
 Example: (length (nearest-distances-held-out
-           (nearest-distances (random-normal '(2 8 8) 1) (random-normal '(2 8 8) 1) (random-normal '(9 8 8) 3) #:size 8)))
+           (nearest-distances (random-normal '(2 8 8) 1) (random-normal '(2 8 8) 1)
+                              (random-normal '(9 8 8) 3) #:size 8)))
          => 9")
  (nearest-distances-p
   "Of what `nearest-distances' gives, the probability that samples like held-out images would be as near to training
 images as they are, or nearer.
 Example: (< 0.01 (nearest-distances-p
-           (nearest-distances (random-normal '(9 8 8) 1) (random-normal '(9 8 8) 2) (random-normal '(9 8 8) 3) #:size 8)))
+           (nearest-distances (random-normal '(9 8 8) 1) (random-normal '(9 8 8) 2)
+                              (random-normal '(9 8 8) 3) #:size 8)))
          => #t"))

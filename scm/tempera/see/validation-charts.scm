@@ -9,8 +9,9 @@
   #:export (validation-charts))
 
 (define (validation-charts table)
-  "Charts of TABLE, validation.csv of `train-run!' (see `run-validation'), for `plot' and reports: the loss by step, a line
-for each sigma and average; and for each average the loss by sigma, at its last step, of each band of |k|.
+  "Charts of TABLE, validation.csv of `train-run!' (see `run-validation'), for `plot' and reports: the loss
+by step, a line for each sigma and average; and for each average the loss by sigma, at its last step, of
+each band of |k|.
 Example: (map chart? (validation-charts (table '(step average sigma loss to-1 to-2)
                                                '((10 \"0.999\" 1 0.9 0.8 0.7) (20 \"0.999\" 1 0.8 0.7 0.6)))))
          => (#t #t)"
