@@ -141,6 +141,17 @@ finds out how far that is."
   (let ((root (tensor-sqrt share)))
     (if (image? n) (fourier-multiply n root) (tensor* root n))))
 
+(define (no-longer-than-noise r s)
+  ;; Score R at noise s, cut to the length of noise where it is longer than chance allows: -s r is the
+  ;; noise that is expected in x, and s^2 |r|^2 at most a chi-square of as many degrees as x has numbers, so by four
+  ;; standard deviations.  An exact score is hardly ever; a learned one, far from what it was trained on, can
+  ;; drive x away, and here nothing is refused.
+  (let* ((numbers (* (apply * (cdr (tensor-shape r))) (if (eq? (tensor-dtype r) 'c64) 2 1)))
+         (most (/ (+ numbers (* 4 (sqrt (* 2 numbers)))) (* s s)))
+         (squares (list->tensor (vector->list (chains-dot r r)))))
+    (tensor* (per-item (tensor-sqrt (tensor-minimum 1 (tensor/ most (tensor-maximum 1e-30 squares)))) r)
+             r)))
+
 (define (reverse-step x r s t share n)
   ;; x_t given X = x_s, s > t: the mean x + (s^2 - t^2) r is exact, and so is the variance where x_0
   ;; given x is Gaussian, (s^2 - t^2) (t^2 / s^2 + (1 - t^2 / s^2) SHARE).  A share of 0 is
@@ -173,7 +184,8 @@ finds out how far that is."
   (let* ((target (kernel-target kernel)) (sigma (kernel-sigma kernel)))
     (let loop ((x x) (r (tensor- g (target-likelihood-score target x sigma))) (s sigma)
                (levels levels) (index 0))
-      (let* ((n (kernel-normal kernel state index))
+      (let* ((r (no-longer-than-noise r s))
+             (n (kernel-normal kernel state index))
              (share (open-share s r (own-mass target sigma)
                                 (kernel-normal kernel state (1+ index))))
              (x (reverse-step x r s (first levels) share n)))
@@ -220,7 +232,7 @@ with the target's mass and #:step-size, one evaluation each, then a reverse step
 the next sigma, and from there to the next a draw given the data, exactly; with a DEPTH of 0
 `split-gibbs' with one step.  A prior alone has no data: its steps end at the next sigma.  One transition a
 temperature.
-Example: (anneal (prior-target prior #:shape '(64 64)) #:sampler (reverse-diffusion))"
+Example: (anneal (prior-target prior) #:sampler (reverse-diffusion))"
   (check-that (and (exact-integer? corrections) (<= 0 corrections 30)) 'reverse-diffusion
               "corrections: expected an integer from 0 to 30, got ~s" corrections)
   (check-that (and (real? depth) (<= 0 depth) (< depth 1)) 'reverse-diffusion
