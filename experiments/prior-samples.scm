@@ -1,8 +1,9 @@
 ;;; prior-samples.scm -- what a prior believes without any data: samples of it alone.
 ;;;
-;;; By rows: from noise alone by reverse diffusion, the default without data, and by HMC, annealed as for a
-;;; posterior; slices of somebody the prior was not trained on; what it expects when they are under noise of sigma (equation 2); and, from
-;;; that noise down, samples by the probability flow and by chains.
+;;; By rows: chains from noise alone, annealed as for a posterior, with no likelihood; from the same noise
+;;; samples by reverse diffusion, the default without data; slices of somebody the prior was not trained on; what it
+;;; expects when they are under noise of sigma (equation 2); and, from that noise down, samples by the
+;;; probability flow and by chains.
 ;;;
 ;;;   tempera run experiments/prior-samples.scm
 
@@ -42,8 +43,8 @@
                       (format #t "~a~%" (diagnose chain))
                       (chain-samples chain))))
          (noise (tensor* from (random-normal (tensor-shape scans) seed 1 'c64)))
-         (rows `(("from noise alone" . ,(samples noise from))
-                 ("by HMC" . ,(samples noise from #:sampler (hmc)))
+         (rows `(("from noise alone" . ,(samples noise from #:sampler (hmc)))
+                 ("by default" . ,(samples noise from))
                  ("slice" . ,scans)
                  ("expected" . ,(denoise network noisy sigma))
                  ("by the flow" . ,(samples noisy sigma #:sampler (probability-flow)))

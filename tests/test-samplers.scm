@@ -272,6 +272,13 @@
           #:mass 'identity #:step-size 0.1 #:sampler (split-gibbs)))
 (test-error-matching "a likelihood alone" "likelihood: expected a procedure, with #:prior and #:masses"
   (make-target "alone" #:shape '(2) #:score tensor-negate #:likelihood tensor-negate))
+;; A score that drives x away, each step to twice of it, takes it no further than noise reaches: at each sigma
+;; by (1 - 0.64) sigma times sqrt (1 + 4 sqrt (2 / 50)), which adds up to 24 in root mean square, beside the 10 of the start.
+(let ((chain (anneal (prior-target (lambda (x sigma) (tensor* (/ 3 (* sigma sigma)) x)) #:shape '(50))
+                     #:chains 4 #:sampler (reverse-diffusion)
+                     #:temperatures (geometric 10 #:ratio 0.8 #:until 0.1))))
+  (test-assert "no step is longer than noise"
+    (< (sqrt (/ (tensor->number (tensor-sum-squares (chain-samples chain))) 200)) 50)))
 ;; The parts of a score, and which sampler is the default.
 (let ((x (prior-draw field 2 #:seed 3)))
   (test-assert "prior and likelihood make the score"

@@ -25,7 +25,8 @@
   #:export (make-state state? state-x state-score state-sigma state-number state-evaluations
             state-copy state-assign! state-at finite-chains
             make-kernel kernel? kernel-target kernel-sampler kernel-sigma kernel-next-sigma
-            kernel-step-size kernel-steps kernel-mass kernel-seed kernel-score kernel-prior-score kernel-normal
+            kernel-step-size kernel-steps kernel-mass kernel-seed kernel-score kernel-prior-score
+            kernel-normal
             propose transition
             make-transition transition? transition-sigma transition-step-size transition-steps
             transition-accepted transition-energy-error transition-evaluations transition-ratio

@@ -1,13 +1,15 @@
 ;;; transport.scm -- samplers that take chains from one temperature to the next.
 ;;;
-;;; HMC and Langevin dynamics (samplers.scm) hold a temperature; these move on.  A transition takes x of
-;;; the kernel's sigma to its next sigma, one transition a temperature, so that a score is asked only
-;;; for images under the noise that it was trained with.
+;;; HMC and Langevin dynamics (samplers.scm) hold a temperature; these move on.  A transition takes x from
+;;; the kernel's sigma to its next sigma, one transition a temperature.
 ;;;
-;;; With the posterior's likelihood L, which is Gaussian, and the prior p_s under noise s, chains at
-;;; sigma are to have the density p_sigma (z) L (z), that of `posterior'.  It is what is left for z of
-;;; p_t (x) N (z; x, sigma^2 - t^2) L (z), for any t below sigma: a split Gibbs sampler draws x given z by
-;;; the reverse diffusion, which knows the prior alone, and z given x exactly.
+;;; Chains at sigma are to have the density p_sigma (z) L (z) of `posterior', with the prior p_sigma under
+;;; noise sigma and the Gaussian likelihood L.  For any t below sigma it is the marginal in z of
+;;;
+;;;   p_t (x) N (z; x, sigma^2 - t^2) L (z).
+;;;
+;;; Split Gibbs sampling draws x given z by reverse diffusion, which knows the prior alone, and then z
+;;; given x, which is Gaussian, exactly.  With the z of the next sigma that is a step to it.
 
 (define-module (tempera sample transport)
   #:use-module (srfi srfi-1)
@@ -22,7 +24,7 @@
   #:use-module (tempera sample kernel)
   #:export (probability-flow predictor-corrector reverse-diffusion split-gibbs))
 
-;;; --- The flow, and predictors of Song et al. (2021) -----------------------------
+;;; --- Samplers of Song et al. (2021) -----------------------------------------------
 
 (define* (probability-flow #:key (order 2))
   "The ordinary differential equation dx/dsigma = -sigma score(x, sigma) (Song et al. 2021,
@@ -106,7 +108,7 @@ Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-correc
   (and (eq? (tensor-dtype x) 'c64) (= 3 (length (tensor-shape x)))))
 
 (define (by-band a b combine)
-  ;; Of <a, b> and so on by band, COMBINE gives a number for each chain: broadcastable over images.
+  ;; COMBINE of the sums of A and of B over each band of |k|, for each chain: a table over k.
   (fold (lambda (table sum)
           (let* ((in-band (lambda (product) (tensor-sum (tensor* product table) '(1 2) #t)))
                  (part (tensor* table (combine (in-band a) (in-band b)))))
@@ -119,15 +121,17 @@ for each chain, and of images by frequency.  A direction counts as far as MASS, 
 it open, since what was measured has less noise than SIGMA; PROBE, normal numbers of R's shape,
 finds out how far that is."
   (let ((share (lambda (power weight)
-                 ;; A number that is not finite stays so, and its chain is refused.
                  (tensor-minimum 1 (tensor-maximum 0 (tensor- 1 (tensor* (* sigma sigma)
                                                                          (tensor/ power weight))))))))
     (if (image? r)
-        (let* ((product (lambda (k v) (tensor-real (tensor* (tensor-conjugate k) (fft2 (mass-velocity mass v))))))
+        (let* ((product (lambda (k v)
+                          (tensor-real (tensor* (tensor-conjugate k) (fft2 (mass-velocity mass v))))))
                (n (fft2 probe))
                (phases (tensor/ n (tensor-abs n))))
           (by-band (product (fft2 r) r) (tensor* 2 (product phases (ifft2 phases))) share))
-        (let ((dots (lambda (v) (per-item (list->tensor (vector->list (chains-dot v (mass-velocity mass v)))) v))))
+        (let ((dots (lambda (v)
+                      (per-item (list->tensor (vector->list (chains-dot v (mass-velocity mass v))))
+                                v))))
           (share (dots r) (dots probe))))))
 
 ;;; --- Reverse diffusion and exact likelihoods --------------------------------------
@@ -136,6 +140,17 @@ finds out how far that is."
   ;; Noise N of the variance SHARE, as `open-share' has it.
   (let ((root (tensor-sqrt share)))
     (if (image? n) (fourier-multiply n root) (tensor* root n))))
+
+(define (no-longer-than-noise r s)
+  ;; Score R at noise s, cut to the length of noise where it is longer than chance allows: -s r is the
+  ;; noise that is expected in x, and s^2 |r|^2 at most a chi-square of as many degrees as x has numbers, so by four
+  ;; standard deviations.  An exact score is hardly ever; a learned one, far from what it was trained on, can
+  ;; drive x away, and here nothing is refused.
+  (let* ((numbers (* (apply * (cdr (tensor-shape r))) (if (eq? (tensor-dtype r) 'c64) 2 1)))
+         (most (/ (+ numbers (* 4 (sqrt (* 2 numbers)))) (* s s)))
+         (squares (list->tensor (vector->list (chains-dot r r)))))
+    (tensor* (per-item (tensor-sqrt (tensor-minimum 1 (tensor/ most (tensor-maximum 1e-30 squares)))) r)
+             r)))
 
 (define (reverse-step x r s t share n)
   ;; x_t given X = x_s, s > t: the mean x + (s^2 - t^2) r is exact, and so is the variance where x_0
@@ -169,7 +184,8 @@ finds out how far that is."
   (let* ((target (kernel-target kernel)) (sigma (kernel-sigma kernel)))
     (let loop ((x x) (r (tensor- g (target-likelihood-score target x sigma))) (s sigma)
                (levels levels) (index 0))
-      (let* ((n (kernel-normal kernel state index))
+      (let* ((r (no-longer-than-noise r s))
+             (n (kernel-normal kernel state index))
              (share (open-share s r (own-mass target sigma)
                                 (kernel-normal kernel state (1+ index))))
              (x (reverse-step x r s (first levels) share n)))
@@ -213,9 +229,10 @@ Example: (anneal (posterior prior op y) #:sampler (split-gibbs))"
 (define* (reverse-diffusion #:key (corrections 0) (depth 0.7))
   "Reverse diffusion with the exact likelihood: at each sigma CORRECTIONS steps of Langevin dynamics
 with the target's mass and #:step-size, one evaluation each, then a reverse step to DEPTH times
-the next sigma, and from there to the next a draw given the data, exactly.  A prior alone has no data:
-its steps end at the next sigma.  One transition a temperature.
-Example: (anneal (prior-target prior #:shape '(64 64)) #:sampler (reverse-diffusion))"
+the next sigma, and from there to the next a draw given the data, exactly; with a DEPTH of 0
+`split-gibbs' with one step.  A prior alone has no data: its steps end at the next sigma.  One transition a
+temperature.
+Example: (anneal (prior-target prior) #:sampler (reverse-diffusion))"
   (check-that (and (exact-integer? corrections) (<= 0 corrections 30)) 'reverse-diffusion
               "corrections: expected an integer from 0 to 30, got ~s" corrections)
   (check-that (and (real? depth) (<= 0 depth) (< depth 1)) 'reverse-diffusion
