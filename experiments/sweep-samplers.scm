@@ -108,7 +108,7 @@ PRIOR, the others evenly."
   (append
    (if (> simulations 0)
        (list (summary "field" (table-select (points "field" '(0) '(4))
-                                            '(sampler evaluations least-p coverage))))
+                                            'sampler 'evaluations 'least-p 'coverage)))
        '())
    (if (pair? slices)
        (list (summary "slices" (table-group (points "slices" slices accelerations)
