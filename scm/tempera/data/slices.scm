@@ -36,7 +36,7 @@
 pixels, as wide as its voxels are long, in the middle of zeros.  SIZE is by default the least multiple
 of 16 that holds the slice; where it is less, the margins are cut off.  The voxels' values are kept
 where voxels are square.
-Example: (tensor-shape (scan-slice (first (dataset-scans (load-dataset))) 6)) => (32 32)"
+Example: (tensor-shape (scan-slice (car (dataset-scans (load-dataset))) 6)) => (32 32)"
   (check-that (scan? scan) 'scan-slice "scan: expected one, as in (dataset-scans (load-dataset)), got ~s" scan)
   (check-that (memv axis (square-axes (scan-spacing scan))) 'scan-slice
               "axis: expected one across which the voxels of ~a are near to square, of ~a, got ~s"
