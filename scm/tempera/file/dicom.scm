@@ -63,7 +63,7 @@ Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const '
   (call-with-temporary-folder
    (lambda (folder)
      (let ((lines (program-lines "dcm2niix" "-b" "n" "-z" "n" "-f" "volume" "-v" "1"
-                                 "-s" (if (file-is-directory? path) "n" "y") "-o" folder path)))
+                                 "-s" (if (file-is-directory? path) "n" "y") "-o" (file-argument folder) (file-argument path))))
        (check-dicom path lines)
        (match (scandir folder (lambda (name) (string-suffix? ".nii" name)))
          ((file) (load-nifti (string-append folder "/" file) #:nan-is-zero? nan-is-zero?))
