@@ -565,8 +565,10 @@ scope_open (void)
 static SCM
 scope_close (SCM depth, SCM release)
 {
-  tp_scope_close ((int) tp_to_int ("scope-close!", "depth", depth, 1, INT32_MAX),
-                  scm_is_true (release));
+  /* The collector, which has now to free what is left, is told of it. */
+  scm_gc_register_allocation (tp_scope_close ((int) tp_to_int ("scope-close!", "depth", depth, 1,
+                                                               INT32_MAX),
+                                              scm_is_true (release)));
   return SCM_UNSPECIFIED;
 }
 

@@ -72,8 +72,8 @@ header (tp_dtype dtype, int rank, const int64_t *shape, tp_buffer *buffer, int64
   return t;
 }
 
-static tp_tensor *
-view_of (const tp_tensor *t)
+tp_tensor *
+tp_view (const tp_tensor *t)
 {
   tp_tensor *v = header (t->dtype, t->rank, t->shape, tp_buffer_ref (t->buffer), t->offset);
   if (v)
@@ -347,7 +347,7 @@ tp_slice (const tp_tensor *t, int axis, int64_t begin, int64_t end, int64_t step
                (long long) end, (long long) step);
       return NULL;
     }
-  tp_tensor *v = view_of (t);
+  tp_tensor *v = tp_view (t);
   if (!v)
     return NULL;
   v->offset += begin * v->strides[axis];
@@ -369,7 +369,7 @@ tp_transpose (const tp_tensor *t, const int *permutation)
       tp_fail (TP_BAD_ARGUMENT, "axes: expected each of 0 to %d once", t->rank - 1);
       return NULL;
     }
-  tp_tensor *v = view_of (t);
+  tp_tensor *v = tp_view (t);
   for (int i = 0; v && i < t->rank; i++)
     {
       v->shape[i] = t->shape[permutation[i]];
@@ -396,7 +396,7 @@ tp_broadcast_to (const tp_tensor *t, int rank, const int64_t *shape)
                tp_shape_text (wanted, rank > TP_MAX_RANK ? 0 : rank, shape));
       return NULL;
     }
-  tp_tensor *v = view_of (t);
+  tp_tensor *v = tp_view (t);
   if (!v)
     return NULL;
   v->rank = rank;
