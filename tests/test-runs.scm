@@ -240,7 +240,7 @@ r
     '("is of format 2, this version reads 1; use the version of Tempera that wrote it, 3.0"
       "expected an association list" "not understood as Scheme data" "nested deeper than 64"
       "nested deeper than 64" "expected one datum" "not understood" "not understood"
-      "expected an association list" "expected the name of an experiment" "expected one datum"
+      "expected an association list" "expected the name of an experiment" "not understood as Scheme data: #\\"
       "script: expected text, got 5"))
    (test-assert "nothing was evaluated" (not (file-exists? "evaluated")))
    (test-equal "list-runs passes over it" #f

@@ -57,7 +57,7 @@ with the values of `load-nifti', NAN-IS-ZERO? as there.  A single slice has one 
 no ending; a series with slices missing between others, or with a file that is cut, is an error.
 Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const 'missing)) => missing"
   (check-path 'load-dicom path)
-  (check-that (file-exists? path) 'load-dicom "~a: no such file" path)
+  (unless (and (file-exists? path) (file-is-directory? path)) (check-file 'load-dicom path))
   (check-that (program-exists? "dcm2niix") 'load-dicom
               "the program dcm2niix is needed and is not installed")
   (call-with-temporary-folder

@@ -5,7 +5,9 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera base numbers)
   #:use-module (tempera file safetensors)
+  #:use-module (tempera file values)
   #:use-module (tempera net networks)
   #:use-module (tempera net trainer)
   #:use-module (tempera net trainer-history)
@@ -43,8 +45,8 @@ Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (define (field name)
     (or (assoc-ref metadata name) (bad "not a trainer's checkpoint: no ~s" name)))
   (define (number name)
-    (let ((n (string->number (field name))))
-      (if (and (exact-integer? n) (>= n 0)) n (bad "~a: expected a number" name))))
+    (let ((n (read-datum (field name))))
+      (if (natural? n) n (bad "~a: expected a number" name))))
   (unless (equal? (field "format") "tempera-trainer-1")
     (bad "expected format tempera-trainer-1, got ~s" (field "format")))
   (for-each (lambda (entry)
@@ -70,12 +72,11 @@ remove it to begin anew" (car entry)))))
     (for-each (lambda (entry) (tensor-assign! (cdr entry) (assoc-ref tensors (car entry)))) state)
     (set-trainer-step! trainer (number "step"))
     (set-trainer-losses! trainer
-                         (catch #t
-                           (lambda () (with-input-from-string (field "losses") read))
-                           (lambda _ (bad "losses: unreadable"))))
+                         (match (read-datum (field "losses"))
+                           ((and losses (((? natural?) (? real?) ((? real?) . (? real?)) ...) ...)) losses)
+                           (_ (bad "losses: expected steps and losses"))))
     (set-trainer-history! trainer
-                          (match (false-if-exception
-                                  (with-input-from-string (or (assoc-ref metadata "history") "()") read))
+                          (match (read-datum (or (assoc-ref metadata "history") "()"))
                             ((and history
                                   (((? exact-integer?) ((? symbol?) . (or #f (? string?))) ...) ...))
                              history)
