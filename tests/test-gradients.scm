@@ -300,6 +300,7 @@
    (tape-gradients (let ((tape (make-tape)) (w (want '(2))))
                      (tape-gradients tape (with-tape tape (lambda () (tensor-sum w))) (list w))))
    (image-pixels (image-pixels (want '(2 2)) 0 1 (make-vector 256 0)))
+   (crc32 (crc32 (want '(2))))
    (save-npy (save-npy (file "a.npy") (want '(2))))
    (write-png (write-png (file "a.png") (want '(2 2)) 0 1 8))
    (safetensors-write (safetensors-write (file "a.safetensors") "{}" (list (want '(2)))))))

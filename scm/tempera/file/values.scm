@@ -13,7 +13,7 @@
   #:use-module (tempera tensor primitives)
   #:autoload (json parser) (json-string->scm)
   #:autoload (json builder) (scm->json-string)
-  #:export (json-text parse-json load-json save-json datum? read-datum load-datum save-datum))
+  #:export (no-sum sum-text with-sum json-text parse-json load-json save-json datum? read-datum load-datum save-datum))
 
 (define longest-word 1000)              ; in characters: a symbol or number of data
 
@@ -58,6 +58,44 @@
           (else (if (char-whitespace? c)
                     (loop (1+ i) depth quotes 0)
                     (loop (1+ i) depth 0 (1+ word))))))))))
+
+;;; --- Checksums ------------------------------------------------------------------
+
+;; A file of ours says at a place of its own what zlib's crc32 of it is, with 8 zeros in that
+;; place; so a bit that has flipped is an error and not another number.
+
+(define no-sum "00000000")
+
+(define (sum-text crc)
+  "The checksum CRC in the 8 digits of files.
+Example: (sum-text 255) => \"000000ff\""
+  (string-pad (number->string crc 16) 8 #\0))
+
+(define (with-sum text label crc)
+  "TEXT, in which LABEL comes before 8 zeros, with the digits of CRC in their place.
+Example: (with-sum \"crc32 00000000\" \"crc32 \" 255) => \"crc32 000000ff\""
+  (let ((at (+ (string-contains text label) (string-length label))))
+    (string-append (substring text 0 at) (sum-text crc) (substring text (+ at 8)))))
+
+(define datum-label "; crc32 ")
+
+(define (with-last-line text)
+  (let ((text (string-append text datum-label no-sum "\n")))
+    (with-sum text datum-label (crc32 text))))
+
+(define (last-line-wrong text)
+  ;; What is wrong with TEXT by the checksum in its last line, or #f.  A line that differs by
+  ;; little from one with a checksum was one.
+  (let* ((size (+ (string-length datum-label) 9))
+         (start (- (string-length text) size))
+         (model (string-append datum-label no-sum "\n"))
+         (line (if (< start 0) "" (substring text start)))
+         (likeness (count (lambda (c m) (or (char=? c m) (and (char=? m #\0) (char-set-contains? char-set:hex-digit c))))
+                          (string->list line) (string->list model))))
+    (cond ((< likeness (1- size)) #f)
+          ((string=? text (with-last-line (substring text 0 (max 0 start)))) #f)
+          (else "it is not as it was written: its checksum, in its last line, is another; where it was \
+changed on purpose, remove that line"))))
 
 ;;; --- JSON -----------------------------------------------------------------------
 
@@ -123,7 +161,8 @@ Example: (datum? '((psnr . 28.1))) => #t"
 Example: (save-datum \"config.scm\" '((steps . 500) (rate . 1e-3)))"
   (check-that (datum? value) 'save-datum
               "value: expected numbers, text, symbols, booleans and lists of them, got ~s" value)
-  (save-text path (call-with-output-string (lambda (port) (pretty-print value port)))))
+  (save-text path (with-last-line
+                    (call-with-output-string (lambda (port) (pretty-print value port))))))
 
 (define largest-datum (* 16 1024 1024)) ; in bytes; more is no config
 
@@ -146,14 +185,17 @@ Example: (read-datum \"(paper-unet #:channels (4 8))\") => (paper-unet #:channel
           (_ (otherwise "expected one datum of numbers, text, symbols, booleans and lists"))))))
 
 (define (load-datum path)
-  "The one datum in the file PATH, see `read-datum'.
+  "The one datum in the file PATH, see `read-datum'.  Where its last line is a checksum, as `save-datum'
+writes one, that has to be right.
 Example: (load-datum \"runs/two-moons/config.scm\")"
   (define (refuse text) (complain 'load-datum "~a: ~a" path text))
   (check-file 'load-datum path)
   (let ((size (stat:size (stat path))))
     (check-that (<= size largest-datum) 'load-datum "~a: ~a bytes are more than the ~a of a datum"
                 path size largest-datum))
-  (read-datum (catch #t
-                (lambda () (call-with-input-file path get-string-all #:encoding "UTF-8"))
-                (lambda _ (refuse "cannot be read as text")))
-              refuse))
+  (let* ((text (catch #t
+                 (lambda () (call-with-input-file path get-string-all #:encoding "UTF-8"))
+                 (lambda _ (refuse "cannot be read as text"))))
+         (wrong (last-line-wrong text)))
+    (when wrong (refuse wrong))
+    (read-datum text refuse)))

@@ -13,8 +13,31 @@
   #:use-module (tempera net trainer-history)
   #:export (trainer-save trainer-resume!))
 
+;; The checkpoint before the newest stays beside it: should a disk have spoilt that, one goes on
+;; from there.
+(define (before path) (string-append path ".before"))
+
+(define (keep-before! path)
+  (when (file-exists? path)
+    ;; A second name of the file, which PATH then leaves to it; some file systems have none.
+    (let ((new (string-append (before path) ".new")))
+      (false-if-exception (delete-file new))
+      (when (false-if-exception (link path new))
+        (rename-file new (before path))))))
+
+(define (load-checkpoint path)
+  (catch 'tempera-error
+    (lambda () (load-safetensors path))
+    (lambda (key who message arguments . rest)
+      (complain 'trainer-resume! "~a~a" (apply format #f message arguments)
+                (if (file-exists? (before path))
+                    (format #f "; the checkpoint before it is ~a: give it this one's name to go on from there"
+                            (before path))
+                    "")))))
+
 (define (trainer-save trainer path)
-  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all.  It is an error, and
+  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all; what was there
+is kept under the name PATH.before.  It is an error, and
 PATH stays as it is, when TRAINER has diverged.
 Example: (trainer-save trainer \"run.safetensors\")"
   (check-that (not (eqv? (trainer-diverged trainer) (trainer-step trainer))) 'trainer-save
@@ -24,6 +47,7 @@ an earlier checkpoint, goes back" path (trainer-step trainer))
               (check-that (tensor-finite? (cdr entry)) 'trainer-save
                           "~a: not written: tensor ~s has NaN or infinite values" path (car entry)))
             (trainer-state trainer))
+  (keep-before! path)
   (save-safetensors path (trainer-state trainer)
                     #:metadata `(("format" . "tempera-trainer-1")
                                  ,@(alist-delete "format" (network-metadata
@@ -41,7 +65,7 @@ so, as does `trainer-history' from then on.  Returns TRAINER.
 Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (define (bad text . arguments)
     (complain 'trainer-resume! "~a: ~a" path (apply format #f text arguments)))
-  (define-values (tensors metadata) (load-safetensors path))
+  (define-values (tensors metadata) (load-checkpoint path))
   (define (field name)
     (or (assoc-ref metadata name) (bad "not a trainer's checkpoint: no ~s" name)))
   (define (number name)
