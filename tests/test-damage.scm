@@ -119,6 +119,35 @@
          (every tensor-identical? (map cdr (layer-parameters (trainer-network resumed)))
                 (map cdr (layer-parameters (trainer-network whole)))))))
 
+   ;; Numbers that nobody wrote.
+   (define (load path) (apply load-chain path target settings))
+   (define (with-metadata path name old new)
+     ;; The file PATH, in whose metadata NAME has the text NEW in place of OLD, and a checksum that
+     ;; is right.
+     (let ((changed (file "changed.safetensors")))
+       (call-with-values (lambda () (load-safetensors path))
+         (lambda (tensors metadata)
+           (let* ((text (assoc-ref metadata name)) (at (string-contains text old)))
+             (save-safetensors changed tensors
+                               #:metadata (acons name
+                                                 (string-append (substring text 0 at) new
+                                                                (substring text (+ at (string-length old))))
+                                                 (alist-delete name metadata))))))
+       changed))
+   (test-assert "a chain is read" (chain? (load (file "chain.safetensors"))))
+   (for-each
+    (lambda (name old new)
+      (test-error-matching (format #f "~a: ~a" name new) "expected a chain of format"
+        (load (with-metadata (file "chain.safetensors") name old new))))
+    '("trace" "trace" "trace" "trace" "state")
+    '("#(#t #t)" "#(#t #t)" "#f)" "4 #(" "0 0 5")
+    '("42" "#(#t 42)" "-1)" "4 7 #(" "0 42 5"))
+   (for-each
+    (lambda (new)
+      (test-error-matching (string-append "losses: " new) "losses: expected steps and losses"
+        (trainer-resume! (trainer) (with-metadata (file "run.safetensors") "losses" "((2" new))))
+    '("42 ((2" "((2.5" "((-2" "(((2)"))
+
    ;; Files that were there before there were checksums, and text that was changed on purpose.
    (call-with-output-file (file "old.scm") (lambda (port) (display "((a . 1))\n; a note\n" port)))
    (test-equal "a datum without a checksum" '((a . 1)) (load-datum (file "old.scm")))

@@ -84,7 +84,7 @@ Example: (save-chain \"chain.safetensors\" chain)"
     (((? sigma? scored) (? sigma? sigma) (? sigma? ratio) (? natural? index) (? natural? made)
       (? real? accepted) (? natural? number) (? natural? evaluations)
       ((? real? h) . (? natural? m)) (? natural? transitions))
-     (and (<= transitions (length trace))
+     (and (<= transitions (length trace)) (<= 0 accepted made)
           (lambda (reached x score)
             (make-snapshot reached
                            (make-state x #:score score #:sigma scored #:number number
@@ -101,9 +101,14 @@ Example: (save-chain \"chain.safetensors\" chain)"
 (define (list->transition row)
   (apply make-transition (append row '(#f))))
 
-(define (valid-transition? t)
+(define (valid-transition? t chains)
+  ;; Whether T is what `transition->list' makes, of so many CHAINS.
+  (define (of-each? predicate vector)
+    (and (vector? vector) (eqv? chains (vector-length vector)) (every predicate (vector->list vector))))
   (and (list? t) (= (length t) 7) (positive-number? (first t)) (positive-number? (second t))
-       (natural? (third t)) (vector? (fourth t)) (natural? (sixth t))))
+       (natural? (third t)) (of-each? boolean? (fourth t))
+       (or (not (fifth t)) (of-each? real? (fifth t)))
+       (natural? (sixth t)) (or (not (seventh t)) (positive-number? (seventh t)))))
 
 (define (load-chain path target . settings)
   "The chain that `save-chain' wrote to PATH, on TARGET and with SETTINGS as `anneal' had
@@ -131,7 +136,9 @@ Example: (let ((file \"loaded.safetensors\"))
         (check-that (tensor-finite? x) 'load-chain "~a: ~ax has NaN or infinite values" path prefix)
         (list x score)))
     (let* ((rows (datum "trace"))
-           (trace (and (list? rows) (every valid-transition? rows)
+           (shape-of-x (and=> (assoc-ref tensors "x") tensor-shape))
+           (chains (and (pair? shape-of-x) (first shape-of-x)))
+           (trace (and (list? rows) (every (lambda (row) (valid-transition? row chains)) rows)
                        (map list->transition rows)))
            (present (and trace (snapshot-maker (datum "state") trace)))
            (kept (datum "kept"))
