@@ -156,6 +156,14 @@
              hostile-data))
           '("temperatures" "trace" "state" "kept" "seed")))))
 
+   (save-network "updnet.safetensors" (updnet #:iterations 1 #:channels '(4)))
+   (call-with-values (lambda () (load-safetensors "updnet.safetensors"))
+     (lambda (tensors metadata)
+       (save-safetensors "updnet.safetensors" tensors
+                         #:metadata (acons "body" "(1000000000 2 (4))"
+                                           (filter (lambda (m) (not (string=? "body" (car m)))) metadata)))))
+   (test-error-matching "as many networks as there is no room to count" "body: expected iterations"
+     (load-network "updnet.safetensors"))
    ;; A network that is described as larger than its file is.
    (for-each
     (lambda (body)
