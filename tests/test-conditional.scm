@@ -117,7 +117,7 @@
      (save-safetensors path (layer-parameters net)
                        #:metadata `(("format" . "tempera-conditional-1")
                                     ("body" . ,(object->string body)) ("sigma-data" . "x")))
-     (test-error-matching "no sigma-data" "sigma-data: expected a number" (load-network path))
+     (test-error-matching "no sigma-data" "sigma-data: expected a positive number" (load-network path))
      (let ((half (train! (trainer) #:steps 40 #:checkpoint path)))
        (test-assert "resumed, the same bits"
          (every (lambda (a b) (tensor-identical? (cdr a) (cdr b)))

@@ -2,6 +2,7 @@
 ;;; tapes inside tapes; tensors changed in place.  Long, since every primitive has a line here.
 
 (use-modules (harness) (srfi srfi-1) (ice-9 match)
+             (tempera base errors)
              (tempera tensor primitives) (tempera tensor tensors) (tempera data images))
 
 (start-tests "gradients")
@@ -215,6 +216,57 @@
 
 (for-each (lambda (row) (apply check row)) table)
 
+;;; --- What the tape needs, released ----------------------------------------------
+
+;; Whatever is released before the gradient, by a scope or one by one, that comes out as it would,
+;; or an error says what was needed.
+(define (check-released name inputs procedure)
+  (let* ((make-inputs
+          (lambda ()
+            (map (match-lambda* (((kind shape dtype) i) (tensor-copy (input kind shape dtype i)))
+                                (((kind shape) i) (tensor-copy (input kind shape 'f32 i))))
+                 inputs (iota (length inputs)))))
+         (loss-of tensor-sum-squares)   ; whose gradient needs the result itself
+         (function (lambda inputs (loss-of (apply procedure inputs))))
+         (expected (apply gradients-of function (make-inputs)))
+         (same? (lambda (thunk)
+                  (catch 'tempera-error
+                    (lambda ()
+                      (every (lambda (a b) (if (and a b) (tensor-identical? a b) (eq? a b)))
+                             expected (thunk)))
+                    (lambda (key . arguments)
+                      (and (or-map (lambda (part) (string-contains (error-text key arguments) part))
+                                   '("whose scope has closed" "this tensor was released"))
+                           'told))))))
+    (test-assert (format #f "~a, recorded in a scope" name)
+      (same? (lambda ()
+               (apply gradients-of (lambda inputs (with-scope (lambda () (apply function inputs))))
+                      (make-inputs)))))
+    ;; What a layer computes anew of what was released may be gone too.
+    (test-assert (format #f "~a, its result released in a scope" name)
+      (same? (lambda ()
+               (apply gradients-of
+                      (lambda inputs
+                        (with-scope
+                         (lambda ()
+                           (let* ((y (apply procedure (map tensor-copy inputs))) (loss (loss-of y)))
+                             (release! y)
+                             loss))))
+                      (make-inputs)))))
+    (test-assert (format #f "~a, its inputs released" name)
+      (same? (lambda ()
+               (let ((inputs (make-inputs)))
+                 (apply gradients-of
+                        (lambda inputs
+                          (let* ((copies (map tensor-copy inputs)) (y (apply procedure copies))
+                                 (loss (loss-of y)))
+                            (for-each (lambda (copy) (when (tensor-alive? copy) (release! copy))) copies)
+                            (release! y)
+                            loss))
+                        inputs)))))))
+
+(for-each (match-lambda ((name twice? inputs procedure) (check-released name inputs procedure))) table)
+
 ;;; --- What is not recorded ----------------------------------------------------
 
 (define* (want shape #:optional (dtype 'f32))
@@ -248,6 +300,7 @@
    (tape-gradients (let ((tape (make-tape)) (w (want '(2))))
                      (tape-gradients tape (with-tape tape (lambda () (tensor-sum w))) (list w))))
    (image-pixels (image-pixels (want '(2 2)) 0 1 (make-vector 256 0)))
+   (crc32 (crc32 (want '(2))))
    (save-npy (save-npy (file "a.npy") (want '(2))))
    (write-png (write-png (file "a.png") (want '(2 2)) 0 1 8))
    (safetensors-write (safetensors-write (file "a.safetensors") "{}" (list (want '(2)))))))

@@ -47,7 +47,8 @@
               (test-assert (string-append "a warning of " variable)
                 (and (string? line)
                      (string-prefix? (string-append "tempera: " variable ": expected ") line)))))
-          '("TEMPERA_ISA=v5" "TEMPERA_THREADS=many" "TEMPERA_THREADS=0"))
+          '("TEMPERA_ISA=v5" "TEMPERA_THREADS=many" "TEMPERA_THREADS=0"
+            "TEMPERA_THREADS=100000" "TEMPERA_THREADS=-3" "TEMPERA_THREADS=99999999999999999999"))
 (test-assert "no warning" (eof-object? (warning "TEMPERA_ISA=generic TEMPERA_THREADS=1")))
 
 (finish-tests)

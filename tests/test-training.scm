@@ -100,7 +100,7 @@
        (test-error-matching "a tensor too many" "it has tensors that are not of it: \"stem.wieghts\""
          (trainer-resume! (small-trainer) path)))
      (truncate-file path 5000)
-     (test-error-matching "truncated" "load-safetensors" (trainer-resume! (small-trainer) path))
+     (test-error-matching "truncated" "run.safetensors: truncated" (trainer-resume! (small-trainer) path))
      (save-safetensors path '() #:metadata '(("format" . "other")))
      (test-error-matching "no checkpoint" "expected format tempera-trainer-1, got \"other\""
        (trainer-resume! (small-trainer) path))

@@ -291,9 +291,10 @@ tp_scope_keep_always (tp_buffer *b)
   pthread_mutex_unlock (&lock);
 }
 
-void
+size_t
 tp_scope_close (int depth, bool release)
 {
+  size_t left = 0;
   while (innermost && innermost->depth >= depth)
     {
       scope *s = innermost;
@@ -304,7 +305,9 @@ tp_scope_close (int depth, bool release)
         {
           tp_buffer *b = s->first;
           unlink_buffer (b);
-          if (release && b->data)
+          if (!release)
+            left += b->bytes;
+          else if (b->data)
             {
               block *over = pool_put (b->data);
               if (over)
@@ -324,6 +327,7 @@ tp_scope_close (int depth, bool release)
         }
       free (s);
     }
+  return left;
 }
 
 tp_memory_use

@@ -51,8 +51,8 @@ void tp_scope_keep_always (tp_buffer *buffer);
 /* Close every scope of this thread at DEPTH and deeper.  With RELEASE, the
  * memory of their buffers goes back to the pool at once, whoever still refers
  * to it; without (an error is on its way to a prompt, where the user may want
- * to look), the buffers are left to their references. */
-void tp_scope_close (int depth, bool release);
+ * to look), the buffers are left to their references.  Returns the bytes that are left. */
+size_t tp_scope_close (int depth, bool release);
 
 /* Scratch memory from the same pool, outside every scope. */
 void *tp_scratch_alloc (size_t bytes);

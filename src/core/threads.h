@@ -8,10 +8,16 @@
 
 #include <stdint.h>
 
+#include "core/status.h"
+
+/* More help nobody, and are a slip of the keyboard. */
+#define TP_MOST_THREADS 1024
+
 /* How many threads parallel loops use: TEMPERA_THREADS, or OMP_NUM_THREADS, or the
- * processors at hand; tp_set_threads changes it (at least 1). */
+ * processors at hand, or as many of these as the system gives.  tp_set_threads changes it
+ * (to 1 at least); it fails, and changes nothing, where the system has not so many. */
 int tp_threads (void);
-void tp_set_threads (int count);
+tp_status tp_set_threads (int count);
 
 /* Call BODY (context, begin, end) for pieces that cover 0..ITEMS-1, on several
  * threads.  GRAIN: the fewest items worth a thread of their own. */

@@ -83,12 +83,28 @@ tp_gradient_use (const char *procedure)
 
 /* --- Errors --------------------------------------------------------------- */
 
+/* The length of TEXT without the part of a character at its end, where it was cut to fit. */
+static size_t
+whole_characters (const char *text)
+{
+  size_t length = strlen (text), start = length;
+  while (start > 0 && length - start < 3 && ((unsigned char) text[start - 1] & 0xc0) == 0x80)
+    start--;
+  if (start == 0)
+    return length;
+  unsigned char lead = (unsigned char) text[start - 1];
+  size_t wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+  return length - start + 1 < wanted ? start - 1 : length;
+}
+
 static _Noreturn void
 raise_text (const char *procedure, tp_status status, const char *text)
 {
   tp_forget_recording ();
-  scm_error (scm_from_utf8_symbol ("tempera-error"), procedure, "~A",
-             scm_list_1 (scm_from_utf8_string (text)),
+  /* Text from a file, or a file's name, may be no UTF-8. */
+  SCM message = scm_from_stringn (text, whole_characters (text), "UTF-8",
+                                  SCM_FAILED_CONVERSION_QUESTION_MARK);
+  scm_error (scm_from_utf8_symbol ("tempera-error"), procedure, "~A", scm_list_1 (message),
              scm_list_1 (scm_from_utf8_symbol (tp_status_name (status))));
   abort ();
 }
@@ -119,47 +135,53 @@ tp_require (const char *procedure, tp_status status)
 
 /* --- Numbers and strings -------------------------------------------------- */
 
-/* OBJECT as `write' shows it, cut to what fits a message. */
-static const char *
-shown (SCM object, char text[128])
+/* Each has 4 bytes at most. */
+enum { SHOWN_CHARACTERS = (TP_SHOWN - 1) / 4 };
+
+const char *
+tp_shown (SCM object, char text[TP_SHOWN])
 {
-  char *full = scm_to_utf8_string (scm_object_to_string (object, SCM_UNDEFINED));
-  snprintf (text, 128, "%.120s", full);
-  free (full);
+  SCM bounded = scm_call_1 (scm_c_public_ref ("tempera base errors", "bounded"), object);
+  SCM full = scm_object_to_string (bounded, SCM_UNDEFINED);
+  if (scm_c_string_length (full) > SHOWN_CHARACTERS)
+    full = scm_substring (full, scm_from_int (0), scm_from_int (SHOWN_CHARACTERS));
+  char *bytes = scm_to_utf8_string (full);
+  snprintf (text, TP_SHOWN, "%s", bytes);
+  free (bytes);
   return text;
 }
 
 double
 tp_to_double (const char *procedure, const char *argument, SCM object)
 {
-  char text[128];
+  char text[TP_SHOWN];
   double value = scm_is_real (object) ? scm_to_double (object) : NAN;
   if (!isfinite (value))
     tp_raise_argument (procedure, "%s: expected a finite number, got %s", argument,
-                       shown (object, text));
+                       tp_shown (object, text));
   return value;
 }
 
 int64_t
 tp_to_int (const char *procedure, const char *argument, SCM object, int64_t low, int64_t high)
 {
-  char text[128];
+  char text[TP_SHOWN];
   if (!scm_is_signed_integer (object, low, high))
     tp_raise_argument (procedure, "%s: expected an integer from %lld to %lld, got %s", argument,
-                       (long long) low, (long long) high, shown (object, text));
+                       (long long) low, (long long) high, tp_shown (object, text));
   return scm_to_int64 (object);
 }
 
 char *
 tp_to_string (const char *procedure, const char *argument, SCM object)
 {
-  char text[128];
+  char text[TP_SHOWN];
   if (!scm_is_string (object))
-    tp_raise_argument (procedure, "%s: expected a string, got %s", argument, shown (object, text));
+    tp_raise_argument (procedure, "%s: expected a string, got %s", argument, tp_shown (object, text));
   /* C would take it to end there. */
   if (scm_is_true (scm_string_index (object, SCM_MAKE_CHAR (0), SCM_UNDEFINED, SCM_UNDEFINED)))
     tp_raise_argument (procedure, "%s: expected a string without NUL characters, got %s", argument,
-                       shown (object, text));
+                       tp_shown (object, text));
   return scm_to_utf8_string (object);
 }
 
@@ -167,10 +189,10 @@ int
 tp_to_shape (const char *procedure, const char *argument, SCM list,
              int64_t shape[TP_MAX_RANK], int64_t lowest)
 {
-  char text[128];
+  char text[TP_SHOWN];
   if (scm_is_false (scm_list_p (list)) || scm_ilength (list) > TP_MAX_RANK)
     tp_raise_argument (procedure, "%s: expected a list of at most %d lengths, got %s", argument,
-                       TP_MAX_RANK, shown (list, text));
+                       TP_MAX_RANK, tp_shown (list, text));
   int rank = 0;
   for (; scm_is_pair (list); list = scm_cdr (list))
     shape[rank++] = tp_to_int (procedure, argument, scm_car (list), lowest, INT64_MAX / 16);

@@ -46,6 +46,10 @@ tp_tensor *tp_to_tensor (const char *procedure, const char *argument, SCM object
 tp_tensor *tp_to_tensor_or_null (const char *procedure, const char *argument, SCM object);
 bool tp_is_tensor (SCM object);
 
+/* OBJECT as `write' shows it, cut to what fits a message. */
+enum { TP_SHOWN = 512 };
+const char *tp_shown (SCM object, char text[TP_SHOWN]);
+
 /* Numbers and strings, checked: finite real; integer in [LOW, HIGH]; string
  * without NUL characters (a malloc'd UTF-8 copy, freed when the current dynwind ends or at once by
  * the caller). */

@@ -3,6 +3,7 @@
 
 #include <glib.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "io/file.h"
 #include "io/gif.h"
@@ -240,6 +241,34 @@ sha256 (SCM bytes)
   return encoded ("sha256", bytes, checksum);
 }
 
+static SCM
+crc (SCM object, SCM before)
+{
+  static const char name[] = "crc32";
+  uLong sum = SCM_UNBNDP (before) ? crc32 (0, NULL, 0)
+                                  : (uLong) tp_to_int (name, "before", before, 0, UINT32_MAX);
+  scm_dynwind_begin (0);
+  if (tp_is_tensor (object))
+    {
+      const tp_tensor *t = tp_to_tensor (name, "object", object);
+      tp_tensor *whole = tp_contiguous (t);
+      if (!whole)
+        tp_raise (name);
+      const void *bytes = t->dtype == TP_C64 ? (const void *) tp_c64 (whole) : tp_f32 (whole);
+      sum = crc32_z (sum, bytes, (size_t) tp_tensor_count (whole) * tp_dtype_size (t->dtype));
+      tp_tensor_free (whole);
+    }
+  else
+    {
+      char *text = tp_to_string (name, "object", object);
+      scm_dynwind_free (text);
+      sum = crc32_z (sum, (const Bytef *) text, strlen (text));
+    }
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (object);
+  return scm_from_uint32 ((uint32_t) sum);
+}
+
 static tp_picture_kind
 kind_argument (const char *procedure, SCM kind)
 {
@@ -377,6 +406,9 @@ tp_init_io (void)
              "A list of the volume in the NIfTI file PATH, its spacing and its orientation;\n"
              "`load-nifti' is its convenient form.\n"
              "Example: (catch 'tempera-error (lambda () (read-nifti \"missing.nii\")) (const 'missing)) => missing");
+  tp_define ("crc32", 1, 1, crc, "object before",
+             "zlib's checksum of OBJECT, a string in UTF-8 or the numbers of a tensor as they are in memory,\n"
+             "going on from that of what came BEFORE.\nExample: (crc32 \"b\" (crc32 \"a\")) => 2659403885");
   tp_define ("safetensors-header", 1, 0, safetensors_header, "path",
              "The JSON text at the head of the safetensors file PATH, paired with the number of bytes\n"
              "that follow it.\n"
@@ -412,5 +444,5 @@ tp_init_io (void)
              "path format next height width milliseconds loops quality",
              "Write the frames that NEXT gives, bytevectors of words #xFFrrggbb and #f after the last, to\n"
              "PATH; `save-animation' is its convenient form.");
-  tp_define_reading ("save-npy write-png save-png safetensors-write save-safetensors");
+  tp_define_reading ("crc32 save-npy write-png save-png safetensors-write save-safetensors");
 }

@@ -6,7 +6,11 @@
  * A score is a Scheme procedure x -> score.  It runs under a catch: an error
  * or Ctrl-C in it becomes TP_INTERRUPTED, the C frames return and free what
  * is theirs, and then the same exception is raised again.  A non-local exit past
- * us (let/ec, an aborted prompt) runs the dynwind that closes the scope. */
+ * us (let/ec, an aborted prompt) runs the dynwinds: what the procedure made is left to the
+ * collector, since it may be what is carried out; what C made is released.
+ *
+ * The procedure may release what it gets and what it has returned: it gets views, and C has its
+ * own of what it goes on to read. */
 #include "guile/binding.h"
 
 #include "autograd/tape.h"
@@ -32,14 +36,24 @@ typedef struct {
   SCM key, arguments; /* of what was thrown; key #f: nothing */
 } scheme_score;
 
+static void
+leave_scope (void *depth)
+{
+  scm_gc_register_allocation (tp_scope_close (*(int *) depth, false));
+}
+
 static SCM
 call_procedure (void *data)
 {
   scheme_score *s = data;
-  SCM x = tp_from_tensor (s->caller, tp_tensor_ref (s->x));
+  int depth = tp_scope_depth ();
+  scm_dynwind_begin (0);
+  scm_dynwind_unwind_handler (leave_scope, &depth, 0);
+  SCM x = tp_from_tensor (s->caller, tp_view (s->x));
   SCM score = scm_call_1 (s->procedure, x);
   s->score = tp_tensor_ref (tp_to_tensor (s->caller, "score", score));
   scm_remember_upto_here_2 (x, score);
+  scm_dynwind_end ();
   return SCM_BOOL_T;
 }
 
@@ -98,6 +112,24 @@ enter (int *depth)
   scm_dynwind_begin (0);
   *depth = tp_scope_open ();
   scm_dynwind_unwind_handler (close_scope, depth, 0);
+}
+
+static void
+let_go (void *held)
+{
+  tp_tensor_free (held);
+}
+
+/* T (NULL allowed) until the scope is left, whatever is released meanwhile. */
+static tp_tensor *
+hold (const char *caller, const tp_tensor *t)
+{
+  tp_tensor *held = t ? tp_view (t) : NULL;
+  if (t && !held)
+    tp_raise (caller);
+  if (held)
+    scm_dynwind_unwind_handler (let_go, held, SCM_F_WIND_EXPLICITLY);
+  return held;
 }
 
 static void
@@ -179,17 +211,19 @@ trajectory (SCM integrator, SCM score, SCM x, SCM m, SCM gradient, SCM step, SCM
   scm_dynwind_end ();
   if (!scheme)
     tp_require (name, tp_last_status ());
-  double *work = pointerless (x0->shape[0], sizeof (double));
+  int64_t batch = x0->shape[0];
+  double *work = pointerless (batch, sizeof (double));
   int depth;
   enter (&depth);
-  tp_tensor *results[3] = { tp_copy (x0), tp_copy (m0), tp_tensor_ref (gradient0) };
-  tp_status status = results[0] && results[1]
+  metric.table = hold (name, metric.table);
+  tp_tensor *results[3] = { tp_copy (x0), tp_copy (m0), tp_view (gradient0) };
+  tp_status status = results[0] && results[1] && results[2]
                        ? tp_integrate (scheme, &callback, &metric, size, count,
                                        results[0], results[1], &results[2], work)
                        : tp_last_status ();
   leave (&depth, scm_is_true (inverse.key) ? &inverse : &s, status, results, 3);
   SCM values[4];
-  values[3] = vector_of_doubles (work, x0->shape[0]);
+  values[3] = vector_of_doubles (work, batch);
   for (int i = 0; i < 3; i++)
     values[i] = tp_from_tensor (name, results[i]);
   scm_remember_upto_here (x, m, gradient, mass, score);
@@ -207,7 +241,7 @@ conjugate_gradient (SCM a, SCM b, SCM steps, SCM tolerance)
   double least = tp_to_double (name, "tolerance", tolerance);
   int depth;
   enter (&depth);
-  tp_tensor *x = tp_conjugate_gradient (&callback, right, count, least);
+  tp_tensor *x = tp_conjugate_gradient (&callback, hold (name, right), count, least);
   leave (&depth, &s, x ? TP_OK : tp_last_status (), &x, 1);
   scm_remember_upto_here (a, b);
   return tp_from_tensor (name, x);
@@ -223,12 +257,14 @@ path_integral (SCM score, SCM x0, SCM gradient0, SCM x1, SCM gradient1, SCM inte
   const tp_tensor *ga = tp_to_tensor (name, "gradient0", gradient0);
   const tp_tensor *gb = tp_to_tensor (name, "gradient1", gradient1);
   int count = (int) tp_to_int (name, "intervals", intervals, 2, INT32_MAX);
-  double *difference = pointerless (a->shape[0], sizeof (double));
+  int64_t batch = a->shape[0];
+  double *difference = pointerless (batch, sizeof (double));
   int depth;
   enter (&depth);
-  tp_status status = tp_path_integral (&callback, a, ga, b, gb, count, difference);
+  tp_status status = tp_path_integral (&callback, hold (name, a), hold (name, ga), hold (name, b),
+                                       hold (name, gb), count, difference);
   leave (&depth, &s, status, NULL, 0);
-  SCM result = vector_of_doubles (difference, a->shape[0]);
+  SCM result = vector_of_doubles (difference, batch);
   scm_remember_upto_here (x0, gradient0, x1, gradient1, score);
   return result;
 }

@@ -61,12 +61,10 @@ tp_to_tensor (const char *procedure, const char *argument, SCM object)
 {
   if (!tp_is_tensor (object))
     {
-      char *text = scm_to_utf8_string (scm_object_to_string (object, SCM_UNDEFINED));
-      char shown[128];
-      snprintf (shown, sizeof shown, "%.120s", text);
-      free (text);
+      char shown[TP_SHOWN];
       bool numbers = scm_is_pair (object) || scm_is_vector (object);
-      tp_raise_argument (procedure, "%s: expected a tensor, got %s%s", argument, shown,
+      tp_raise_argument (procedure, "%s: expected a tensor, got %s%s", argument,
+                         tp_shown (object, shown),
                          numbers ? "; list->tensor makes one of a list or vector" : "");
     }
   tp_tensor *t = scm_foreign_object_ref (object, 0);
@@ -565,8 +563,10 @@ scope_open (void)
 static SCM
 scope_close (SCM depth, SCM release)
 {
-  tp_scope_close ((int) tp_to_int ("scope-close!", "depth", depth, 1, INT32_MAX),
-                  scm_is_true (release));
+  /* The collector, which has now to free what is left, is told of it. */
+  scm_gc_register_allocation (tp_scope_close ((int) tp_to_int ("scope-close!", "depth", depth, 1,
+                                                               INT32_MAX),
+                                              scm_is_true (release)));
   return SCM_UNSPECIFIED;
 }
 
@@ -611,7 +611,8 @@ threads (void)
 static SCM
 set_threads (SCM count)
 {
-  tp_set_threads ((int) tp_to_int ("set-threads!", "count", count, 1, 4096));
+  static const char name[] = "set-threads!";
+  tp_require (name, tp_set_threads ((int) tp_to_int (name, "count", count, 1, TP_MOST_THREADS)));
   return SCM_UNSPECIFIED;
 }
 

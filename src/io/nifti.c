@@ -38,18 +38,21 @@ check_header (const nifti_1_header *header, const char *path)
     }
 }
 
+/* The voxels may be in another file than the header, an .img file. */
 static tp_status
-check_length (const nifti_image *image, const char *path, int64_t length)
+check_length (const nifti_image *image)
 {
+  int64_t length;
+  FILE *file = tp_file_open (image->iname, &length);
+  if (!file)
+    return tp_last_status ();
+  fclose (file);
   double bytes = image->nbyper;
   for (int i = 1; i <= image->ndim; i++)
     bytes *= image->dim[i];
-  /* The voxels of an .img file are not in the file that was named. */
-  double most = image->nifti_type != NIFTI_FTYPE_NIFTI1_1 ? 0x1p40
-                : nifti_is_gzfile (path) ? BEST_COMPRESSION * (double) length : (double) length;
-  if (bytes > most)
+  if (bytes > (nifti_is_gzfile (image->iname) ? BEST_COMPRESSION : 1) * (double) length)
     return tp_fail (TP_BAD_FILE, "%s: truncated: the header promises %.0f bytes of voxels",
-                    path, bytes);
+                    image->iname, bytes);
   return TP_OK;
 }
 
@@ -198,9 +201,9 @@ read_geometry (const nifti_image *image, tp_nifti_info *info)
 }
 
 static tp_tensor *
-load (const nifti_image *image, const char *path, int64_t length, tp_nifti_info *info)
+load (const nifti_image *image, const char *path, tp_nifti_info *info)
 {
-  if (check_length (image, path, length) != TP_OK)
+  if (check_length (image) != TP_OK)
     return NULL;
   void *voxels = read_voxels (image, path);
   if (!voxels)
@@ -248,7 +251,7 @@ tp_nifti_load (const char *path, tp_nifti_info *info)
     tp_fail (TP_BAD_FILE, "%s: its NIfTI header is not understood", path);
   if (!image)
     return NULL;
-  tp_tensor *t = load (image, path, length, info);
+  tp_tensor *t = load (image, path, info);
   nifti_image_free (image);
   return t;
 }

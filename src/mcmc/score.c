@@ -11,8 +11,9 @@ tp_score_at (const tp_score *score, const tp_tensor *x)
   if (!score->evaluate (score->context, x, &value) && !tp_check (value, "score", x->dtype, -1)
       && !tp_check_like (value, "score", x))
     {
-      /* X changes in place after this: the score may not be X itself. */
-      own = value->buffer == x->buffer ? tp_copy (value) : tp_tensor_ref (value);
+      /* X changes in place after this: the score may not be X itself.  Nor may it be lost when
+       * the procedure, called again, releases what it has returned. */
+      own = value->buffer == x->buffer ? tp_copy (value) : tp_view (value);
       if (own)
         tp_scope_keep (own->buffer);
     }

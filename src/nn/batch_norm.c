@@ -275,7 +275,10 @@ static tp_status
 restore (tp_tensor *y)
 {
   const recipe *r = y->derived;
-  tp_tensor *fresh = tp_tensor_restore (r->x) == TP_OK ? tp_tensor_like (y) : NULL;
+  if (tp_tensor_restore (r->x) || tp_check (r->x, "x", TP_F32, -1)
+      || tp_check (r->scale, "scale", TP_F32, 1) || tp_check (r->shift, "shift", TP_F32, 1))
+    return tp_last_status ();
+  tp_tensor *fresh = tp_tensor_like (y);
   if (!fresh)
     return tp_last_status ();
   normalise (fresh, r->x, r->scale, r->shift, NULL, r->slope);

@@ -356,7 +356,10 @@ static tp_status
 restore (tp_tensor *y)
 {
   const recipe *r = y->derived;
-  tp_tensor *fresh = tp_tensor_restore (r->x) == TP_OK ? tp_tensor_like (y) : NULL;
+  if (tp_tensor_restore (r->x) || tp_check (r->x, "x", TP_F32, -1)
+      || tp_check (r->a, "a", TP_F32, -1) || tp_check (r->b, "b", TP_F32, -1))
+    return tp_last_status ();
+  tp_tensor *fresh = tp_tensor_like (y);
   if (!fresh)
     return tp_last_status ();
   normalise (fresh, r->x, r->a, r->b, r->silu);

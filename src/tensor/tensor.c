@@ -36,6 +36,28 @@ tp_shape_text (char text[TP_SHAPE_TEXT], int rank, const int64_t *shape)
   return text;
 }
 
+/* A tensor that has no elements may still have sides, of which something is done for each:
+ * a file of 128 bytes can claim 2^40 rows of nothing. */
+#define LARGEST_EMPTY ((int64_t) 1 << 26)
+
+static tp_status
+check_sides (int rank, const int64_t *shape)
+{
+  int64_t sides = 1;
+  bool empty = false, fits = true;
+  for (int i = 0; i < rank; i++)
+    if (shape[i] == 0)
+      empty = true;
+    else
+      fits = fits && !__builtin_mul_overflow (sides, shape[i], &sides);
+  if (!empty || (fits && sides <= LARGEST_EMPTY))
+    return TP_OK;
+  char text[TP_SHAPE_TEXT];
+  return tp_fail (TP_BAD_SHAPE, "shape: expected of a tensor without elements that its other lengths "
+                  "multiply to %lld at most, got %s", (long long) LARGEST_EMPTY,
+                  tp_shape_text (text, rank, shape));
+}
+
 static void
 set_row_major (tp_tensor *t)
 {
@@ -43,8 +65,7 @@ set_row_major (tp_tensor *t)
   for (int i = t->rank - 1; i >= 0; i--)
     {
       t->strides[i] = stride;
-      /* May overflow where the tensor is empty, and nobody walks it. */
-      (void) __builtin_mul_overflow (stride, t->shape[i], &stride);
+      stride *= t->shape[i];
     }
 }
 
@@ -54,6 +75,11 @@ header (tp_dtype dtype, int rank, const int64_t *shape, tp_buffer *buffer, int64
 {
   if (!buffer)
     return NULL;
+  if (check_sides (rank, shape) != TP_OK)
+    {
+      tp_buffer_free (buffer);
+      return NULL;
+    }
   tp_tensor *t = calloc (1, sizeof *t);
   if (!t)
     {
@@ -72,8 +98,8 @@ header (tp_dtype dtype, int rank, const int64_t *shape, tp_buffer *buffer, int64
   return t;
 }
 
-static tp_tensor *
-view_of (const tp_tensor *t)
+tp_tensor *
+tp_view (const tp_tensor *t)
 {
   tp_tensor *v = header (t->dtype, t->rank, t->shape, tp_buffer_ref (t->buffer), t->offset);
   if (v)
@@ -347,13 +373,18 @@ tp_slice (const tp_tensor *t, int axis, int64_t begin, int64_t end, int64_t step
                (long long) end, (long long) step);
       return NULL;
     }
-  tp_tensor *v = view_of (t);
+  tp_tensor *v = tp_view (t);
   if (!v)
     return NULL;
   v->offset += begin * v->strides[axis];
   v->shape[axis] = (end - begin) / step + ((end - begin) % step != 0);
   if (v->shape[axis] > 1) /* else it may overflow, and does not matter */
     v->strides[axis] *= step;
+  if (check_sides (v->rank, v->shape) != TP_OK)
+    {
+      tp_tensor_free (v);
+      return NULL;
+    }
   return v;
 }
 
@@ -369,7 +400,7 @@ tp_transpose (const tp_tensor *t, const int *permutation)
       tp_fail (TP_BAD_ARGUMENT, "axes: expected each of 0 to %d once", t->rank - 1);
       return NULL;
     }
-  tp_tensor *v = view_of (t);
+  tp_tensor *v = tp_view (t);
   for (int i = 0; v && i < t->rank; i++)
     {
       v->shape[i] = t->shape[permutation[i]];
@@ -396,7 +427,9 @@ tp_broadcast_to (const tp_tensor *t, int rank, const int64_t *shape)
                tp_shape_text (wanted, rank > TP_MAX_RANK ? 0 : rank, shape));
       return NULL;
     }
-  tp_tensor *v = view_of (t);
+  if (check_sides (rank, shape) != TP_OK)
+    return NULL;
+  tp_tensor *v = tp_view (t);
   if (!v)
     return NULL;
   v->rank = rank;

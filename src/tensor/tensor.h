@@ -55,6 +55,9 @@ tp_tensor *tp_tensor_like (const tp_tensor *t);
 tp_tensor *tp_tensor_ref (const tp_tensor *t);
 void tp_tensor_free (tp_tensor *t); /* one reference less; NULL is fine */
 
+/* All of T under another header, which no release of T takes the memory from. */
+tp_tensor *tp_view (const tp_tensor *t);
+
 /* A tensor of T's shape and element type without memory: what is left of one that is
  * released. */
 tp_tensor *tp_tensor_husk (const tp_tensor *t);

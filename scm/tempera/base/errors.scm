@@ -6,7 +6,36 @@
 
 (define-module (tempera base errors)
   #:use-module (tempera base documentation)
-  #:export (complain check-that check-path error-text catch-errors false-if-error))
+  #:export (complain check-that check-path check-file bounded error-text
+            catch-errors false-if-error))
+
+(define most-items 200)                 ; of a list, in a message
+(define most-depth 16)
+(define longest-text 4000)
+
+(define (bounded object)
+  "OBJECT so that it can be printed: lists and vectors may come from files, and nested or long
+without end.  What is left out of them is ...
+Example: (bounded '(1 #(2))) => (1 #(2))"
+  (define (items x depth)
+    (let loop ((x x) (left most-items) (seen '()))
+      (cond ((null? x) (reverse seen))
+            ((not (pair? x)) (append-reverse seen (copy x depth)))
+            ((zero? left) (reverse (cons '... seen)))
+            (else (loop (cdr x) (1- left) (cons (copy (car x) depth) seen))))))
+  (define (append-reverse reversed tail)
+    (if (null? reversed) tail (append-reverse (cdr reversed) (cons (car reversed) tail))))
+  (define (copy x depth)
+    (cond ((not (or (pair? x) (vector? x))) x)
+          ((zero? depth) '...)
+          ((pair? x) (items x (1- depth)))
+          (else (list->vector (items (vector->list x) (1- depth))))))
+  (copy object most-depth))
+
+(define (cut text)
+  (if (> (string-length text) longest-text)
+      (string-append (substring text 0 longest-text) " ...")
+      text))
 
 (define (complain procedure message . arguments)
   "Raise a `tempera-error' from PROCEDURE (a symbol or string) whose text is
@@ -15,7 +44,7 @@ Example: (catch 'tempera-error (lambda () (complain 'anneal \"chains: expected 1
            (lambda (key . arguments) (error-text key arguments)))"
   (scm-error 'tempera-error
              (if (symbol? procedure) (symbol->string procedure) procedure)
-             "~A" (list (apply format #f message arguments))
+             "~A" (list (cut (apply format #f message (map bounded arguments))))
              '(bad-argument)))
 
 (define-syntax-rule (check-that condition procedure message argument ...)
@@ -42,6 +71,16 @@ Example: (catch-errors (lambda () (car '())) (lambda (key . arguments) key)) => 
 
 (define-syntax-rule (false-if-error expression)
   (catch-errors (lambda () expression) (const #f)))
+
+(define (check-file procedure path)
+  "Complain from PROCEDURE unless PATH names a regular file that is there: a pipe or a device may have
+no end, and no writer.
+Example: (check-file 'load-json \"summary.json\")"
+  (check-path procedure path)
+  (let ((status (stat path #f)))
+    (check-that status procedure "~a: no such file" path)
+    (check-that (eq? 'regular (stat:type status)) procedure "~a: expected a regular file, got a ~a"
+                path (stat:type status))))
 
 (define (error-text key arguments)
   "The one line that a user reads for an exception KEY with ARGUMENTS, as caught

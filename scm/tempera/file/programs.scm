@@ -1,4 +1,7 @@
 ;;; programs.scm -- running other programs.
+;;;
+;;; No shell sees the arguments.  The name of a file that a user gave goes through `file-argument',
+;;; so that no program takes it for an option.
 
 (define-module (tempera file programs)
   #:use-module (srfi srfi-1)
@@ -6,7 +9,7 @@
   #:use-module (ice-9 textual-ports)
   #:use-module (tempera base errors)
   #:use-module (tempera base interrupts)
-  #:export (program-exists? run-program program-lines shell-text))
+  #:export (program-exists? run-program program-lines file-argument shell-text))
 
 (define (program-exists? name)
   "True if a program NAME can be run.
@@ -40,6 +43,12 @@ Example: (program-lines \"echo\" \"a\") => (\"a\" \"\")"
          (text (get-string-all port)))
     (close-pipe port)
     (string-split text #\newline)))
+
+(define (file-argument path)
+  "The file name PATH as a program gets it: one that is not absolute begins with ./ then, so that
+`-o' is no option and `|rm' no pipe.
+Example: (file-argument \"-o\") => ./-o"
+  (if (absolute-file-name? path) path (string-append "./" path)))
 
 (define plain-characters
   (char-set-union (char-set-intersection char-set:ascii char-set:letter+digit)

@@ -1,12 +1,14 @@
 ;;; safetensors.scm -- tensors by name in one file: the weights of networks, the states of chains.
 ;;;
 ;;; The numbers are read and written in C (src/io/safetensors.c); here is the JSON before them,
-;;; which is believed in nothing.
+;;; which is believed in nothing.  A file of ours has a checksum in its metadata, of header and
+;;; numbers, which other readers pass over; files without one are read too.
 ;;; Source: https://github.com/huggingface/safetensors, its section "Format".
 
 (define-module (tempera file safetensors)
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 match)
+  #:use-module (rnrs bytevectors)
   #:use-module (tempera base errors)
   #:use-module (tempera file values)
   #:use-module (tempera tensor primitives)
@@ -30,10 +32,49 @@
       (_ (complain 'load-safetensors "~a: ~a: expected a shape and two offsets inside ~a bytes"
                    path name bytes)))))
 
+(define (distinct? names)
+  ;; A file may have many: no time that grows with their square.
+  (let ((seen (make-hash-table)))
+    (every (lambda (name) (and (not (hash-ref seen name)) (hash-set! seen name #t))) names)))
+
+;;; --- The checksum ---------------------------------------------------------------
+
+(define sum-key "checksum")
+(define sum-label "\"checksum\":\"crc32 ")
+(define sum-entry (cons sum-key (string-append "crc32 " no-sum)))
+
+(define (sum-of header tensors)
+  ;; Of HEADER, with zeros for the sum itself, and the numbers of TENSORS.
+  (fold crc32 (crc32 header) tensors))
+
+(define (has-sum? metadata)
+  ;; Also where a bit of the entry has flipped.
+  (any (lambda (entry) (or (equal? sum-key (car entry)) (string-prefix? "crc32 " (cdr entry))))
+       metadata))
+
+(define (check-sum path header tensors)
+  (let* ((start (string-contains header sum-label))
+         (at (and start (+ start (string-length sum-label))))
+         (end (and at (+ at 8)))
+         (zeroed (and end (<= end (string-length header))
+                      (string-append (substring header 0 at) no-sum (substring header end)))))
+    (check-that (and zeroed (string=? (substring header at end) (sum-text (sum-of zeroed tensors))))
+                'load-safetensors
+                "~a: damaged: it is not as it was written, by the checksum in its metadata" path)))
+
+(define (without-sum metadata)
+  (alist-delete sum-key metadata))
+
+(define (padded header)
+  ;; To 8 bytes, which aligns the numbers.
+  (let ((left (modulo (- (bytevector-length (string->utf8 header))) 8)))
+    (string-append header (make-string left #\space))))
+
 (define (load-safetensors path)
   "The tensors in the safetensors file PATH as a list of (name . tensor), in the
 order of their bytes; the second value is its metadata, a list of (key . text).
-All must be F32, and fill the file without gap or overlap.
+All must be F32, and fill the file without gap or overlap; where the file has a checksum, as
+`save-safetensors' writes one, that has to be right.
 Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weights\")"
   (let* ((header+bytes (catch 'decoding-error
                          (lambda () (safetensors-header path))
@@ -61,9 +102,7 @@ Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weigh
       (check-that (and (list? metadata)
                        (every (lambda (m) (and (pair? m) (string? (cdr m)))) metadata))
                   'load-safetensors "~a: expected metadata of strings" path)
-      (let ((names (map car entries)))
-        (check-that (= (length names) (length (delete-duplicates names))) 'load-safetensors
-                    "~a: a name appears twice" path))
+      (check-that (distinct? (map car entries)) 'load-safetensors "~a: a name appears twice" path)
       (check-that (= bytes (fold (lambda (entry at)
                                    (check-that (= at (cadr entry)) 'load-safetensors
                                                "~a: ~a: gap or overlap at byte ~a"
@@ -72,11 +111,12 @@ Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weigh
                                  0 entries))
                   'load-safetensors "~a: ~a bytes follow the header, more than it names"
                   path bytes)
-      (values (map (match-lambda
-                     ((name begin _ shape)
-                      (cons name (safetensors-read path begin shape))))
-                   entries)
-              metadata))))
+      (let ((tensors (map (match-lambda
+                            ((name begin _ shape)
+                             (cons name (safetensors-read path begin shape))))
+                          entries)))
+        (when (has-sum? metadata) (check-sum path (car header+bytes) (map cdr tensors)))
+        (values tensors (without-sum metadata))))))
 
 (define (check-no-others who path tensors names)
   "Complain from WHO if TENSORS, as `load-safetensors' has them of the file PATH, have others than
@@ -97,17 +137,17 @@ Example: (save-safetensors \"t.safetensors\" `((\"t\" . ,t)) #:metadata '((\"exp
                    (every string? (map cdr metadata)))
               'save-safetensors "metadata: expected a list of (key . text), got ~s" metadata)
   (let ((names (map car tensors)))
-    (check-that (= (length names) (length (delete-duplicates names))) 'save-safetensors
+    (check-that (distinct? names) 'save-safetensors
                 "tensors: a name appears twice in ~s" names)
     (check-that (not (member "__metadata__" names)) 'save-safetensors
                 "tensors: the name __metadata__ is the format's own"))
   (let loop ((rest tensors) (at 0) (entries '()))
     (match rest
-      (() (safetensors-write
-           path
-           (json-text (append (if (null? metadata) '() `(("__metadata__" . ,metadata)))
-                                     (reverse entries)))
-           (map cdr tensors)))
+      (() (let* ((tensors (map cdr tensors))
+                 (header (padded (json-text
+                                  (cons `("__metadata__" . ,(cons sum-entry (without-sum metadata)))
+                                        (reverse entries))))))
+            (safetensors-write path (with-sum header sum-label (sum-of header tensors)) tensors)))
       (((name . tensor) . rest)
        (let* ((shape (tensor-shape tensor)) (end (+ at (* 4 (apply * shape)))))
          (loop rest end

@@ -377,8 +377,7 @@ Example: (save-table \"results.csv\" (sweep-results \"runs/norms\"))"
 (define* (load-table path #:key (torn #f))
   "The table in the CSV file PATH; TORN as of `csv->table'.
 Example: (load-table \"results.csv\")"
-  (check-path 'load-table path)
-  (check-that (file-exists? path) 'load-table "~a: no such file" path)
+  (check-file 'load-table path)
   (catch 'tempera-error
     (lambda ()
       (csv->table (call-with-input-file path get-string-all #:encoding "UTF-8") #:torn torn))

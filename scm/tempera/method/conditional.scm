@@ -9,6 +9,7 @@
   #:use-module (oop goops)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera net layers)
   #:use-module (tempera problem masses)
   #:use-module (tempera net networks)
@@ -71,10 +72,11 @@ without what is complex, or one of them; got shape ~a" (list-head shape 3) (tens
 
 (define (conditional-network-from-metadata field bad)
   "The network that the settings in a file describe: see `load-network'."
-  (let ((sigma-data (string->number (field "sigma-data"))))
+  (let ((sigma-data (metadata-datum field "sigma-data")))
     (conditional-network (or (metadata-datum field "body") (bad "body: unreadable"))
-                         #:sigma-data (or (and (real? sigma-data) sigma-data)
-                                          (bad "sigma-data: expected a number")))))
+                         #:sigma-data (if (positive-number? sigma-data)
+                                          sigma-data
+                                          (bad "sigma-data: expected a positive number, got ~s" sigma-data)))))
 
 (define-method (network-inputs (network <conditional-network>) count size)
   (let ((shape (list count (or size example-size) (or size example-size) 2)))

@@ -8,6 +8,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor tensors)
   #:use-module (tempera file safetensors)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)
@@ -83,9 +84,11 @@ Example: (load-network \"brain\")"
   (define (field name)
     (or (assoc-ref settings name)
         (bad "not a network of Tempera: its metadata has no ~s" name)))
-  (let ((network ((or (assoc-ref formats (field "format"))
-                      (bad "expected a format among ~a, got ~s" (map car formats) (field "format")))
-                  field bad)))
+  (define make
+    (or (assoc-ref formats (field "format"))
+        (bad "expected a format among ~a, got ~s" (map car formats) (field "format"))))
+  (let ((network (with-parameter-limit (apply + (map (lambda (entry) (tensor-count (cdr entry))) tensors))
+                   (lambda () (make field bad)))))
     (check-no-others 'load-network path tensors
                      (map car (append (layer-parameters network) (layer-buffers network))))
     (for-each

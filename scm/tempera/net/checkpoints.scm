@@ -5,14 +5,39 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera base numbers)
   #:use-module (tempera file safetensors)
+  #:use-module (tempera file values)
   #:use-module (tempera net networks)
   #:use-module (tempera net trainer)
   #:use-module (tempera net trainer-history)
   #:export (trainer-save trainer-resume!))
 
+;; The checkpoint before the newest stays beside it: should a disk have spoilt that, one goes on
+;; from there.
+(define (before path) (string-append path ".before"))
+
+(define (keep-before! path)
+  (when (file-exists? path)
+    ;; A second name of the file, which PATH then leaves to it; some file systems have none.
+    (let ((new (string-append (before path) ".new")))
+      (false-if-error (delete-file new))
+      (when (false-if-error (link path new))
+        (rename-file new (before path))))))
+
+(define (load-checkpoint path)
+  (catch 'tempera-error
+    (lambda () (load-safetensors path))
+    (lambda (key who message arguments . rest)
+      (complain 'trainer-resume! "~a~a" (apply format #f message arguments)
+                (if (file-exists? (before path))
+                    (format #f "; the checkpoint before it is ~a: give it this one's name to go on from there"
+                            (before path))
+                    "")))))
+
 (define (trainer-save trainer path)
-  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all.  It is an error, and
+  "Write all of TRAINER's state to the safetensors file PATH, whole or not at all; what was there
+is kept under the name PATH.before.  It is an error, and
 PATH stays as it is, when TRAINER has diverged.
 Example: (trainer-save trainer \"run.safetensors\")"
   (check-that (not (eqv? (trainer-diverged trainer) (trainer-step trainer))) 'trainer-save
@@ -22,6 +47,7 @@ an earlier checkpoint, goes back" path (trainer-step trainer))
               (check-that (tensor-finite? (cdr entry)) 'trainer-save
                           "~a: not written: tensor ~s has NaN or infinite values" path (car entry)))
             (trainer-state trainer))
+  (keep-before! path)
   (save-safetensors path (trainer-state trainer)
                     #:metadata `(("format" . "tempera-trainer-1")
                                  ,@(alist-delete "format" (network-metadata
@@ -41,16 +67,12 @@ so, as does `trainer-history' from then on.  Returns TRAINER.
 Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (define (bad text . arguments)
     (complain 'trainer-resume! "~a: ~a" path (apply format #f text arguments)))
-  (define-values (tensors metadata) (load-safetensors path))
+  (define-values (tensors metadata) (load-checkpoint path))
   (define (field name)
     (or (assoc-ref metadata name) (bad "not a trainer's checkpoint: no ~s" name)))
   (define (number name)
-    (let ((n (string->number (field name))))
-      (if (and (exact-integer? n) (>= n 0)) n (bad "~a: expected a number" name))))
-  (define (datum name)
-    (catch-errors
-      (lambda () (with-input-from-string (field name) read))
-      (lambda _ (bad "~a: unreadable" name))))
+    (let ((n (read-datum (field name))))
+      (if (natural? n) n (bad "~a: expected a number" name))))
   (unless (equal? (field "format") "tempera-trainer-1")
     (bad "expected format tempera-trainer-1, got ~s" (field "format")))
   (for-each (lambda (entry)
@@ -81,11 +103,16 @@ remove it to begin anew" (car entry)))))
     (set-trainer-step! trainer (number "step"))
     ;; Of checkpoints before these were counted, none.
     (set-trainer-images! trainer (if (assoc-ref metadata "images") (number "images") 0))
-    (set-trainer-losses! trainer (datum "losses"))
-    (set-trainer-pending! trainer (if (assoc-ref metadata "pending") (datum "pending") '()))
+    (set-trainer-losses! trainer
+                         (match (read-datum (field "losses"))
+                           ((and losses (((? natural?) (? real?) ((? real?) . (? real?)) ...) ...)) losses)
+                           (_ (bad "losses: expected steps and losses"))))
+    (set-trainer-pending! trainer
+                          (match (read-datum (or (assoc-ref metadata "pending") "()"))
+                            ((? list? pending) pending)
+                            (_ (bad "pending: expected a list"))))
     (set-trainer-history! trainer
-                          (match (false-if-error
-                                  (with-input-from-string (or (assoc-ref metadata "history") "()") read))
+                          (match (read-datum (or (assoc-ref metadata "history") "()"))
                             ((and history
                                   (((? exact-integer?) ((? symbol?) . (or #f (? string?))) ...) ...))
                              history)

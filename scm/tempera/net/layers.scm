@@ -14,7 +14,7 @@
   #:use-module (tempera tensor tensors)
   #:export (<layer> make-layer layer? layer-kind layer-parts
             layer-parameters layer-buffers parameter-count
-            training? convolution-precision upsampled with-initial-seed
+            training? convolution-precision upsampled with-initial-seed with-parameter-limit
             convolution-layer convolution-unit batch-norm-layer dense-layer
             up-convolution-layer group-norm-layer attention-layer noise-embedding layer-sequence))
 
@@ -38,7 +38,8 @@ Example: (make-layer \"double\" (lambda (x) (tensor* 2 x)))"
   (make <layer> #:procedure procedure #:kind kind #:parameters parameters
         #:buffers buffers #:parts (filter (lambda (part) (layer? (cdr part))) parts)))
 
-(define (collect layer own)
+(define (collect who layer own)
+  (check-that (layer? layer) who "layer: expected a layer, got ~s" layer)
   (let walk ((layer layer) (prefix ""))
     (append (map (lambda (entry) (cons (string-append prefix (car entry)) (cdr entry)))
                  (own layer))
@@ -50,12 +51,12 @@ Example: (make-layer \"double\" (lambda (x) (tensor* 2 x)))"
   "All parameters of LAYER and its parts, an association list from dotted name to
 tensor.
 Example: (map car (layer-parameters (dense-layer 2 3))) => (\"weights\" \"bias\")"
-  (collect layer own-parameters))
+  (collect 'layer-parameters layer own-parameters))
 
 (define (layer-buffers layer)
   "All buffers of LAYER and its parts (running statistics), as layer-parameters.
 Example: (layer-buffers (batch-norm-layer 8))"
-  (collect layer own-buffers))
+  (collect 'layer-buffers layer own-buffers))
 
 (define (parameter-count layer)
   "How many numbers LAYER learns.
@@ -96,7 +97,25 @@ Example: (with-initial-seed 1 (lambda () (dense-layer 2 3)))"
   (parameterize ((initial-state (list seed 0)))
     (thunk)))
 
+(define numbers-left
+  ;; How many numbers the layers made now may still have, in a list; #f: as many as they like.
+  (make-parameter #f))
+
+(define (with-parameter-limit count thunk)
+  "Call THUNK; it is an error if the layers made by it draw more than COUNT numbers.  So a file that
+describes a network larger than itself is refused before there is memory for that.
+Example: (with-parameter-limit 6 (lambda () (parameter-count (dense-layer 2 3)))) => 9"
+  (parameterize ((numbers-left (list count)))
+    (thunk)))
+
+(define (count-numbers! shape)
+  (let ((left (numbers-left)))
+    (when left
+      (set-car! left (- (car left) (apply * shape)))
+      (check-that (>= (car left) 0) 'layer "it would have more parameters than there are in its file"))))
+
 (define (initial-normal shape sd)
+  (count-numbers! shape)
   (let* ((state (initial-state))
          (stream (cadr state)))
     (set-car! (cdr state) (1+ stream))

@@ -5,9 +5,10 @@
 
 (define-module (tempera net networks)
   #:use-module (oop goops)
-  #:use-module (tempera base errors)
   #:use-module (tempera base documentation)
+  #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera file values)
   #:use-module (tempera problem priors)
   #:use-module (tempera net layers)
   #:export (<network> network? network-metadata metadata-datum network-like
@@ -33,14 +34,24 @@ Example: (network? (dense-layer 2 2)) => #f"
 (define (network-metadata network)
   "What a file needs besides weights to make NETWORK again, from string to string.
 Example: (network-metadata net)"
+  (check-that (network? network) 'network-metadata "network: expected one, got ~s" network)
   (acons "format" (network-format network) (network-settings network)))
 
+(define largest-size (expt 10 6))       ; of what a network's settings count: no layer has more
+
+(define (sizes? datum)
+  ;; Whether no integer in DATUM is beyond that: a list of as many would have no room.
+  (cond ((pair? datum) (and (sizes? (car datum)) (sizes? (cdr datum))))
+        ((vector? datum) (sizes? (vector->list datum)))
+        (else (not (and (exact-integer? datum) (> (abs datum) largest-size))))))
+
 (define (metadata-datum field name)
-  "The datum that the setting NAME is the text of, or #f where it is unreadable.  FIELD: a procedure from a
+  "The datum that the setting NAME is the text of, or #f where it is unreadable or has an integer above
+10^6.  FIELD: a procedure from a
 setting's name to its text.
 Example: (metadata-datum (lambda (name) \"(4 8)\") \"channels\") => (4 8)"
-  (let ((text (field name)))
-    (false-if-error (with-input-from-string text read))))
+  (let ((datum (read-datum (field name))))
+    (and (sizes? datum) datum)))
 
 (define (network-like network tensors)
   "A new network of NETWORK's kind and settings with copies of TENSORS, a list, for its parameters and

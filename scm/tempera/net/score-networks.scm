@@ -7,6 +7,7 @@
   #:use-module (tempera problem gaussian)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
+  #:use-module (tempera base numbers)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
@@ -101,6 +102,8 @@ that of heads on the paper's scale of intensity.  PRECISION: float32, or bf16 fo
 have 8 bits (their sums, the weights and all images stay float32), in training too but
 for the weights' gradients.
 Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
+  (check-that (positive-number? sigma-data) 'score-network
+              "sigma-data: expected a positive number, got ~s" sigma-data)
   (check-that (memq precision '(float32 bf16)) 'score-network
               "precision: expected float32 or bf16, got ~s" precision)
   (check-that (or (not (eq? parametrisation 'wiener)) (power-law? spectrum)) 'score-network
@@ -212,7 +215,7 @@ among ~a, got ~s" (map car bodies) description)
 (define (score-network-from-metadata field bad)
   "The score network that the settings in a file describe: see `load-network'."
   (let ((parametrisation (string->symbol (field "parametrisation")))
-        (sigma-data (string->number (field "sigma-data"))))
+        (sigma-data (metadata-datum field "sigma-data")))
     (score-network (or (metadata-datum field "body") (bad "body: unreadable"))
                    #:parametrisation parametrisation
                    #:spectrum (and (eq? parametrisation 'wiener)
@@ -221,8 +224,9 @@ among ~a, got ~s" (map car bodies) description)
                                          spectrum
                                          (bad "spectrum: expected three positive numbers"))))
                    #:precision (string->symbol (field "precision"))
-                   #:sigma-data (or (and (real? sigma-data) sigma-data)
-                                    (bad "sigma-data: expected a number")))))
+                   #:sigma-data (if (positive-number? sigma-data)
+                                    sigma-data
+                                    (bad "sigma-data: expected a positive number, got ~s" sigma-data)))))
 
 (define-method (network-inputs (network <score-network>) count size)
   (list (random-normal (if (eq? 'moons-mlp (car (network-description network)))

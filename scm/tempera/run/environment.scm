@@ -20,7 +20,9 @@
 
 (define (commit-of folder)
   "The git commit of the files in FOLDER, with \"-dirty\" when some differ; #f outside of git."
-  (first-line "sh" "-c" "git -C \"$0\" describe --always --dirty --abbrev=40 2>/dev/null" folder))
+  ;; A repository's own settings could name a program as its file system monitor.
+  (first-line "git" "-C" folder "-c" "core.fsmonitor=false"
+              "describe" "--always" "--dirty" "--abbrev=40"))
 
 (define (processor)
   (or (false-if-error

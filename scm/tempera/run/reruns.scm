@@ -90,8 +90,10 @@
           (else (list (byte-difference name x y))))))
 
 (define (compared-files run)
-  ;; A report is a view of the rest, and may be made later.
-  (remove (lambda (name) (string-suffix? ".html" name)) (run-own-files run)))
+  ;; A report is a view of the rest, and may be made later; which checkpoint was before the last
+  ;; depends on where a run was interrupted.
+  (remove (lambda (name) (or (string-suffix? ".html" name) (string-suffix? ".before" name)))
+          (run-own-files run)))
 
 (define (compare-runs before after)
   "Compare the results of the runs BEFORE and AFTER: what their experiments returned, metrics, and all files

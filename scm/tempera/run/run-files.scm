@@ -5,6 +5,7 @@
 (define-module (tempera run run-files)
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 regex)
+  #:use-module (ice-9 textual-ports)
   #:use-module (srfi srfi-1)
   #:use-module (rnrs bytevectors)
   #:use-module (tempera base errors)
@@ -12,7 +13,7 @@
   #:use-module (tempera file paths)
   #:use-module (tempera file values)
   #:use-module (tempera file tables)
-  #:use-module ((tempera tensor primitives) #:select (sha256))
+  #:use-module ((tempera tensor primitives) #:select (crc32 sha256))
   #:re-export (file-text)
   #:export (format-number own-name? own-names in-run files-below text-hash with-present-hashes replace-script!
             load-alist check-scripts check-module load-config load-state save-state! load-metrics
@@ -107,10 +108,19 @@ at birth."
       '((state . running) (seconds . 0) (error . #f) (result . #f))))
 
 (define* (save-state! directory state #:key (seconds 0) (error #f) (result #f))
-  "Write state.scm of DIRECTORY."
-  (save-datum (in-run directory "state.scm")
-              `((format . ,format-number) (state . ,state) (seconds . ,seconds)
-                (error . ,error) (result . ,result))))
+  "Write state.scm of DIRECTORY, with the checksum of the metrics that do not grow any more."
+  (let ((sum (and (not (eq? state 'running)) (metrics-sum directory))))
+    (save-datum (in-run directory "state.scm")
+                `((format . ,format-number) (state . ,state) (seconds . ,seconds)
+                  (error . ,error) (result . ,result)
+                  ,@(if sum `((metrics-crc32 . ,sum)) '())))))
+
+(define (metrics-sum directory)
+  ;; Of metrics.csv in DIRECTORY, or #f where there is none.
+  (let ((path (in-run directory "metrics.csv")))
+    (and (file-exists? path)
+         ;; Bytes that are no text any more count too.
+         (crc32 (call-with-input-file path get-string-all #:encoding "ISO-8859-1")))))
 
 (define (claim directory)
   "The lock of the run in DIRECTORY, a port to be kept open; #f while somebody has it."
@@ -157,8 +167,12 @@ Example: (fail-run! \"runs/b\" \"its process died 3 times\")"
 ;;; --- Others -------------------------------------------------------------------
 
 (define (load-metrics directory)
-  "The table in metrics.csv of DIRECTORY; empty where there is none."
-  (let ((path (in-run directory "metrics.csv")))
+  "The table in metrics.csv of DIRECTORY; empty where there is none.  It is an error if the run is over
+and they are not what it recorded."
+  (let ((path (in-run directory "metrics.csv"))
+        (sum (assq-ref (load-state directory) 'metrics-crc32)))
+    (check-that (or (not sum) (equal? sum (metrics-sum directory))) 'run-metrics
+                "~a: damaged: it is not as it was when the run ended, by the checksum in state.scm" path)
     (if (file-exists? path) (load-table path #:torn #t) (table '() '()))))
 
 (define (files-below directory)

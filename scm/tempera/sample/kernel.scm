@@ -130,9 +130,11 @@ Example: (make-kernel target (hmc) #:sigma 0.1 #:step-size 0.45 #:steps 4
   (%make-kernel target sampler sigma next-sigma step-size steps mass seed
                 checked-score))
 
+;; What the score gets is a view, so that a score that releases it takes the state from no chain.
 (define (checked-score which x sigma)
   ;; WHICH is a target or a prior.
-  (let ((g (if (target? which) (target-score which x sigma) (score which x sigma))))
+  (let* ((view (tensor-reshape x (tensor-shape x)))
+         (g (if (target? which) (target-score which view sigma) (score which view sigma))))
     (check-that (and (tensor? g) (eq? (tensor-dtype g) (tensor-dtype x))
                      (equal? (tensor-shape g) (tensor-shape x)))
                 'transition "score: expected a tensor ~a ~a, like x, got ~s"

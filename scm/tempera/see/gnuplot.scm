@@ -1,7 +1,9 @@
 ;;; gnuplot.scm -- charts drawn by gnuplot: PNG, SVG, PDF or characters.
 ;;;
 ;;; `save-charts' lays several charts out in one picture.  gnuplot is another program: it is
-;;; given a script and data files in a folder of their own.
+;;; given a script with the data in blocks.  A script can run commands, so all text that is not
+;;; ours goes through `quoted', and names of files through `file-argument' too: gnuplot takes
+;;; |NAME and <NAME for commands.
 
 (define-module (tempera see gnuplot)
   #:use-module (ice-9 format)
@@ -45,30 +47,36 @@
 ;;; --- What gnuplot reads -------------------------------------------------------
 
 (define (quoted text)
-  ;; In gnuplot's single quotes only the quote is special, and is doubled; they cannot hold the
-  ;; end of a line, which is joined on in double quotes.
-  (string-join (map (lambda (line)
-                      (string-append "'" (string-join (string-split line #\') "''") "'"))
-                    (string-split text #\newline))
-               ".\"\\n\"."))
+  ;; In gnuplot's single quotes nothing is special but the quote itself, which it does not read
+  ;; right where the text begins with one, and the end of a line; both are joined on in double
+  ;; quotes.  Of other control characters, NUL would end what gnuplot reads of a line, and so the
+  ;; quotes; all are shown as spaces.
+  (string-concatenate
+   `("'"
+     ,@(map (lambda (c)
+              (cond ((char=? c #\newline) "'.\"\\n\".'")
+                    ((char=? c #\') "'.\"'\".'")
+                    ((char-set-contains? char-set:iso-control c) " ")
+                    (else (string c))))
+            (string->list text))
+     "'")))
 
 (define (range-text range)
   (if range (format #f "[~,6f:~,6f]" (first range) (second range)) "[*:*]"))
 
-(define (write-data file points)
-  ;; POINTS, lists of numbers and strings.
-  (call-with-output-file file
-    (lambda (port)
-      (for-each (lambda (point)
-                  (format port "~a~%"
-                          (string-join (map (lambda (x)
-                                              (cond ((string? x) x)
-                                                    ((nan? x) "NaN")
-                                                    (else (number->string (exact->inexact x)))))
-                                            point)
-                                       " ")))
-                points))
-    #:encoding "UTF-8"))
+(define (write-data port block points)
+  ;; POINTS, lists of numbers and of the texts of numbers, as the data block called BLOCK.
+  (format port "~a << end~%" block)
+  (for-each (lambda (point)
+              (format port "~a~%"
+                      (string-join (map (lambda (x)
+                                          (cond ((string? x) x)
+                                                ((nan? x) "NaN")
+                                                (else (number->string (exact->inexact x)))))
+                                        point)
+                                   " ")))
+            points)
+  (format port "end~%"))
 
 (define (terminal-of path width height scale colours)
   ;; gnuplot's terminal for PATH, of WIDTH x HEIGHT pixels or characters; in PDF 100 pixels are an
@@ -118,9 +126,9 @@ got ~a" path)))))
 
 (define most-written 100)               ; in a heat map with more squares numbers are left out
 
-(define (numbers-in-squares chart file text?)
-  ;; The plot commands that write the numbers into a heat map of few squares: white on dark
-  ;; squares, black on light ones, in text the terminal's own colour.
+(define (numbers-in-squares port chart block text?)
+  ;; Write the numbers of a heat map of few squares as data blocks named after BLOCK; the plot commands
+  ;; that draw them: white on dark squares, black on light ones, in text the terminal's own colour.
   (let* ((points (filter (lambda (p) (finite? (third p)))
                          (series-points (first (chart-series chart)))))
          (values (map third points))
@@ -138,13 +146,15 @@ got ~a" path)))))
         '()
         (filter-map
          (lambda (name colour points)
-           (let ((file (string-append file name)))
-             (write-data file (map (lambda (p) (list (first p) (second p) (number-text (third p))))
-                                   points))
+           (let ((block (string-append block name)))
              (and (pair? points)
-                  (format #f "~a using 1:2:3 with labels ~a notitle" (quoted file)
-                          (if text? "" (format #f "textcolor rgb '~a'" colour))))))
-         '("-light" "-dark") '("#ffffff" "#000000")
+                  (begin
+                    (write-data port block
+                                (map (lambda (p) (list (first p) (second p) (number-text (third p))))
+                                     points))
+                    (format #f "~a using 1:2:3 with labels ~a notitle" block
+                            (if text? "" (format #f "textcolor rgb '~a'" colour)))))))
+         '("_light" "_dark") '("#ffffff" "#000000")
          (call-with-values (lambda () (partition dark? points)) list)))))
 
 (define (write-palette port name)
@@ -154,7 +164,7 @@ got ~a" path)))))
                             (iota 18))
                        ", ")))
 
-(define (write-chart port chart folder number text?)
+(define (write-chart port chart number text?)
   (format port "set title ~a~%set xlabel ~a~%set ylabel ~a~%set cblabel ~a~%"
           (quoted (chart-title chart)) (quoted (chart-x-label chart)) (quoted (chart-y-label chart))
           (quoted (chart-value-label chart)))
@@ -171,22 +181,21 @@ got ~a" path)))))
               (if text? "bmargin center horizontal" "bmargin center horizontal height 1")
               (string-append "inside vertical "
                              (string-join (string-split (symbol->string (chart-key chart)) #\-) " "))))
-  (format port "plot ~a~%"
-          (string-join
-           (append-map
-            (lambda (series k)
-              (let ((file (format #f "~a/~a-~a" folder number k)))
-                (write-data file (series-points series))
-                (cons (format #f "~a ~a ~a" (quoted file)
-                              (drawn-as series k chart)
-                              (if (string-null? (series-title series))
-                                  "notitle"
-                                  (string-append "title " (quoted (series-title series)))))
-                      (if (eq? (series-style series) 'heat)
-                          (numbers-in-squares chart file text?)
-                          '()))))
-            (chart-series chart) (iota (length (chart-series chart))))
-           ", ")))
+  (let ((commands
+         (append-map
+          (lambda (series k)
+            (let ((block (format #f "$data_~a_~a" number k)))
+              (write-data port block (series-points series))
+              (cons (format #f "~a ~a ~a" block
+                            (drawn-as series k chart)
+                            (if (string-null? (series-title series))
+                                "notitle"
+                                (string-append "title " (quoted (series-title series)))))
+                    (if (eq? (series-style series) 'heat)
+                        (numbers-in-squares port chart block text?)
+                        '()))))
+          (chart-series chart) (iota (length (chart-series chart))))))
+    (format port "plot ~a~%" (string-join commands ", "))))
 
 (define (usual-columns charts)
   "How many of CHARTS, a list, go into a row unless told: three, and two of four.
@@ -205,13 +214,17 @@ picture to the file PATH, PNG, SVG or PDF by its ending, whole or not at all; .t
 WIDTH x HEIGHT characters, with the escapes of a terminal that has COLOURS, 2, 256 or 2^24.  In
 PNG text is SCALE times as large.  gnuplot is needed.
 Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series 'line '((0 0) (1 1)))))))"
-  (check-that (string? path) 'save-charts "path: expected a string, got ~s" path)
+  (check-path 'save-charts path)
   (check-that (and (list? charts) (pair? charts) (every chart? charts)) 'save-charts
               "charts: expected a list of charts, got ~s" charts)
   (for-each (lambda (name n)
               (check-that (and (exact-integer? n) (< 0 n 10000)) 'save-charts
                           "~a: expected a positive integer, got ~s" name n))
             '("columns" "width" "height") (list (or columns 1) width height))
+  (check-that (and (real? scale) (< 0 scale 100)) 'save-charts
+              "scale: expected a number above 0 and below 100, got ~s" scale)
+  (check-that (and (exact-integer? colours) (> colours 1)) 'save-charts
+              "colours: expected an integer of 2 or more, got ~s" colours)
   (let* ((columns (or columns (usual-columns charts)))
          (rows (quotient (+ (length charts) columns -1) columns))
          (terminal (terminal-of path (* columns width) (* rows height) scale colours)))
@@ -226,14 +239,14 @@ Example: (save-charts \"coverage.png\" (list (chart \"coverage\" (list (series '
             (call-with-output-file script
               (lambda (port)
                 (format port "set encoding utf8~%set terminal ~a~%set output ~a~%" terminal
-                        (quoted temporary))
+                        (quoted (file-argument temporary)))
                 (format port "set border 3~a~%set tics nomirror~%set format xy '%g'~%~aset multiplot layout ~a,~a~%"
                         (if (text-path? path) "" " linecolor rgb '#444444'") ; else the terminal's own
                         (if (text-path? path) "set tmargin 1\n" "") ; lines are scarce
                         rows columns)
                 (for-each (lambda (chart number)
-                            (write-chart port chart folder number (text-path? path)))
+                            (write-chart port chart number (text-path? path)))
                           charts (iota (length charts)))
                 (format port "unset multiplot~%"))
               #:encoding "UTF-8")
-            (run-program 'save-charts "gnuplot" script))))))))
+            (run-program 'save-charts "gnuplot" (file-argument script)))))))))

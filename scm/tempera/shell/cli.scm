@@ -113,10 +113,14 @@ Scheme or - for standard input, is run as by the command run.
                (lambda ()
                  (format #f "expected generic, v3, v4 or v4-bf16, as far as this processor has it; \
 going on with ~a" ((@ (tempera tensor primitives) instruction-set)))))
-  (warn-unless (lambda (value) (let ((n (string->number value))) (and (exact-integer? n) (> n 0))))
+  (warn-unless (lambda (value)
+                 (let ((n (string->number value)))
+                   (and (exact-integer? n) (> n 0)
+                        ;; Few are always to be had.
+                        (or (< n 16) (= n ((@ (tempera tensor primitives) threads)))))))
                "TEMPERA_THREADS"
                (lambda ()
-                 (format #f "expected a positive integer; going on with ~a"
+                 (format #f "expected a positive integer, of threads that are to be had; going on with ~a"
                          ((@ (tempera tensor primitives) threads))))))
 
 (define (check-encoding arguments)

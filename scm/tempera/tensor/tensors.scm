@@ -125,16 +125,22 @@ Example: (tensor->list (tensor-tabulate '(2 3) (lambda (i j) (+ (* 10 i) j)))) =
 (define (with-scope thunk)
   "Call THUNK and return its values.  The memory of every tensor made meanwhile is
 released at once, but for those among the values (also in lists and vectors) and
-those given to keep!.  When THUNK raises, nothing is released: what was made is
-left to the collector, for whoever looks into the error.
+those given to keep!.  When THUNK is left in another way, by an error or an escape, nothing is
+released: what was made is left to the collector, for whoever looks into the error or is
+given it.
 Example: (with-scope (lambda () (tensor-sum (tensor* x x))))"
-  (let ((depth (scope-open!)))
-    (receive values
-        (with-throw-handler #t thunk
-          (lambda _ (scope-close! depth #f)))
-      (keep-all values)
-      (scope-close! depth #t)
-      (apply (@ (guile) values) values))))
+  (let ((depth #f) (values '()) (release? #f))
+    (dynamic-wind
+      (lambda ()
+        (set! depth (scope-open!))
+        (set! release? #f))
+      (lambda ()
+        (receive results (thunk)
+          (keep-all results)
+          (set! values results)
+          (set! release? #t)))
+      (lambda () (scope-close! depth release?)))
+    (apply (@ (guile) values) values)))
 
 (define (with-tape tape thunk)
   "Call THUNK with its operations recorded on TAPE (#f: on none).

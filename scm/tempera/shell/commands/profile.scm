@@ -8,6 +8,7 @@
   #:use-module (tempera shell options)
   #:use-module (tempera base errors)
   #:use-module (tempera file paths)
+  #:use-module (tempera file values)
   #:use-module (tempera net layers)
   #:use-module (tempera net networks)
   #:use-module (tempera net score-networks)
@@ -62,17 +63,9 @@ The manual says how to read the table.")))
           (format #t "wrote ~a~%" (ref 'out)))))))
 
 (define (read-description text)
-  ;; One datum, which is not evaluated.
-  (catch 'read-error
-    (lambda ()
-      (call-with-input-string text
-        (lambda (port)
-          (let ((datum (read port)))
-            (check-that (and (not (eof-object? datum)) (eof-object? (read port))) 'profile
-                        "--body: expected one description such as (paper-unet), got ~s" text)
-            datum))))
-    (lambda _
-      (complain 'profile "--body: expected a description such as (paper-unet), got ~s" text))))
+  (read-datum text
+    (lambda (wrong)
+      (complain 'profile "--body: expected one description such as (paper-unet), got ~s" text))))
 
 (define (size-text images)
   ;; 64 x 64, without the channels; of points, how many numbers they have.

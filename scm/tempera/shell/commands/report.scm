@@ -8,6 +8,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera file safetensors)
   #:use-module (tempera file formats)
+  #:use-module (tempera file values)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see report chain)
   #:use-module (tempera see report registry)
@@ -65,8 +66,7 @@ other file.")))
   ;; The chain in PATH, on a target that has its states' shape and no score: to be looked at.
   (let*-values (((tensors metadata) (load-safetensors path))
                 ((datum) (lambda (name)
-                           (false-if-error
-                            (call-with-input-string (assoc-ref metadata name) read)))))
+                           (read-datum (assoc-ref metadata name)))))
     (let ((x (assoc-ref tensors "x")) (temperatures (datum "temperatures")))
       (check-that (and x (pair? (tensor-shape x))) 'report
                   "~a: holds no chain, as save-chain writes one" path)
