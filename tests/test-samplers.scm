@@ -76,8 +76,9 @@
 ;; again by each step more, and at measured and unmeasured frequencies.  SLACK is what the recursion of
 ;; variances leaves of the cooling at this rate, 3 to 6 % at measured ones, and 3 % for the variance
 ;; of a reverse step, which is estimated from some 16 numbers a band and cannot be below 0.
-(define (test-exact-by-part name chain)
-  (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma (chain-sigma chain))))
+(define* (test-exact-by-part name chain #:optional (widening 0))
+  (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma (chain-sigma chain)
+                                                    #:widening widening)))
     (let* ((k (fft2 (chain-samples chain))) (n (first (tensor-shape k))) (k-mean (tensor-mean k 0))
            (sample (tensor/ (tensor/ (tensor-sum-squares (tensor- k k-mean) 0) (* 2 (1- n))) variance))
            (error (tensor/ (tensor-square (tensor-abs (tensor- k-mean (fft2 mean)))) (tensor* (/ 2. n) variance)))
@@ -105,13 +106,20 @@
          (chain-evaluations (anneal target #:chains 2 #:temperatures '(4 2 1) #:sampler (cdr entry))))
        transports))
 
-;; Held at one temperature split Gibbs leaves the target as it is, p_sigma (x | y) with the prior
-;; under noise sigma: 40 transitions from exact draws.
-(let ((sigma 0.5))
-  (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma sigma)))
-    (test-exact-by-part "held"
-      (anneal target #:chains 64 #:seed 8 #:sampler (split-gibbs) #:temperatures (make-list 40 sigma)
-              #:start (tensor+ mean (momentum-draw (tensor-zeros '(64 16 12) 'c64) variance 3 0))))))
+;; Held at one temperature they leave the target as it is, p_sigma (x | y) with the prior under noise
+;; sigma, and with #:widening 1 the data too: 40 transitions from exact draws.
+(for-each
+ (lambda (name sampler widening)
+   (let ((sigma 0.5))
+     (let-values (((mean variance) (gaussian-posterior spectrum op y #:noise 0.1 #:sigma sigma
+                                                       #:widening widening)))
+       (test-exact-by-part name
+         (anneal (posterior field op y #:noise 0.1 #:widening widening)
+                 #:chains 64 #:seed 8 #:sampler sampler #:temperatures (make-list 40 sigma)
+                 #:start (tensor+ mean (momentum-draw (tensor-zeros '(64 16 12) 'c64) variance 3 0)))
+         widening))))
+ '("held" "held, the data widened" "held by reverse diffusion, the data widened")
+ (list (split-gibbs) (split-gibbs) (reverse-diffusion)) '(0 1 1))
 
 ;; From the prior alone, 22 evaluations.
 (let* ((sigmas (geometric 60 #:ratio 0.77 #:until 0.2))

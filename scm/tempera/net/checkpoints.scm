@@ -52,6 +52,8 @@ an earlier checkpoint, goes back" path (trainer-step trainer))
                     #:metadata `(("format" . "tempera-trainer-1")
                                  ,@(alist-delete "format" (network-metadata
                                                            (trainer-network trainer)))
+                                 ,@(let ((name (first-average-name trainer)))
+                                     (if name `(("average" . ,name)) '()))
                                  ("step" . ,(number->string (trainer-step trainer)))
                                  ("seed" . ,(number->string (trainer-setting trainer 'seed)))
                                  ("images" . ,(number->string (trainer-images trainer)))
@@ -67,7 +69,8 @@ so, as does `trainer-history' from then on.  Returns TRAINER.
 Example: (train! (trainer-resume! trainer \"run.safetensors\"))"
   (define (bad text . arguments)
     (complain 'trainer-resume! "~a: ~a" path (apply format #f text arguments)))
-  (define-values (tensors metadata) (load-checkpoint path))
+  (define-values (saved metadata) (load-checkpoint path))
+  (define tensors (state-for trainer saved (assoc-ref metadata "average")))
   (define (field name)
     (or (assoc-ref metadata name) (bad "not a trainer's checkpoint: no ~s" name)))
   (define (number name)

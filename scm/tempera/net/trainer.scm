@@ -34,7 +34,7 @@
             trainer-images set-trainer-images!
             trainer-about set-trainer-about! check-about trainer-diverged set-trainer-diverged!
             set-trainer-step! set-trainer-losses! set-trainer-history!
-            trainer-state optional-state? restore-state! trainer-keep! call-with-buffers-kept))
+            trainer-state first-average-name state-for optional-state? restore-state! trainer-keep! call-with-buffers-kept))
 
 (define-record-type <trainer>
   (%make-trainer network parameters buffers buffers-before moments averages log-loss log-loss-moments
@@ -196,9 +196,35 @@ calls without a quote, got ~s" spectral)
 then begin with the weights, and a learned weight."
   (or (string-prefix? "average" name) (string-prefix? "loss-weight." name)))
 
+(define (first-average-name trainer)
+  "The `averaging-name' of TRAINER's first average, or #f: in its state that has no name."
+  (and (pair? (trainer-averages trainer)) (averaging-name (car (first (trainer-averages trainer))))))
+
+(define (state-for trainer saved first-name)
+  "SAVED, a state as `trainer-state' gives it, with averages named as in TRAINER, which may have others, or
+these in another order.  FIRST-NAME is the `first-average-name' of what was saved; TRAINER's first average
+takes that one over if no average of TRAINER has this name."
+  (let ((own-name (first-average-name trainer))
+        (names (map (compose averaging-name car) (trainer-averages trainer))))
+    (define (renamed from to)
+      ;; What begins with FROM in SAVED, beginning with TO.
+      (filter-map (lambda (entry)
+                    (and (string-prefix? from (car entry))
+                         (cons (string-append to (substring (car entry) (string-length from)))
+                               (cdr entry))))
+                  saved))
+    (if (or (not first-name) (not own-name) (equal? first-name own-name))
+        saved
+        (let ((own (renamed (string-append "average-" own-name ".") "average.")))
+          (append own
+                  (renamed "average." (string-append "average-" first-name "."))
+                  (if (or (pair? own) (member first-name names))
+                      (remove (lambda (entry) (string-prefix? "average." (car entry))) saved)
+                      saved))))))
+
 (define (restore-state! trainer saved)
-  "Set TRAINER's tensors to those of SAVED, an association list as `trainer-state' is.  Averages that
-SAVED lacks begin with the weights."
+  "Set TRAINER's tensors to those of SAVED, an association list as `trainer-state' is (see `state-for').
+Averages that SAVED lacks begin with the weights."
   (for-each (lambda (entry)
               (let ((old (assoc-ref saved (car entry))))
                 (when old (tensor-assign! (cdr entry) old))))
@@ -318,7 +344,7 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
                     ;; The last of a keyword's values counts.
                     (append (trainer-arguments trainer) settings)))
         (state (trainer-state trainer)))
-    (restore-state! new state)
+    (restore-state! new (state-for new state (first-average-name trainer)))
     (set-trainer-step! new (trainer-step trainer))
     (set-trainer-images! new (trainer-images trainer))
     (set-trainer-pending! new (trainer-pending trainer))

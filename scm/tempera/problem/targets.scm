@@ -79,8 +79,8 @@ x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it 
 known; MASSES an association list from a name to a procedure sigma -> mass, the best
 first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
 unless given); LIKELIHOOD, x sigma -> the likelihood's part of SCORE, of data that are linear in x, if
-PRIOR is the other part and the first of MASSES is the likelihood's precision and 1 / sigma^2
-(see `split-gibbs'); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
+PRIOR is the other part and the first of MASSES, a procedure sigma [width] -> mass, is the likelihood's
+precision at sigma and 1 / width^2, width being sigma unless given (see `split-gibbs'); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
 warns.
 Example: (make-target \"normal\" #:shape '(2)
            #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
@@ -184,13 +184,13 @@ them, got ~a" shape prior)
      (let (;; No curvature of p_sigma is above this.
            (prior-precision (lambda (sigma) (/ (square sigma)))))
        `(,@(if diagonal
-               `((fourier . ,(lambda (sigma)
-                               ;; M(k) = D(k) / (noise^2 + widening sigma^2) + 1 / sigma^2
+               `((fourier . ,(lambda* (sigma #:optional (width sigma))
+                               ;; M(k) = D(k) / (noise^2 + widening sigma^2) + 1 / width^2
                                (tensor+ (tensor* diagonal (data-precision sigma))
-                                        (prior-precision sigma)))))
+                                        (prior-precision width)))))
                '())
-         (normal . ,(lambda (sigma)
-                      (normal-mass op (data-precision sigma) (prior-precision sigma)))))))))
+         (normal . ,(lambda* (sigma #:optional (width sigma))
+                      (normal-mass op (data-precision sigma) (prior-precision width)))))))))
 
 ;;; --- The prior alone ------------------------------------------------------------
 

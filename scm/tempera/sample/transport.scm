@@ -50,7 +50,7 @@ Example: (anneal (posterior prior op y #:widening 1) #:sampler (probability-flow
 (define* (predictor-corrector #:key (snr 0.16) (corrections 1))
   "The predictor-corrector sampler (Song et al. 2021, algorithm 2, variance exploding):
 CORRECTIONS Langevin steps at each sigma, of the size 2 (SNR |z| / |score|)^2, then a
-reverse diffusion step to the next.  One transition a temperature; at most 63 corrections.  As for
+reverse diffusion step to the next.  One transition a temperature; at most 62 corrections.  As for
 `probability-flow', a posterior wants #:widening 1.
 Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-corrector))"
   (check-that (positive-number? snr) 'predictor-corrector
@@ -160,23 +160,23 @@ finds out how far that is."
     (tensor+ (tensor+ x (tensor* drop r))
              (coloured (tensor* drop (tensor+ kept (tensor* (- 1 kept) share))) n))))
 
-(define (own-mass target sigma)
-  ;; The likelihood's precision and 1 / sigma^2.
+(define* (own-mass target sigma #:optional (width sigma))
+  ;; The likelihood's precision at sigma, and 1 / width^2.
   (if (target-prior-alone? target)
-      (diagonal-mass (/ (* sigma sigma)))
-      ((cdr (first (target-masses target))) sigma)))
+      (diagonal-mass (/ (* width width)))
+      ((cdr (first (target-masses target))) sigma width)))
 
 (define (stream state index)
   ;; That of `kernel-normal', for momenta: numbers that no normal ones of the transition have.
   (random-stream 'sampler (+ index (* 64 (state-number state)))))
 
-(define (likelihood-draw kernel state x width)
-  ;; z ~ N (z; X, width^2) L (z), exactly: x + M^-1 (g + m), m ~ N (0, M), with M the precision of
-  ;; this Gaussian and g the likelihood's score at x: perturb and optimise (Papandreou, Yuille 2010).
+(define (likelihood-draw kernel state x sigma width)
+  ;; z ~ N (z; X, width^2) L (z), with L at sigma, exactly: x + M^-1 (g + m), m ~ N (0, M), with M the precision
+  ;; of this Gaussian and g the likelihood's score at x: perturb and optimise (Papandreou, Yuille 2010).
   (let* ((target (kernel-target kernel))
-         (mass (own-mass target width))
+         (mass (own-mass target sigma width))
          (m (mass-draw mass x (kernel-seed kernel) (stream state 63))))
-    (tensor+ x (mass-velocity mass (tensor+ (target-likelihood-score target x width) m)))))
+    (tensor+ x (mass-velocity mass (tensor+ (target-likelihood-score target x sigma) m)))))
 
 (define (reversed kernel state x g levels)
   ;; x at the last of LEVELS, which fall from the kernel's sigma, given X at this, where the
@@ -199,7 +199,7 @@ finds out how far that is."
   (let* ((next (or (kernel-next-sigma kernel) (kernel-sigma kernel)))
          (x (reversed kernel state x g levels))
          (width (sqrt (- (* next next) (* (last levels) (last levels))))))
-    (if (zero? width) x (likelihood-draw kernel state x width))))
+    (if (zero? width) x (likelihood-draw kernel state x next width))))
 
 (define (corrected kernel state corrections)
   ;; x and its score after CORRECTIONS steps of Langevin dynamics from STATE.
