@@ -14,6 +14,7 @@
              (harness)
              (tempera base errors)
              (tempera file bart) (tempera file formats) (tempera file hdf5) (tempera file members)
+             (tempera data raw-scans)
              (tempera file paths) (tempera file programs)
              (tempera tensor primitives) (tempera tensor tensors))
 
@@ -204,6 +205,97 @@ sys.exit(not all(importlib.util.find_spec(p) for p in '~a'.split()))" (string-jo
          (sort (hdf5-facts (in "py.h5")) (lambda (a b) (string<? (car a) (car b)))))
        (test-equal "h5py reads ours" "True complex64 a phantom"
          (run-python folder "import numpy as np, h5py; f = h5py.File('a.h5')"
-                     "print((f['kspace'][:] == np.load('y.npy')).all(), f['kspace'].dtype, f['note'].asstr()[()])"))))))
+                     "print((f['kspace'][:] == np.load('y.npy')).all(), f['kspace'].dtype, f['note'].asstr()[()])"))))
+
+   (test-group "MATLAB"
+     (save-mat (in "a.mat") `(("kspace" . ,y) ("mask" . ,real)))
+     (test-assert "a round trip" (same? y (load-mat (string-append (in "a.mat") ":/kspace"))))
+     (test-assert "of the other" (same? real (load-image (string-append (in "a.mat") ":/mask"))))
+     (test-error-matching "which?" "several arrays: kspace, mask" (load-mat (in "a.mat")))
+     (test-error-matching "not MATLAB's" "expected a MATLAB file" (begin (save-npy (in "b.mat") y) (load-mat (in "b.mat"))))
+     (test-assert "damaged" (try-damaged (in "bad.mat") (read-bytes (in "a.mat"))
+                                         (lambda (path) (load-mat (string-append path ":/kspace")))))
+     (when (python-has? "numpy" "scipy")
+       (save-npy (in "y.npy") y)
+       (run-python folder "import numpy as np, scipy.io"
+                   "y = np.arange(24).reshape(2, 3, 4)"
+                   "scipy.io.savemat('py.mat', dict(i=y.astype('i2'), c=1j*y), do_compression=True)")
+       (test-assert "integers" (same? counted (load-mat (string-append (in "py.mat") ":/i"))))
+       (test-assert "complex" (same? counted (tensor-imag (load-mat (string-append (in "py.mat") ":/c")))))
+       (test-equal "scipy reads ours" "True"
+         (run-python folder "import numpy as np, scipy.io"
+                     "print((scipy.io.loadmat('a.mat')['kspace'] == np.load('y.npy')).all())"))))
+
+   (test-group "scans"
+     (save-npy (in "y.npy") y)
+     (test-equal "plain k-space has coils first" '(1 3 6 8) (raw-scan-shape (load-scan (in "y.npy"))))
+     (test-equal "or slices" '(3 1 6 8) (raw-scan-shape (load-scan (in "y.npy") #:first-axis 'slices)))
+     (test-assert "one slice" (same? y (raw-scan-kspace (load-scan (in "y.npy")) 0)))
+     (test-error-matching "a slice beyond" "slice: expected 0 to 0, got 1" (raw-scan-kspace (load-scan (in "y.npy")) 1))
+     (test-error-matching "no file" "no such file" (load-scan (in "none.h5")))
+     (write-bytes (in "a.dat") #vu8(0 0 0 0 1 0 0 0 9 9))
+     (test-error-matching "twix" "siemens_to_ismrmrd" (load-scan (in "a.dat")))
+     (let* ((header "<ismrmrdHeader xmlns='http://www.ismrm.org/ISMRMRD'><encoding><encodedSpace><matrixSize>\
+<x>8</x><y>6</y><z>1</z></matrixSize><fieldOfView_mm><x>40</x><y>30</y><z>5</z></fieldOfView_mm></encodedSpace>\
+<reconSpace><matrixSize><x>4</x><y>6</y><z>1</z></matrixSize><fieldOfView_mm><x>20</x><y>30</y><z>5</z>\
+</fieldOfView_mm></reconSpace></encoding></ismrmrdHeader>")
+            (image (random-normal '(2 3 4 6) 5 0 'c64))
+            (wide (tensor-zeros '(2 3 8 6) 'c64)))
+       ;; An object half as long as the field of view along the readout.
+       (tensor-assign! (tensor-slice wide 2 2 6) image)
+       (save-hdf5 (in "knee.h5") `(("kspace" . ,(fft2 wide)) ("ismrmrd_header" . ,header)
+                                   ("mask" . ,(list->tensor '(1 0 1 1 0 1)))))
+       (let ((scan (load-scan (in "knee.h5"))))
+         (define (error-of a b) (tensor->number (tensor-max (tensor-abs (tensor- a b)))))
+         (test-equal "fastMRI" '(fastmri (2 3 4 6) (4 6 1) (1.0 0.0 1.0 1.0 0.0 1.0))
+           (list (raw-scan-source scan) (raw-scan-shape scan) (assq-ref (raw-scan-facts scan) 'recon)
+                 (tensor->list (raw-scan-mask scan))))
+         (test-assert "without oversampling it is the object's"
+           (< (error-of image (ifft2 (raw-scan-kspace scan))) 1e-5))
+         (test-assert "with it, the file's"
+           (same? (fft2 wide) (raw-scan-kspace (load-scan (in "knee.h5") #:oversampled? #t))))
+         (test-equal "as it prints" "#<raw scan knee.h5, 2 slices, 3 coils, 4 x 6, image 4 x 6>" (object->string scan)))
+       (save-hdf5 (in "bad.h5") `(("kspace" . ,(fft2 wide)) ("ismrmrd_header" . "no <XML")))
+       (test-error-matching "a header that is none" "is no XML" (load-scan (in "bad.h5")))
+       (save-hdf5 (in "bad.h5") `(("kspace" . ,(fft2 wide)) ("mask" . ,(tensor-zeros '(5)))))
+       (test-error-matching "another mask" "mask: expected 6 columns" (load-scan (in "bad.h5")))
+       (when (python-has? "numpy" "h5py")
+         ;; Columns 5, 4, ... of two slices, the last one twice (its mean counts); a noise scan; one line reversed.
+         (save-npy (in "k.npy") (fft2 wide))
+         (save-text (in "header.xml") header)
+         (run-python folder "import numpy as np, h5py"
+                     "idx = np.dtype([(n, '<u2') for n in 'kspace_encode_step_1 kspace_encode_step_2 average slice contrast phase repetition set segment'.split()] + [('user', '<u2', 8)])"
+                     "head = np.dtype(dict(names='version flags measurement_uid scan_counter acquisition_time_stamp physiology_time_stamp number_of_samples available_channels active_channels channel_mask discard_pre discard_post center_sample encoding_space_ref trajectory_dimensions sample_time_us position read_dir phase_dir slice_dir patient_table_position idx user_int user_float'.split(),"
+                     "  formats=['<u2','<u8','<u4','<u4','<u4',('<u4',3),'<u2','<u2','<u2',('<u8',16),'<u2','<u2','<u2','<u2','<u2','<f4']+[('<f4',3)]*5+[idx,('<i4',8),('<f4',8)]))"
+                     "vlen = h5py.vlen_dtype(np.dtype('<f4')); acq = np.dtype([('head', head), ('traj', vlen), ('data', vlen)])"
+                     "k = np.load('k.npy'); rows = []"
+                     "def add(data, step=0, slice=0, flags=0, average=0):"
+                     "    a = np.zeros(1, acq); h = a['head']; h['flags'] = flags; h['number_of_samples'] = data.shape[1]; h['active_channels'] = data.shape[0]; h['center_sample'] = 4"
+                     "    h['idx']['kspace_encode_step_1'] = step; h['idx']['slice'] = slice; h['idx']['average'] = average"
+                     "    a['traj'][0] = np.zeros(0, 'f4'); a['data'][0] = np.ascontiguousarray(data).view('f4').ravel(); rows.append(a)"
+                     "add(np.full((3, 8), 7 + 1j, 'c8'), flags=1 << 18)"
+                     "for s in range(2):"
+                     "    for c in (5, 4, 2, 1, 0):"
+                     "        add(k[s, :, ::-1, c] if c == 4 else k[s, :, :, c], c, s, (1 << 21) if c == 4 else 0)"
+                     "    add(3 * k[s, :, :, 0], 0, s, average=1)"
+                     "    add(0 * k[s, :, :, 0] + 99, 3, s, flags=1 << 22)"
+                     "f = h5py.File('scan.h5', 'w'); d = f.create_dataset('dataset/data', (len(rows),), acq, maxshape=(None,))"
+                     "for i, a in enumerate(rows): d[i] = a[0]"
+                     "f.create_dataset('dataset/xml', data=np.array([open('header.xml').read()], dtype=object), dtype=h5py.string_dtype()); f.close()")
+         (let* ((scan (load-scan (in "scan.h5") #:oversampled? #t))
+                (got (raw-scan-kspace scan)) (wanted (fft2 wide))
+                (column (lambda (t c) (tensor-copy (tensor-slice t 3 c (1+ c))))))
+           (test-equal "ISMRMRD" '(ismrmrd (2 3 8 6) (1.0 1.0 1.0 0.0 1.0 1.0) (3 8))
+             (list (raw-scan-source scan) (raw-scan-shape scan) (tensor->list (raw-scan-mask scan))
+                   (tensor-shape (raw-scan-noise scan))))
+           (for-each (lambda (c) (test-assert (format #f "column ~a" c) (same? (column wanted c) (column got c))))
+                     '(1 2 4 5))
+           (test-equal "averages" #t (same? (tensor* 2 (column wanted 0)) (column got 0)))
+           (test-equal "a navigator is none" 0.0 (tensor->number (tensor-max (tensor-abs (column got 3)))))
+           (test-equal "without oversampling" '(2 3 4 6) (raw-scan-shape (load-scan (in "scan.h5"))))
+           (test-error-matching "another contrast" "has (0), got 1" (load-scan (in "scan.h5") #:contrast 1)))
+         (test-assert "damaged" (try-damaged (in "bad.h5") (read-bytes (in "scan.h5"))
+                                             (lambda (path) (raw-scan-kspace (load-scan path) 0)))))))))
+
 
 (finish-tests)
