@@ -36,16 +36,23 @@
   (pattern raw-scan-pattern))                    ; promise of what `raw-scan-mask' gives
 
 (document
- (raw-scan? "Whether OBJECT is a scan as `load-scan' gives it.")
- (raw-scan-path "The file of SCAN.")
- (raw-scan-source "What the file of SCAN is: fastmri, ismrmrd or array.")
- (raw-scan-shape "The shape of the k-space of SCAN: slices, coils, rows, columns.")
- (raw-scan-facts "What the file of SCAN says besides, an alist: of `header-facts', and what it has as attributes.")
- (raw-scan-noise "The samples of the noise scan of SCAN, c64 (coils samples), or #f."))
+ (raw-scan? "Whether OBJECT is a scan as `load-scan' gives it.
+Example: (begin (save-npy \"y.npy\" y) (raw-scan? (load-scan \"y.npy\"))) => #t")
+ (raw-scan-path "The file of SCAN.
+Example: (begin (save-npy \"y.npy\" y) (raw-scan-path (load-scan \"y.npy\"))) => \"y.npy\"")
+ (raw-scan-source "What the file of SCAN is: fastmri, ismrmrd or array.
+Example: (begin (save-npy \"y.npy\" y) (raw-scan-source (load-scan \"y.npy\"))) => array")
+ (raw-scan-shape "The shape of the k-space of SCAN: slices, coils, rows, columns.
+Example: (begin (save-npy \"y.npy\" y) (raw-scan-shape (load-scan \"y.npy\"))) => (1 1 16 16)")
+ (raw-scan-facts "What the file of SCAN says besides, an alist: of `header-facts', and what it has as attributes.
+Example: (begin (save-npy \"y.npy\" y) (raw-scan-facts (load-scan \"y.npy\"))) => ()")
+ (raw-scan-noise "The samples of the noise scan of SCAN, c64 (coils samples), or #f.
+Example: (begin (save-npy \"y.npy\" y) (raw-scan-noise (load-scan \"y.npy\"))) => #f"))
 
 (define (raw-scan-mask scan)
   "Where SCAN was measured, f32: (columns), or (rows columns) when rows differ; #f away from a Cartesian
-grid."
+grid.
+Example: (begin (save-npy \"y.npy\" y) (tensor-size (raw-scan-mask (load-scan \"y.npy\")) 0)) => 16"
   (force (raw-scan-pattern scan)))
 
 (define* (raw-scan-kspace scan #:optional (slice #f))
