@@ -36,8 +36,11 @@
     ((tensor tensors)
      gradients linspace no-tape tensor-count tensor-ref tensor-set! tensor-size tensor-tabulate
      with-scope with-tape)
+    ((file bart) load-cfl save-cfl)
     ((file dicom) load-dicom)
     ((file formats) load-image load-kspace load-npy load-volume save-image save-npy)
+    ((file hdf5) hdf5-arrays hdf5-facts load-hdf5 save-hdf5)
+    ((file members) load-mat load-npz save-mat save-npz)
     ((file paths) call-with-temporary-folder make-directories save-text)
     ((file pictures) load-png save-png)
     ((file programs) program-exists? run-program)
@@ -56,6 +59,9 @@
     ((data fetch) data-fetch!)
     ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
     ((data quality) ms-ssim psnr ssim)
+    ((data raw-scans)
+     load-scan raw-scan-facts raw-scan-kspace raw-scan-mask raw-scan-noise raw-scan-path raw-scan-shape
+     raw-scan-source raw-scan-trajectory raw-scan?)
     ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
     ((data slices) random-slices scan-slice)
     ((problem compositions)

@@ -302,6 +302,10 @@
    (image-pixels (image-pixels (want '(2 2)) 0 1 (make-vector 256 0)))
    (crc32 (crc32 (want '(2))))
    (save-npy (save-npy (file "a.npy") (want '(2))))
+   (save-cfl (save-cfl (file "a.cfl") (want '(2))))
+   (save-npz (save-npz (file "a.npz") `(("a" . ,(want '(2))))))
+   (save-mat (save-mat (file "a.mat") `(("a" . ,(want '(2))))))
+   (hdf5-write (hdf5-write (file "a.h5") `(("a" . ,(want '(2)))) '()))
    (write-png (write-png (file "a.png") (want '(2 2)) 0 1 8))
    (safetensors-write (safetensors-write (file "a.safetensors") "{}" (list (want '(2)))))))
 
@@ -335,7 +339,7 @@
 (define without-tensors
   '(make-tape tape-enter! tape-leave! tape-open? tape-length library-versions profile-start!
     profile-stop! profile-table profile-layer! peak-flops load-npy save-text load-png
-    read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
+    load-cfl npz-names npz-read mat-names mat-read ismrmrd-header ismrmrd-read hdf5-items hdf5-read hdf5-text hdf5-number read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
     terminal-text base64 sha256 word-stem write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros
     list->tensor random-normal random-uniform scope-open! scope-close! memory-usage memory-trim!
     threads set-threads! instruction-set))
@@ -364,7 +368,7 @@
              (test-equal (format #f "~a reads" name) #f
                (error-message-of (lambda () (with-tape (make-tape) thunk))))))
           readings)
-(for-each (lambda (name) (delete-file (file name))) '("a.npy" "a.png" "a.safetensors"))
+(for-each (lambda (name) (delete-file (file name))) '("a.npy" "a.cfl" "a.hdr" "a.npz" "a.mat" "a.h5" "a.png" "a.safetensors"))
 (for-each (match-lambda
             ((name . thunk)
              (test-error-matching (format #f "~a refuses" name) "this tensor wants a gradient"

@@ -1,14 +1,20 @@
-/* io.c -- file formats, encodings of bytes and terminals for Scheme. */
+/* io.c -- file formats, encodings of bytes and terminals for Scheme.  Long, since each format has its
+ * few lines here. */
 #include "guile/binding.h"
 
 #include <glib.h>
 #include <string.h>
 #include <zlib.h>
 
+#include "io/cfl.h"
 #include "io/file.h"
 #include "io/gif.h"
+#include "io/hdf5.h"
+#include "io/ismrmrd.h"
+#include "io/mat.h"
 #include "io/nifti.h"
 #include "io/npy.h"
+#include "io/npz.h"
 #include "io/png.h"
 #include "io/safetensors.h"
 #include "io/terminal.h"
@@ -45,14 +51,312 @@ load_png (SCM path)
 }
 
 static SCM
-save_npy (SCM path, SCM tensor)
+load_cfl (SCM path)
 {
-  static const char name[] = "save-npy";
+  return load_plain ("load-cfl", path, tp_cfl_load);
+}
+
+static SCM
+save_plain (const char *name, SCM path, SCM tensor,
+            tp_status (*save) (const char *, const tp_tensor *))
+{
   const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
   scm_dynwind_begin (0);
-  tp_require (name, tp_npy_save (path_argument (name, path), t));
+  tp_require (name, save (path_argument (name, path), t));
   scm_dynwind_end ();
   scm_remember_upto_here_1 (tensor);
+  return SCM_UNSPECIFIED;
+}
+
+static SCM
+save_npy (SCM path, SCM tensor)
+{
+  return save_plain ("save-npy", path, tensor, tp_npy_save);
+}
+
+static SCM
+save_cfl (SCM path, SCM tensor)
+{
+  return save_plain ("save-cfl", path, tensor, tp_cfl_save);
+}
+
+/* NAME, a member of a file with several arrays, freed when the current dynamic wind ends. */
+static const char *
+member_argument (const char *procedure, SCM name)
+{
+  char *text = tp_to_string (procedure, "name", name);
+  scm_dynwind_free (text);
+  return text;
+}
+
+/* TEXT of a file, which is no UTF-8 where that is damaged. */
+static SCM
+text_of_file (const char *text)
+{
+  return scm_from_stringn (text, strlen (text), "UTF-8", SCM_FAILED_CONVERSION_QUESTION_MARK);
+}
+
+/* COUNT NAMES as a list of strings; they are freed. */
+static SCM
+names_list (char **names, int count)
+{
+  SCM list = SCM_EOL;
+  for (int i = count - 1; i >= 0; i--)
+    {
+      list = scm_cons (text_of_file (names[i]), list);
+      free (names[i]);
+    }
+  free (names);
+  return list;
+}
+
+/* The alist ARRAYS of names and tensors as two arrays, freed when the current dynamic wind
+ * ends; returns their length. */
+static int
+arrays_argument (const char *procedure, SCM arrays, const char ***names, const tp_tensor ***tensors)
+{
+  long count = scm_ilength (arrays);
+  if (count < 0)
+    tp_raise_argument (procedure, "arrays: expected a list of pairs of a name and a tensor");
+  scm_dynwind_free (*names = scm_malloc (((size_t) count + 1) * sizeof **names));
+  scm_dynwind_free (*tensors = scm_malloc (((size_t) count + 1) * sizeof **tensors));
+  for (long i = 0; i < count; i++, arrays = scm_cdr (arrays))
+    {
+      if (!scm_is_pair (scm_car (arrays)))
+        tp_raise_argument (procedure, "arrays: expected a list of pairs of a name and a tensor");
+      (*names)[i] = member_argument (procedure, scm_caar (arrays));
+      (*tensors)[i] = tp_to_tensor (procedure, "arrays", scm_cdar (arrays));
+    }
+  return (int) count;
+}
+
+static SCM
+names_of (const char *name, SCM path, char **(*names_in) (const char *, int *))
+{
+  int count;
+  scm_dynwind_begin (0);
+  char **names = names_in (path_argument (name, path), &count);
+  if (!names)
+    tp_raise (name);
+  SCM list = names_list (names, count);
+  scm_dynwind_end ();
+  return list;
+}
+
+static SCM
+member_of (const char *name, SCM path, SCM member, tp_tensor *(*load) (const char *, const char *))
+{
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  SCM result = tp_from_tensor (name, load (file, member_argument (name, member)));
+  scm_dynwind_end ();
+  return result;
+}
+
+static SCM
+save_members (const char *name, SCM path, SCM arrays,
+              tp_status (*save) (const char *, const char *const *, const tp_tensor *const *, int))
+{
+  const char **names;
+  const tp_tensor **tensors;
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  int count = arrays_argument (name, arrays, &names, &tensors);
+  tp_require (name, save (file, names, tensors, count));
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (arrays);
+  return SCM_UNSPECIFIED;
+}
+
+static SCM
+npz_names (SCM path)
+{
+  return names_of ("load-npz", path, tp_npz_names);
+}
+
+static SCM
+npz_read (SCM path, SCM member)
+{
+  return member_of ("load-npz", path, member, tp_npz_load);
+}
+
+static SCM
+save_npz (SCM path, SCM arrays)
+{
+  return save_members ("save-npz", path, arrays, tp_npz_save);
+}
+
+static SCM
+mat_names (SCM path)
+{
+  return names_of ("load-mat", path, tp_mat_names);
+}
+
+static SCM
+mat_read (SCM path, SCM member)
+{
+  return member_of ("load-mat", path, member, tp_mat_load);
+}
+
+static SCM
+save_mat (SCM path, SCM arrays)
+{
+  return save_members ("save-mat", path, arrays, tp_mat_save);
+}
+
+static SCM
+acquisition_list (const tp_acquisition *a)
+{
+  const int numbers[] = { a->coils, a->samples, a->center, a->discard_pre, a->discard_post,
+                          a->dimensions, a->encoding, a->step_1, a->step_2, a->average, a->slice,
+                          a->contrast, a->phase, a->repetition, a->set };
+  SCM list = SCM_EOL;
+  for (int i = sizeof numbers / sizeof *numbers - 1; i >= 0; i--)
+    list = scm_cons (scm_from_int (numbers[i]), list);
+  return scm_cons (scm_from_uint64 (a->flags), list);
+}
+
+static SCM
+ismrmrd_header (SCM path)
+{
+  static const char name[] = "load-scan";
+  tp_ismrmrd scan;
+  scm_dynwind_begin (0);
+  tp_require (name, tp_ismrmrd_open (&scan, path_argument (name, path)));
+  SCM list = SCM_EOL, xml = text_of_file (scan.xml);
+  for (int i = scan.count - 1; i >= 0; i--)
+    list = scm_cons (acquisition_list (scan.acquisitions + i), list);
+  tp_ismrmrd_close (&scan);
+  scm_dynwind_end ();
+  return scm_cons (xml, list);
+}
+
+static SCM
+ismrmrd_read (SCM path, SCM indices)
+{
+  static const char name[] = "load-scan";
+  long count = scm_ilength (indices);
+  if (count < 0)
+    tp_raise_argument (name, "indices: expected a list of integers");
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  int *list = scm_malloc (((size_t) count + 1) * sizeof *list);
+  scm_dynwind_free (list);
+  for (long i = 0; i < count; i++, indices = scm_cdr (indices))
+    list[i] = (int) tp_to_int (name, "indices", scm_car (indices), 0, INT32_MAX);
+  tp_tensor **data = scm_calloc (((size_t) count + 1) * sizeof *data);
+  scm_dynwind_free (data);
+  tp_tensor **trajectories = scm_calloc (((size_t) count + 1) * sizeof *trajectories);
+  scm_dynwind_free (trajectories);
+  tp_status status = tp_ismrmrd_read (file, list, (int) count, data, trajectories);
+  SCM result = SCM_EOL;
+  for (long i = count - 1; i >= 0; i--)
+    if (status == TP_OK)
+      result = scm_cons (scm_cons (tp_from_tensor (name, data[i]),
+                                   trajectories[i] ? tp_from_tensor (name, trajectories[i])
+                                                   : SCM_BOOL_F), result);
+    else
+      {
+        tp_tensor_free (data[i]);
+        tp_tensor_free (trajectories[i]);
+      }
+  tp_require (name, status);
+  scm_dynwind_end ();
+  return result;
+}
+
+static SCM
+hdf5_items (SCM path)
+{
+  static const char name[] = "load-hdf5";
+  int count;
+  scm_dynwind_begin (0);
+  tp_hdf5_item *items = tp_hdf5_items (path_argument (name, path), &count);
+  if (!items)
+    tp_raise (name);
+  SCM list = SCM_EOL;
+  for (int i = count - 1; i >= 0; i--)
+    {
+      const tp_hdf5_item *item = items + i;
+      SCM shape = SCM_EOL;
+      for (int axis = item->rank - 1; axis >= 0; axis--)
+        shape = scm_cons (scm_from_int64 (item->shape[axis]), shape);
+      const char *kind = item->kind == 'f' ? "real" : item->kind == 'i' ? "integer"
+                         : item->kind == 'c' ? "complex" : item->kind == 's' ? "text" : "other";
+      list = scm_cons (scm_list_4 (text_of_file (item->name), scm_from_utf8_symbol (kind), scm_from_int (item->size),
+                                   shape), list);
+    }
+  tp_hdf5_free (items, count);
+  scm_dynwind_end ();
+  return list;
+}
+
+static SCM
+hdf5_read (SCM path, SCM member, SCM first, SCM count)
+{
+  static const char name[] = "load-hdf5";
+  int64_t from = tp_to_int (name, "first", first, 0, INT64_MAX / 16);
+  int64_t number = tp_to_int (name, "count", count, -1, INT64_MAX / 16);
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  SCM result = tp_from_tensor (name, tp_hdf5_load (file, member_argument (name, member), from,
+                                                   number));
+  scm_dynwind_end ();
+  return result;
+}
+
+static SCM
+hdf5_text (SCM path, SCM member)
+{
+  static const char name[] = "load-hdf5";
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  char *text = tp_hdf5_text (file, member_argument (name, member));
+  if (!text)
+    tp_raise (name);
+  scm_dynwind_free (text);
+  SCM result = text_of_file (text);
+  scm_dynwind_end ();
+  return result;
+}
+
+static SCM
+hdf5_number (SCM path, SCM member)
+{
+  static const char name[] = "load-hdf5";
+  double number;
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  tp_require (name, tp_hdf5_number (file, member_argument (name, member), &number));
+  scm_dynwind_end ();
+  return scm_from_double (number);
+}
+
+static SCM
+hdf5_write (SCM path, SCM arrays, SCM texts)
+{
+  static const char name[] = "save-hdf5";
+  const char **names;
+  const tp_tensor **tensors;
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  int count = arrays_argument (name, arrays, &names, &tensors);
+  long text_count = scm_ilength (texts);
+  if (text_count < 0)
+    tp_raise_argument (name, "texts: expected a list of pairs of two strings");
+  const char **text_names = scm_malloc (((size_t) text_count + 1) * sizeof *text_names);
+  scm_dynwind_free (text_names);
+  const char **strings = scm_malloc (((size_t) text_count + 1) * sizeof *strings);
+  scm_dynwind_free (strings);
+  for (long i = 0; i < text_count; i++, texts = scm_cdr (texts))
+    {
+      text_names[i] = member_argument (name, scm_caar (texts));
+      strings[i] = member_argument (name, scm_cdar (texts));
+    }
+  tp_require (name, tp_hdf5_save (file, names, tensors, count, text_names, strings,
+                                  (int) text_count));
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (arrays);
   return SCM_UNSPECIFIED;
 }
 
@@ -392,6 +696,56 @@ tp_init_io (void)
              "Write TENSOR to the NumPy file PATH, as <f4 or <c8 in C order.  PATH is replaced whole\n"
              "or left as it was.\n"
              "Example: (save-npy \"chain.npy\" (chain-mean chain))");
+  tp_define ("load-cfl", 1, 0, load_cfl, "path",
+             "The array of BART's files PATH, NAME.cfl or NAME.hdr, c64: element i, j, ... is the one that\n"
+             "BART has there, and axes of length 1 after the last longer one are left out.\n"
+             "Example: (begin (save-cfl \"y.cfl\" y) (tensor-shape (load-cfl \"y.cfl\"))) => (16 16)");
+  tp_define ("save-cfl", 2, 0, save_cfl, "path tensor",
+             "Write TENSOR as BART's array: PATH, NAME.cfl or NAME.hdr, names both files.  Element i, j, ...\n"
+             "is BART's at the same indices; real numbers become complex.\n"
+             "Example: (save-cfl \"y.cfl\" y)");
+  tp_define ("npz-names", 1, 0, npz_names, "path",
+             "The names of the arrays in NumPy's archive PATH, a list of strings.\n"
+             "Example: (begin (save-npz \"a.npz\" `((\"y\" . ,y))) (npz-names \"a.npz\")) => (\"y\")");
+  tp_define ("npz-read", 2, 0, npz_read, "path name",
+             "The array NAME of NumPy's archive PATH; `load-npz' is its convenient form.\n"
+             "Example: (begin (save-npz \"a.npz\" `((\"y\" . ,y))) (tensor-shape (npz-read \"a.npz\" \"y\"))) => (16 16)");
+  tp_define ("save-npz", 2, 0, save_npz, "path arrays",
+             "Write ARRAYS, a list of pairs of a name and a tensor, to NumPy's archive PATH, without\n"
+             "compression, whole or not at all.\n"
+             "Example: (save-npz \"scan.npz\" `((\"kspace\" . ,y)))");
+  tp_define ("mat-names", 1, 0, mat_names, "path",
+             "The names of the arrays of numbers in MATLAB's file PATH, a list of strings.\n"
+             "Example: (begin (save-mat \"a.mat\" `((\"y\" . ,y))) (mat-names \"a.mat\")) => (\"y\")");
+  tp_define ("mat-read", 2, 0, mat_read, "path name",
+             "The array NAME of MATLAB's file PATH; `load-mat' is its convenient form.\n"
+             "Example: (begin (save-mat \"a.mat\" `((\"y\" . ,y))) (tensor-shape (mat-read \"a.mat\" \"y\"))) => (16 16)");
+  tp_define ("save-mat", 2, 0, save_mat, "path arrays",
+             "Write ARRAYS, a list of pairs of a name and a tensor, to MATLAB's file PATH, of version 5, whole\n"
+             "or not at all: element i, j, ... is MATLAB's i + 1, j + 1, ...\n"
+             "Example: (save-mat \"scan.mat\" `((\"kspace\" . ,y)))");
+  tp_define ("ismrmrd-header", 1, 0, ismrmrd_header, "path",
+             "The header, XML, of the ISMRMRD file PATH, and after it each acquisition: a list of flags, coils,\n"
+             "samples, center, discard-pre, discard-post, dimensions of the trajectory, encoding space,\n"
+             "encoding steps 1 and 2, average, slice, contrast, phase, repetition and set.");
+  tp_define ("ismrmrd-read", 2, 0, ismrmrd_read, "path indices",
+             "Of the acquisitions INDICES of the ISMRMRD file PATH a list of pairs: samples, c64 (coils samples),\n"
+             "and trajectory, f32 (samples dimensions), or #f.");
+  tp_define ("hdf5-items", 1, 0, hdf5_items, "path",
+             "All arrays of the HDF5 file PATH, and its attributes as @NAME: lists of name, kind (real, integer,\n"
+             "complex, text, other), bytes a number and shape.\n"
+             "Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y))) (hdf5-items \"a.h5\")) => ((\"y\" complex 8 (16 16)))");
+  tp_define ("hdf5-read", 4, 0, hdf5_read, "path name first count",
+             "The array NAME of the HDF5 file PATH; `load-hdf5' is its convenient form.\n"
+             "Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y))) (tensor-shape (hdf5-read \"a.h5\" \"y\" 0 -1))) => (16 16)");
+  tp_define ("hdf5-text", 2, 0, hdf5_text, "path name",
+             "The string in the array NAME, or the attribute @NAME, of the HDF5 file PATH.\n"
+             "Example: (begin (save-hdf5 \"a.h5\" '((\"note\" . \"one\"))) (hdf5-text \"a.h5\" \"note\")) => \"one\"");
+  tp_define ("hdf5-number", 2, 0, hdf5_number, "path name",
+             "The number in the attribute @NAME of the HDF5 file PATH.");
+  tp_define ("hdf5-write", 3, 0, hdf5_write, "path arrays texts",
+             "Write ARRAYS and TEXTS, lists of pairs of a name and a tensor or a string, to the HDF5 file\n"
+             "PATH; `save-hdf5' is its convenient form.");
   tp_define ("save-text", 2, 0, save_text, "path text",
              "Write the string TEXT to the file PATH in UTF-8, whole or not at all.\n"
              "Example: (save-text \"notes.txt\" \"gamma 0.9\\n\")");
@@ -444,5 +798,6 @@ tp_init_io (void)
              "path format next height width milliseconds loops quality",
              "Write the frames that NEXT gives, bytevectors of words #xFFrrggbb and #f after the last, to\n"
              "PATH; `save-animation' is its convenient form.");
-  tp_define_reading ("crc32 save-npy write-png save-png safetensors-write save-safetensors");
+  tp_define_reading ("crc32 save-npy save-cfl save-npz save-mat hdf5-write save-hdf5 write-png save-png "
+                     "safetensors-write save-safetensors");
 }

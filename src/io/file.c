@@ -53,7 +53,7 @@ static const struct {
   const char *bytes, *name;
 } signatures[] = {
   { 0, 6, "\x93NUMPY", "an npy file" },
-  { 0, 4, "PK\3\4", "a zip archive (as npz files are): unpack it" },
+  { 0, 4, "PK\3\4", "a zip archive (NumPy's have the ending .npz)" },
   { 0, 8, "\x89HDF\r\n\x1a\n", "an HDF5 file (as MATLAB's v7.3 and ISMRMRD's are)" },
   { 0, 6, "MATLAB", "a MATLAB file" },
   { 0, 8, "\x89PNG\r\n\x1a\n", "a PNG picture" },

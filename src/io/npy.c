@@ -2,59 +2,31 @@
 #include "io/npy.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/file.h"
+#include "io/numbers.h"
 
 #define MAGIC "\x93NUMPY"
 
 /* Enough for eight lengths; NumPy itself stays under 200 bytes. */
 #define LONGEST_HEADER 65536
 
-/* COUNT numbers at IN to floats; a complex counts as two. */
-typedef void (*converter) (const unsigned char *in, float *out, int64_t count);
-
-#define CONVERTER(name, type)                                          \
-  static void                                                          \
-  name (const unsigned char *in, float *out, int64_t count)            \
-  {                                                                    \
-    for (int64_t i = 0; i < count; i++)                                \
-      {                                                                \
-        type value;                                                    \
-        memcpy (&value, in + (size_t) i * sizeof value, sizeof value); \
-        out[i] = (float) value;                                        \
-      }                                                                \
-  }
-
-CONVERTER (from_f16, _Float16)
-CONVERTER (from_f32, float)
-CONVERTER (from_f64, double)
-CONVERTER (from_i8, int8_t)
-CONVERTER (from_u8, uint8_t)
-CONVERTER (from_i16, int16_t)
-CONVERTER (from_u16, uint16_t)
-CONVERTER (from_i32, int32_t)
-CONVERTER (from_u32, uint32_t)
-CONVERTER (from_i64, int64_t)
-CONVERTER (from_u64, uint64_t)
-
 typedef struct {
   const char *descr;
-  int size;     /* bytes a number */
-  int numbers;  /* 2 when complex */
-  converter convert;
+  char kind;   /* for tp_number_type_of */
+  int size;    /* bytes a number */
+  int numbers; /* 2 when complex */
 } element_type;
 
 /* After the letter for the byte order. */
 static const element_type element_types[] = {
-  { "f4", 4, 1, from_f32 }, { "c8", 4, 2, from_f32 }, { "f8", 8, 1, from_f64 },
-  { "c16", 8, 2, from_f64 }, { "f2", 2, 1, from_f16 }, { "b1", 1, 1, from_u8 },
-  { "i1", 1, 1, from_i8 }, { "u1", 1, 1, from_u8 }, { "i2", 2, 1, from_i16 },
-  { "u2", 2, 1, from_u16 }, { "i4", 4, 1, from_i32 }, { "u4", 4, 1, from_u32 },
-  { "i8", 8, 1, from_i64 }, { "u8", 8, 1, from_u64 },
+  { "f4", 'f', 4, 1 }, { "c8", 'f', 4, 2 }, { "f8", 'f', 8, 1 }, { "c16", 'f', 8, 2 },
+  { "f2", 'f', 2, 1 }, { "b1", 'u', 1, 1 }, { "i1", 'i', 1, 1 }, { "u1", 'u', 1, 1 },
+  { "i2", 'i', 2, 1 }, { "u2", 'u', 2, 1 }, { "i4", 'i', 4, 1 }, { "u4", 'u', 4, 1 },
+  { "i8", 'i', 8, 1 }, { "u8", 'u', 8, 1 },
 };
 
 typedef struct {
@@ -216,77 +188,28 @@ read_header (FILE *file, const char *path, description *d)
 
 /* --- The elements --------------------------------------------------------- */
 
-static void
-swap_bytes (unsigned char *bytes, int size, int64_t count)
-{
-  for (int64_t i = 0; i < count; i++, bytes += size)
-    for (int low = 0, high = size - 1; low < high; low++, high--)
-      {
-        unsigned char byte = bytes[low];
-        bytes[low] = bytes[high];
-        bytes[high] = byte;
-      }
-}
-
-/* Fail if one of the f64 at IN, the first of them number FIRST of the file, is finite and what
- * became of it at OUT is not. */
-static tp_status
-check_range (const char *path, const unsigned char *in, const float *out, int64_t count,
-             int64_t first)
-{
-  for (int64_t i = 0; i < count; i++)
-    if (isinf (out[i]))
-      {
-        double value;
-        memcpy (&value, in + (size_t) i * sizeof value, sizeof value);
-        if (isfinite (value))
-          return tp_fail (TP_BAD_VALUE, "%s: number %lld is %g, beyond the %g that float32 holds:"
-                          " scale the array before it is saved", path, (long long) (first + i),
-                          value, (double) __FLT_MAX__);
-      }
-  return TP_OK;
-}
-
 static tp_status
 read_elements (FILE *file, const char *path, const description *d, float *out, int64_t numbers)
 {
-  const element_type *type = d->type;
-  if (type->convert == from_f32 && !d->swapped)
+  const tp_number_type *type = tp_number_type_of (d->type->kind, d->type->size);
+  if (d->type->kind == 'f' && d->type->size == 4 && !d->swapped)
     return tp_file_read (file, path, out, (size_t) numbers * sizeof *out);
   enum { PIECE = 4096 };
   unsigned char piece[PIECE * 8];
   for (int64_t i = 0; i < numbers; i += PIECE)
     {
       int64_t count = numbers - i < PIECE ? numbers - i : PIECE;
-      tp_status status = tp_file_read (file, path, piece, (size_t) (count * type->size));
+      tp_status status = tp_file_read (file, path, piece, (size_t) (count * d->type->size));
+      if (status == TP_OK)
+        status = tp_numbers_read (path, type, d->swapped, piece, out + i, count, i);
       if (status != TP_OK)
-        return status;
-      if (d->swapped)
-        swap_bytes (piece, type->size, count);
-      type->convert (piece, out + i, count);
-      if (type->convert == from_f64
-          && (status = check_range (path, piece, out + i, count, i)) != TP_OK)
         return status;
     }
   return TP_OK;
 }
 
-/* Elements in Fortran's order are the transpose's in C's. */
-static tp_tensor *
-from_fortran (tp_tensor *t)
-{
-  int permutation[TP_MAX_RANK];
-  for (int i = 0; i < t->rank; i++)
-    permutation[i] = t->rank - 1 - i;
-  tp_tensor *view = tp_transpose (t, permutation);
-  tp_tensor *result = view ? tp_contiguous (view) : NULL;
-  tp_tensor_free (view);
-  tp_tensor_free (t);
-  return result;
-}
-
-static tp_tensor *
-load (FILE *file, const char *path, int64_t length)
+tp_tensor *
+tp_npy_read (FILE *file, const char *path, int64_t length)
 {
   description d = { 0 };
   if ((length == 0 ? tp_file_mistaken (path, "an npy file") : read_header (file, path, &d)) != TP_OK)
@@ -326,7 +249,7 @@ load (FILE *file, const char *path, int64_t length)
       tp_tensor_free (t);
       return NULL;
     }
-  return d.fortran && d.rank > 1 ? from_fortran (t) : t;
+  return d.fortran ? tp_from_column_major (t) : t;
 }
 
 tp_tensor *
@@ -336,9 +259,31 @@ tp_npy_load (const char *path)
   FILE *file = tp_file_open (path, &length);
   if (!file)
     return NULL;
-  tp_tensor *t = load (file, path, length);
+  tp_tensor *t = tp_npy_read (file, path, length);
   fclose (file);
   return t;
+}
+
+size_t
+tp_npy_header (const tp_tensor *t, char text[TP_NPY_HEADER])
+{
+  /* Version 1: ten bytes, then a header that ends in a newline and fills up
+   * to a multiple of 64. */
+  char *header = text + 10;
+  size_t room = TP_NPY_HEADER - 10;
+  int n = snprintf (header, room, "{'descr': '%s', 'fortran_order': False, 'shape': (",
+                    t->dtype == TP_C64 ? "<c8" : "<f4");
+  for (int i = 0; i < t->rank; i++)
+    n += snprintf (header + n, room - (size_t) n, "%lld%s", (long long) t->shape[i],
+                   t->rank == 1 ? "," : i + 1 < t->rank ? ", " : "");
+  n += snprintf (header + n, room - (size_t) n, "), }");
+  int padded = (10 + n + 1 + 63) / 64 * 64 - 10;
+  memset (header + n, ' ', (size_t) (padded - n));
+  header[padded - 1] = '\n';
+  memcpy (text, MAGIC "\1\0", 8);
+  text[8] = (char) (padded & 255);
+  text[9] = (char) (padded >> 8);
+  return 10 + (size_t) padded;
 }
 
 tp_status
@@ -347,28 +292,14 @@ tp_npy_save (const char *path, const tp_tensor *t)
   tp_tensor *whole = tp_contiguous (t);
   if (!whole)
     return tp_last_status ();
-  /* Version 1: ten bytes, then a header that ends in a newline and fills up
-   * to a multiple of 64. */
-  char header[512];
-  int n = snprintf (header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (",
-                    t->dtype == TP_C64 ? "<c8" : "<f4");
-  for (int i = 0; i < t->rank; i++)
-    n += snprintf (header + n, sizeof header - (size_t) n, "%lld%s", (long long) t->shape[i],
-                   t->rank == 1 ? "," : i + 1 < t->rank ? ", " : "");
-  n += snprintf (header + n, sizeof header - (size_t) n, "), }");
-  int padded = (10 + n + 1 + 63) / 64 * 64 - 10;
-  memset (header + n, ' ', (size_t) (padded - n));
-  header[padded - 1] = '\n';
-  const unsigned char start[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0,
-                                    (unsigned char) padded, (unsigned char) (padded >> 8) };
+  char header[TP_NPY_HEADER];
+  size_t length = tp_npy_header (t, header);
   const void *data = t->dtype == TP_C64 ? (const void *) tp_c64 (whole) : tp_f32 (whole);
   tp_writer writer;
   tp_status status = tp_writer_open (&writer, path);
   if (status == TP_OK)
     {
-      status = tp_writer_write (&writer, start, sizeof start);
-      if (status == TP_OK)
-        status = tp_writer_write (&writer, header, (size_t) padded);
+      status = tp_writer_write (&writer, header, length);
       if (status == TP_OK)
         status = tp_writer_write (&writer, data,
                                   (size_t) tp_tensor_count (t) * tp_dtype_size (t->dtype));

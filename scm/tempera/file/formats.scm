@@ -8,8 +8,13 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-11)
+  #:use-module (ice-9 binary-ports)
+  #:use-module (rnrs bytevectors)
   #:use-module (tempera base errors)
+  #:use-module (tempera file bart)
   #:use-module (tempera file dicom)
+  #:use-module (tempera file hdf5)
+  #:use-module (tempera file members)
   #:use-module (tempera file pictures)
   #:use-module (tempera file volumes)
   #:use-module (tempera tensor primitives)
@@ -28,6 +33,20 @@
   (media format-media)                  ; the media type by which browsers know it, or #f
   (known? format-known?))               ; path -> whether the file is one, whatever its name; or #f
 
+(define (load-hdr path)
+  ;; NIfTI and BART both have headers of this ending.
+  (if (bart-header? path) (load-bart path) (load-nifti path)))
+
+(define (save-one-npz path tensor)
+  ;; Called as numpy.savez calls an array without a name.
+  (save-npz path `(("arr_0" . ,tensor))))
+
+(define (save-one-mat path tensor)
+  (save-mat path `(("data" . ,tensor))))
+
+(define (save-one-hdf5 path tensor)
+  (save-hdf5 path `(("data" . ,tensor))))
+
 (define formats
   (map
    (lambda (row) (apply make-format row))
@@ -35,8 +54,13 @@
    `((npy (".npy") (image volume kspace) ,load-npy ,save-npy #f #f)
      (png (".png") (image picture) ,load-picture ,save-png "image/png" #f)
      (nifti (".nii.gz" ".nii") (image volume) ,load-nifti #f #f #f)
-     (nifti-pair (".hdr" ".img") (image volume) ,load-nifti #f #f #f)
+     (nifti-pair (".img") (image volume) ,load-nifti #f #f #f)
      (dicom (".dcm" ".ima") (image volume) ,load-dicom #f #f ,dicom?)
+     (npz (".npz") (image volume kspace) ,load-npz ,save-one-npz #f #f)
+     (hdf5 (".h5" ".hdf5") (image volume kspace) ,load-hdf5 ,save-one-hdf5 #f #f)
+     (matlab (".mat") (image volume kspace) ,load-mat ,save-one-mat #f #f)
+     (bart (".cfl") (image kspace) ,load-bart ,save-bart #f #f)
+     (header (".hdr") (image volume kspace) ,load-hdr #f #f #f)
      (svg (".svg") (picture) #f #f "image/svg+xml" #f)
      (webp (".webp") (picture) #f #f "image/webp" #f)
      (gif (".gif") (picture) #f #f "image/gif" #f))))
@@ -47,7 +71,8 @@
   (find (lambda (ending) (string-suffix-ci? ending path)) (format-endings format)))
 
 (define (format-of path)
-  (find (lambda (format) (ending-of format path)) formats))
+  (let-values (((file _) (file-and-member path)))
+    (find (lambda (format) (ending-of format file)) formats)))
 
 (define (file-format path)
   "The name of the format of the file PATH by its ending, such as npy, or #f.
@@ -76,7 +101,7 @@ Example: (without-ending \"sub-01_T1w.nii.gz\") => \"sub-01_T1w\""
 
 (define (endings-text kind)
   "The endings of the formats that hold KIND and are read, as text.
-Example: (endings-text 'kspace) => \".npy\""
+Example: (endings-text 'picture) => \".png\""
   (string-join (append-map format-endings
                            (filter (lambda (format)
                                      (and (format-reader format) (memq kind (format-holds format))))
@@ -85,17 +110,31 @@ Example: (endings-text 'kspace) => \".npy\""
 
 ;;; --- Reading and writing ----------------------------------------------------------
 
+(define (twix? path)
+  ;; Whether PATH is raw data of a Siemens scanner: .dat, and its first words are 0 and the count of its
+  ;; measurements, or from before the year 2010 the length of its header.
+  (and (string-suffix-ci? ".dat" path)
+       (not (file-is-directory? path))
+       (let ((start (call-with-input-file path (lambda (port) (get-bytevector-n port 8)) #:binary #t)))
+         (and (bytevector? start) (= 8 (bytevector-length start))
+              (let ((one (bytevector-u32-ref start 0 (endianness little)))
+                    (two (bytevector-u32-ref start 4 (endianness little))))
+                (if (zero? one) (<= 1 two 64) (<= 32 one 1000000)))))))
+
 (define (reader-of who path kind)
   ;; What reads the file PATH, in which there has to be a KIND; errors are of WHO.
   (check-path who path)
-  (unless (and (file-exists? path) (file-is-directory? path)) (check-file who path))
-  (let ((format (or (and (not (file-is-directory? path)) (format-of path))
-                    (find (lambda (format) (and=> (format-known? format) (lambda (known?) (known? path))))
-                          formats))))
-    (check-that (and format (format-reader format) (memq kind (format-holds format))) who
-                "~a: expected ~a~a" path (endings-text kind)
-                (if (eq? kind 'kspace) "" ", or a folder of DICOM slices"))
-    (format-reader format)))
+  (let-values (((file _) (file-and-member path)))
+    (unless (and (file-exists? file) (file-is-directory? file)) (check-file who file))
+    (check-that (not (twix? file)) who "~a is a Siemens raw file (twix): siemens_to_ismrmrd -f ~a -o scan.h5 \
+makes ISMRMRD of it, which is read" path path)
+    (let ((format (or (and (not (file-is-directory? file)) (format-of path))
+                      (find (lambda (format) (and=> (format-known? format) (lambda (known?) (known? file))))
+                            formats))))
+      (check-that (and format (format-reader format) (memq kind (format-holds format))) who
+                  "~a: expected ~a~a" path (endings-text kind)
+                  (if (eq? kind 'kspace) "" ", or a folder of DICOM slices"))
+      (format-reader format))))
 
 (define (upright-volume who path volume spacing orientation)
   ;; Two values, of three axes: VOLUME and its SPACING as `load-volume' says.
@@ -140,7 +179,8 @@ Example: (tensor-shape (load-image \"brain.png\")) => (256 256)"
             image)))))
 
 (define (load-kspace path)
-  "The k-space in the file PATH, .npy: c64, centred, as it was saved.
+  "The k-space in the file PATH, .npy, .npz or BART's .cfl: c64 (rows columns) or with coils or slices
+before them, centred, as it was saved.  FILE:/NAME is the array NAME in a file of several.
 Example: (begin (save-npy \"kspace.npy\" y) (tensor-shape (load-kspace \"kspace.npy\"))) => (16 16)"
   (let ((kspace ((reader-of 'load-kspace path 'kspace) path)))
     (check-that (eq? 'c64 (tensor-dtype kspace)) 'load-kspace

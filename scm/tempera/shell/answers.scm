@@ -30,13 +30,15 @@ exact prior, (anneal (prior-target net #:shape '(128 128))) of a network, then `
 and `show'.  An exact prior has independent draws at once: (prior-draw prior 8)."
     "sample draw samples from a prior alone, unconditional, without data")
    ("K-space from NumPy, ISMRMRD, scanners"
-    "Import raw k-space, Siemens twix, ISMRMRD, MATLAB: save it from Python as npy, complex64 (H W),
-centred, and read that with `load-npy' or give it to tempera reconstruct:
+    "Import raw k-space: `load-scan' reads ISMRMRD, fastMRI's HDF5, and k-space in npy, npz, MATLAB's
+.mat, BART's .cfl or any HDF5 array, by slice, with coils, mask and header; a Siemens twix file has to go
+through siemens_to_ismrmrd first.  In a file of several arrays FILE:/NAME is one of them.  Several coils
+are not reconstructed together yet: choose one, c64 (H W), and give it to tempera reconstruct as npy.
 
   numpy.save(\"kspace.npy\", fftshift(fft2(ifftshift(x), norm=\"ortho\")).astype(\"complex64\"))
 
-is the convention; x is the complex image, 0 stands where nothing was measured.  Back to Python or
-MATLAB goes every result by `save-npy'."
+is the convention; x is the complex image, 0 stands where nothing was measured.  Back to Python, MATLAB
+or BART goes every result by `save-npy', `save-mat' or `save-cfl'."
     "import raw data Python MATLAB Siemens twix export")
    ("Radial, spiral, 3-D and dynamic data"
     "Non-Cartesian trajectories (radial, spiral, NUFFT), volumes in one piece and dynamic series are

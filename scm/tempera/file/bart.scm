@@ -1,0 +1,41 @@
+;;; bart.scm -- BART's arrays as images and k-space.
+;;;
+;;; BART names its axes by number: 0 readout, 1 and 2 phase encodings, 3 coils, 13 slices.  Here rows
+;;; and columns are last, and rows are the readout: an array (x y z coils ...) becomes (... coils z x y),
+;;; without the axes of length 1.
+
+(define-module (tempera file bart)
+  #:use-module (srfi srfi-1)
+  #:use-module (ice-9 binary-ports)
+  #:use-module (rnrs bytevectors)
+  #:use-module (tempera base errors)
+  #:use-module (tempera tensor primitives)
+  #:re-export (load-cfl save-cfl)
+  #:export (bart-header? load-bart save-bart))
+
+(define (bart-header? path)
+  "Whether the file PATH, .hdr, is of a BART array, and not of a NIfTI pair.
+Example: (begin (save-cfl \"y.cfl\" y) (bart-header? \"y.hdr\")) => #t"
+  (let ((start (call-with-input-file path (lambda (port) (get-bytevector-n port 1)) #:binary #t)))
+    (and (bytevector? start) (= (char->integer #\#) (bytevector-u8-ref start 0)))))
+
+(define (load-bart path)
+  "The array of BART's files PATH, .cfl or .hdr, as c64 (... coils slices rows columns) without axes of
+length 1 before the last two: rows are BART's axis 0, columns its axis 1.
+Example: (begin (save-bart \"y.cfl\" y) (tensor-shape (load-bart \"y.cfl\"))) => (16 16)"
+  (let* ((array (load-cfl path))
+         (shape (tensor-shape array))
+         (rank (length shape)))
+    (if (< rank 2)
+        (tensor-reshape array (append shape (make-list (- 2 rank) 1)))
+        (let ((turned (tensor-transpose array (append (reverse (iota (- rank 2) 2)) '(0 1)))))
+          (tensor-reshape (tensor-copy turned)
+                          (append (delete 1 (reverse (drop shape 2))) (take shape 2)))))))
+
+(define (save-bart path tensor)
+  "Write TENSOR, (rows columns) or (n rows columns), to BART's files PATH, .cfl or .hdr, with its rows
+as BART's axis 0, columns 1 and n, slices, 2.
+Example: (save-bart \"y.cfl\" y)"
+  (check-that (and (tensor? tensor) (memv (length (tensor-shape tensor)) '(2 3))) 'save-bart
+              "tensor: expected (rows columns) or (n rows columns), got ~s" tensor)
+  (save-cfl path (if (= 2 (length (tensor-shape tensor))) tensor (tensor-transpose tensor '(1 2 0)))))
