@@ -35,13 +35,10 @@
                 ((key . title)
                  (when (assq key (test-result-alist runner))
                    (format #t "  ~a: ~a~%" title
-                           (match (property key)
-                             ((? symbol? key) key)
-                             ((key . arguments)
-                              (if (symbol? key)
-                                  (string-trim-right (error-text key arguments))
-                                  (format #f "~s" (cons key arguments))))
-                             (value (format #f "~s" value)))))))
+                           (match (list key (property key))
+                             (('actual-error ((? symbol? thrown) . arguments))
+                              (string-trim-right (error-text thrown arguments)))
+                             ((_ value) (format #f "~s" value)))))))
               '((expected-value . "expected") (actual-value . "got")
                 (expected-error . "expected error") (actual-error . "error")))))
 

@@ -60,6 +60,10 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (check "with dashes" 0 "r2: mean.npy" "tempera reconstruct --chains 2 --ratio=0.7 --simulate --prior=net.safetensors \
 --out r2 --input=scan.npy")
    (check-same "the same, with dashes" "r" "r2")
+   ;; What a run that goes on knows its rows by.
+   (test-assert "a sigma for each temperature, the first too"
+     (let ((sigmas (table-column (run-metrics (open-run "r")) 'sigma)))
+       (and (apply > sigmas) (= 100 (first sigmas)))))
    (check "train" 0 "wrote t/prior.safetensors\n" train "steps=6 --out=t")
    (check "calibrate" 0 "c: summary.json ranks.csv ranks.png coverage.png reliability.png\n" calibrate "--out=c")
    (check "in runs/ where nothing is said" 0 "runs/calibrate-" calibrate)
@@ -123,7 +127,10 @@ kill -9 $p; wait $p")
    (test-assert "train: the same weights"
      (equal? (bytes "whole-t/prior.safetensors") (bytes "cut-t/prior.safetensors")))
    ;; From another's checkpoint.
-   (check "train from" 0 "on-t/prior.safetensors" train "steps=8 from=t --out=on-t")
+   (check "train from" 0 "on-t/prior.safetensors" train "steps=8 from=t --out=on-t 2>said")
+   (test-equal "what is other is said" '("steps: 6 until step 6, now 8")
+     (filter (lambda (line) (string-contains line "until step"))
+             (string-split (call-with-input-file "said" get-string-all) #\newline)))
    (test-equal "it has the other's losses" '(2 4 6 8) (table-column (run-metrics (open-run "on-t")) 'step))
    (check "another network" 1 "body: this trainer has" "tempera train size=32 channels=4,4 blocks=1 convolutions=1 batch=1 from=t")
    (check "no checkpoint" 1 "train: from: no such file: c/checkpoint.safetensors" train "from=c --out=none")

@@ -23,6 +23,10 @@
   (sqrt (/ (tensor->number (tensor-sum-squares (tensor- x y)))
            (max 1e-30 (tensor->number (tensor-sum-squares y))))))
 
+(test-equal "what they are called" '("(2 blur) of turn" "adjoint of (2 blur)")
+  (map operator-name (list (composed-operator (scaled-operator 2 blur) turn)
+                           (adjoint-operator (scaled-operator 2 blur)))))
+
 ;; In float32 each of a few transforms of 480 numbers rounds by about 1e-7.
 (for-each
  (lambda (op)

@@ -70,7 +70,9 @@
    ("go on with a chain" "resume!")
    ("load the trained network" "load-network")
    ("write a report" "write-report")
-   ("quit" "Leave the prompt")))
+   ("quit" "Leave the prompt")
+   ("burn-in" "Warm-up, burn-in, NUTS")
+   ("NUTS" "Warm-up, burn-in, NUTS")))
 (check-found "masks for undersampling" "random-mask" "equispaced-mask" "mri-operator")
 (check-found "go on after an interrupt" "resume!")
 (check-found "is my sampler calibrated" "tempera calibrate" "calibrate-to")
@@ -150,6 +152,22 @@
                  (<= (widest (car (string-split-at (output-of (help-about name)) "Example:"))) columns)))
              '(anneal posterior plot make-trainer)))
  '(60 80 99))
+(setenv "COLUMNS" "40")
+(test-equal "a list is filled item by item, below its second column"
+  (string-append "Settings:\n"
+                 "  #:one   a word after others, so many\n"
+                 "          that they take two lines\n"
+                 "  #:two   a single line, which is also\n"
+                 "          too long\n"
+                 "  #:three short\n"
+                 "That is all.\n")
+  (output-of ((@@ (tempera shell help) display-filled)
+              "Settings:
+  #:one   a word after others, so many that
+          they take two lines
+  #:two   a single line, which is also too long
+  #:three short
+That is all.")))
 (setenv "COLUMNS" "200")
 (test-assert "a list uses what there is" (< 99 (widest (output-of (help "sigma"))) 201))
 (test-assert "text stays readable" (<= (widest (output-of (help posterior))) 99))

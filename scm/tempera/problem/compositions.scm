@@ -29,8 +29,13 @@
             (if (and shape theirs) (map (lambda (n m) (or n m)) shape theirs) (or shape theirs))))
         (shape-of op) operators))
 
+(define (part-name op)
+  ;; The name of OP in that of another operator.
+  (let ((name (operator-name op)))
+    (if (string-index name #\space) (string-append "(" name ")") name)))
+
 (define (names operators separator)
-  (string-join (map operator-name operators) separator))
+  (string-join (map part-name operators) separator))
 
 (define (composed-operator . operators)
   "The product of OPERATORS, A B ...: the last acts first on an image.
@@ -115,7 +120,7 @@ Example: (apply-forward (scaled-operator 2 op) scan)"
   (let ((square (expt (magnitude c) 2))
         (conjugate (if (real? c) c (make-rectangular (real-part c) (- (imag-part c)))))
         (diagonal (operator-normal-diagonal op)))
-    (make-operator (format #f "~a ~a" c (operator-name op))
+    (make-operator (format #f "~a ~a" c (part-name op))
                    #:forward (lambda (x) (tensor* c (apply-forward op x)))
                    #:adjoint (lambda (y) (tensor* conjugate (apply-adjoint op y)))
                    #:normal (lambda (x) (tensor* square (apply-normal op x)))
@@ -127,7 +132,7 @@ Example: (apply-forward (scaled-operator 2 op) scan)"
   "A^H for A = OP: it takes measurements to images.
 Example: (tensor-shape (apply-forward (adjoint-operator op) y)) => (16 16)"
   (check-operators 'adjoint-operator (list op))
-  (make-operator (format #f "adjoint of ~a" (operator-name op))
+  (make-operator (format #f "adjoint of ~a" (part-name op))
                  #:forward (lambda (y) (apply-adjoint op y))
                  #:adjoint (lambda (x) (apply-forward op x))
                  #:domain (operator-range op) #:range (operator-domain op)))

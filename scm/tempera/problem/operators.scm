@@ -258,5 +258,5 @@ Example: (tensor-shape (operator-normal-diagonal op)) => (16)")
   "Where OP measures k-space: f32 (H W) or (W) of 0 and 1; #f where its measurements are no k-space.
 Example: (tensor-shape (operator-mask op)) => (16)")
  (operator-restrict
-  "The procedure of OP that sets to 0 what it does not measure; #f where it measures all.
+  "The procedure of OP that sets to 0 what it does not measure; `identity' where it measures all.
 Example: (operator-restrict op)"))

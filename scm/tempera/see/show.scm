@@ -12,6 +12,8 @@
   #:use-module (tempera data images)
   #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
+  #:use-module (tempera problem measurements)
+  #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base keywords)
   #:use-module (tempera base registries)
@@ -22,8 +24,8 @@
 ;;; --- Views ------------------------------------------------------------------------
 
 (define views
-  (make-registry 'show "an image (rows columns), a batch of them, a chain, panels or the name of a \
-file; `plot' draws numbers and schedules"))
+  (make-registry 'show "an image (rows columns), a batch of them, a chain, a measurement, panels or \
+the name of a file; `plot' draws numbers and schedules"))
 
 (define (add-view! predicate procedure)
   "Let `show' show what PREDICATE is true of: PROCEDURE of the object and of the keywords that
@@ -44,6 +46,7 @@ Example: (save-figure \"chain.png\" (filter panel? (view chain)))"
       thousandth), #:colours (grey, heat, wheel), #:logarithmic?
       (of k-space, say), #:bar?, #:title or #:titles, #:shown (16)
   a chain: mean, standard deviation and #:samples (3); #:truth adds PSNRs
+  a measurement: its zero-filled image, with the options of an image
   a panel or a list of them, and strings
   the name of a file: PNG and what `load-image' reads
 and what other modules add.  For all of them #:as, kitty, iterm, sixel, symbols or ascii,
@@ -131,6 +134,15 @@ Example: (show (chain-mean chain) #:part 'phase)"
                        (apply image-panels (map (lambda (k) (slice batch k)) (iota shown))
                               (take titles shown)
                               (without-keywords 'show options #:titles #:shown))))))
+
+;;; --- Measurements -----------------------------------------------------------------
+
+(add-view! measurement?
+           (lambda (measurement . options)
+             (cons (format #f "zero-filled; ~a; noise ~a"
+                           (operator-name (measurement-operator measurement))
+                           (measurement-noise measurement))
+                   (apply view (zero-filled measurement) options))))
 
 ;;; --- Files ------------------------------------------------------------------------
 

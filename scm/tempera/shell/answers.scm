@@ -66,6 +66,12 @@ without knowing; hold out truths and calibrate (tempera calibrate), or train one
 (chain-samples chain)) 0.05 0) and 0.95 are the ends of 90 % of each pixel; `chain-std' is the
 deviation.  Intervals want samples: with fewer than 40 their ends are little but the extremes."
     "uncertainty map confidence interval error bars quantile probability")
+   ("Warm-up, burn-in, NUTS"
+    "There is no warm-up, or burn-in, to discard: cooling takes its place, and each chain gives one sample, its
+state at the last temperature.  More draws of a chain at that temperature come from `hold'.  Step sizes
+are given; (dual-averaging) tunes them while the chains cool.  NUTS is not there: trajectories have
+the #:trajectory-length of `anneal'."
+    "warm-up warmup burn-in burnin NUTS No-U-Turn discard")
    ("Leave the prompt"
     "Quit, exit: ,quit or Ctrl-D.  What was defined is gone; `save-chain', `save-npy' and
 `save-network' keep it."

@@ -160,13 +160,12 @@ Example: (list-head (help-search \"random-mask\") 1) => (\"random-mask\")"
 
 (define subjects
   '(("images" load-image load-npy simulated-scan psnr save-png)
-    ("measuring" mri-operator random-mask measure apply-adjoint)
+    ("measuring" mri-operator random-mask measure measurement zero-filled)
     ("priors" load-network gaussian-prior make-trainer train! save-network)
     ("posteriors" posterior prior-target anneal start-chain preview)
     ("chains" chain-mean chain-std chain-samples resume! fork rewind!)
     ("settings" geometric adaptive power-law hmc langevin)
-    ("loops of your own" make-kernel transition chain-state)
-    ("loops of your own" make-kernel transition chain-state)
+    ("own loops" make-kernel make-state transition chain-state)
     ("looking" show plot watch save-figure write-report)
     ("judging" diagnose compare hold r-hat calibrate-to)
     ("experiments" define-experiment run-experiment sweep load-script)))
@@ -201,8 +200,9 @@ Ctrl-C pauses what runs; Ctrl-D leaves.
   (max 20 (text-columns (current-output-port))))
 
 (define (display-filled text)
-  ;; TEXT, a docstring, with paragraphs filled to the terminal's width, up to 99 columns; indented
-  ;; lines, of lists and formulas, stay as they are where they fit.
+  ;; TEXT, a docstring, with paragraphs filled to the terminal's width, up to 99 columns.  An indented
+  ;; line, of a list or a formula, and those below it that are indented further, stay as they are
+  ;; where all of them fit.
   (let ((width (min 99 (help-port-columns))))
     (define (put words indent)
       (let loop ((words words) (line "") (first? #t))
@@ -216,7 +216,27 @@ Ctrl-C pauses what runs; Ctrl-D leaves.
                         (format #t "~a~%" line)
                         (loop words "" #f))
                        (else (loop (cdr words) longer #f))))))))
-    (define (indented? line) (and (not (string-null? line)) (char=? #\space (string-ref line 0))))
+    (define (indentation line) (or (string-skip line #\space) 0))
+    (define (put-item line more)
+      ;; LINE and those of MORE: filled as one where MORE are indented alike.  Words of LINE that stand
+      ;; at that column, or behind two blanks where there is no more, stay there.
+      (let* ((indent (string-take line (indentation line)))
+             (gap (string-contains line "  " (indentation line)))
+             (column (cond ((pair? more) (indentation (car more)))
+                           (gap (or (string-skip line #\space gap) 0))
+                           (else (+ 4 (indentation line)))))
+             (below? (and (< 0 column (string-length line))
+                          (char=? #\space (string-ref line (1- column))))))
+        (cond ((every (lambda (line) (<= (string-length line) width)) (cons line more))
+               (for-each (lambda (line) (format #t "~a~%" line)) (cons line more)))
+              ((every (lambda (line) (= column (indentation line))) more)
+               (put (append-map string-tokenize
+                                (cons (if below? (string-drop line column) line) more))
+                    (cons (if below? (string-take line column) indent)
+                          (make-string column #\space))))
+              (else
+               (put-item line '())
+               (put-item (car more) (cdr more))))))
     (let loop ((lines (string-split text #\newline)) (paragraph '()))
       (define (flush)
         (unless (null? paragraph)
@@ -224,14 +244,13 @@ Ctrl-C pauses what runs; Ctrl-D leaves.
       (cond ((null? lines) (flush))
             ((string-null? (string-trim-both (car lines)))
              (flush) (newline) (loop (cdr lines) '()))
-            ((indented? (car lines))
+            ((positive? (indentation (car lines)))
              (flush)
-             (let ((indent (string-take (car lines)
-                                        (string-index (car lines) (lambda (c) (not (char=? c #\space)))))))
-               (if (<= (string-length (car lines)) width)
-                   (format #t "~a~%" (car lines))
-                   (put (string-tokenize (car lines)) (cons indent (string-append indent "    ")))))
-             (loop (cdr lines) '()))
+             (let-values (((more others)
+                           (span (lambda (line) (> (indentation line) (indentation (car lines))))
+                                 (cdr lines))))
+               (put-item (car lines) more)
+               (loop others '())))
             (else (loop (cdr lines) (cons (car lines) paragraph)))))))
 
 (define* (help-about #:optional (what #f))

@@ -15,7 +15,7 @@
 (define stop-words
   '("a" "about" "an" "and" "are" "as" "at" "be" "by" "can" "do" "does" "for" "from" "get" "give"
     "has" "have" "how" "i" "if" "in" "into" "is" "it" "its" "make" "me" "my" "of" "on" "one" "or"
-    "should" "some" "such" "that" "the" "their" "them" "there" "these" "they" "this" "to" "use"
+    "should" "some" "such" "that" "the" "their" "them" "there" "these" "they" "this" "to" "up" "use"
     "want" "was" "what" "when" "where" "which" "who" "why" "will" "with" "would" "you" "your"))
 
 (define (words text)

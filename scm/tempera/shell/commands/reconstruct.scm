@@ -19,6 +19,7 @@
   #:use-module (tempera run experiments)
   #:use-module (tempera run recorders)
   #:use-module (tempera sample chain)
+  #:use-module (tempera sample kernel)
   #:use-module (tempera sample settings)
   #:use-module (tempera see reconstruction)
   #:use-module (tempera shell launch)
@@ -168,7 +169,9 @@ give its mask instead" input)))
 ;;; --- What is said -----------------------------------------------------------------
 
 (define (record-temperature! chain)
-  (record-metrics! `((sigma . ,(chain-sigma chain))
+  ;; The sigma of the transitions just made; the chain's own is that of the next.  Each row has
+  ;; another one, by which a run that goes on finds where it was.
+  (record-metrics! `((sigma . ,(transition-sigma (last (chain-trace chain))))
                      (acceptance . ,(chain-acceptance chain))
                      (score-evaluations . ,(chain-evaluations chain)))))
 

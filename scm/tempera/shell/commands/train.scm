@@ -93,6 +93,8 @@ from another's checkpoint; what settings are other is said.  The network and the
             (training-set hold-out)
             (when from (checkpoint-in from)))
   (let* ((dataset (training-set hold-out))
+         (about `(("data" . ,(dataset-text dataset))
+                  ("version" . ,tempera-version)))
          (trainer (make-trainer (score-network (description network channels blocks convolutions
                                                             no-norm seed)
                                                #:parametrisation parametrisation
@@ -105,19 +107,16 @@ from another's checkpoint; what settings are other is said.  The network and the
                                             (sigma-normal normal)
                                             (sigma-log-uniform low high))
                                 #:averaging averaging
-                                #:about `(("data" . ,(dataset-text dataset))
-                                          ("size" . ,(number->string size)))
+                                #:about `(,@about ("size" . ,(number->string size)))
                                 #:spectral (and spectral
                                                 ((assq-ref `((cap . ,cap) (projection . ,projection)
                                                              (penalty . ,penalty))
                                                            spectral)
                                                  spectral-value)))))
-    (format #t "on ~a~%" dataset)
+    (format #t "on ~a~%" (dataset-text dataset))
     (when (and from (not (file-exists? (run-path "checkpoint.safetensors"))))
       (trainer-resume! trainer (checkpoint-in from)))
-    (train-run! trainer "prior" #:every every #:hook (losses-teller)
-                #:metadata `(("data" . ,(object->string dataset))
-                             ("version" . ,tempera-version)))
+    (train-run! trainer "prior" #:every every #:hook (losses-teller) #:metadata about)
     `((steps . ,(trainer-step trainer))
       (loss . ,(second (first (trainer-losses trainer)))))))
 
