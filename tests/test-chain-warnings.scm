@@ -137,4 +137,12 @@ smaller #:step-size" stiff))
                    #:chains 3 #:temperatures '(1) #:transitions-per-temperature 25 #:step-size 0.5
                    #:start (list->tensor '(0 90 0) '(3 1))))))
 
+;; Without a mass that knows the data, probability flow's steps are far too long for them.
+(test-assert "samples that have grown"
+  (says? "x has grown in chains 0, 1: its score at sigma"
+         (lambda () (anneal target #:chains 2 #:temperatures temperatures #:sampler (probability-flow)))))
+(test-equal "widened data suit it" '()
+  (chain-warnings (anneal (posterior field op y #:noise 0.1 #:widening 1) #:chains 2
+                          #:temperatures temperatures #:sampler (probability-flow))))
+
 (finish-tests)

@@ -79,6 +79,8 @@
                 "toy: unknown parameter chians; did you mean chains?")
      (check-run "bad value" (string-append run " chains=many") 1
                 "toy: chains: expected an integer, chains > 0, got \"many\"")
+     (check-run "a number beyond all" (string-append run " chains=1e400") 1
+                "toy: chains: expected an integer, chains > 0, got \"1e400\"")
      (check-run "refused value" (string-append run " chains=0") 1 "expected an integer, chains > 0, got 0")
      (check-run "no value" (string-append run " chains") 1 "toy: expected key=value, got chains"))
    (check-run "no script" "tempera run" 1 "run: expected a script")

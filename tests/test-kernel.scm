@@ -144,6 +144,20 @@
 (test-error-matching "a sigma without a score" "make-state: sigma: expected that of a score"
   (make-state x #:sigma 1))
 (test-error-matching "a number" "make-state: number, evaluations: expected" (make-state x #:number -1))
+;; A score counts for the target that it is of: at the same sigma another target takes its own.
+(let* ((state (transition (kernel-at 1) (chain-state beginning)))
+       (other (make-kernel (posterior field op (tensor* 3 y) #:noise 0.1) (hmc #:acceptance 'path-integral)
+                           #:sigma 1 #:step-size 0.45 #:steps 5 #:mass (mass 1) #:seed 7)))
+  (define (after state) (state-x (transition other state)))
+  (test-assert "another target's score"
+    (tensor-identical? (after (make-state (state-x state) #:number (state-number state))) (after state))))
+(test-error-matching "chains over something else"
+  "transition: state: expected chains (C 16 12) of c64, as posterior of MRI, 7 of 12 columns measured has them, got f32 (3 2)"
+  (transition (kernel-at 1) (make-state (tensor-zeros '(3 2)))))
+(test-error-matching "a sampler's log r" "sampler: expected it to give log r of 3 chains"
+  (transition (make-kernel target (lambda (kernel state) (values (state-x state) #f (vector 0.0)))
+                           #:sigma 1 #:step-size 1)
+              (chain-state beginning)))
 (test-error-matching "what proposes" "propose: kernel: expected" (propose 3 (chain-state beginning)))
 (test-error-matching "no kernel" "transition: kernel: expected what make-kernel makes, got 3"
   (transition 3 (chain-state beginning)))

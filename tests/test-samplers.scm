@@ -274,6 +274,12 @@
   (reverse-diffusion #:depth 1))
 (test-error-matching "reverse diffusion: corrections" "corrections: expected an integer from 0 to 30, got 1/2"
   (reverse-diffusion #:corrections 1/2))
+(for-each
+ (lambda (sampler)
+   (test-error-matching "a temperature that rises" "temperatures: expected ones that do not rise, got 2 after 1"
+     (transition (make-kernel target sampler #:sigma 1 #:next-sigma 2 #:step-size 1)
+                 (make-state (tensor-zeros '(2 16 12) 'c64)))))
+ (list (split-gibbs) (reverse-diffusion) (predictor-corrector)))
 (test-error-matching "a likelihood that is not known" "does not say which part of its score is the likelihood's"
   (anneal (make-target "unsaid" #:shape '(16 12) #:dtype 'c64 #:prior field
                        #:score (lambda (x sigma) (target-score target x sigma)))

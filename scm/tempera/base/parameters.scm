@@ -32,6 +32,10 @@
     (format port "#<parameter ~a ~a, default ~s>"
             (parameter-name spec) (parameter-type spec) (parameter-default spec))))
 
+(define (text->number text)
+  ;; The number that TEXT spells, or #f; of 1e400 `string->number' makes an error.
+  (false-if-error (string->number text)))
+
 (define types
   ;; A type: its name, what its text should look like, how help writes it, who it recognises among
   ;; values, and the reader of its text (#f when the text does not fit).
@@ -42,11 +46,11 @@
                       (else #f))))
     (integer "an integer" "N" ,exact-integer?
              ,(lambda (text)
-                (let ((n (string->number text)))
+                (let ((n (text->number text)))
                   (and n (real? n) (integer? n) (finite? n) (inexact->exact n)))))
     (number  "a number" "N" ,(lambda (value) (and (real? value) (finite? value)))
              ,(lambda (text)
-                (let ((n (string->number text)))
+                (let ((n (text->number text)))
                   (and n (real? n) (finite? n) n))))
     (string  "text" "TEXT" ,string? ,identity)
     (file    "the name of a file or folder" "FILE" ,string? ,identity)
@@ -55,7 +59,7 @@
     (numbers "numbers separated by commas" "N,N,..."
              ,(lambda (value) (and (list? value) (every real? value)))
              ,(lambda (text)
-                (let ((numbers (map string->number
+                (let ((numbers (map text->number
                                     (string-tokenize
                                      text (char-set-complement (string->char-set " ,()"))))))
                   (and (every (lambda (n) (and n (real? n) (finite? n))) numbers)

@@ -7,7 +7,10 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
+  #:use-module (tempera problem masses)
   #:use-module (tempera problem targets)
+  #:use-module (tempera tensor primitives)
+  #:use-module ((tempera tensor tensors) #:select (tensor-count))
   #:use-module (tempera sample chain)
   #:use-module (tempera sample kernel)
   #:use-module (tempera sample schedules)
@@ -16,13 +19,13 @@
 
 (define (chain-warnings chain)
   "What is wrong with the samples of CHAIN, a list of strings, each with its cause and what to do:
-a target that is doubtful, scores that were not finite, proposals none of which was accepted,
-temperatures that rise.
+a target that is doubtful, scores that were not finite, proposals none of which was accepted, samples that
+have grown without bounds, temperatures that rise.
 `anneal' and `resume!' print them at the end, and `diagnose' has them first.
 Example: (chain-warnings chain) => ()"
   (check-that (chain? chain) 'chain-warnings "chain: expected one, got ~s" chain)
   (filter identity (list (target-caution (chain-target chain)) (score-warning chain) (rejection-warning chain)
-                         (standing-warning chain) (rising-warning chain))))
+                         (standing-warning chain) (growth-warning chain) (rising-warning chain))))
 
 (define (print-warnings chain)
   "Write the warnings of CHAIN to the warning port.
@@ -142,6 +145,30 @@ take a smaller #:step-size there"
                  (several standing) (length (chain-numbers chain))
                  (significant (transition-sigma (list-ref trace 7)) 3)
                  (if (null? (cdr standing)) "it" "them")))))
+
+;; Of samples g^H M^-1 g, with the score g and a mass M above all curvatures, is at most as many as they have
+;; numbers, on average.  Too long a step, which nothing rejects, makes it grow from one to the next.
+(define most-growth 100)
+
+(define (growth-warning chain)
+  (let* ((state (chain-present chain)) (target (chain-target chain)) (trace (chain-reversed-trace chain)))
+    (and (state-sigma state) (pair? trace) (not (transition-energy-error (first trace)))
+         (pair? (target-masses target))
+         (let* ((g (state-score state)) (sound (finite-chains state))
+                (mass ((cdr (first (target-masses target))) (state-sigma state)))
+                (numbers (* (tensor-count (state-x state)) (if (eq? (tensor-dtype g) 'c64) 2 1)
+                            (/ (chain-count chain))))
+                (shares (map (lambda (square) (if (finite? square) (/ square numbers) +inf.0))
+                             (vector->list (chains-dot g (mass-velocity mass g)))))
+                (grown (filter (lambda (c) (and (vector-ref sound c)
+                                                (> (list-ref shares c) most-growth)))
+                               (chain-numbers chain))))
+           (and (pair? grown)
+                (format #f "x has grown in ~a: its score at sigma ~a is ~a times what samples have; steps \
+were too long, and nothing rejected them: take a sampler that treats the data exactly, such as (split-gibbs), \
+more #:temperatures, or #:widening 1 of `posterior'"
+                        (several grown) (significant (state-sigma state) 3)
+                        (significant (sqrt (apply max (map (lambda (c) (list-ref shares c)) grown))) 2)))))))
 
 (define (rising-warning chain)
   (let ((temperatures (chain-temperatures chain)))

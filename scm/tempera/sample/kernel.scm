@@ -35,11 +35,12 @@
 ;;; --- States -------------------------------------------------------------------
 
 (define-immutable-record-type <state>
-  (%make-state x score sigma number evaluations)
+  (%make-state x score sigma target number evaluations)
   state?
   (x state-x)                           ; (C ...); not to be written into
   (score state-score)                   ; at x, of the same shape
   (sigma state-sigma)                   ; that of the score; #f: not known yet
+  (target state-target)                 ; whose score it is; #f: not said
   (number state-number)                 ; transitions so far
   (evaluations state-evaluations))      ; of the score, so far
 
@@ -65,7 +66,7 @@ Example: (state-number (make-state (chain-samples chain))) => 0"
   (check-that (and (natural? number) (natural? evaluations)) 'make-state
               "number, evaluations: expected integers of 0 or more, got ~s and ~s"
               number evaluations)
-  (%make-state x (or score (tensor-zeros (tensor-shape x) (tensor-dtype x))) sigma number
+  (%make-state x (or score (tensor-zeros (tensor-shape x) (tensor-dtype x))) sigma #f number
                evaluations))
 
 (define (state-copy state)
@@ -168,14 +169,26 @@ Example: (anneal target #:mass 'identity #:step-size 0.1
                    (tensor-dtype x))))
 
 (define (state-at state target sigma)
-  "STATE with the score of TARGET at SIGMA, one evaluation more unless it has that already.
+  "STATE with the score of TARGET at SIGMA, one evaluation more unless it has that already; a score that
+`make-state' was given is taken for TARGET's.
 Example: (state-sigma (state-at (make-state (chain-samples chain)) target 0.1)) => 0.1"
-  (if (eqv? sigma (state-sigma state))
+  (if (and (eqv? sigma (state-sigma state))
+           (memq (state-target state) (list target #f)))
       state
       (set-fields state
         ((state-score) (with-scope (lambda () (checked-score target (state-x state) sigma))))
         ((state-sigma) sigma)
+        ((state-target) target)
         ((state-evaluations) (1+ (state-evaluations state))))))
+
+(define (check-fits who kernel state)
+  ;; That the chains of STATE are over the images, or whatever, of KERNEL's target.
+  (let ((target (kernel-target kernel)) (x (state-x state)))
+    (check-that (and (eq? (tensor-dtype x) (target-dtype target))
+                     (equal? (cdr (tensor-shape x)) (target-shape target)))
+                who "state: expected chains (C ~a) of ~a, as ~a has them, got ~a ~a"
+                (string-join (map number->string (target-shape target))) (target-dtype target)
+                (target-name target) (tensor-dtype x) (tensor-shape x))))
 
 ;;; --- Transitions --------------------------------------------------------------
 
@@ -229,6 +242,7 @@ how many evaluations of the score it took, with that at STATE if its temperature
 Example: (propose kernel state)"
   (check-that (kernel? kernel) 'propose "kernel: expected what make-kernel makes, got ~s" kernel)
   (check-that (state? state) 'propose "state: expected what make-state makes, got ~s" state)
+  (check-fits 'propose kernel state)
   (let* ((known (state-evaluations state))
          (state (state-at state (kernel-target kernel) (kernel-sigma kernel)))
          (x (state-x state))
@@ -242,6 +256,10 @@ Example: (propose kernel state)"
                        (equal? (tensor-shape x1) (tensor-shape x)))
                   'transition "sampler: expected it to give a ~a tensor of shape ~a first, got ~s"
                   (tensor-dtype x) (tensor-shape x) x1)
+      (check-that (or (not log-ratio) (and (vector? log-ratio)
+                                           (= (vector-length log-ratio) (first (tensor-shape x)))))
+                  'transition "sampler: expected it to give log r of ~a chains, a vector, or #f third, got ~s"
+                  (first (tensor-shape x)) log-ratio)
       (values x1 g1 log-ratio evaluations))))
 
 (define (transition kernel state)
@@ -253,6 +271,7 @@ accepted.
 Example: (transition kernel state)"
   (check-that (kernel? kernel) 'transition "kernel: expected what make-kernel makes, got ~s" kernel)
   (check-that (state? state) 'transition "state: expected what make-state makes, got ~s" state)
+  (check-fits 'transition kernel state)
   (let* ((sigma (kernel-sigma kernel)) (state (state-at state (kernel-target kernel) sigma))
          (next (state-copy state)))     ; outside of the scope, which all else is released with
     (with-scope
@@ -271,6 +290,7 @@ Example: (transition kernel state)"
            (chains-select! accepted (state-x next) x1 (state-score next) (or g1 (state-score next)))
            (values (set-fields next
                      ((state-sigma) (and g1 sigma))
+                     ((state-target) (and g1 (kernel-target kernel)))
                      ((state-number) (1+ (state-number state)))
                      ((state-evaluations) all))
                    (make-transition sigma (kernel-step-size kernel) (kernel-steps kernel) accepted

@@ -24,6 +24,12 @@
   #:use-module (tempera sample kernel)
   #:export (probability-flow predictor-corrector reverse-diffusion split-gibbs))
 
+;; Steps are noise taken away: up there is none.
+(define (check-falls who kernel)
+  (let ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel)))
+    (check-that (or (not next) (<= next sigma)) who
+                "temperatures: expected ones that do not rise, got ~a after ~a" next sigma)))
+
 ;;; --- Samplers of Song et al. (2021) -----------------------------------------------
 
 (define* (probability-flow #:key (order 2))
@@ -58,8 +64,13 @@ Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-correc
   (check-that (and (exact-integer? corrections) (<= 0 corrections 62)) 'predictor-corrector
               "corrections: expected an integer from 0 to 62, got ~s" corrections)
   (define (norms x)
-    (tensor-sqrt (list->tensor (vector->list (chains-dot x x)))))
+    (let ((squares (vector->list (chains-dot x x))))
+      (check-that (every (lambda (square) (not (> square 1e38))) squares) 'predictor-corrector
+                  "score: its square is ~a: x has grown without bounds; a posterior wants #:widening 1"
+                  (significant (apply max squares) 2))
+      (tensor-sqrt (list->tensor squares))))
   (lambda (kernel state)
+    (check-falls 'predictor-corrector kernel)
     (let ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel)) (x (state-x state)))
       (let loop ((x x) (g (state-score state)) (index 0))
         (cond
@@ -222,6 +233,7 @@ Example: (anneal (posterior prior op y) #:sampler (split-gibbs))"
   (check-that (and (positive-number? ratio) (< ratio 1)) 'split-gibbs
               "ratio: expected a number between 0 and 1, got ~s" ratio)
   (lambda (kernel state)
+    (check-falls 'split-gibbs kernel)
     (let ((levels (map (lambda (i) (if (= i steps) 0 (* (kernel-sigma kernel) (expt ratio i))))
                        (iota steps 1))))
       (values (moved kernel state (state-x state) (state-score state) levels) #f #f))))
@@ -240,6 +252,7 @@ Example: (anneal (prior-target prior) #:sampler (reverse-diffusion))"
   (lambda (kernel state)
     (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
            (data? (not (target-prior-alone? (kernel-target kernel)))))
+      (check-falls 'reverse-diffusion kernel)
       (let-values (((x g) (corrected kernel state corrections)))
         (if (or data? next)
             (values (moved kernel state x g (list (* (if data? depth 1) (or next sigma)))) #f #f)
