@@ -140,6 +140,8 @@
      band-energy-error-sd band-from band-proposals band-to band? diagnose diagnosis-bands
      diagnosis-summary diagnosis-warnings diagnosis? ess-bulk ess-per-evaluation ess-tail hold
      r-hat r-hat-between)
+    ((sample flow-likelihood)
+     bits-per-dimension flow-log-density)
     ((sample kernel)
      kernel-mass kernel-next-sigma kernel-normal kernel-prior-score kernel-sampler kernel-score
      kernel-seed kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
