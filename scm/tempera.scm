@@ -140,8 +140,6 @@
      band-energy-error-sd band-from band-proposals band-to band? diagnose diagnosis-bands
      diagnosis-summary diagnosis-warnings diagnosis? ess-bulk ess-per-evaluation ess-tail hold
      r-hat r-hat-between)
-    ((sample flow-likelihood)
-     bits-per-dimension flow-log-density)
     ((sample kernel)
      kernel-mass kernel-next-sigma kernel-normal kernel-prior-score kernel-sampler kernel-score
      kernel-seed kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
@@ -164,14 +162,18 @@
      linear log-linear piecewise power-law schedule->list schedule-append schedule-at
      schedule-between schedule-length schedule-map schedule-ref schedule-slice schedule-tabulate
      schedule?)
+    ((sample score-density)
+     bits-per-dimension denoising-log-density flow-log-density)
     ((sample settings)
      accepted-transitions default-temperatures langevin-schedule paper-schedule trajectory-time)
     ((sample simulations)
-     annealed-sampler make-model model-noise model-operator model-prior model? simulate
+     annealed-sampler make-model model-noise model-operator model-prior model? prior-samples simulate
      simulations-draws simulations-measurements simulations-model simulations-truths
      simulations?)
     ((sample transport)
      predictor-corrector probability-flow reverse-diffusion split-gibbs)
+    ((sample two-samples)
+     energy-test energy-test-distance energy-test-p energy-test? magnitude-shares)
     ((method compressed-sensing)
      total-variation total-variation-of wavelet-reconstruction)
     ((method conditional)
@@ -227,6 +229,8 @@
      save-charts)
     ((see plots)
      add-plot! charts charts-together plot)
+    ((see prior-card)
+     prior-card-to)
     ((see reconstruction)
      reconstruct-to summary-table)
     ((see report chain))

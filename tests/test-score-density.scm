@@ -1,8 +1,8 @@
-;;; test-flow-likelihood.scm -- log densities by the probability flow against exact ones.
+;;; test-score-density.scm -- log densities by a score against exact ones.
 
 (use-modules (harness) (tempera) (tempera problem priors) (srfi srfi-1) (srfi srfi-11))
 
-(start-tests "flow likelihood")
+(start-tests "score density")
 
 ;;; --- A Gaussian field ---------------------------------------------------------------
 
@@ -15,7 +15,7 @@
 (define exact (vector->list (log-density field x from)))
 
 (define (by-flow ratio probes)
-  (vector->list (flow-log-density field x #:from from #:until until #:end field #:ratio ratio
+  (vector->list (flow-log-density field x #:from from #:until until #:base field #:ratio ratio
                                   #:probes probes #:seed 2)))
 
 ;; Heun's error is of second order: from two numbers of steps it is known but for the third order, a part of the width
@@ -56,13 +56,34 @@
                 (test-approximate "white" exact fine (+ 2e-4 (* 0.4 (abs (- fine coarse))))))
               (vector->list (log-density white x 0.1)) (flow 0.97) (flow (* 0.97 0.97)))))
 
+;;; --- By denoising ---------------------------------------------------------------------
+
+;; Exact but for chance and the trapezoid rule, whose ends know the derivative: w^2 / 12 times the difference of
+;; (P / (P + sigma^2))' is 128 w^2 / 24 at most.
+(let* ((x (prior-draw field 400 #:seed 7))
+       (noisy (tensor+ x (tensor* from (random-normal '(400 8 8) 8 0 'c64))))
+       (bound (vector->list (denoising-log-density field x #:from from #:until until #:base field)))
+       (differences (map - bound (vector->list (log-density field noisy from))))
+       (error (sqrt (/ (mean (map (lambda (d) (expt (- d (mean differences)) 2)) differences)) 400))))
+  (test-approximate "a field, by denoising" 0 (mean differences) (+ (* 4 error) (* 128 1/24 0.011)))
+  ;; A score that is wrong by a tenth loses a hundredth of |sigma r|^2, whose integral is that of sigma^2 / (P + sigma^2).
+  (let* ((wrong (lambda (x sigma) (tensor* 1.1 (score field x sigma))))
+         (lost (map - bound (vector->list (denoising-log-density wrong x #:from from #:until until
+                                                                 #:base field))))
+         (error (sqrt (/ (mean (map (lambda (d) (expt (- d (mean lost)) 2)) lost)) 400)))
+         (expected (* 0.01 (apply + (map (lambda (p) (log (/ (+ p (* until until)) (+ p (* from from)))))
+                                         (tensor->list spectrum))))))
+    (test-approximate "a wrong score" expected (mean lost) (* 4 error))))
+(test-error-matching "draws" "denoising-log-density: draws: expected a positive" (denoising-log-density field x #:draws 0))
+(test-error-matching "denoised sigmas" "denoising-log-density: until:" (denoising-log-density field x #:until 0))
+
 ;;; --- A mixture ------------------------------------------------------------------------
 
 (let* ((mixture (gaussian-mixture-prior (list->tensor '(-2 -1 2 -1 -1 2 1 2) '(4 2)) #:sd 0.5
                                         #:weights '(1 2 3 4)))
        (x (prior-draw mixture 6 #:seed 1))
        (flow (lambda (ratio)
-               (vector->list (flow-log-density mixture x #:from 0.2 #:until 30 #:end mixture
+               (vector->list (flow-log-density mixture x #:from 0.2 #:until 30 #:base mixture
                                                #:ratio ratio #:probes 'all)))))
   (for-each (lambda (exact fine coarse)
               ;; A fourth of the steps' error is left, and 1e-3 of central differences.
@@ -101,8 +122,8 @@
 (test-error-matching "sigmas" "until: expected a number above 2" (flow-log-density field x #:from 2 #:until 1))
 (test-error-matching "ratio" "ratio: expected a number between 0 and 1" (flow-log-density field x #:ratio 1))
 (test-error-matching "probes" "probes: expected a positive integer or all" (flow-log-density field x #:probes 0))
-(test-error-matching "end" "end: expected a prior with a log density"
-                     (flow-log-density field x #:end (make-prior "flat" #:score (lambda (x sigma) x))))
+(test-error-matching "base" "base: expected a prior with a log density"
+                     (flow-log-density field x #:base (make-prior "flat" #:score (lambda (x sigma) x))))
 (test-error-matching "seed" "seed: expected an integer" (flow-log-density field x #:seed -1))
 (test-error-matching "bits" "expected a vector of 3 numbers" (bits-per-dimension #(1) x))
 (test-error-matching "bits of what" "x: expected a batch" (bits-per-dimension #(1) 'x))
