@@ -168,14 +168,18 @@
      linear log-linear piecewise power-law schedule->list schedule-append schedule-at
      schedule-between schedule-length schedule-map schedule-ref schedule-slice schedule-tabulate
      schedule?)
+    ((sample score-density)
+     bits-per-dimension denoising-log-density flow-log-density)
     ((sample settings)
      accepted-transitions default-temperatures langevin-schedule paper-schedule trajectory-time)
     ((sample simulations)
-     annealed-sampler make-model model-noise model-operator model-prior model? simulate
+     annealed-sampler make-model model-noise model-operator model-prior model? prior-samples simulate
      simulations-draws simulations-measurements simulations-model simulations-truths
      simulations?)
     ((sample transport)
      predictor-corrector probability-flow reverse-diffusion split-gibbs)
+    ((sample two-samples)
+     energy-test energy-test-distance energy-test-p energy-test? magnitude-shares)
     ((method compressed-sensing)
      total-variation total-variation-of wavelet-reconstruction)
     ((method conditional)
@@ -231,6 +235,8 @@
      save-charts)
     ((see plots)
      add-plot! charts charts-together plot)
+    ((see prior-card)
+     prior-card-to)
     ((see reconstruction)
      reconstruct-to summary-table)
     ((see report chain))

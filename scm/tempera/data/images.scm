@@ -1,10 +1,12 @@
 ;;; images.scm -- magnitudes and parts of images, limits to show them with, many images as one.
 
 (define-module (tempera data images)
+  #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
-  #:export (image-magnitude magnitude-statistics image-part image-window half-size montage))
+  #:export (image-magnitude magnitude-statistics image-part image-window half-size
+            small-magnitudes montage))
 
 (define (image-magnitude image)
   "The magnitude of IMAGE: |IMAGE| when it is c64, IMAGE itself when it is f32.
@@ -62,6 +64,25 @@ Example: (tensor-shape (half-size (load-image \"brain.png\"))) => (128 128)"
   (let ((shape (tensor-shape image)))
     (tensor-reshape (average-pool (tensor-reshape image `(1 ,@shape 1)) 2)
                     (map (lambda (n) (quotient n 2)) shape))))
+
+(define (small-magnitudes who name images size)
+  "The magnitudes of IMAGES, (N H W) or (N H W 2), averaged to SIZE x SIZE: f32 (N SIZE^2).  What is not such images,
+with rows and columns that are multiples of SIZE, is complained of from WHO as NAME.
+Example: (tensor-shape (small-magnitudes 'me \"images\" (random-normal '(3 8 8) 1) 4)) => (3 16)"
+  (check-that (and (tensor? images)
+                   (match (tensor-shape images)
+                     (((? positive?) rows columns . (or () (2)))
+                      (and (>= rows size) (>= columns size)
+                           (zero? (modulo rows size)) (zero? (modulo columns size))))
+                     (_ #f)))
+              who "~a: expected images (N H W), rows and columns multiples of ~a, got ~s"
+              name size images)
+  (let* ((images (if (= 4 (length (tensor-shape images))) (complex-view images) images))
+         (shape (tensor-shape images)) (n (first shape))
+         (blocks (tensor-reshape (tensor-abs images)
+                                 (list n size (quotient (second shape) size)
+                                       size (quotient (third shape) size)))))
+    (tensor-reshape (tensor-mean blocks '(2 4)) (list n (* size size)))))
 
 (define* (montage images #:key (columns (inexact->exact
                                          (ceiling (sqrt (first (tensor-shape images)))))))

@@ -4,7 +4,6 @@
 ;;; parametrisation says what the body's input and output have to do with x, sigma and the score r(x, sigma).
 
 (define-module (tempera net score-networks)
-  #:use-module (tempera problem gaussian)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base numbers)
@@ -12,6 +11,8 @@
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
+  #:use-module (tempera problem gaussian)
+  #:use-module (tempera problem priors)
   #:use-module (tempera net drunet)
   #:use-module (tempera net edm-unet)
   #:use-module (tempera net layers)
@@ -174,6 +175,36 @@ Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->
                            (tensor/ (apply scaled images sigmas (map part beside))
                                     (per-item (tensor-abs sigmas) images)))
            #t))))))
+
+;; J^T v is the gradient of <v, r>.  What batches are cut for is here the memory of the tape too.
+(define-method (score-and-slope (network <score-network>) x sigma v)
+  (let* ((count (car (tensor-shape x)))
+         (view (lambda (t) (if (eq? (tensor-dtype t) 'c64) (real-view t) t)))
+         (r (tensor-zeros (tensor-shape x) (tensor-dtype x)))
+         (together (max 1 (quotient (* pixels-at-once count) (max 1 (tensor-count x))))))
+    (let loop ((n 0) (slopes '()))
+      (if (>= n count)
+          (values r (list->vector (concatenate (reverse slopes))))
+          (let* ((end (min count (+ n together)))
+                 (part (lambda (t) (tensor-copy (tensor-slice (view t) 0 n end)))))
+            (loop end
+                  (cons (with-scope
+                         (lambda ()
+                           (let* ((images (part x)) (direction (part v))
+                                  (sigmas (tensor-assign! (tensor-zeros (list (- end n))) sigma))
+                                  (of-part #f)
+                                  (gradient
+                                   (call-with-values
+                                       (lambda ()
+                                         (gradients
+                                          (lambda ()
+                                            (set! of-part (tensor/ (scaled-score network images sigmas) sigma))
+                                            (tensor-sum (tensor* direction of-part)))
+                                          (list images)))
+                                     (lambda (value gradients) (first gradients)))))
+                             (tensor-assign! (tensor-slice (view r) 0 n end) of-part)
+                             (vector->list (chains-dot direction gradient)))))
+                        slopes)))))))
 
 ;;; --- Bodies ---------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module ((oop goops) #:select (define-method <top>))
+  #:use-module (tempera tensor primitives)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base streams)
   #:export (make-prior prior? prior-name prior-shape prior-dtype
-            check-prior score log-density has-log-density? prior-draw learned?))
+            check-prior score score-and-slope log-density has-log-density? prior-draw learned?))
 
 (define-record-type <prior>
   (%make-prior name shape dtype score log-density draw)
@@ -55,6 +56,14 @@ Example: (score (two-moons-prior) x 0.5)"
         ((procedure? prior) (prior x sigma))
         (else (complain 'score "prior: expected a prior, a network or a procedure, got ~s" prior))))
 
+;; By central differences, which every score has; of networks, which come later, by the tape.
+(define-method (score-and-slope (prior <top>) x sigma v)
+  (let ((h (* 0.05 sigma)))
+    (values (score prior x sigma)
+            (chains-dot v (tensor/ (tensor- (score prior (tensor+ x (tensor* h v)) sigma)
+                                            (score prior (tensor- x (tensor* h v)) sigma))
+                                   (* 2 h))))))
+
 (define (has-log-density? prior)
   "True when `log-density' knows PRIOR.
 Example: (has-log-density? (two-moons-prior)) => #t"
@@ -78,6 +87,11 @@ Example: (tensor-shape (prior-draw prior 3 #:seed 1)) => (3 16 16)"
   ((prior-drawer prior) count seed))
 
 (document
+ (score-and-slope
+  "The score r of PRIOR at X, (C ...), and SIGMA, a number, and how steep it is along V, of X's shape: two
+values, r and a vector of <v, J v> for each chain, with J the Jacobian of r.  Of a network J is
+exact, by the tape; else by central differences of 0.05 SIGMA V.
+Example: (call-with-values (lambda () (score-and-slope prior x 0.5 x)) (lambda (r slopes) slopes))")
  (learned?
   "Whether PRIOR was learned from examples, so that its score has errors: a network's is.  A method
 for a class of your own says so of your priors.

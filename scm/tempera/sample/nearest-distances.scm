@@ -6,7 +6,6 @@
 
 (define-module (tempera sample nearest-distances)
   #:use-module (ice-9 format)
-  #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
@@ -15,6 +14,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
+  #:use-module (tempera data images)
   #:export (nearest-distances nearest-distances? nearest-distances-samples nearest-distances-held-out
             nearest-distances-indices nearest-distances-p nearest-distances-verdict))
 
@@ -69,20 +69,7 @@ Example: (nearest-distances (random-normal '(9 8 8) 1) (random-normal '(9 8 8) 2
 
 (define (thumbnails name images size)
   ;; (N size^2), each of norm 1.
-  (check-that (and (tensor? images)
-                   (match (tensor-shape images)
-                     (((? positive?) rows columns . (or () (2)))
-                      (and (>= rows size) (>= columns size)
-                           (zero? (modulo rows size)) (zero? (modulo columns size))))
-                     (_ #f)))
-              'nearest-distances "~a: expected images (N H W), rows and columns multiples of ~a, got ~s"
-              name size images)
-  (let* ((images (if (= 4 (length (tensor-shape images))) (complex-view images) images))
-         (shape (tensor-shape images)) (n (first shape))
-         (blocks (tensor-reshape (tensor-abs images)
-                                 (list n size (quotient (second shape) size)
-                                       size (quotient (third shape) size))))
-         (small (tensor-reshape (tensor-mean blocks '(2 4)) (list n (* size size)))))
+  (let ((small (small-magnitudes 'nearest-distances name images size)))
     ;; An empty image has no direction, and is at a distance of sqrt (2) from all.
     (tensor/ small (tensor-maximum (tensor-sqrt (tensor-sum-squares small 1 #t)) 1e-30))))
 

@@ -1,7 +1,8 @@
 ;;; simulations.scm -- truths, their measurements, and draws of their posteriors.
 ;;;
 ;;; A model is a prior, an operator, noise, and the sampler to be judged.  `simulate' draws truths
-;;; from the prior, or takes images, measures each, and samples its posterior.  What follows from
+;;; from the prior, or takes images, measures each, and samples its posterior.  A learned prior's own
+;;; samples may be the truths: then the sampler is judged, and not the prior.  What follows from
 ;;; simulations is calibration.scm's.
 
 (define-module (tempera sample simulations)
@@ -24,8 +25,9 @@
   #:use-module (tempera sample anneal)
   #:use-module (tempera sample chain)
   #:use-module (tempera sample settings)
+  #:use-module (tempera sample transport)
   #:export (make-model model? model-prior model-operator model-noise annealed-sampler
-            simulate simulations? simulations-truths simulations-measurements simulations-draws
+            prior-samples simulate simulations? simulations-truths simulations-measurements simulations-draws
             simulations-model simulations-count draws-count truth-and-draws check-simulations))
 
 (define-record-type <model>
@@ -93,12 +95,39 @@ Example: (make-model prior op #:noise 0.1
   ;; says is said: how to go on after Ctrl-C.
   (parameterize ((progress-port (%make-void-port "w"))) (thunk)))
 
+(define* (prior-samples prior count #:key shape dtype (from 150) (ratio #f) (until 0.046) (base #f) (seed 0))
+  "COUNT samples of PRIOR, which may be learned, without any data: a batch (COUNT ...) of SHAPE and DTYPE, where PRIOR
+has none of its own (see `prior-target').  Chains by `reverse-diffusion' from noise of FROM, the largest sigma that PRIOR knows, to
+UNTIL, at the temperatures that `default-temperatures' gives for RATIO.  They begin with noise alone, or with
+draws of BASE, an exact prior, under it: images that are larger than FROM want a Gaussian field of their spectrum.
+As the truths of `simulate' they tell sampler and prior apart.
+Example: (let ((truths (prior-samples prior 4 #:ratio 0.7)))
+           (simulate (make-model prior op) 4 #:draws 3 #:truths truths))"
+  (check-that (and (exact-integer? count) (> count 0)) 'prior-samples
+              "count: expected a positive integer, got ~s" count)
+  (check-that (or (not base) (prior? base)) 'prior-samples "base: expected an exact prior, got ~s" base)
+  (check-that (positive-number? from) 'prior-samples "from: expected a positive number, got ~s" from)
+  (check-seed 'prior-samples seed)
+  (let* ((target (prior-target prior #:shape shape #:dtype dtype))
+         ;; Above the seeds of simulations, so that a truth has other random numbers than draws.
+         (own-seed (logior (expt 2 62) (modulo seed (expt 2 62))))
+         (start (and base
+                     (let ((x (prior-draw base count #:seed seed)))
+                       (check-that (equal? (cdr (tensor-shape x)) (target-shape target)) 'prior-samples
+                                   "base: expected one over ~a, got ~a" (target-shape target) base)
+                       (tensor+ x (tensor* from (random-normal (tensor-shape x) own-seed
+                                                               (random-stream 'prior) (tensor-dtype x)))))))
+         (chain (anneal target #:chains count #:seed own-seed #:sampler (reverse-diffusion) #:start start
+                        #:temperatures (default-temperatures prior #:from from #:ratio ratio #:until until))))
+    (check-that (chain-finished? chain) 'prior-samples "paused before the end")
+    (chain-samples chain)))
+
 (define checkpoint-seconds 30)          ; between two writings of it
 
 (define* (simulate model count #:key (draws 31) (seed 0) (truths #f) (checkpoint #f))
   "COUNT simulations of MODEL: a truth from its prior, a measurement of it, and DRAWS draws of
-that one's posterior.  TRUTHS, a batch (COUNT ...), takes the place of draws from the prior:
-held-out images for a learned one, which is then judged with them.  CHECKPOINT, the name of a file
+that one's posterior.  TRUTHS, a batch (COUNT ...), takes the place of draws from the prior: for a learned one
+held-out images, with which it is judged too, or `prior-samples' of it, with which the sampler alone is.  CHECKPOINT, the name of a file
 or #f, gets the draws now and then and when a signal stops it.  If the file is there, the simulations
 go on from it to the same bits: give the same model and settings.
 Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
