@@ -456,7 +456,7 @@
                (let ((output (apply command arguments)))
                  (test-equal name text (if (string-contains output text) text output))))
              '("images without a prior" "no such images" "another model" "an operand" "too warm")
-             '("expected both prior and images" "images: no such file or folder: /nowhere"
+             '("expected a prior beside them" "images: no such file or folder: /nowhere"
                "model: expected a name, gaussian or mixture, got cubist" "expected key=value, got x"
                "until: expected a number, 0 < until < 100, got 200")
              (list "--images=x" (string-append "--images=/nowhere --prior=" (file "net.safetensors"))

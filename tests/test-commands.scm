@@ -66,6 +66,8 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
        (and (apply > sigmas) (= 100 (first sigmas)))))
    (check "train" 0 "wrote t/prior.safetensors\n" train "steps=6 --out=t")
    (check "calibrate" 0 "c: summary.json ranks.csv ranks.png coverage.png reliability.png\n" calibrate "--out=c")
+   (check "truths from the prior" 0 "own: summary.json ranks.csv ranks.png coverage.png reliability.png\n"
+          (string-append calibrate " prior=net.safetensors --out=own"))
    (check "in runs/ where nothing is said" 0 "runs/calibrate-" calibrate)
    (for-each
     (lambda (name folder metric results files)
@@ -182,14 +184,14 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
       "train: size: expected an integer for which `multiple-of-8' holds, got 20"
       "train: spectral: expected a name, penalty, projection or cap, got clip"
       "calibrate: until: expected a number, 0 < until < 100, got 100"
-      "calibrate: expected both prior and images, or neither"
+      "calibrate: images: expected a prior beside them, prior=FILE"
       "calibrate: images: no such file or folder: none-such")
     '("reconstruct scan.npy ratio=1.2 simulate=yes" "reconstruct scan.npy chains=2.5"
       "reconstruct scan.npy nosie=2" "reconstruct scan.npy --nosie=2" "reconstruct prior=net.safetensors"
       "reconstruct no-such.npy" "reconstruct scan.npy mask=no-mask.npy"
       "reconstruct scan.npy prior=net.safetensors" "reconstruct scan.npy simulate=yes"
       "reconstruct scan.npy more.npy prior=net.safetensors" "train size=20" "train spectral=clip"
-      "calibrate until=100" "calibrate prior=net.safetensors"
+      "calibrate until=100" "calibrate images=none-such"
       "calibrate prior=net.safetensors images=none-such"))
 
    ;; A run that failed before it had anything to show gives way to the right settings.

@@ -107,7 +107,7 @@ axis, which few dimensions allow.  At UNTIL the density is that of BASE, an exac
 alone unless one is given: images that are larger than UNTIL want a Gaussian field of their spectrum.  X
 are draws of p_FROM: add noise FROM to what has none.
 Source: Song et al. 2021, section 4.3 and appendix D.2.
-Example: (flow-log-density prior x #:from 0.5 #:base (gaussian-prior (power-spectrum '(16 16))))"
+Example: (flow-log-density prior (prior-draw prior 2) #:from 0.5 #:ratio 0.7 #:base prior)"
   (check-density-arguments 'flow-log-density prior x from until ratio base seed)
   (check-that (or (eq? probes 'all) (positive-integer? probes)) 'flow-log-density
               "probes: expected a positive integer or all, got ~s" probes)
@@ -170,7 +170,7 @@ Example: (denoising-log-density prior (prior-draw prior 2) #:from 0.5 #:base pri
   "How many bits each of the batch X, (N ...), takes by LOG-DENSITIES, a vector as of `log-density' or
 `flow-log-density', for each of its real numbers: -log2 p / d, a list.  It is of a density, so by the unit of
 intensity: on another scale, by a number more or less, and it may be below 0.
-Example: (bits-per-dimension (log-density prior x 1) x)"
+Example: (let ((x (prior-draw prior 2))) (bits-per-dimension (log-density prior x 1) x))"
   (check-that (and (tensor? x) (> (length (tensor-shape x)) 1)) 'bits-per-dimension
               "x: expected a batch (N ...), got ~s" x)
   (check-that (and (vector? log-densities) (= (vector-length log-densities) (tensor-size x 0)))

@@ -124,7 +124,9 @@ from sigma = LEAST, noise of which images get, to GREATEST, the largest that PRI
 learned score drives away, to 1 bit or more above the bound, is lost: it is counted, and left out of the
 mean.  At GREATEST a Gaussian field of TRAINING's spectrum goes on; samples begin with it too, and its own
 bits are the yardstick.  Distances are between magnitudes averaged to 16 x 16 and, to the nearest, 32 x 32.
-Example: (prior-card-to \"out/card\" net training held-out)"
+Example: (let ((field (gaussian-prior (power-spectrum '(32 32) #:amplitude 100))))
+           (prior-card-to \"out/card\" field (prior-draw field 8 #:seed 1) (prior-draw field 2 #:seed 2)
+                          #:greatest 30))"
   (check-prior 'prior-card-to prior)
   (for-each (lambda (name images)
               (check-that (and (tensor? images) (eq? (tensor-dtype images) 'c64)

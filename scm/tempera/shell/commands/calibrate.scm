@@ -31,10 +31,11 @@
   ((model 'gaussian (lambda (name) (memq name '(gaussian mixture)))
           "known exactly: gaussian, a field seen by MRI; mixture, points seen in noise")
    (prior (optional string)
-          "instead, a score network, shipped or a .safetensors file; images are the truths")
+          "instead, a score network, shipped or a .safetensors file; its own samples are the truths")
    (images (optional string)
-           "files or folders of images that the network was not trained on, with commas")
-   (size 16 (lambda (n) (<= 4 n 1024)) "pixels a side of the random field")
+           "or else files or folders of images that the network was not trained on, with commas")
+   (size 16 (lambda (n) (<= 4 n 1024)) "pixels a side of the random field, or of samples of the prior")
+   (greatest 150 positive? "the largest sigma that the prior was trained with, where its samples begin")
    (acceleration 4 (lambda (r) (>= r 1)) "of the undersampling")
    (noise 0.1 positive? "standard deviation of the measurements' noise")
    (assumed-noise (optional number) positive?
@@ -47,17 +48,23 @@
           "the last temperature; else noise / 20, for a network 0.046")
    (seed 1 (lambda (n) (>= n 0)) "of truths, masks, noise and draws"))
   "Draws truths, measures them, samples the posterior of each, and asks whether the truth is one
-more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability.png."
+more draw.  Truths that are samples of a learned prior judge the sampler alone, images the prior too.
+Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability.png."
   #:check (begin
-            (check-that (eq? (and prior #t) (and images #t)) 'calibrate
-                        "expected both prior and images, or neither")
+            (check-that (or prior (not images)) 'calibrate
+                        "images: expected a prior beside them, prior=FILE")
+            (when prior (load-score-network prior))
             (when images (images-in images))
             (check-that (program-exists? "gnuplot") 'calibrate
                         "the program gnuplot is needed: install gnuplot-nox"))
   (let* ((assumed (or assumed-noise noise))
          (until (or until (if prior 0.046 (/ assumed 20))))
          (paths (if images (images-in images) '()))
-         (truths (and images (load-truths paths seed)))
+         (network (and prior (load-score-network prior)))
+         (truths (cond (images (load-truths paths seed))
+                       (network (prior-samples network simulations #:shape (list size size) #:from greatest
+                                               #:until until #:seed seed))
+                       (else #f)))
          (make (lambda (prior op settings)
                  (make-model prior op #:noise noise
                              #:sample (annealed-sampler
@@ -68,17 +75,17 @@ more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability
                                                                     #:until until)
                                               settings)))))
          (mask (lambda (columns) (random-mask columns #:acceleration acceleration #:seed seed)))
-         (chosen (cond (prior (make (load-score-network prior)
-                                    (mri-operator #:mask (mask (third (tensor-shape truths))))
-                                    '()))
+         (chosen (cond (network (make network
+                                      (mri-operator #:mask (mask (third (tensor-shape truths))))
+                                      '()))
                        ((eq? model 'gaussian)
                         (make (gaussian-field size) (mri-operator #:mask (mask size)) '()))
                        (else (mixture-model make assumed))))
          (checkpoint (run-path "draws.safetensors"))
-         (all (simulate chosen (if truths (length paths) simulations)
+         (all (simulate chosen (if images (length paths) simulations)
                         #:draws draws #:seed seed #:truths truths #:checkpoint checkpoint))
          (results (calibrate-to
-                   (run-path) all #:sbc? (not prior) #:seed seed
+                   (run-path) all #:sbc? (not images) #:seed seed
                    #:about `(("model" . ,(or prior (symbol->string model)))
                              ("version" . ,tempera-version)
                              ("size" . ,(list->vector
@@ -92,7 +99,7 @@ more draw.  Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability
     (record-coverage! results)
     (show results)
     (format #t "~a: summary.json ~acoverage.png~a~%" (run-path)
-            (if prior "" "ranks.csv ranks.png ")
+            (if images "" "ranks.csv ranks.png ")
             (if (assoc-ref results "reliability") " reliability.png" ""))
     (outcome results)))
 

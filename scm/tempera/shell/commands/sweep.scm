@@ -37,7 +37,7 @@
    (point (optional string) "run this one point of --continue, here")))
 
 (define operands "SCRIPT|COMMAND NAME=A,B,C...")
-(define text "Runs the experiment that SCRIPT defines, or a COMMAND (train, reconstruct, calibrate), at every
+(define text "Runs the experiment that SCRIPT defines, or a COMMAND (train, reconstruct, calibrate, prior), at every
 combination of the values given: NAME=1,2,3.  A parameter that is itself a list of numbers takes values
 with semicolons: 'NAME=1,2;3,4'; so does text with commas in it.  With --random or --sobol, ranges:
 NAME=0.5..2, NAME=log:0.1..10; whole numbers at both ends make whole numbers.  A name that is also one of
