@@ -49,6 +49,34 @@
    (write-file "toy.scm" script)
    (define toy (load-script "toy.scm"))
 
+   ;; --- Files that it reads -------------------------------------------------------
+   (write-file "reader.scm" "
+(define-experiment reader ((input (required file)))
+  (unless (file-exists? \"go\") (error \"not yet\"))
+  (call-with-input-file input read))")
+   (define reader (load-script "reader.scm"))
+   (define (read-again) (quietly (lambda () (run-experiment reader '((input . "in.txt")) #:directory "reads/in"))))
+   (write-file "in.txt" "1")
+   (test-error-matching "it stops" "not yet" (read-again))
+   (write-file "in.txt" "2")
+   (test-error-matching "other input is not gone on with" "reads/in: input: in.txt has changed since it ran" (read-again))
+   (write-file "in.txt" "1")
+   (write-file "go" "")
+   (let ((run (read-again)))
+     (test-equal "the same is" 1 (run-result run))
+     (test-equal "nothing differs" '() (run-differences run))
+     (write-file "in.txt" "2")
+     (test-equal "changed since" (list (string-append (getcwd) "/in.txt: has changed since")) (run-differences run))
+     (delete-file "in.txt")
+     (test-equal "gone" (list (string-append (getcwd) "/in.txt: is gone")) (run-differences run)))
+   (mkdir "mine")
+   (write-file "mine/notes.txt" "")
+   (test-error-matching "somebody's folder" "mine: is no run's directory and not empty"
+     (run-experiment toy '() #:directory "mine"))
+   (test-assert "stays as it is" (not (file-exists? "mine/lock")))
+   (test-error-matching "no name" "run-experiment: directory: expected a name, got \"\""
+     (run-experiment toy '() #:directory ""))
+
    ;; --- What a run leaves ---------------------------------------------------------
    (define run (quietly (lambda () (run-experiment toy '((word . "a \"b\"")) #:directory "runs/a"))))
    (test-eq "finished" 'finished (run-state run))

@@ -1,7 +1,6 @@
 ;;; reruns.scm -- running a run again, and comparing: the same bits, or what differs.
 
 (define-module (tempera run reruns)
-  #:use-module (ice-9 binary-ports)
   #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
@@ -64,13 +63,6 @@
                                         (1+ row) (list-ref x row) (list-ref y row)))))
                        (columns a))))))
 
-(define (bytes path)
-  (call-with-input-file path
-    (lambda (port)
-      (let ((all (get-bytevector-all port)))
-        (if (eof-object? all) (make-bytevector 0) all)))
-    #:binary #t))
-
 (define (byte-difference name x y)
   (let ((end (min (bytevector-length x) (bytevector-length y))))
     (let loop ((i 0))
@@ -80,7 +72,7 @@
                           (bytevector-length y)))))))
 
 (define (file-differences name a b)
-  (let ((x (bytes a)) (y (bytes b)))
+  (let ((x (file-bytes a)) (y (file-bytes b)))
     (cond ((bytevector=? x y) '())
           ((string-suffix? ".csv" name)
            (table-difference name (load-table a) (load-table b)))

@@ -3,6 +3,7 @@
 ;;; The files that runs.scm describes are read here, and checked, since anybody may have edited them.
 
 (define-module (tempera run run-files)
+  #:use-module (ice-9 binary-ports)
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 regex)
   #:use-module (ice-9 textual-ports)
@@ -15,7 +16,8 @@
   #:use-module (tempera file tables)
   #:use-module ((tempera tensor primitives) #:select (crc32 sha256))
   #:re-export (file-text)
-  #:export (format-number own-name? own-names in-run files-below text-hash with-present-hashes replace-script!
+  #:export (format-number own-name? own-names in-run files-below text-hash file-bytes file-hash
+            with-present-hashes replace-script!
             load-alist check-scripts check-module load-config load-state save-state! load-metrics
             claim run-claimed? directory-state fail-run! fresh-directory))
 
@@ -86,6 +88,13 @@ else an error of WHO."
                 '(script folder))
       (check-module who path (assq-ref config 'module))
       (check-scripts who path (assq-ref config 'scripts))
+      (let ((inputs (assq-ref config 'inputs)))
+        (check-that (or (not inputs)
+                        (and (list? inputs)
+                             (every (lambda (i) (and (pair? i) (string? (assq-ref (assq-ref config 'settings)
+                                                                                  (car i)))))
+                                    inputs)))
+                    who "~a: inputs: expected hashes of files that settings name, got ~s" path inputs))
       (let ((libraries (assq-ref config 'libraries)))
         (check-that (or (not libraries) (and (list? libraries) (every pair? libraries))) who
                     "~a: libraries: expected a list of pairs, got ~s" path libraries))
@@ -124,7 +133,11 @@ at birth."
 
 (define (claim directory)
   "The lock of the run in DIRECTORY, a port to be kept open; #f while somebody has it."
-  (let ((port (open (in-run directory "lock") (logior O_RDWR O_CREAT O_CLOEXEC))))
+  (let ((port (catch 'system-error
+                (lambda () (open (in-run directory "lock") (logior O_RDWR O_CREAT O_CLOEXEC)))
+                (lambda exception
+                  (complain 'run-experiment "~a/lock: ~a" directory
+                            (strerror (system-error-errno exception)))))))
     (let try ((n 3))                    ; `run-claimed?' may hold it for a moment
       (catch 'system-error
         (lambda () (flock port (logior LOCK_EX LOCK_NB)) port)
@@ -193,6 +206,18 @@ and they are not what it recorded."
   "A hash of TEXT, SHA-256, which tells a changed script from the one that ran.
 Example: (text-hash \"\") => \"sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\""
   (string-append hash-prefix (sha256 (string->utf8 text))))
+
+(define (file-bytes path)
+  "What the file PATH holds, a bytevector."
+  (call-with-input-file path
+    (lambda (port)
+      (let ((all (get-bytevector-all port)))
+        (if (eof-object? all) (make-bytevector 0) all)))
+    #:binary #t))
+
+(define (file-hash path)
+  "A hash of the bytes in the file PATH, as `text-hash' has it of a text's."
+  (string-append hash-prefix (sha256 (file-bytes path))))
 
 (define (with-present-hashes directory config)
   "CONFIG, what config.scm or sweep.scm of DIRECTORY says, with hashes as `text-hash' makes them: those

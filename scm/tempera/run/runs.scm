@@ -8,6 +8,8 @@
 ;;;   lock          held by the process that runs it; the system releases it when that dies
 ;;;
 ;;; and what the experiment itself writes, to names that `run-path' gives.
+;;;
+;;; Long, since what is written there is read again: to look at, to go on with, and to say what differs now.
 
 (define-module (tempera run runs)
   #:use-module (ice-9 ftw)
@@ -17,6 +19,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
+  #:use-module (tempera base parameters)
   #:use-module (tempera base program)
   #:use-module (tempera run environment)
   #:use-module (tempera base errors)
@@ -190,8 +193,8 @@ Example: (run-own-files (open-run \"runs/two-moons\"))"
   (remove own-name? (files-below (run-directory run))))
 
 (define (run-differences run)
-  "What is different now from when RUN ran, as lines of text: the script, versions, the processor;
-an empty list when nothing is.
+  "What is different now from when RUN ran, as lines of text: the script, input files, versions, the
+processor; an empty list when nothing is.
 Example: (run-differences (open-run \"runs/two-moons\")) => ()"
   (check-run 'run-differences run)
   (let* ((config (run-config run))
@@ -212,6 +215,16 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
            ((not (equal? (text-hash (file-text script)) (assq-ref config 'script-hash)))
             (list (format #f "~a: has changed since; the run has its copy" script)))
            (else '()))
+     (append-map (lambda (input)
+                   (let* ((name (assq-ref (assq-ref config 'settings) (car input)))
+                          (path (if (absolute-file-name? name)
+                                    name
+                                    (in-run (or (assq-ref config 'folder) ".") name))))
+                     (cond ((not (file-exists? path)) (list (format #f "~a: is gone" path)))
+                           ((file-is-directory? path) (list (format #f "~a: is a folder now" path)))
+                           ((equal? (file-hash path) (cdr input)) '())
+                           (else (list (format #f "~a: has changed since" path))))))
+                 (or (assq-ref config 'inputs) '()))
      (let ((scripts (or (assq-ref config 'scripts) '())))
        (if (> (length scripts) 1)
            (list (format #f "its script was mended on the way: ~a began it"
@@ -236,11 +249,21 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
   (or (%search-load-path (string-append (string-join (map symbol->string module) "/") ".scm"))
       "."))
 
+(define (input-hashes experiment settings)
+  ;; Of the parameters that name files: an association list from a name to the hash of what the file holds.
+  (filter-map (lambda (parameter)
+                (let ((path (assq-ref settings (parameter-name parameter))))
+                  (and path (eq? 'file (parameter-type parameter))
+                       (eq? 'regular (stat:type (stat path)))
+                       (cons (parameter-name parameter) (file-hash path)))))
+              (experiment-parameters experiment)))
+
 (define (make-config experiment settings)
   (let ((script (experiment-script experiment)) (module (experiment-module experiment)))
     `((format . ,format-number)
       (experiment . ,(experiment-name experiment))
       (settings . ,settings)
+      (inputs . ,(input-hashes experiment settings))
       (script . ,script)
       (script-hash . ,(and script (text-hash (experiment-text experiment))))
       (module . ,module)
@@ -278,6 +301,12 @@ Example: (run-differences (open-run \"runs/two-moons\")) => ()"
     (for-each (lambda (old)
                 (unless (assq (car old) settings) (differ (car old) (cdr old) "without")))
               before))
+  (for-each (lambda (input)
+              (let ((before (assq-ref (or (assq-ref config 'inputs) '()) (car input))))
+                (check-that (or (not before) (equal? before (cdr input))) 'run-experiment
+                            "~a: ~a: ~a has changed since it ran; choose another directory" directory
+                            (car input) (assq-ref settings (car input)))))
+            (input-hashes experiment settings))
   (let ((text (experiment-text experiment)))
     (unless (or mended (equal? (and text (text-hash text)) (assq-ref config 'script-hash)))
       (complain 'run-experiment "~a: its script has changed since it ran; go on by the script as it ~
@@ -361,9 +390,11 @@ Example: (let ()
            (run-experiment toy '((n . 5)) #:directory \"runs/toy\"))"
   (let* ((settings (experiment-settings experiment settings))
          (directory (or directory (fresh-directory (experiment-name experiment)))))
-    (check-that (string? directory) 'run-experiment "directory: expected a string, got ~s" directory)
+    (check-that (and (string? directory) (not (string-null? directory))) 'run-experiment
+                "directory: expected a name, got ~s" directory)
     (make-directories directory)
     (check-that (file-is-directory? directory) 'run-experiment "~a: is a file" directory)
+    (unless (file-exists? (in-run directory "config.scm")) (check-empty directory))
     (let ((lock (or (claim directory)
                     (complain 'run-experiment "~a: another process runs it" directory))))
       (dynamic-wind
