@@ -26,6 +26,10 @@
         (test-equal "its energy errors" (map transition-energy-error (chain-trace chain))
           (map transition-energy-error (reverse seen))))))
 
+(test-equal "rules print in a line" "#<rules for two moons, 3 temperatures from 4.0 to 1.0, seed 42>"
+  (object->string (chain-rules (start-chain (prior-target (two-moons-prior)) #:temperatures '(4 2 1)))
+                  display))
+
 ;; What `anneal' does, with all that it adapts: the loop at the head of adaptation.scm.
 (define (driven chain)
   ;; Where CHAIN's rules lead, and the transitions on the way; CHAIN stays.

@@ -40,6 +40,17 @@
   (seed rules-seed)
   (keep? rules-keep?))                         ; sigmas last kept and now -> boolean
 
+(set-record-type-printer! <rules>
+  (lambda (rules port)
+    (let ((temperatures (rules-temperatures rules)))
+      (format port "#<rules for ~a, ~a, seed ~a>" (target-name (rules-target rules))
+              (if (adaptive? temperatures)
+                  temperatures
+                  (format #f "~a temperatures from ~a to ~a" (vector-length temperatures)
+                          (significant (first-sigma temperatures) 3)
+                          (significant (last-sigma temperatures) 3)))
+              (rules-seed rules)))))
+
 (define* (accepted-transitions count #:key (at-most (* 10 count)))
   "For #:transitions-per-temperature: a temperature is over after COUNT accepted transitions, on
 average over chains and rounded, or AT-MOST in all.  The paper's rule has COUNT = 4.
