@@ -39,7 +39,7 @@ Errors are of WHO.
 Example: (header-facts 'f \"a.h5\" \"<ismrmrdHeader><encoding><trajectory>radial</trajectory></encoding></ismrmrdHeader>\") => ((trajectory . \"radial\"))"
   (check-that (< (string-length xml) longest-header) who "~a: expected a header of at most ~a characters, got ~a"
               path longest-header (string-length xml))
-  (let* ((top (catch #t
+  (let* ((top (catch-errors
                 (lambda () (xml->sxml xml #:trim-whitespace? #t))
                 (lambda _ (complain who "~a: its header is no XML" path))))
          (header (child top 'ismrmrdHeader))
