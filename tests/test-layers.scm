@@ -248,6 +248,14 @@
   (group-normalisation (tensor-zeros '(8 3)) three three #f 1 1e-5 #f))
 (test-error-matching "groups" "groups: expected a divisor of the 3 channels, got 2"
   (group-normalisation x three three #f 2 1e-5 #f))
+(test-error-matching "groups of a layer" "group-norm-layer: groups: expected a divisor of the 8 channels, got 3"
+  (group-norm-layer 8 #:groups 3))
+(test-error-matching "no channels" "group-norm-layer: channels: expected a positive integer, got 0"
+  (group-norm-layer 0))
+(test-error-matching "heads of a layer" "attention-layer: heads: expected a divisor of the 8 channels, got 0"
+  (attention-layer 8 #:heads 0))
+(test-error-matching "attention of nothing" "attention-layer: channels: expected a positive integer, got 0"
+  (attention-layer 0))
 (test-error-matching "group norm of nothing" "images: expected some pixels to normalise by"
   (group-normalisation (tensor-zeros '(1 0 8 3)) three three #f 3 1e-5 #f))
 (test-error-matching "group norm, gamma" "gamma: expected f32 (3), got f32 (1 8 8 3)"

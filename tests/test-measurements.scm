@@ -190,8 +190,9 @@
   (test-error-matching "noise beside it" "noise: expected none beside #<measurement"
     (posterior prior m #:noise 0.2))
   (test-error-matching "data beside it" "y: expected none beside #<measurement" (posterior prior m y))
-  (test-error-matching "no data" "y: expected one measurement" (posterior prior op))
-  (test-error-matching "no measurement" "operator: expected one, got 3" (posterior prior 3))
+  (test-error-matching "no measurement" "operator: expected one and its data, or a measurement, got 3"
+    (posterior prior 3))
+  (test-error-matching "no data" "y: expected the data of the operator #<" (posterior prior op))
   (test-error-matching "zero-filled of none" "measurement: expected one" (zero-filled y))
   ;; Of what is no k-space there is nothing to doubt but NaN and what is not measured.
   (let ((denoising (make-operator "denoising" #:forward identity #:adjoint identity #:domain '(16 16))))

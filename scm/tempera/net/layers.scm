@@ -213,17 +213,17 @@ Example: ((up-convolution-layer 8 4) (tensor-zeros '(1 4 4 8)))"
 
 ;;; --- Of today's score networks ----------------------------------------------------
 
-(define* (group-norm-layer channels #:key (groups (quotient channels 4)) (activation #f))
-  "Normalisation of each image by GROUPS groups of its CHANNELS channels (Wu, He 2018), by
-default of four each, at most 32; then ACTIVATION, #f or silu.  Applied to images (N H W
+(define* (group-norm-layer channels #:key (groups (default-groups channels)) (activation #f))
+  "Normalisation of each image by GROUPS groups of its CHANNELS channels (Wu, He 2018), which they divide, by
+default of four each or more, at most 32; then ACTIVATION, #f or silu.  Applied to images (N H W
 CHANNELS) and optionally to scales and shifts of each image and channel (N 2 CHANNELS), see
 `group-normalisation'.
 Example: ((group-norm-layer 8 #:activation 'silu) (tensor-zeros '(2 4 4 8)))"
   (check-that (memq activation '(#f silu)) 'group-norm-layer
               "activation: expected #f or silu, got ~s" activation)
+  (check-divides 'group-norm-layer "groups" groups channels)
   (let ((gamma (parameter (tensor-assign! (tensor-zeros (list channels)) 1)))
-        (beta (parameter (tensor-zeros (list channels))))
-        (groups (largest-divisor channels (min groups 32))))
+        (beta (parameter (tensor-zeros (list channels)))))
     (make-layer (format #f "group norm of ~a in ~a~a" channels groups
                         (if activation ", silu" ""))
                 (lambda* (images #:optional modulation)
@@ -236,11 +236,29 @@ Example: ((group-norm-layer 8 #:activation 'silu) (tensor-zeros '(2 4 4 8)))"
   (let loop ((d (max most 1)))
     (if (zero? (modulo n d)) d (loop (1- d)))))
 
-(define* (attention-layer channels #:key (heads (largest-divisor channels (quotient channels 64))))
+(define (check-channels procedure channels)
+  (check-that (and (exact-integer? channels) (> channels 0)) procedure
+              "channels: expected a positive integer, got ~s" channels))
+
+(define (check-divides procedure name parts channels)
+  (check-channels procedure channels)
+  (check-that (and (exact-integer? parts) (> parts 0) (zero? (modulo channels parts))) procedure
+              "~a: expected a divisor of the ~a channels, got ~s" name channels parts))
+
+(define (default-groups channels)
+  (check-channels 'group-norm-layer channels)
+  (largest-divisor channels (min 32 (quotient channels 4))))
+
+(define (default-heads channels)
+  (check-channels 'attention-layer channels)
+  (largest-divisor channels (quotient channels 64)))
+
+(define* (attention-layer channels #:key (heads (default-heads channels)))
   "A residual block of self-attention among all positions (Ho et al. 2020): group norm, queries,
 keys and values by a 1 x 1 convolution, `self-attention' of HEADS heads (by default of 64
 channels each or more), and a projection, at first zero, added to the images (N H W CHANNELS).
 Example: ((attention-layer 8) (tensor-zeros '(1 4 4 8)))"
+  (check-divides 'attention-layer "heads" heads channels)
   (let ((normalise (group-norm-layer channels))
         (qkv (convolution-layer channels (* 3 channels) #:size 1 #:gain (sqrt 1/2)))
         (project (convolution-layer channels channels #:size 1 #:gain 0)))

@@ -66,6 +66,9 @@ Example: (as-measurement 'posterior op y 0.1)"
                      what noise)
          what)
         (else
+         (check-that (operator? what) who
+                     "operator: expected one and its data, or a measurement, got ~s" what)
+         (check-that y who "y: expected the data of the operator ~a, got ~s" what y)
          (let ((noise (or noise default-noise)))
            (check-parts who what y noise)
            (warn-of-unmeasured who what y)
