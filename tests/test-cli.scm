@@ -240,6 +240,7 @@ tempera run --continue=runs/~a --mended" in in))
               "runs/ended: interrupted; go on with: tempera run --continue=runs/ended\n")
    (check-run "goes on after SIGTERM" "tempera run --continue=runs/ended" 0 "finished")
    (delete-file "again")
+   (sigaction SIGHUP SIG_DFL)           ; under nohup it is ignored, here and in what is started
    (check-run "SIGHUP" (format #f "tempera run --out=runs/hung ended.scm signal=~a" SIGHUP) 129
               "runs/hung: interrupted")
    (delete-file "again")
