@@ -9,8 +9,9 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera base exceptions)
+  #:use-module (tempera base numbers)
   #:export (raise-interrupt interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!
-            pauses? call-with-pause call-with-stop call-saying-stop end-interrupted-line
+            pauses? call-with-pause call-with-stop call-with-checkpoints call-saying-stop end-interrupted-line
             last-paused))
 
 ;;; --- Signals ------------------------------------------------------------------
@@ -87,6 +88,23 @@ stack being unwound; then that goes on."
    (lambda (exception)
      (stop exception)
      (raise-exception exception))))
+
+(define checkpoint-seconds 30)          ; between two writings of a checkpoint
+
+(define (call-with-checkpoints save body)
+  "What BODY returns, called with a thunk that it calls wherever its state is whole: when half a minute
+has passed since the last time, that calls SAVE, a thunk, or #f for nothing to be saved.  When a signal
+ends BODY, SAVE is called too.
+Example: (call-with-checkpoints #f (lambda (whole!) (whole!) 3)) => 3"
+  (let ((saved (seconds-now)))
+    (call-with-stop
+     (lambda ()
+       (body (lambda ()
+               (when (and save (> (- (seconds-now) saved) checkpoint-seconds))
+                 (save)
+                 (set! saved (seconds-now))))))
+     (lambda (exception)
+       (when (and save (interrupt-signal exception)) (save))))))
 
 (define (terminal? port)
   (and (file-port? port) (isatty? port)))

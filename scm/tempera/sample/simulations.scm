@@ -122,8 +122,6 @@ Example: (let ((truths (prior-samples prior 4 #:ratio 0.7)))
     (check-that (chain-finished? chain) 'prior-samples "paused before the end")
     (chain-samples chain)))
 
-(define checkpoint-seconds 30)          ; between two writings of it
-
 (define* (simulate model count #:key (draws 31) (seed 0) (truths #f) (checkpoint #f))
   "COUNT simulations of MODEL: a truth from its prior, a measurement of it, and DRAWS draws of
 that one's posterior.  TRUTHS, a batch (COUNT ...), takes the place of draws from the prior: for a learned one
@@ -146,7 +144,7 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
          (all (tensor-zeros (cons* count draws shape) (tensor-dtype truths)))
          (done (if (and checkpoint (file-exists? checkpoint)) (load-draws! checkpoint all) 0))
          (progress (make-progress "simulating" (- count done)))
-         (begun done) (saved (seconds-now))
+         (begun done)
          (warnings '())                 ; of simulations that had any, newest first
          (sample!
           (lambda (i y own-seed)
@@ -164,7 +162,7 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
               (tensor-assign! (tensor-slice all 0 i (1+ i)) batch)
               #t)))
          (simulation
-          (lambda (i)
+          (lambda (i whole!)
             ;; Other simulations, and those of other seeds, have other random numbers.
             (let* ((own-seed (modulo (+ (* 1000003 seed) i) (expt 2 62)))
                    (y (measure (model-operator model) (member-of truths i)
@@ -172,23 +170,22 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
               (when (>= i done)
                 (with-scope (lambda () (sample! i y own-seed)))
                 (set! done (1+ i))
-                (when (and checkpoint (> (- (seconds-now) saved) checkpoint-seconds))
-                  (save-draws checkpoint all done)
-                  (set! saved (seconds-now)))
+                (whole!)
                 (progress-update! progress (- done begun)))
               y))))
     (call-with-stop
       (lambda ()
-        (let ((measurements (map-in-order simulation (iota count))))
+        (let ((measurements
+               (call-with-checkpoints
+                (and checkpoint (lambda () (save-draws checkpoint all done)))
+                (lambda (whole!)
+                  (map-in-order (lambda (i) (simulation i whole!)) (iota count))))))
           (progress-finish! progress)
           (when (pair? warnings)
             (format (current-warning-port) "~a of ~a simulations had warnings; the first:~%~a"
                     (length warnings) count (last warnings)))
           (make-simulations model truths measurements all)))
-      (lambda (exception)
-        (progress-finish! progress)
-        (when (and checkpoint (interrupt-signal exception))
-          (save-draws checkpoint all done))))))
+      (lambda (exception) (progress-finish! progress)))))
 
 (define (real-draws all)
   (if (eq? (tensor-dtype all) 'c64) (real-view all) all))

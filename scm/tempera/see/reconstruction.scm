@@ -33,25 +33,16 @@
     ("complex_mean" . ,(measure complex-mean truth))
     ("samples" . ,(list->vector (measure samples truth)))))
 
-(define checkpoint-seconds 30)          ; between two writings of it
-
 (define (anneal-over-stops target checkpoint chains hook settings)
   ;; The chain that `anneal' gives of TARGET.  It is written to the file CHECKPOINT, unless #f, now and
   ;; then and when a signal stops it; if the file is there already, it goes on from there.
   (let ((chain (if (and checkpoint (file-exists? checkpoint))
                    (apply load-chain checkpoint target settings)
-                   (apply start-chain target #:chains chains settings)))
-        (saved (seconds-now)))
-    (call-with-stop
-     (lambda ()
-       (resume! chain
-                #:hook (lambda (chain)
-                         (hook chain)
-                         (when (and checkpoint (> (- (seconds-now) saved) checkpoint-seconds))
-                           (save-chain checkpoint chain)
-                           (set! saved (seconds-now))))))
-     (lambda (exception)
-       (when (and checkpoint (interrupt-signal exception)) (save-chain checkpoint chain))))))
+                   (apply start-chain target #:chains chains settings))))
+    (call-with-checkpoints
+     (and checkpoint (lambda () (save-chain checkpoint chain)))
+     (lambda (whole!)
+       (resume! chain #:hook (lambda (chain) (hook chain) (whole!)))))))
 
 (define* (reconstruct-to out prior measurement #:optional data
                          #:key (noise #f) (chains 8) (seed 42) (truth #f)
