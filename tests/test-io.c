@@ -1,5 +1,6 @@
 /* test-io.c -- each format: round trips, and files that lie.  Long, since each format is here. */
 #include <dirent.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "io/npy.h"
 #include "io/png.h"
 #include "io/safetensors.h"
+#include "io/trial.h"
 
 /* --- A folder of our own -------------------------------------------------- */
 
@@ -572,7 +574,24 @@ test_safetensors (void)
   tp_tensor_free (a);
 }
 
+/* A reader that ends its process is the file's fault; Ctrl-C, which the child gets too, is nobody's. */
+static void
+end_by (void *signal)
+{
+  raise (*(int *) signal);
+}
+
+static void
+test_trial (void)
+{
+  CHECK (tp_trial ("scan.h5", end_by, &(int) { 0 }) == TP_OK);
+  CHECK (tp_trial ("scan.h5", end_by, &(int) { SIGSEGV }) == TP_BAD_FILE);
+  CHECK (strstr (tp_last_message (), "scan.h5: damaged") != NULL);
+  CHECK (tp_trial ("scan.h5", end_by, &(int) { SIGINT }) == TP_IO);
+  CHECK (strstr (tp_last_message (), "scan.h5: reading was interrupted") != NULL);
+}
+
 CHECK_MAIN (make_folder, test_npy_round_trip, test_npy_types, test_npy_byte_orders, test_npy_range,
             test_npy_mistaken, test_npy_hostile, test_writing_is_atomic, test_png_round_trip,
             test_png_hostile, test_nifti, test_nifti_types, test_nifti_gzip, test_safetensors,
-            remove_folder)
+            test_trial, remove_folder)

@@ -36,6 +36,10 @@ tp_trial (const char *path, void (*read) (void *data), void *data)
   while (waitpid (child, &status, 0) < 0)
     if (errno != EINTR)
       return tp_fail (TP_IO, "%s: %s", path, strerror (errno));
-  return WIFEXITED (status) && WEXITSTATUS (status) == 0
-           ? TP_OK : tp_fail (TP_BAD_FILE, "%s: damaged: the library that reads it fails on it", path);
+  if (WIFEXITED (status) && WEXITSTATUS (status) == 0)
+    return TP_OK;
+  /* Ctrl-C goes to both: the file is not to blame. */
+  if (WIFSIGNALED (status) && (WTERMSIG (status) == SIGINT || WTERMSIG (status) == SIGTERM))
+    return tp_fail (TP_IO, "%s: reading was interrupted", path);
+  return tp_fail (TP_BAD_FILE, "%s: damaged: the library that reads it fails on it", path);
 }
