@@ -142,6 +142,18 @@ sys.exit(not all(importlib.util.find_spec(p) for p in '~a'.split()))" (string-jo
      (test-error-matching "no arrays" "arrays: expected" (save-npz (in "c.npz") 3))
      (test-assert "damaged" (try-damaged (in "bad.npz") (read-bytes (in "a.npz"))
                                          (lambda (path) (load-npz (string-append path ":/kspace")))))
+     (let ((bytes (read-bytes (in "a.npz"))))
+       (bytevector-u8-set! bytes 300 (logxor 1 (bytevector-u8-ref bytes 300))) ; among kspace's numbers
+       (write-bytes (in "flipped.npz") bytes)
+       (test-error-matching "a flipped bit" "flipped.npz: kspace: damaged: "
+         (load-npz (string-append (in "flipped.npz") ":/kspace"))))
+     (test-equal "the same arrays, the same file" (read-bytes (in "a.npz"))
+       (begin (save-npz (in "again.npz") `(("kspace" . ,y) ("mask" . ,real))) (read-bytes (in "again.npz"))))
+     (test-error-matching "a name twice" "twice.npz: mask: File already exists"
+       (save-npz (in "twice.npz") `(("mask" . ,y) ("mask" . ,real))))
+     (test-assert "nothing is left of it" (not (file-exists? (in "twice.npz"))))
+     (test-error-matching "no folder" "no/c.npz: not written: "
+       (save-npz (in "no/c.npz") `(("mask" . ,real))))
      (when (python-has? "numpy")
        (run-python folder "import numpy as np"
                    "y = np.arange(24).reshape(2, 3, 4)"
