@@ -123,9 +123,9 @@ kill -9 $p; wait $p")
    (check "the same command goes on" 0 "dead: mean.npy" reconstruct slowly "--out=dead")
    (check-same "killed: the same bits" "whole" "dead")
 
-   (check-stopped "train" "cut-t" "metrics.csv" train "steps=60 --out=cut-t")
+   (check-stopped "train" "cut-t" "metrics.csv" train "steps=600 --out=cut-t")
    (check "train goes on" 0 "cut-t: finished in" "tempera run --continue=cut-t")
-   (check "train unbroken" 0 "wrote" train "steps=60 --out=whole-t")
+   (check "train unbroken" 0 "wrote" train "steps=600 --out=whole-t")
    (test-assert "train: the same weights"
      (equal? (bytes "whole-t/prior.safetensors") (bytes "cut-t/prior.safetensors")))
    ;; From another's checkpoint.

@@ -10,6 +10,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base exceptions)
   #:use-module (tempera base numbers)
+  #:use-module (tempera base progress)
   #:export (raise-interrupt interrupt-signal interrupt-status handle-signals call-at-prompt call-typed pauses!
             pauses? call-with-pause call-with-stop call-with-checkpoints call-saying-stop end-interrupted-line
             last-paused))
@@ -106,9 +107,6 @@ Example: (call-with-checkpoints #f (lambda (whole!) (whole!) 3)) => 3"
      (lambda (exception)
        (when (and save (interrupt-signal exception)) (save))))))
 
-(define (terminal? port)
-  (and (file-port? port) (isatty? port)))
-
 (define said? #f)                       ; what a signal has stopped
 
 (define (call-saying-stop thunk text)
@@ -120,12 +118,12 @@ on."
         (set! said? #t)
         (let ((port (current-error-port)))
           ;; Over the ^C that the terminal shows.
-          (format port "~a~a~%" (if (terminal? port) "\r" "") (text)))))))
+          (format port "~a~a~%" (if (terminal-port? port) "\r" "") (text)))))))
 
 (define (end-interrupted-line)
   "After the ^C that the terminal shows, unless something was said."
   (let ((port (current-error-port)))
-    (when (and (terminal? port) (not said?)) (newline port))))
+    (when (and (terminal-port? port) (not said?)) (newline port))))
 
 (define (call-with-pause work name thunk stop)
   "What THUNK returns, which makes steps of WORK.  When an exception ends it, call STOP with

@@ -11,7 +11,8 @@
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
-  #:export (make-progress progress-update! progress-finish! progress-port duration-text))
+  #:export (terminal-port? progress-shown? make-progress progress-update! progress-finish! progress-port
+            duration-text))
 
 (define-record-type <progress>
   (%make-progress title total port started drawn width)
@@ -33,7 +34,20 @@
   ;; Where progress is shown, when it is not the error port: that may go to a log.
   (make-parameter #f))
 
-(define* (make-progress title total #:key (port (or (progress-port) (current-error-port))))
+(define (terminal-port? port)
+  "Whether PORT is a terminal.
+Example: (terminal-port? (open-output-string)) => #f"
+  (and (file-port? port) (isatty? port)))
+
+(define (default-port)
+  (or (progress-port) (current-error-port)))
+
+(define (progress-shown?)
+  "Whether progress is shown, since it goes to a terminal.
+Example: (parameterize ((progress-port (open-output-string))) (progress-shown?)) => #f"
+  (terminal-port? (default-port)))
+
+(define* (make-progress title total #:key (port (default-port)))
   "The progress of TOTAL steps of what TITLE names, shown on PORT if that is a
 terminal.
 Example: (let ((p (make-progress \"training\" 10)))
@@ -42,7 +56,7 @@ Example: (let ((p (make-progress \"training\" 10)))
   (check-that (and (exact-integer? total) (>= total 0)) 'make-progress
               "total: expected an integer, 0 or more, got ~s" total)
   (%make-progress title total
-                  (and (file-port? port) (isatty? port) port)
+                  (and (terminal-port? port) port)
                   (seconds-now) #f 0))
 
 (define (duration-text seconds)

@@ -97,12 +97,12 @@ none."
 
 (define* (train-run! trainer name #:key (every 100) (minutes 10) (validation #f)
                      (validate-every (* 10 every))
-                     (metadata '()) (hook (const #t)))
+                     (metadata '()))
   "Train TRAINER to its end in the run that is active, which goes on from its checkpoint after an
 interruption.  Every EVERY steps, and when MINUTES (unless #f) have passed since the last time,
 checkpoint.safetensors is written.  Every EVERY steps the mean losses of those steps join the run's
-metrics, with the images seen so far and how many a second, and are printed with the time left, and
-HOOK is called with the trainer.
+metrics, with the images seen so far and how many a second, and where no terminal shows progress are
+printed, with the time left.
 VALIDATION: #f, or a procedure of a prior that gives a table, such as `validation' makes; every
 VALIDATE-EVERY steps, a multiple of EVERY, and at the end, what it gives for each average of the weights
 joins validation.csv (`run-validation').  At the end NAME.safetensors has the averaged weights, of
@@ -139,10 +139,12 @@ first, got ~s and ~s" every validate-every)
             (lambda (images-per-second steps-per-second)
               (record-losses! (table '() '()) `(images . ,(trainer-images trainer))
                               `(images-per-second . ,(significant images-per-second 3)))
-              (format #t "step ~a  loss ~a  ~a images/s  ~a left~%" step
-                      (significant (second (first (trainer-losses trainer))) 4)
-                      (number-text images-per-second)
-                      (duration-text (/ (- total step) steps-per-second))))))
+              (unless (progress-shown?)
+                (format #t "step ~a  loss ~a  ~a images/s  ~a left~%" step
+                        (significant (second (first (trainer-losses trainer))) 4)
+                        (number-text images-per-second)
+                        (duration-text (/ (- total step) steps-per-second)))
+                (force-output)))))
         (when (and validation (or (zero? (modulo step validate-every)) (= step total)))
           (validate! trainer validation directory)
           (speed step (trainer-images trainer)))))
@@ -153,10 +155,7 @@ first, got ~s and ~s" every validate-every)
       (record-losses! (load-metrics directory) `(images . ,(trainer-images trainer))))
     (format #t "~a~%" trainer)
     (speed (trainer-step trainer) (trainer-images trainer))
-    (train! trainer #:checkpoint checkpoint #:every every #:minutes minutes
-            #:hook (lambda (trainer)
-                     (at-checkpoint trainer)
-                     (hook trainer)))
+    (train! trainer #:checkpoint checkpoint #:every every #:minutes minutes #:hook at-checkpoint)
     (let* ((averaging (best-averaging trainer directory))
            (network (trainer-averaged trainer averaging)))
       (save-network weights network

@@ -206,7 +206,7 @@ Example: (sweep-done-text (open-sweep \"runs/norms\"))"
 (define (make-board sweep)
   (let ((port (or (progress-port) (current-error-port))))
     (%make-board sweep
-                 (and (file-port? port) (isatty? port) (not (equal? (getenv "TERM") "dumb")) port)
+                 (and (terminal-port? port) (not (equal? (getenv "TERM") "dumb")) port)
                  (seconds-now)
                    (count (lambda (job) (memq (job-outcome job) '(finished failed)))
                           (sweep-jobs sweep))

@@ -8,6 +8,7 @@
   #:use-module (ice-9 regex)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
+  #:use-module (tempera base progress)
   #:use-module (tempera base errors)
   #:use-module (tempera see figures)
   #:use-module (tempera tensor primitives)
@@ -74,9 +75,6 @@
              (or (find (lambda (kind) (string=? value (symbol->string kind))) kinds)
                  (complain who "the variable ~a: expected one of ~a, got ~s" variable kinds value))))))
 
-(define (terminal-file-port? port)
-  (and (file-port? port) (isatty? port)))
-
 (define (kind-for port promised)
   (cond ((equal? (getenv "TERM") "dumb") 'ascii)
         ((and (memq promised pixel-kinds) (not (inside-another?))) promised)
@@ -121,7 +119,7 @@
 (define* (terminal-for who port #:optional (as #f))
   "What PORT can show, or #f when it is no terminal and nobody asks for pictures: AS, or else
 the variable TEMPERA_PICTURES, says which kind.  Errors name WHO."
-  (let ((wanted (asked-for who as)) (there? (terminal-file-port? port)))
+  (let ((wanted (asked-for who as)) (there? (terminal-port? port)))
     (and (or wanted there?)
          (let* ((found (terminal-detect (environ)))
                 (kind (or wanted (kind-for port (car found))))

@@ -7,7 +7,6 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera base program)
-  #:use-module (tempera base progress)
   #:use-module (tempera data dataset)
   #:use-module (tempera data slices)
   #:use-module (tempera net checkpoints)
@@ -32,16 +31,6 @@
   (let ((file (if (file-is-directory? path) (string-append path "/checkpoint.safetensors") path)))
     (check-that (file-exists? file) 'train "from: no such file: ~a" file)
     file))
-
-(define (losses-teller)
-  ;; A procedure of a trainer that says how far it is, where no terminal shows it.
-  (let ((start (seconds-now)) (port (or (progress-port) (current-error-port))))
-    (lambda (trainer)
-      (unless (or (and (file-port? port) (isatty? port)) (null? (trainer-losses trainer)))
-        (format #t "step ~a  loss ~,4f  ~a~%" (trainer-step trainer)
-                (second (first (trainer-losses trainer)))
-                (duration-text (- (seconds-now) start)))
-        (force-output)))))
 
 (define (training-set hold-out)
   (let ((dataset (load-dataset)))
@@ -116,7 +105,7 @@ from another's checkpoint; what settings are other is said.  The network and the
     (format #t "on ~a~%" (dataset-text dataset))
     (when (and from (not (file-exists? (run-path "checkpoint.safetensors"))))
       (trainer-resume! trainer (checkpoint-in from)))
-    (train-run! trainer "prior" #:every every #:hook (losses-teller) #:metadata about)
+    (train-run! trainer "prior" #:every every #:metadata about)
     `((steps . ,(trainer-step trainer))
       (loss . ,(second (first (trainer-losses trainer)))))))
 
