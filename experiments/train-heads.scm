@@ -7,11 +7,13 @@
 ;;; extracted brains count alike, however many there are of each.  Sigma goes from below the noise of
 ;;; scans to the largest distance between images (Song and Ermon 2020, technique 1), so that chains
 ;;; without data can start in pure noise.  Interrupted, it goes on from its checkpoint: tempera run
-;;; --continue=DIRECTORY.
+;;; --continue=DIRECTORY.  A longer training, or one that ends sooner, goes on from another's checkpoint:
+;;;
+;;;   tempera run experiments/train-heads.scm resume=runs/BEFORE/checkpoint.safetensors steps=30000
 
 (use-modules (tempera) (srfi srfi-1) (srfi srfi-11))
 
-(define body '(edm-unet #:width 48 #:multipliers (1 2 3 4) #:blocks 1 #:attention (16) #:unshuffle 2))
+(define body '(edm-unet #:width 48 #:multipliers (1 2 3 3) #:blocks 1 #:attention (16) #:unshuffle 2))
 
 (define heads '(300 2.5 0.6))           ; an upper bound of their power, by `power-spectrum-by-size'
 
@@ -62,6 +64,7 @@
 (define-experiment train-heads
     ((steps 20000 positive? "optimiser steps")
      (from "" string? "a score network whose weights to begin with, in place of new ones")
+     (resume "" string? "another training's checkpoint to go on from, with these settings")
      (sizes '(128 96 192 128 64 256) (lambda (sizes) (and (pair? sizes) (and-map positive? sizes)))
             "of the images, in turn")
      (fit 0.5 (lambda (share) (<= 0 share 1)) "share of images that hold the whole slice")
@@ -72,7 +75,7 @@
      (learned-weight? #f boolean? "learn how much losses count at each sigma, in place of a formula")
      (validate-on "" string? "persons to validate on and not to train on, separated by commas")
      (sigma-data 30.0 positive? "standard deviation of the data, each of two parts")
-     (sigma-most 4000.0 positive? "about the largest distance between two images")
+     (sigma-most 20000.0 positive? "about the largest distance between two images, and more than any image is from black")
      (seed 1)
      (every 100 positive? "steps between checkpoints"))
   "Train a score network for heads by denoising score matching, at every sigma there is."
@@ -87,6 +90,8 @@
                                 #:steps steps #:seed seed #:clip 1.0
                                 #:averaging (list averaging (power-average 0.05) (power-average 0.1)))))
     (format #t "data: ~a~%" dataset)
+    (unless (or (string-null? resume) (file-exists? (run-path "checkpoint.safetensors")))
+      (trainer-resume! trainer resume))
     (train-run! trainer "heads" #:every every #:validation (validation-of held-out)
                 #:metadata `(("data" . ,(object->string dataset))
                              ("experiment" . "experiments/train-heads.scm")

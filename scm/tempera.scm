@@ -82,8 +82,8 @@
      make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name
      operator-normal-diagonal operator-range operator-restrict operator?)
     ((problem priors)
-     has-log-density? learned? log-density make-prior prior-draw prior-dtype prior-name prior-shape
-     prior? score)
+     greatest-sigma has-log-density? learned? log-density make-prior prior-draw prior-dtype prior-name
+     prior-shape prior? score sigma-range)
     ((problem targets)
      denoise make-target posterior prior-target target-dtype target-likelihood-score
      target-log-density target-masses target-name target-prior target-prior-alone? target-score
@@ -103,7 +103,7 @@
     ((net networks)
      <network> network-metadata network?)
     ((net noise-levels)
-     sigma-draw sigma-log-uniform sigma-mixture sigma-normal)
+     largest-distance sigma-draw sigma-log-uniform sigma-mixture sigma-normal)
     ((net profile)
      process-memory profile profile-flops profile-peak profile-rows profile-seconds profile-text
      profile? save-profile)

@@ -136,6 +136,16 @@ kill -9 $p; wait $p")
    (test-equal "it has the other's losses" '(2 4 6 8) (table-column (run-metrics (open-run "on-t")) 'step))
    (check "another network" 1 "body: this trainer has" "tempera train size=32 channels=4,4 blocks=1 convolutions=1 batch=1 from=t")
    (check "no checkpoint" 1 "train: from: no such file: c/checkpoint.safetensors" train "from=c --out=none")
+   ;; Another network, other losses, validated on a person that is not trained on.
+   (save-npy "volume-q.npy" (tensor-abs (random-normal '(24 32 32) 8)))
+   (check "a second volume" 0 "person q" "tempera data --add=volume-q.npy --person=q --orientation=SAR")
+   (check "train another network" 0 "wrote other/prior.safetensors"
+          "tempera train network=edm-unet width=8 multipliers=1,2 blocks=1 attention=2 parametrisation=wiener weight=learned \
+balance=yes size=16 steps=2 every=1 batch=2 accumulate=2 hold-out=q validation-images=2 --out=other")
+   (test-equal "its losses on q" '(2) (delete-duplicates (table-column (run-validation (open-run "other")) 'step)))
+   (test-assert "its sigmas reach as far as the data"
+     (let ((range (sigma-range (load-network "other/prior.safetensors"))))
+       (and (= 0.05 (first range)) (< 300 (second range) 10000))))
 
    (define many "tempera calibrate size=16 simulations=100 draws=4 --out=")
    (check-stopped "calibrate" "cut-c" "state.scm" (string-append many "cut-c"))
@@ -183,6 +193,8 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
       "reconstruct: expected key=value, got more.npy"
       "train: size: expected an integer for which `multiple-of-8' holds, got 20"
       "train: spectral: expected a name, penalty, projection or cap, got clip"
+      "train: width: drunet has none; its options are channels, blocks"
+      "train: network: expected a name, paper-unet, code-unet, edm-unet or drunet, got unet"
       "calibrate: until: expected a number, 0 < until < 100, got 100"
       "calibrate: images: expected a prior beside them, prior=FILE"
       "calibrate: images: no such file or folder: none-such")
@@ -190,7 +202,7 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
       "reconstruct scan.npy nosie=2" "reconstruct scan.npy --nosie=2" "reconstruct prior=net.safetensors"
       "reconstruct no-such.npy" "reconstruct scan.npy mask=no-mask.npy"
       "reconstruct scan.npy prior=net.safetensors" "reconstruct scan.npy simulate=yes"
-      "reconstruct scan.npy more.npy prior=net.safetensors" "train size=20" "train spectral=clip"
+      "reconstruct scan.npy more.npy prior=net.safetensors" "train size=20" "train spectral=clip" "train network=drunet width=8" "train network=unet"
       "calibrate until=100" "calibrate images=none-such"
       "calibrate prior=net.safetensors images=none-such"))
 

@@ -308,6 +308,35 @@ its slice 3, at 4 mm from the first, where they are 2 mm apart"
        (save-safetensors path '() #:metadata '(("a" . 1))))
      (test-equal "failures left the old file" 4 (length (load-safetensors path)))
 
+     ;; In half precision: 11 bits, ties to even, subnormal numbers, and the checksum of what is read.
+     (let ((given '(1 1.00048828125 1.001 0.1 -65504 5.9604645e-8 1e-9 -0.0))
+           (kept '(1. 1. 1.0009765625 0.0999755859375 -65504. 5.960464477539063e-8 0. -0.0)))
+       (save-safetensors (in "half.safetensors") `(("h" . ,(list->tensor given)) ("i" . ,(list->tensor '(2 3 5))))
+                         #:half? #t)
+       (test-equal "half precision" kept (tensor->list (assoc-ref (load-safetensors (in "half.safetensors")) "h")))
+       (test-equal "and what follows" '(2. 3. 5.)
+         (tensor->list (assoc-ref (load-safetensors (in "half.safetensors")) "i")))
+       (test-equal "in 22 bytes" 22 (cdr (safetensors-header (in "half.safetensors"))))
+       (let ((bytes (call-with-input-file (in "half.safetensors") get-bytevector-all #:binary #t)))
+         (bytevector-u8-set! bytes (- (bytevector-length bytes) 1) #x41)
+         (write-bytes (in "half.safetensors") bytes)
+         (test-error-matching "a flipped bit" "damaged" (load-safetensors (in "half.safetensors"))))
+       (save-safetensors (in "half.safetensors") '())
+       (test-error-matching "beyond half precision"
+                            "half.safetensors: not written: tensor \"h\": number 1 is 65520, beyond"
+         (save-safetensors (in "half.safetensors") `(("h" . ,(list->tensor '(1 65520)))) #:half? #t))
+       (test-equal "and the old file stays" '() (load-safetensors (in "half.safetensors"))))
+     (for-each
+      (lambda (type numbers)
+        (let* ((size (make-bytevector 8 0))
+               (text (string->utf8 (format #f "{\"a\":{\"dtype\":~s,\"shape\":[2],\"data_offsets\":[0,~a]}}"
+                                           type (bytevector-length numbers)))))
+          (bytevector-u64-set! size 0 (bytevector-length text) (endianness little))
+          (write-bytes (in "other.safetensors") size text numbers)
+          (test-equal type '(1.5 -3.) (tensor->list (assoc-ref (load-safetensors (in "other.safetensors")) "a")))))
+      '("F16" "BF16" "F64")
+      '(#vu8(#x00 #x3e #x00 #xc2) #vu8(#xc0 #x3f #x40 #xc0) #vu8(0 0 0 0 0 0 #xf8 #x3f 0 0 0 0 0 0 8 #xc0)))
+
      ;; Headers that lie.  16 bytes of numbers follow each.
      (let ((hostile
             (lambda (name expected header)
@@ -320,8 +349,9 @@ its slice 3, at 4 mm from the first, where they are 2 mm apart"
                             shape begin end))))
        (hostile "not JSON" "JSON is not understood" "{\"a\":")
        (hostile "not an object" "expected a JSON object" "[1,2]")
-       (hostile "no entry" "expected numbers of type F32" "{\"a\":3}")
-       (hostile "type" "got F16" "{\"a\":{\"dtype\":\"F16\",\"shape\":[8],\"data_offsets\":[0,16]}}")
+       (hostile "no entry" "expected numbers of a type among F32, F16" "{\"a\":3}")
+       (hostile "type" "got I16" "{\"a\":{\"dtype\":\"I16\",\"shape\":[8],\"data_offsets\":[0,16]}}")
+       (hostile "half as many bytes" "does not fill" "{\"a\":{\"dtype\":\"F16\",\"shape\":[4],\"data_offsets\":[0,16]}}")
        (hostile "shape too small" "does not fill" (format #f "{\"a\":~a}" (entry 3 0 16)))
        (hostile "beyond the end" "truncated: it names 20 bytes of numbers and has 16" (format #f "{\"a\":~a}" (entry 5 0 20)))
        (hostile "backwards" "does not fill" (format #f "{\"a\":~a}" (entry 4 16 0)))

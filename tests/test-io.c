@@ -313,7 +313,7 @@ test_writing_is_atomic (void)
   CHECK_FAILS (TP_IO, tp_npy_save ("/dev/full", large));
   CHECK_FAILS (TP_IO, tp_png_save ("/dev/full", picture, 0, 1, 8));
   CHECK_FAILS (TP_IO, tp_safetensors_write ("/dev/full", "{}",
-                                            (const tp_tensor *[]) { large }, 1));
+                                            (const tp_tensor *[]) { large }, 1, false));
   struct stat about;
   CHECK (!stat ("/dev/full", &about) && S_ISCHR (about.st_mode));
   CHECK_FAILS (TP_IO, tp_npy_save (file_in_folder ("no/such/folder.npy"), old));
@@ -540,19 +540,20 @@ test_safetensors (void)
 {
   tp_tensor *a = ramp (TP_F32, 2, (int64_t[]) { 2, 3 }), *b = ramp (TP_F32, 1, (int64_t[]) { 4 });
   const char *path = file_in_folder ("w.safetensors");
-  CHECK (tp_safetensors_write (path, "{\"a\":1}", (const tp_tensor *[]) { a, b }, 2) == TP_OK);
+  CHECK (tp_safetensors_write (path, "{\"a\":1}", (const tp_tensor *[]) { a, b }, 2, false) == TP_OK);
   int64_t bytes;
   char *header = tp_safetensors_header (path, &bytes);
   CHECK (header && !strcmp (header, "{\"a\":1} ") && bytes == 40);
   free (header);
-  tp_tensor *back = tp_safetensors_read (path, 24, 1, (int64_t[]) { 4 });
+  const tp_number_type *f32 = tp_number_type_of ('f', 4);
+  tp_tensor *back = tp_safetensors_read (path, 24, f32, 1, (int64_t[]) { 4 });
   CHECK (same (b, back));
   tp_tensor_free (back);
-  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, 28, 1, (int64_t[]) { 4 }));
-  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, -4, 1, (int64_t[]) { 1 }));
-  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, INT64_MAX, 1, (int64_t[]) { 1 }));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, 28, f32, 1, (int64_t[]) { 4 }));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, -4, f32, 1, (int64_t[]) { 1 }));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_safetensors_read (path, INT64_MAX, f32, 1, (int64_t[]) { 1 }));
   CHECK_NO_TENSOR (TP_BAD_FILE,
-                   tp_safetensors_read (path, 0, 2, (int64_t[]) { INT64_MAX, INT64_MAX }));
+                   tp_safetensors_read (path, 0, f32, 2, (int64_t[]) { INT64_MAX, INT64_MAX }));
   CHECK (!tp_safetensors_header (write_bytes ("cut.safetensors", "\x10\0\0\0\0\0\0\0{}", 10),
                                  &bytes));
   CHECK (strstr (tp_last_message (), "truncated") != NULL);
@@ -565,7 +566,7 @@ test_safetensors (void)
 
   /* Only f32 can be written; the old file stays. */
   tp_tensor *c = ramp (TP_C64, 1, (int64_t[]) { 4 });
-  CHECK_FAILS (TP_BAD_SHAPE, tp_safetensors_write (path, "{}", (const tp_tensor *[]) { c }, 1));
+  CHECK_FAILS (TP_BAD_SHAPE, tp_safetensors_write (path, "{}", (const tp_tensor *[]) { c }, 1, false));
   header = tp_safetensors_header (path, &bytes);
   CHECK (header && bytes == 40);
   free (header);

@@ -3,7 +3,7 @@
 
 (use-modules (harness) (srfi srfi-1) (srfi srfi-11) (oop goops)
              (tempera tensor primitives) (tempera tensor tensors) (tempera net layers) (tempera net networks) (tempera net score-networks) (tempera method network-files) (tempera net unets)
-             (tempera net drunet) (tempera net edm-unet)
+             (tempera net drunet) (tempera net edm-unet) (tempera net noise-levels) (tempera net trainer)
              (tempera file safetensors) (tempera problem priors) (tempera problem gaussian))
 
 (start-tests "layers")
@@ -394,6 +394,21 @@
        (save-safetensors path '() #:metadata (settings '()))
        (test-error-matching "nothing about a spectrum" "its metadata has no \"spectrum\"" (load-network path))
        (save-network path net))
+     (test-equal "nothing is known of its noise" '(#f 150) (list (sigma-range (load-network path))
+                                                                 (greatest-sigma (load-network path) 150)))
+     ;; A trainer knows, and so do averages and files.
+     (let ((trainer (make-trainer net (lambda (count step) (tensor-slice x 0 0 1)) #:batch 1 #:steps 0
+                                  #:sigma (sigma-mixture 1 (sigma-log-uniform 0.5 300)
+                                                         2 (sigma-log-uniform 0.04 20)
+                                                         0 (sigma-normal 1000)))))
+       (save-network path (trainer-averaged trainer))
+       (test-equal "the noise that it was trained at" '(0.04 300) (sigma-range (load-network path))))
+     (for-each (lambda (range)
+                 (save-network path (score-network '(moons-mlp)) #:metadata `(("sigma-range" . ,range)))
+                 (test-error-matching "a wrong range" "sigma-range: expected two positive numbers"
+                   (load-network path)))
+               '("(4 2)" "(0 2)" "(1 2 3)" "(1" "4"))
+     (save-network path net)
      (test-equal 'bf16 (network-precision (load-network path #:precision 'bf16)))
      ;; A weight that is misspelt, one too many, one that is missing.
      (let-values (((tensors about) (load-safetensors path)))

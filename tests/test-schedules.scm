@@ -1,7 +1,7 @@
 ;;; test-schedules.scm -- temperatures and step sizes: their values, how they combine, what is refused.
 
 (use-modules (harness) (small-problem)
-             (tempera) (tempera sample schedules) (tempera base streams)
+             (tempera) (tempera sample schedules) (tempera base streams) ((tempera net networks) #:select (set-sigma-range!))
              (srfi srfi-1))
 
 (start-tests "schedules")
@@ -27,6 +27,11 @@
     (map (lambda (ratio) (schedule-length (default-temperatures network #:ratio ratio))) '(#f 0.95)))
   (test-equal "which a chain has" 54
     (length (chain-ahead (start-chain (prior-target network #:shape '(8 8) #:dtype 'c64) #:chains 1))))
+  (set-sigma-range! network '(0.04 3000))
+  (test-equal "without data it begins with all noise that the network knows, with data it need not" '(3000. 100.)
+    (map (lambda (target) (first (chain-ahead (start-chain target #:chains 1))))
+         (list (prior-target network #:shape '(8 8) #:dtype 'c64)
+               (posterior network (mri-operator #:mask (random-mask 8 #:acceleration 2)) (tensor-zeros '(8 8) 'c64)))))
   (test-error-matching "a ratio" "default-temperatures: ratio: expected a number between 0 and 1, got 1"
     (default-temperatures network #:ratio 1))
   (test-error-matching "an end" "default-temperatures: until: expected a positive number, 100 at most, got 200"

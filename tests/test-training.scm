@@ -283,6 +283,16 @@
   (test-approximate "a mixture has its weights" 0.25 (/ (length low) n) 0.035)
   (test-approximate "and its parts their distributions" 1.414
     (list-ref (sort low <) (quotient (length low) 2)) 0.06))
+(test-equal "how far a mixture goes" '(1 20)
+  (distribution-range (sigma-mixture 1 (sigma-log-uniform 1 2) 3 (sigma-log-uniform 10 20))))
+(let* ((range (distribution-range (sigma-normal 50)))
+       (outside (count (lambda (s) (not (<= (first range) (abs s) (second range))))
+                       (tensor->list (sigma-draw (sigma-normal 50) 10000 #:seed 2)))))
+  ;; 1 % of 10,000, and three standard deviations of a binomial's.
+  (test-assert "all but one in a hundred of a normal one" (<= 70 outside 130)))
+(test-equal "the largest distance" 5. (largest-distance (list->tensor '(0 0 3 4 1 1) '(3 2))))
+(test-error-matching "of one image" "largest-distance: images: expected two or more"
+  (largest-distance (tensor-zeros '(1 2))))
 (test-equal "#<sigma log-uniform on [1, 2]>" (object->string (sigma-log-uniform 1 2)))
 (test-error-matching "s" "s: expected a positive number, got -1" (sigma-normal -1))
 (test-error-matching "low, high" "expected 0 < low < high" (sigma-log-uniform 2 1))

@@ -404,21 +404,48 @@ safetensors_header (SCM path)
   return scm_cons (text, scm_from_int64 (bytes));
 }
 
+/* The numbers that the text TYPE names in a file's header, or NULL. */
+static const tp_number_type *
+safetensors_type (SCM type)
+{
+  static const struct { const char *name; char kind; int size; } types[]
+    = { { "F32", 'f', 4 }, { "F16", 'f', 2 }, { "BF16", 'b', 2 }, { "F64", 'f', 8 } };
+  char *text = tp_to_string ("load-safetensors", "type", type);
+  const tp_number_type *found = NULL;
+  for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+    if (!strcmp (text, types[i].name))
+      found = tp_number_type_of (types[i].kind, types[i].size);
+  free (text);
+  return found;
+}
+
 static SCM
-safetensors_read (SCM path, SCM begin, SCM shape)
+round_to_half (SCM tensor)
+{
+  static const char name[] = "round-to-half";
+  SCM result = tp_from_tensor (name, tp_round_to_half (tp_to_tensor (name, "tensor", tensor)));
+  scm_remember_upto_here_1 (tensor);
+  return result;
+}
+
+static SCM
+safetensors_read (SCM path, SCM begin, SCM type, SCM shape)
 {
   static const char name[] = "load-safetensors";
+  const tp_number_type *numbers = safetensors_type (type);
+  if (!numbers)
+    tp_raise_argument (name, "type: expected F32, F16, BF16 or F64");
   int64_t lengths[TP_MAX_RANK], at = tp_to_int (name, "begin", begin, 0, INT64_MAX);
   int rank = tp_to_shape (name, "shape", shape, lengths, 0);
   scm_dynwind_begin (0);
-  SCM result = tp_from_tensor (name, tp_safetensors_read (path_argument (name, path), at,
+  SCM result = tp_from_tensor (name, tp_safetensors_read (path_argument (name, path), at, numbers,
                                                           rank, lengths));
   scm_dynwind_end ();
   return result;
 }
 
 static SCM
-safetensors_write (SCM path, SCM header, SCM tensors)
+safetensors_write (SCM path, SCM header, SCM tensors, SCM half)
 {
   static const char name[] = "save-safetensors";
   long count = scm_ilength (tensors);
@@ -432,7 +459,8 @@ safetensors_write (SCM path, SCM header, SCM tensors)
     list[i] = tp_to_tensor (name, "tensor", scm_car (rest));
   char *text = tp_to_string (name, "header", header);
   scm_dynwind_free (text);
-  tp_require (name, tp_safetensors_write (path_argument (name, path), text, list, (int) count));
+  tp_require (name, tp_safetensors_write (path_argument (name, path), text, list, (int) count,
+                                         !SCM_UNBNDP (half) && scm_is_true (half)));
   scm_dynwind_end ();
   scm_remember_upto_here_1 (tensors);
   return SCM_UNSPECIFIED;
@@ -767,14 +795,20 @@ tp_init_io (void)
              "The JSON text at the head of the safetensors file PATH, paired with the number of bytes\n"
              "that follow it.\n"
              "Example: (car (safetensors-header \"priors/brain.safetensors\"))");
-  tp_define ("safetensors-read", 3, 0, safetensors_read, "path begin shape",
-             "The f32 tensor of SHAPE that begins BEGIN bytes after the header of PATH.\n"
+  tp_define ("safetensors-read", 4, 0, safetensors_read, "path begin type shape",
+             "The f32 tensor of SHAPE of the numbers of TYPE, F32, F16, BF16 or F64, that begin BEGIN bytes after\n"
+             "the header of PATH.\n"
              "Example: (begin\n"
              "           (save-safetensors \"t.safetensors\" `((\"t\" . ,t)))\n"
-             "           (tensor->list (safetensors-read \"t.safetensors\" 0 '(2 2)))) => (1.0 2.0 3.0 4.0)");
-  tp_define ("safetensors-write", 3, 0, safetensors_write, "path header tensors",
-             "Write the JSON text HEADER and the bytes of the list TENSORS to PATH, whole or not at all.\n"
+             "           (tensor->list (safetensors-read \"t.safetensors\" 0 \"F32\" '(2 2)))) => (1.0 2.0 3.0 4.0)");
+  tp_define ("safetensors-write", 3, 1, safetensors_write, "path header tensors half",
+             "Write the JSON text HEADER and the bytes of the list TENSORS, in HALF precision if true, to PATH, whole\n"
+             "or not at all.\n"
              "Example: (safetensors-write \"w.safetensors\" \"{}\" '())");
+  tp_define ("round-to-half", 1, 0, round_to_half, "tensor",
+             "TENSOR, f32, with the nearest number of half precision (11 bits, IEEE 754's binary16) for each; one\n"
+             "beyond 65504 is an error.\n"
+             "Example: (tensor->list (round-to-half (list->tensor '(1 1.0004)))) => (1.0 1.0)");
   tp_define ("base64", 1, 0, base64, "bytes",
              "The bytevector BYTES in base64 (RFC 4648), a string.\n"
              "Example: (base64 #vu8(1 2 3 4)) => \"AQIDBA==\"");

@@ -23,6 +23,20 @@ struct tp_number_type {
   }
 
 CONVERTER (from_f16, _Float16)
+
+/* The upper half of a float. */
+static void
+from_bf16 (const unsigned char *in, float *out, int64_t count)
+{
+  for (int64_t i = 0; i < count; i++)
+    {
+      uint16_t upper;
+      memcpy (&upper, in + 2 * i, sizeof upper);
+      uint32_t bits = (uint32_t) upper << 16;
+      memcpy (out + i, &bits, sizeof bits);
+    }
+}
+
 CONVERTER (from_f32, float)
 CONVERTER (from_f64, double)
 CONVERTER (from_i8, int8_t)
@@ -35,7 +49,7 @@ CONVERTER (from_i64, int64_t)
 CONVERTER (from_u64, uint64_t)
 
 static const tp_number_type types[] = {
-  { 'f', 2, from_f16 }, { 'f', 4, from_f32 }, { 'f', 8, from_f64 },
+  { 'f', 2, from_f16 }, { 'b', 2, from_bf16 }, { 'f', 4, from_f32 }, { 'f', 8, from_f64 },
   { 'i', 1, from_i8 }, { 'u', 1, from_u8 }, { 'i', 2, from_i16 }, { 'u', 2, from_u16 },
   { 'i', 4, from_i32 }, { 'u', 4, from_u32 }, { 'i', 8, from_i64 }, { 'u', 8, from_u64 },
 };
@@ -47,6 +61,46 @@ tp_number_type_of (char kind, int size)
     if (types[i].kind == kind && types[i].size == size)
       return types + i;
   return NULL;
+}
+
+int
+tp_number_size (const tp_number_type *type)
+{
+  return type->size;
+}
+
+void
+tp_half_from_floats (const float *in, unsigned char *out, int64_t count)
+{
+  for (int64_t i = 0; i < count; i++)
+    {
+      _Float16 half = (_Float16) in[i];
+      memcpy (out + 2 * i, &half, sizeof half);
+    }
+}
+
+tp_tensor *
+tp_round_to_half (const tp_tensor *t)
+{
+  if (tp_check (t, "tensor", TP_F32, -1) != TP_OK)
+    return NULL;
+  tp_tensor *result = tp_copy (t);
+  if (!result)
+    return NULL;
+  float *x = tp_f32 (result);
+  for (int64_t i = 0, n = tp_tensor_count (result); i < n; i++)
+    {
+      float half = (float) (_Float16) x[i];
+      if (isinf (half) && !isinf (x[i]))
+        {
+          tp_fail (TP_BAD_VALUE, "number %lld is %g, beyond the 65504 that half precision holds", (long long) i,
+                   (double) x[i]);
+          tp_tensor_free (result);
+          return NULL;
+        }
+      x[i] = half;
+    }
+  return result;
 }
 
 static void

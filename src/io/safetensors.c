@@ -65,13 +65,13 @@ tp_safetensors_header (const char *path, int64_t *data_bytes)
 }
 
 static tp_tensor *
-read_tensor (FILE *file, const char *path, int64_t file_length, int64_t begin, int rank,
-             const int64_t *shape)
+read_tensor (FILE *file, const char *path, int64_t file_length, int64_t begin,
+             const tp_number_type *type, int rank, const int64_t *shape)
 {
   int64_t length = header_length (file, path, file_length);
   if (length < 0)
     return NULL;
-  int64_t rest = file_length - 8 - length, bytes = sizeof (float);
+  int64_t rest = file_length - 8 - length, bytes = tp_number_size (type);
   bool excessive = begin < 0 || begin > rest;
   for (int i = 0; i < rank; i++)
     excessive |= __builtin_mul_overflow (bytes, shape[i], &bytes);
@@ -85,29 +85,50 @@ read_tensor (FILE *file, const char *path, int64_t file_length, int64_t begin, i
   tp_tensor *t = tp_tensor_create (TP_F32, rank, shape);
   if (!t)
     return NULL;
-  if (fseek (file, 8 + length + begin, SEEK_SET)
-      || tp_file_read (file, path, tp_f32 (t), (size_t) bytes) != TP_OK)
+  unsigned char *in = malloc ((size_t) bytes + 1);
+  if (!in)
+    tp_fail (TP_NO_MEMORY, "%s: no memory for %lld bytes", path, (long long) bytes);
+  if (!in || fseek (file, 8 + length + begin, SEEK_SET)
+      || tp_file_read (file, path, in, (size_t) bytes) != TP_OK
+      || tp_numbers_read (path, type, false, in, tp_f32 (t), tp_tensor_count (t), 0) != TP_OK)
     {
       tp_tensor_free (t);
-      return NULL;
+      t = NULL;
     }
+  free (in);
   return t;
 }
 
 tp_tensor *
-tp_safetensors_read (const char *path, int64_t begin, int rank, const int64_t *shape)
+tp_safetensors_read (const char *path, int64_t begin, const tp_number_type *type, int rank,
+                     const int64_t *shape)
 {
   int64_t file_length;
   FILE *file = tp_file_open (path, &file_length);
   if (!file)
     return NULL;
-  tp_tensor *t = read_tensor (file, path, file_length, begin, rank, shape);
+  tp_tensor *t = read_tensor (file, path, file_length, begin, type, rank, shape);
   fclose (file);
   return t;
 }
 
 static tp_status
-write_all (tp_writer *writer, const char *header, const tp_tensor *const *tensors, int count)
+write_half (tp_writer *writer, const float *in, int64_t count)
+{
+  enum { at_once = 4096 };
+  unsigned char out[2 * at_once];
+  tp_status status = TP_OK;
+  for (int64_t i = 0; i < count && status == TP_OK; i += at_once)
+    {
+      int64_t n = count - i < at_once ? count - i : at_once;
+      tp_half_from_floats (in + i, out, n);
+      status = tp_writer_write (writer, out, (size_t) (2 * n));
+    }
+  return status;
+}
+
+static tp_status
+write_all (tp_writer *writer, const char *header, const tp_tensor *const *tensors, int count, bool half)
 {
   /* Spaces after the JSON align the numbers to 8 bytes. */
   size_t length = strlen (header), padded = (length + 7) / 8 * 8;
@@ -124,8 +145,9 @@ write_all (tp_writer *writer, const char *header, const tp_tensor *const *tensor
       tp_tensor *whole = tp_contiguous (tensors[i]);
       status = whole ? tp_check (whole, "tensor", TP_F32, -1) : tp_last_status ();
       if (status == TP_OK)
-        status = tp_writer_write (writer, tp_f32 (whole),
-                                  (size_t) tp_tensor_count (whole) * sizeof (float));
+        status = half ? write_half (writer, tp_f32 (whole), tp_tensor_count (whole))
+                      : tp_writer_write (writer, tp_f32 (whole),
+                                         (size_t) tp_tensor_count (whole) * sizeof (float));
       tp_tensor_free (whole);
     }
   return status;
@@ -133,11 +155,11 @@ write_all (tp_writer *writer, const char *header, const tp_tensor *const *tensor
 
 tp_status
 tp_safetensors_write (const char *path, const char *header, const tp_tensor *const *tensors,
-                      int count)
+                      int count, bool half)
 {
   tp_writer writer;
   tp_status status = tp_writer_open (&writer, path);
   if (status != TP_OK)
     return status;
-  return tp_writer_close (&writer, write_all (&writer, header, tensors, count));
+  return tp_writer_close (&writer, write_all (&writer, header, tensors, count, half));
 }

@@ -6,16 +6,17 @@
 #ifndef TP_SAFETENSORS_H
 #define TP_SAFETENSORS_H
 
-#include "tensor/tensor.h"
+#include "io/numbers.h"
 
 /* The header's text, to be freed; *DATA_BYTES: how many bytes follow it. */
 char *tp_safetensors_header (const char *path, int64_t *data_bytes);
 
-/* The f32 tensor whose bytes begin at BEGIN after the header. */
-tp_tensor *tp_safetensors_read (const char *path, int64_t begin, int rank, const int64_t *shape);
+/* The f32 tensor of the numbers of TYPE whose bytes begin at BEGIN after the header. */
+tp_tensor *tp_safetensors_read (const char *path, int64_t begin, const tp_number_type *type, int rank,
+                                const int64_t *shape);
 
-/* HEADER, then the COUNT tensors (f32) without gaps. */
+/* HEADER, then the COUNT tensors (f32) without gaps, in HALF precision if wanted. */
 tp_status tp_safetensors_write (const char *path, const char *header,
-                                const tp_tensor *const *tensors, int count);
+                                const tp_tensor *const *tensors, int count, bool half);
 
 #endif

@@ -14,21 +14,25 @@
   #:use-module (tempera tensor primitives)
   #:export (load-safetensors save-safetensors check-no-others))
 
+;; Types that are read, and the bytes of a number.
+(define type-sizes '(("F32" . 4) ("F16" . 2) ("BF16" . 2) ("F64" . 8)))
+
 (define (check-entry path name entry bytes)
-  ;; (NAME BEGIN END SHAPE), if ENTRY describes f32 numbers inside BYTES.
+  ;; (NAME BEGIN END TYPE SHAPE), if ENTRY describes numbers inside BYTES.
   (define (length? n) (and (exact-integer? n) (<= 0 n bytes)))
   (define (field key) (and (list? entry) (assoc-ref entry key)))
   (let ((type (field "dtype")) (shape (field "shape")) (offsets (field "data_offsets")))
-    (check-that (equal? type "F32") 'load-safetensors
-                "~a: ~a: expected numbers of type F32, got ~a" path name type)
+    (check-that (assoc type type-sizes) 'load-safetensors
+                "~a: ~a: expected numbers of a type among ~a, got ~a" path name
+                (string-join (map car type-sizes) ", ") type)
     (match (list shape offsets)
       (((? vector? shape) #((? length? begin) (? length? end)))
        (let ((shape (vector->list shape)))
          (check-that (and (every length? shape)
-                          (= (- end begin) (* 4 (apply * shape))))
+                          (= (- end begin) (* (assoc-ref type-sizes type) (apply * shape))))
                      'load-safetensors "~a: ~a: shape ~a does not fill bytes ~a to ~a"
                      path name shape begin end)
-         (list name begin end shape)))
+         (list name begin end type shape)))
       (_ (complain 'load-safetensors "~a: ~a: expected a shape and two offsets inside ~a bytes"
                    path name bytes)))))
 
@@ -73,8 +77,8 @@
 (define (load-safetensors path)
   "The tensors in the safetensors file PATH as a list of (name . tensor), in the
 order of their bytes; the second value is its metadata, a list of (key . text).
-All must be F32, and fill the file without gap or overlap; where the file has a checksum, as
-`save-safetensors' writes one, that has to be right.
+Numbers are F32, or F16, BF16 or F64, which become f32 too, and fill the file without gap or overlap;
+where it has a checksum, as `save-safetensors' writes one, that has to be right.
 Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weights\")"
   (let* ((header+bytes (catch 'decoding-error
                          (lambda () (safetensors-header path))
@@ -112,8 +116,8 @@ Example: (assoc-ref (load-safetensors \"priors/brain.safetensors\") \"stem.weigh
                   'load-safetensors "~a: ~a bytes follow the header, more than it names"
                   path bytes)
       (let ((tensors (map (match-lambda
-                            ((name begin _ shape)
-                             (cons name (safetensors-read path begin shape))))
+                            ((name begin _ type shape)
+                             (cons name (safetensors-read path begin type shape))))
                           entries)))
         (when (has-sum? metadata) (check-sum path (car header+bytes) (map cdr tensors)))
         (values tensors (without-sum metadata))))))
@@ -126,9 +130,16 @@ Example: (check-no-others 'load-network \"w.safetensors\" '() '(\"stem.weights\"
     (check-that (null? others) who "~a: it has tensors that are not of it: ~a" path
                 (string-join (map object->string (take others (min 5 (length others)))) ", "))))
 
-(define* (save-safetensors path tensors #:key (metadata '()))
+(define (rounded-tensor path name tensor)
+  (catch 'tempera-error
+    (lambda () (round-to-half tensor))
+    (lambda (key who message arguments . rest)
+      (complain 'save-safetensors "~a: not written: tensor ~s: ~a" path name (apply format #f message arguments)))))
+
+(define* (save-safetensors path tensors #:key (metadata '()) (half? #f))
   "Write TENSORS, a list of (name . tensor) of f32, and METADATA, a list of
-(key . text), to the safetensors file PATH.
+(key . text), to the safetensors file PATH.  HALF?: in half precision, F16, which takes half the room and
+keeps 11 of 24 bits; a number beyond 65504 is an error.
 Example: (save-safetensors \"t.safetensors\" `((\"t\" . ,t)) #:metadata '((\"experiment\" . \"train-brain\")))"
   (define (text-key? entry) (and (pair? entry) (string? (car entry))))
   (check-that (and (list? tensors) (every text-key? tensors)) 'save-safetensors
@@ -141,16 +152,18 @@ Example: (save-safetensors \"t.safetensors\" `((\"t\" . ,t)) #:metadata '((\"exp
                 "tensors: a name appears twice in ~s" names)
     (check-that (not (member "__metadata__" names)) 'save-safetensors
                 "tensors: the name __metadata__ is the format's own"))
-  (let loop ((rest tensors) (at 0) (entries '()))
+  (let loop ((rest tensors) (at 0) (rounded '()) (entries '()))
     (match rest
-      (() (let* ((tensors (map cdr tensors))
+      (() (let* ((tensors (reverse rounded))
                  (header (padded (json-text
                                   (cons `("__metadata__" . ,(cons sum-entry (without-sum metadata)))
                                         (reverse entries))))))
-            (safetensors-write path (with-sum header sum-label (sum-of header tensors)) tensors)))
+            (safetensors-write path (with-sum header sum-label (sum-of header tensors)) tensors half?)))
       (((name . tensor) . rest)
-       (let* ((shape (tensor-shape tensor)) (end (+ at (* 4 (apply * shape)))))
+       (let* ((shape (tensor-shape tensor)) (type (if half? "F16" "F32"))
+              (end (+ at (* (assoc-ref type-sizes type) (apply * shape)))))
          (loop rest end
-               (cons `(,name . (("dtype" . "F32") ("shape" . ,(list->vector shape))
+               (cons (if half? (rounded-tensor path name tensor) tensor) rounded)
+               (cons `(,name . (("dtype" . ,type) ("shape" . ,(list->vector shape))
                                 ("data_offsets" . ,(vector at end))))
                      entries)))))))

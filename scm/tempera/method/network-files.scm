@@ -26,13 +26,15 @@
     ("tempera-updnet-1" . ,(lambda (field bad) (updnet-from-metadata field bad)))
     ("tempera-vae-1" . ,(lambda (field bad) (vae-from-metadata field bad)))))
 
-(define* (save-network path network #:key (metadata '()))
-  "Write NETWORK to the safetensors file PATH: its parameters, buffers, and how it is
-built.  METADATA, from string to string, goes with them: how it was trained.
+(define* (save-network path network #:key (metadata '()) (half? #f))
+  "Write NETWORK to the safetensors file PATH: its parameters, buffers, how it is
+built, and the sigmas that it was trained at.  METADATA, from string to string, goes with them: how it was trained.  HALF?: weights in half
+precision, as `save-safetensors' has it; the network is what `load-network' then makes of them.
 Example: (save-network \"brain.safetensors\" net #:metadata '((\"data\" . \"T1 heads\")))"
   (check-that (network? network) 'save-network "network: expected one, got ~s" network)
   (save-safetensors path (append (layer-parameters network) (layer-buffers network))
-                    #:metadata (append (network-metadata network) metadata)))
+                    #:metadata (append (network-metadata network) (sigma-range-metadata network) metadata)
+                    #:half? half?))
 
 (define ending ".safetensors")
 
@@ -101,6 +103,7 @@ Example: (load-network \"brain\")"
          (unless (tensor-finite? loaded) (bad "tensor ~s: it has NaN or infinite values" (car entry)))
          (tensor-assign! (cdr entry) loaded)))
      (append (layer-parameters network) (layer-buffers network)))
+    (read-sigma-range! network metadata bad)
     network))
 
 (define* (load-score-network path #:key precision)

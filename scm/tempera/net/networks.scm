@@ -7,20 +7,23 @@
   #:use-module (oop goops)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera file values)
   #:use-module (tempera problem priors)
   #:use-module (tempera net layers)
   #:export (<network> network? network-metadata metadata-datum network-like
-            network-inputs example-size))
+            network-inputs example-size set-sigma-range! sigma-range-metadata read-sigma-range!))
 
 (define-class <network> (<layer>)
   ;; A layer that can be written to a file.  FORMAT names its kind in files; SETTINGS, from string
   ;; to string, are what that kind needs besides weights; ANOTHER is a thunk that makes another
-  ;; with the same settings, whose weights are not trained.
+  ;; with the same settings, whose weights are not trained.  SIGMA-RANGE: the least and the greatest
+  ;; sigma that it was trained at, or #f.
   (format #:init-keyword #:format #:getter network-format)
   (settings #:init-keyword #:settings #:getter network-settings)
   (another #:init-keyword #:another #:getter another)
+  (sigma-range #:init-value #f #:getter network-sigma-range #:setter set-network-sigma-range!)
   #:metaclass <applicable-struct-class>)
 
 (define (network? object)
@@ -30,6 +33,34 @@ Example: (network? (dense-layer 2 2)) => #f"
 
 ;; Its score has errors, which chains add up.
 (define-method (learned? (network <network>)) #t)
+
+(define-method (sigma-range (network <network>)) (network-sigma-range network))
+
+(define (sigma-range? object)
+  (and (list? object) (= 2 (length object)) (and-map positive-number? object) (apply <= object)))
+
+(define (set-sigma-range! network range)
+  "NETWORK was trained at sigma from the first to the second of RANGE, a list: see `sigma-range'.
+Example: (set-sigma-range! net '(0.04 4000))"
+  (check-that (network? network) 'set-sigma-range! "network: expected one, got ~s" network)
+  (check-that (sigma-range? range) 'set-sigma-range!
+              "range: expected two positive numbers, the least first, got ~s" range)
+  (set-network-sigma-range! network range))
+
+(define (sigma-range-metadata network)
+  "What a file has of the `sigma-range' of NETWORK, from string to string."
+  (let ((range (network-sigma-range network)))
+    (if range `(("sigma-range" . ,(object->string range))) '())))
+
+(define (read-sigma-range! network metadata bad)
+  "Set the `sigma-range' of NETWORK to that in METADATA, of files that have one; BAD complains, with a format
+string and arguments."
+  (let ((text (assoc-ref metadata "sigma-range")))
+    (when text
+      (let ((range (read-datum text)))
+        (unless (sigma-range? range)
+          (bad "sigma-range: expected two positive numbers, the least first, got ~s" text))
+        (set-network-sigma-range! network range)))))
 
 (define (network-metadata network)
   "What a file needs besides weights to make NETWORK again, from string to string.
@@ -60,6 +91,7 @@ Example: (network-like net (map cdr (append (layer-parameters net) (layer-buffer
   (let ((new ((another network))))
     (for-each (lambda (to from) (tensor-assign! (cdr to) from))
               (append (layer-parameters new) (layer-buffers new)) tensors)
+    (set-network-sigma-range! new (network-sigma-range network))
     new))
 
 (define example-size 320)               ; rows and columns, of a network that takes any

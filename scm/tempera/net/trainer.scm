@@ -142,6 +142,7 @@ calls without a quote, got ~s" spectral)
          (buffers (layer-buffers network))
          (moments (lambda (t) (cons (tensor-zeros (tensor-shape t)) (tensor-zeros (tensor-shape t)))))
          (log-loss (and (learned-weight? weight) (log-loss-layer weight seed))))
+    (unless loss (set-sigma-range! network (distribution-range sigma)))
     (%make-trainer network parameters buffers
                    (map (lambda (b) (cons (car b) (tensor-copy (cdr b)))) buffers)
                    (map moments tensors)

@@ -16,7 +16,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base streams)
   #:export (make-prior prior? prior-name prior-shape prior-dtype
-            check-prior score score-and-slope log-density has-log-density? prior-draw learned?))
+            check-prior score score-and-slope log-density has-log-density? prior-draw learned? sigma-range greatest-sigma))
 
 (define-record-type <prior>
   (%make-prior name shape dtype score log-density draw)
@@ -47,6 +47,14 @@ Example: (make-prior \"flat\" #:shape '(2) #:score (lambda (x sigma) (tensor* 0 
 
 ;; Of networks, which come later, it is true.
 (define-method (learned? (prior <top>)) #f)
+(define-method (sigma-range (prior <top>)) #f)
+
+(define (greatest-sigma prior otherwise)
+  "The largest sigma that PRIOR was trained at (see `sigma-range'), where chains without data begin; OTHERWISE
+where that is not known.
+Example: (greatest-sigma (two-moons-prior) 150) => 150"
+  (let ((range (sigma-range prior)))
+    (if range (second range) otherwise)))
 
 (define (score prior x sigma)
   "The score grad log p_sigma at X, (C ...), of PRIOR: a prior, a network or any
@@ -96,6 +104,10 @@ Example: (call-with-values (lambda () (score-and-slope prior x 0.5 x)) (lambda (
   "Whether PRIOR was learned from examples, so that its score has errors: a network's is.  A method
 for a class of your own says so of your priors.
 Example: (learned? prior) => #f")
+ (sigma-range
+  "The least and the greatest sigma that PRIOR was trained at, a list, or #f: exact priors know every sigma, and of a
+network from a file that does not say it is not known.
+Example: (sigma-range (two-moons-prior)) => #f")
  (prior?
   "True when OBJECT is an exact prior.
 Example: (prior? prior) => #t")

@@ -67,7 +67,7 @@ Example: (anneal target #:transitions-per-temperature (accepted-transitions 4))"
 #:until UNTIL), RATIO 0.95 if #f.  Where PRIOR is a network RATIO is 0.9, and from 4 on sigma falls twice as fast,
 by RATIO^2.  An exact score wants time, the more the better.  The errors of a learned one add up with
 it: above 4 large structures find their places and need some, below they hardly move any more
-(doc/sampling.texi).  Without data chains should begin at the largest sigma that PRIOR was trained with.
+(doc/sampling.texi).  Chains without data begin at the `greatest-sigma' of PRIOR instead of FROM.
 Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93))"
   (check-that (or (not ratio) (and (positive-number? ratio) (< ratio 1))) 'default-temperatures
               "ratio: expected a number between 0 and 1, got ~s" ratio)
@@ -175,7 +175,12 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                   sigmas))))))
 
 (define* (rules-for target #:key
-                       (temperatures (default-temperatures (target-prior target)))
+                       (temperatures
+                        ;; Without data chains begin with all the noise that the prior knows.
+                        (default-temperatures (target-prior target)
+                                              #:from (if (target-prior-alone? target)
+                                                         (greatest-sigma (target-prior target) 100)
+                                                         100)))
                        (mass 'best)
                        (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
                                       (power-law 10)

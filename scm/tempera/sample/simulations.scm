@@ -95,10 +95,10 @@ Example: (make-model prior op #:noise 0.1
   ;; says is said: how to go on after Ctrl-C.
   (parameterize ((progress-port (%make-void-port "w"))) (thunk)))
 
-(define* (prior-samples prior count #:key shape dtype (from 150) (ratio #f) (until 0.046) (base #f) (seed 0))
+(define* (prior-samples prior count #:key shape dtype (from (greatest-sigma prior 150)) (ratio #f) (until 0.046) (base #f) (seed 0))
   "COUNT samples of PRIOR, which may be learned, without any data: a batch (COUNT ...) of SHAPE and DTYPE, where PRIOR
-has none of its own (see `prior-target').  Chains by `reverse-diffusion' from noise of FROM, the largest sigma that PRIOR knows, to
-UNTIL, at the temperatures that `default-temperatures' gives for RATIO.  They begin with noise alone, or with
+has none of its own (see `prior-target').  Chains by `reverse-diffusion' from noise of FROM, the largest sigma that PRIOR knows (150 where a network does not
+say), to UNTIL, at the temperatures that `default-temperatures' gives for RATIO.  They begin with noise alone, or with
 draws of BASE, an exact prior, under it: images that are larger than FROM want a Gaussian field of their spectrum.
 As the truths of `simulate' they tell sampler and prior apart.
 Example: (let ((truths (prior-samples prior 4 #:ratio 0.7)))

@@ -107,7 +107,7 @@
 
 (define (median numbers) (list-ref (sort numbers <) (quotient (length numbers) 2)))
 
-(define* (prior-card-to out prior training held-out #:key (count #f) (least 1) (greatest 150) (probes 1)
+(define* (prior-card-to out prior training held-out #:key (count #f) (least 1) (greatest (greatest-sigma prior 150)) (probes 1)
                         (seed 0) (about '()))
   "Judge PRIOR by COUNT samples without data, as many as there are HELD-OUT images unless given, by HELD-OUT, c64
 (N H W), of persons that PRIOR has not seen, and by TRAINING, N images or more; write into the folder OUT:

@@ -14,6 +14,7 @@
   #:use-module (tempera problem masks)
   #:use-module (tempera problem mixtures)
   #:use-module (tempera problem operators)
+  #:use-module (tempera problem priors)
   #:use-module (tempera run experiments)
   #:use-module (tempera run recorders)
   #:use-module (tempera sample calibration)
@@ -35,7 +36,7 @@
    (images (optional string)
            "or else files or folders of images that the network was not trained on, with commas")
    (size 16 (lambda (n) (<= 4 n 1024)) "pixels a side of the random field, or of samples of the prior")
-   (greatest 150 positive? "the largest sigma that the prior was trained with, where its samples begin")
+   (greatest (optional number) positive? "where the prior's samples begin: the largest sigma it was trained with, if its file does not say")
    (acceleration 4 (lambda (r) (>= r 1)) "of the undersampling")
    (noise 0.1 positive? "standard deviation of the measurements' noise")
    (assumed-noise (optional number) positive?
@@ -62,7 +63,7 @@ Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability.png."
          (paths (if images (images-in images) '()))
          (network (and prior (load-score-network prior)))
          (truths (cond (images (load-truths paths seed))
-                       (network (prior-samples network simulations #:shape (list size size) #:from greatest
+                       (network (prior-samples network simulations #:shape (list size size) #:from (or greatest (greatest-sigma network 150))
                                                #:until until #:seed seed))
                        (else #f)))
          (make (lambda (prior op settings)

@@ -10,6 +10,7 @@
   #:use-module (tempera data slices)
   #:use-module (tempera file programs)
   #:use-module (tempera method network-files)
+  #:use-module (tempera problem priors)
   #:use-module (tempera run experiments)
   #:use-module (tempera run recorders)
   #:use-module (tempera see prior-card)
@@ -29,6 +30,12 @@
                 (string-join (dataset-persons dataset) ", "))
     (values training held-out)))
 
+(define (greatest-sigma-of prior greatest least)
+  ;; GREATEST, unless it is #f; else what the file PRIOR says, or 150, which those that do not were trained with.
+  (let ((greatest (or greatest (greatest-sigma (load-score-network prior) 150))))
+    (check-that (< least greatest) 'prior "expected least below greatest, got ~a and ~a" least greatest)
+    greatest))
+
 (define-experiment prior
   ((prior (required string) (const #t) "a score network: the name of a shipped one, or a .safetensors file")
    (hold-out (required string) (const #t) "persons that it was not trained on, separated by commas")
@@ -37,16 +44,15 @@
    (samples 16 (lambda (n) (>= n 2)) "without data, and as many held-out slices")
    (training 8 positive? "times as many slices of the other persons")
    (least 1 positive? "the noise under which slices have their density")
-   (greatest 150 positive? "the largest sigma that the prior was trained with")
+   (greatest (optional number) positive? "the largest sigma that it was trained with, if its file does not say")
    (probes 1 positive? "for the divergence, a step")
    (seed 0 (lambda (n) (>= n 0)) "of slices, samples and probes"))
   "Draws samples of a prior without data, and compares them with slices of persons that it has not seen; says how
 many bits a dimension such slices take, how well it denoises them, and whether it has learned
 others by heart.  Leaves card.md, summary.json, samples.png, charts.png, samples.npy and tables."
   #:check (begin
-            (load-score-network prior)
+            (greatest-sigma-of prior greatest least)
             (split-data folder hold-out)
-            (check-that (< least greatest) 'prior "expected least below greatest, got ~a and ~a" least greatest)
             (check-that (program-exists? "gnuplot") 'prior
                         "the program gnuplot is needed: install gnuplot-nox"))
   (let*-values
@@ -55,7 +61,7 @@ others by heart.  Leaves card.md, summary.json, samples.png, charts.png, samples
         (prior-card-to (run-path) (load-score-network prior)
                        (random-slices others (* training samples) size #:seed seed #:stream 0)
                        (random-slices held-out samples size #:seed seed #:stream 1)
-                       #:least least #:greatest greatest #:probes probes #:seed seed
+                       #:least least #:greatest (greatest-sigma-of prior greatest least) #:probes probes #:seed seed
                        #:about `(("prior" . ,prior) ("version" . ,tempera-version)
                                  ("held_out_persons" . ,hold-out)
                                  ("training_persons" . ,(length (dataset-persons others))))))
