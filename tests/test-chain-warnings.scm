@@ -1,7 +1,7 @@
 ;;; test-chain-warnings.scm -- what is wrong with a chain or with what it is given is said.
 
 (use-modules (harness) (small-problem)
-             (tempera) (tempera problem masses) (tempera problem targets) (tempera tensor primitives)
+             (tempera) ((tempera net networks) #:select (set-sigma-range!)) (tempera problem masses) (tempera problem targets) (tempera tensor primitives)
              (srfi srfi-1) (srfi srfi-11))
 
 (start-tests "chain-warnings")
@@ -144,5 +144,22 @@ smaller #:step-size" stiff))
 (test-equal "widened data suit it" '()
   (chain-warnings (anneal (posterior field op y #:noise 0.1 #:widening 1) #:chains 2
                           #:temperatures temperatures #:sampler (probability-flow))))
+
+;;; A network says at which sigmas it was trained.
+(let* ((network (score-network '(paper-unet #:channels (2 2) #:blocks 1 #:normalisation #f)))
+       (warnings (lambda (from until)
+                   (chain-warnings (anneal (prior-target network #:shape '(8 8) #:dtype 'c64) #:chains 1
+                                           #:temperatures (geometric from #:ratio 1/2 #:until until))))))
+  (test-equal "nothing is known of its sigmas" '() (warnings 400 0.01))
+  (set-sigma-range! network '(0.05 100))
+  (test-equal "as it was trained, and barely beyond" '() (warnings 149 0.034))
+  (test-equal "beyond what it was trained at"
+    '("the prior was trained at sigma from 0.05 to 100.0, and asked at 151.0, where it cannot know the score: let the \
+temperatures begin below that")
+    (warnings 151 0.05))
+  (test-equal "below it"
+    '("the prior was trained at sigma from 0.05 to 100.0, and asked at 0.033, where it cannot know the score: let the \
+temperatures end above that")
+    (warnings 100 0.033)))
 
 (finish-tests)

@@ -29,7 +29,7 @@
     (length (chain-ahead (start-chain (prior-target network #:shape '(8 8) #:dtype 'c64) #:chains 1))))
   (set-sigma-range! network '(0.04 3000))
   (test-equal "without data it begins with all noise that the network knows, with data it need not" '(3000. 100.)
-    (map (lambda (target) (first (chain-ahead (start-chain target #:chains 1))))
+    (map (lambda (target) (first (first (chain-ahead (start-chain target #:chains 1)))))
          (list (prior-target network #:shape '(8 8) #:dtype 'c64)
                (posterior network (mri-operator #:mask (random-mask 8 #:acceleration 2)) (tensor-zeros '(8 8) 'c64)))))
   (test-error-matching "a ratio" "default-temperatures: ratio: expected a number between 0 and 1, got 1"

@@ -8,6 +8,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera problem masses)
+  #:use-module (tempera problem priors)
   #:use-module (tempera problem targets)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (tensor-count))
@@ -20,12 +21,12 @@
 (define (chain-warnings chain)
   "What is wrong with the samples of CHAIN, a list of strings, each with its cause and what to do:
 a target that is doubtful, scores that were not finite, proposals none of which was accepted, samples that
-have grown without bounds, temperatures that rise.
+have grown without bounds, temperatures that rise, or at which the prior was not trained.
 `anneal' and `resume!' print them at the end, and `diagnose' has them first.
 Example: (chain-warnings chain) => ()"
   (check-that (chain? chain) 'chain-warnings "chain: expected one, got ~s" chain)
   (filter identity (list (target-caution (chain-target chain)) (score-warning chain) (rejection-warning chain)
-                         (standing-warning chain) (growth-warning chain) (rising-warning chain))))
+                         (standing-warning chain) (growth-warning chain) (rising-warning chain) (untrained-warning chain))))
 
 (define (print-warnings chain)
   "Write the warnings of CHAIN to the warning port.
@@ -180,3 +181,18 @@ more #:temperatures, or #:widening 1 of `posterior'"
                   (format #f "temperatures rise, from sigma ~a to ~a: what was found below is lost again; \
 give #:temperatures that fall, such as (geometric 100 #:ratio 0.9 #:until 0.05)"
                           (significant (first rest) 3) (significant (second rest) 3))))))))
+
+(define barely 1.5)                     ; a network is still right so many times beyond its sigmas
+
+(define (untrained-warning chain)
+  (let ((range (sigma-range (target-prior (chain-target chain))))
+        (sigmas (map transition-sigma (chain-trace chain))))
+    (and range (pair? sigmas)
+         (let ((least (apply min sigmas)) (greatest (apply max sigmas)))
+           (define (beyond text sigma)
+             (format #f "the prior was trained at sigma from ~a to ~a, and asked at ~a, where it cannot know the score: let the \
+temperatures ~a that" (significant (first range) 3) (significant (second range) 3)
+                     (significant sigma 3) text))
+           (cond ((> greatest (* barely (second range))) (beyond "begin below" greatest))
+                 ((< least (/ (first range) barely)) (beyond "end above" least))
+                 (else #f))))))
