@@ -368,7 +368,7 @@ Example: (begin (save-npy \"y.npy\" y) (load-scan \"y.npy\")) => #<raw scan y.np
               first-axis)
   (check-that (or (file-exists? path) (string-contains path ":/")) 'load-scan "~a: no such file" path)
   (let-values (((file member) (file-and-member path)))
-    (let ((names (if (and (not member) (eq? 'hdf5 (file-format path))) (map car (hdf5-items path)) '())))
+    (let ((names (if (and (not member) (eq? 'hdf5 (file-format path))) (map car (file-items 'hdf5 path)) '())))
       (cond ((and (member? "dataset/xml" names) (member? "dataset/data" names))
              (load-ismrmrd path oversampled?
                            `((encoding . ,encoding) (contrast . ,contrast) (phase . ,phase)
