@@ -47,8 +47,7 @@ version_of (const any_header *header, size_t bytes, bool *swapped)
   if (size == sizeof header->one)
     return !memcmp (header->one.magic, "n+1", 4) || !memcmp (header->one.magic, "ni1", 4);
   return size == sizeof header->two && bytes == sizeof header->two
-         && (!memcmp (header->two.magic, "n+2\0\r\n\032\n", 8)
-             || !memcmp (header->two.magic, "ni2\0\r\n\032\n", 8)) ? 2 : -1;
+         && (!memcmp (header->two.magic, "n+2", 4) || !memcmp (header->two.magic, "ni2", 4)) ? 2 : -1;
 }
 
 /* What libnifti would print about, or take for something else, is refused first. */
@@ -361,8 +360,8 @@ describe (const tp_tensor *t, const tp_geometry *g, const char *note)
     }
   double *spacing[] = { &image->dx, &image->dy, &image->dz, &image->dt, &image->du, &image->dv,
                         &image->dw };
-  for (int i = 0; i < t->rank; i++)
-    *spacing[i] = image->pixdim[i + 1] = g->spacing[t->rank - 1 - i];
+  for (int i = 0; i < 7; i++)
+    *spacing[i] = image->pixdim[i + 1] = i < t->rank ? g->spacing[t->rank - 1 - i] : 1;
   if (g->placed)
     {
       image->sform_code = NIFTI_XFORM_ALIGNED_ANAT;
@@ -388,6 +387,8 @@ make_header (nifti_image *image, char bytes[sizeof (nifti_2_header) + 4])
   if (second ? nifti_convert_nim2n2hdr (image, &header.two)
              : nifti_convert_nim2n1hdr (image, &header.one))
     return 0;
+  if (second) /* the library leaves out what tells a file that was sent as text */
+    memcpy (header.two.magic, "n+2\0\r\n\032\n", 8);
   memcpy (bytes, &header, length);
   memset (bytes + length, 0, 4);
   return length + 4;

@@ -69,8 +69,8 @@ close_reader (reader *r)
 static bool
 open_reader (reader *r, const char *path)
 {
-  *r = (reader) { .path = path, .file = tp_file_open (path, &r->length) };
-  if (!r->file)
+  *r = (reader) { .path = path };
+  if (!(r->file = tp_file_open (path, &r->length)))
     return false;
   int64_t most = (int64_t) BEST_COMPRESSION * r->length;
   r->tiff = open_tiff (fileno (r->file), path, "rm", most > 1 << 20 ? most : 1 << 20);

@@ -8,17 +8,28 @@
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 binary-ports)
   #:use-module (ice-9 match)
+  #:use-module ((ice-9 textual-ports) #:select (get-string-all))
   #:use-module (rnrs bytevectors)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
   #:re-export (load-cfl save-cfl)
-  #:export (bart-header? load-bart save-bart))
+  #:export (bart-header? bart-lengths load-bart save-bart))
 
 (define (bart-header? path)
   "Whether the file PATH, .hdr, is of a BART array, and not of a NIfTI pair.
 Example: (begin (save-cfl \"y.cfl\" y) (bart-header? \"y.hdr\")) => #t"
   (let ((start (call-with-input-file path (lambda (port) (get-bytevector-n port 1)) #:binary #t)))
     (and (bytevector? start) (= (char->integer #\#) (bytevector-u8-ref start 0)))))
+
+(define (bart-lengths path)
+  "The lengths of the 16 axes of the array of BART's files PATH, .cfl or .hdr.
+Example: (begin (save-bart \"y.cfl\" y) (take (bart-lengths \"y.cfl\") 3)) => (16 16 1)"
+  (let* ((header (string-append (string-drop-right path 4) ".hdr"))
+         (lines (string-split (call-with-input-file header get-string-all) #\newline))
+         (line (begin (file-items 'bart path) ; an error, where the header is none
+                      (cadr (find-tail (lambda (line) (string-prefix? "# Dimensions" line)) lines))))
+         (lengths (map string->number (string-tokenize line))))
+    (append lengths (make-list (- 16 (length lengths)) 1))))
 
 (define (load-bart path)
   "The array of BART's files PATH, .cfl or .hdr, as c64 (... coils slices rows columns) without axes of

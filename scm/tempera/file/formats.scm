@@ -154,14 +154,17 @@ Example: (twix? \"volume.npy\") => #f"
                     (two (bytevector-u32-ref start 4 (endianness little))))
                 (if (zero? one) (<= 1 two 64) (<= 32 one 1000000)))))))
 
-(define twix-advice "a Siemens raw file (twix): siemens_to_ismrmrd -f ~a -o scan.h5 makes ISMRMRD of it, which is read")
+(define (twix-advice path)
+  "What to do with PATH, for which `twix?' is true, in words.
+Example: (twix-advice \"scan.dat\")"
+  (format #f "a Siemens raw file (twix): siemens_to_ismrmrd -f ~a -o scan.h5 makes ISMRMRD of it, which is read" path))
 
 (define* (format-to-read who path #:optional (kind #f))
   "The format of the file PATH, which is to be read, and in which there has to be a KIND when that is not #f; errors are of WHO."
   (check-path who path)
   (let-values (((file _) (file-and-member path)))
     (unless (and (file-exists? file) (file-is-directory? file)) (check-file who file))
-    (check-that (not (twix? file)) who (string-append "~a is " twix-advice) path path)
+    (check-that (not (twix? file)) who "~a is ~a" path (twix-advice path))
     (let ((format (or (and (not (file-is-directory? file)) (format-of path))
                       (find (lambda (format) (and=> (format-known? format) (lambda (known?) (known? file))))
                             formats))))
