@@ -55,7 +55,7 @@ Example: (begin (save-npy \"y.npy\" y) (raw-scan-noise (load-scan \"y.npy\"))) =
   "Where SCAN was measured, f32: (columns), or (rows columns) when rows differ; #f away from a Cartesian
 grid.
 Example: (begin (save-npy \"y.npy\" y) (tensor-size (raw-scan-mask (load-scan \"y.npy\")) 0)) => 16"
-  (force (raw-scan-pattern scan)))
+  (and=> (force (raw-scan-pattern scan)) keep-always!))
 
 (define* (raw-scan-kspace scan #:optional (slice #f))
   "The k-space of SCAN, c64 (slices coils rows columns), or (coils rows columns) of one SLICE, counted
@@ -313,7 +313,9 @@ coils rows columns), got shape ~a" path shape))))
                    (let ((target (tensor-zeros (list coils rows columns) 'c64)))
                      (put-lines! target path lines place)
                      (cropped-readout target kept))))
-           (volume (delay (along-rows ifft2 (grid lines (lambda (line) (+ (* z (column line)) (partition line)))))))
+           (volume (delay (keep-always! ; whoever reads the first slice may be in a scope
+                              (along-rows ifft2 (grid lines (lambda (line)
+                                                              (+ (* z (column line)) (partition line))))))))
            (read (if three?
                      (lambda (k) (tensor-reshape (tensor-copy (tensor-slice (force volume) 1 k (1+ k)))
                                                  (list coils y z)))

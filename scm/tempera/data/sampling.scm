@@ -57,16 +57,15 @@ Example: (tensor-shape (measured-mask (tensor-reshape y '(1 16 16)))) => (16)"
          (run (lambda (from step) (let loop ((k from)) (if (memv (+ k step) there) (loop (+ k step)) k))))
          (low (and (memv middle there) (run middle -1)))
          (high (and low (run middle 1)))
-         (steps (delete-duplicates
-                 (filter-map (lambda (a b) (and (or (not low) (<= b low) (>= a high)) (- b a)))
-                             (if (null? there) '() (drop-right there 1)) (if (null? there) '() (cdr there))))))
+         (steps (if (null? there) '()
+                    (filter-map (lambda (a b) (and (or (not low) (<= b low) (>= a high)) (- b a)))
+                                there (cdr there))))
+         (step (and (> (length steps) 2) (null? (cdr (delete-duplicates steps))) (car steps))))
     (if (= count n)
         "all was measured"
-        (format #f "~a of ~a ~a, R = ~a~a~a" count n name (if (> count 0) (significant (/ n count) 3) "?")
+        (format #f "~a of ~a ~a, R = ~a~a~a" count n name (if (> count 0) (number-text (/ n count)) "?")
                 (if (and low (> high low)) (format #f "; the middle ~a all" (1+ (- high low))) "")
-                (match steps
-                  ((step) (if (> step 1) (format #f ", every ~a outside" (ordinal step)) ""))
-                  (_ ""))))))
+                (if (and step (> step 1)) (format #f ", every ~a outside" (ordinal step)) "")))))
 
 (define (ordinal n)
   (format #f "~a~a" n (if (memv (modulo n 100) '(11 12 13)) "th"
@@ -101,8 +100,8 @@ Example: (sampling-text (list->tensor '(1 0 1 0 1 1 1 0 1 0))) => \"6 of 10 colu
              ((= count total) "all was measured")
              (else
               (let ((side (whole-square mask)))
-                (format #f "~a % of the points, R = ~a~a" (significant (* 100 (/ count total)) 3)
-                        (if (> count 0) (significant (/ total count) 3) "?")
+                (format #f "~a % of the points, R = ~a~a" (number-text (* 100 (/ count total)))
+                        (if (> count 0) (number-text (/ total count)) "?")
                         (if (> side 1) (format #f "; the middle ~a x ~a all" side side) "")))))))))
 
 ;;; --- Middle and noise -------------------------------------------------------------------
