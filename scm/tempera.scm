@@ -42,7 +42,7 @@
     ((file hdf5) hdf5-arrays hdf5-facts load-hdf5 save-hdf5)
     ((file members) load-mat load-npz save-mat save-npz)
     ((file paths) call-with-temporary-folder make-directories save-text)
-    ((file pictures) load-png save-png)
+    ((file pictures) load-png load-tiff save-png save-tiff)
     ((file programs) program-exists? run-program)
     ((file safetensors) load-safetensors save-safetensors)
     ((file tables)
@@ -50,13 +50,15 @@
      table-filter table-group table-join table-rows table-select table-size table-sort table-text
      table-with table?)
     ((file values) load-datum load-json save-datum save-json)
-    ((file volumes) load-nifti)
+    ((file volumes) load-mgh load-nifti save-mgh save-nifti volume-affine)
+    ((data conversion) convert-file)
     ((data data) data-add! data-add-tree! data-remove!)
     ((data dataset)
      data-folder dataset-persons dataset-scans dataset-split dataset? load-dataset scan-contrast
      scan-licence scan-name scan-person scan-session scan-shape scan-source scan-spacing
      scan-volume scan?)
     ((data fetch) data-fetch!)
+    ((data file-info) file-info)
     ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
     ((data quality) ms-ssim psnr ssim)
     ((data raw-scans)

@@ -5,13 +5,9 @@
 ;;; is missing, its part is left out, and that is said.
 
 (use-modules (srfi srfi-1)
-             (srfi srfi-11)
-             (ice-9 binary-ports)
-             (ice-9 match)
-             (ice-9 popen)
-             (ice-9 textual-ports)
              (rnrs bytevectors)
              (harness)
+             (files)
              (tempera base errors)
              (tempera file bart) (tempera file formats) (tempera file hdf5) (tempera file members)
              (tempera data raw-scans)
@@ -19,55 +15,6 @@
              (tempera tensor primitives) (tempera tensor tensors))
 
 (start-tests "formats")
-
-(define (same? a b) (tensor-identical? a b))
-
-(define (read-bytes path) (call-with-input-file path get-bytevector-all #:binary #t))
-
-(define (write-bytes path bytes)
-  (call-with-output-file path (lambda (port) (put-bytevector port bytes)) #:binary #t))
-
-(define python "/usr/bin/python3")
-
-(define (python-has? . packages)
-  ;; Whether Debian's Python has PACKAGES; what is missing is said.
-  (let ((there? (and (file-exists? python)
-                     (zero? (system* python "-c"
-                                     (format #f "import importlib.util, sys; \
-sys.exit(not all(importlib.util.find_spec(p) for p in '~a'.split()))" (string-join packages)))))))
-    (unless there? (format #t "left out, since Python lacks one of ~a~%" (string-join packages)))
-    there?))
-
-(define (run-python folder . lines)
-  ;; What the program LINES prints, run in FOLDER.
-  (let* ((port (open-pipe* OPEN_READ python "-c"
-                           (string-append "import os; os.chdir('" folder "')\n" (string-join lines "\n"))))
-         (text (get-string-all port)))
-    (unless (zero? (status:exit-val (close-pipe port)))
-      (error "the Python program fails" lines))
-    (string-trim-right text)))
-
-(define (try-damaged path whole use)
-  ;; USE of PATH raises nothing but errors of ours, with the bytes of WHOLE cut at 40 places and with one
-  ;; of them changed at 400; whether it does.
-  (let* ((length (bytevector-length whole))
-         (fine? (lambda (bytes)
-                  (write-bytes path bytes)
-                  (catch #t
-                    (lambda () (use path) #t)
-                    (lambda (key . _) (eq? key 'tempera-error)))))
-         (cut (lambda (count)
-                (let ((part (make-bytevector count)))
-                  (bytevector-copy! whole 0 part 0 count)
-                  part)))
-         (changed (lambda (k)
-                    (let* ((other (bytevector-copy whole))
-                           (place (if (even? k) (modulo (* k 7919) length) (modulo (* 3 k) (min length 1200)))))
-                      (bytevector-u8-set! other place
-                                          (logxor (bytevector-u8-ref whole place) (1+ (modulo (* 37 k) 255))))
-                      other))))
-    (and (every (lambda (k) (fine? (cut (quotient (* k length) 40)))) (iota 40))
-         (every (lambda (k) (fine? (changed k))) (iota 400)))))
 
 (call-with-temporary-directory
  (lambda (folder)
@@ -275,25 +222,17 @@ sys.exit(not all(importlib.util.find_spec(p) for p in '~a'.split()))" (string-jo
          ;; Columns 5, 4, ... of two slices, the last one twice (its mean counts); a noise scan; one line reversed.
          (save-npy (in "k.npy") (fft2 wide))
          (save-text (in "header.xml") header)
-         (run-python folder "import numpy as np, h5py"
-                     "idx = np.dtype([(n, '<u2') for n in 'kspace_encode_step_1 kspace_encode_step_2 average slice contrast phase repetition set segment'.split()] + [('user', '<u2', 8)])"
-                     "head = np.dtype(dict(names='version flags measurement_uid scan_counter acquisition_time_stamp physiology_time_stamp number_of_samples available_channels active_channels channel_mask discard_pre discard_post center_sample encoding_space_ref trajectory_dimensions sample_time_us position read_dir phase_dir slice_dir patient_table_position idx user_int user_float'.split(),"
-                     "  formats=['<u2','<u8','<u4','<u4','<u4',('<u4',3),'<u2','<u2','<u2',('<u8',16),'<u2','<u2','<u2','<u2','<u2','<f4']+[('<f4',3)]*5+[idx,('<i4',8),('<f4',8)]))"
-                     "vlen = h5py.vlen_dtype(np.dtype('<f4')); acq = np.dtype([('head', head), ('traj', vlen), ('data', vlen)])"
-                     "k = np.load('k.npy'); rows = []"
-                     "def add(data, step=0, slice=0, flags=0, average=0):"
-                     "    a = np.zeros(1, acq); h = a['head']; h['flags'] = flags; h['number_of_samples'] = data.shape[1]; h['active_channels'] = data.shape[0]; h['center_sample'] = 4"
-                     "    h['idx']['kspace_encode_step_1'] = step; h['idx']['slice'] = slice; h['idx']['average'] = average"
-                     "    a['traj'][0] = np.zeros(0, 'f4'); a['data'][0] = np.ascontiguousarray(data).view('f4').ravel(); rows.append(a)"
-                     "add(np.full((3, 8), 7 + 1j, 'c8'), flags=1 << 18)"
-                     "for s in range(2):"
-                     "    for c in (5, 4, 2, 1, 0):"
-                     "        add(k[s, :, ::-1, c] if c == 4 else k[s, :, :, c], c, s, (1 << 21) if c == 4 else 0)"
-                     "    add(3 * k[s, :, :, 0], 0, s, average=1)"
-                     "    add(0 * k[s, :, :, 0] + 99, 3, s, flags=1 << 22)"
-                     "f = h5py.File('scan.h5', 'w'); d = f.create_dataset('dataset/data', (len(rows),), acq, maxshape=(None,))"
-                     "for i, a in enumerate(rows): d[i] = a[0]"
-                     "f.create_dataset('dataset/xml', data=np.array([open('header.xml').read()], dtype=object), dtype=h5py.string_dtype()); f.close()")
+         (apply run-python folder
+                (append ismrmrd-writer
+                        '("k = np.load('k.npy')"
+                          "add(np.full((3, 8), 7 + 1j, 'c8'), flags=1 << 18)"
+                          "for s in range(2):"
+                          "    for c in (5, 4, 2, 1, 0):"
+                          "        add(k[s, :, ::-1, c] if c == 4 else k[s, :, :, c], c, s, (1 << 21) if c == 4 else 0)"
+                          "    add(3 * k[s, :, :, 0], 0, s, average=1)"
+                          "    add(0 * k[s, :, :, 0] + 99, 3, s, flags=1 << 22)"
+                          "write('scan.h5', open('header.xml').read())")))
+         (chmod (in "scan.h5") #o444)
          (let* ((scan (load-scan (in "scan.h5") #:oversampled? #t))
                 (got (raw-scan-kspace scan)) (wanted (fft2 wide))
                 (column (lambda (t c) (tensor-copy (tensor-slice t 3 c (1+ c))))))
@@ -306,8 +245,55 @@ sys.exit(not all(importlib.util.find_spec(p) for p in '~a'.split()))" (string-jo
            (test-equal "a navigator is none" 0.0 (tensor->number (tensor-max (tensor-abs (column got 3)))))
            (test-equal "without oversampling" '(2 3 4 6) (raw-scan-shape (load-scan (in "scan.h5"))))
            (test-error-matching "another contrast" "has (0), got 1" (load-scan (in "scan.h5") #:contrast 1)))
+         (let ((before (read-bytes (in "scan.h5"))))
+           (raw-scan-kspace (load-scan (in "scan.h5")) 0)
+           (test-equal "which is not written to" before (read-bytes (in "scan.h5"))))
          (test-assert "damaged" (try-damaged (in "bad.h5") (read-bytes (in "scan.h5"))
-                                             (lambda (path) (raw-scan-kspace (load-scan path) 0)))))))))
+                                             (lambda (path) (raw-scan-kspace (load-scan path) 0)))))))
+
+   (test-group "scans encoded in three dimensions"
+     ;; k-space of a slab (coils z x y); slices are then positions along x.
+     (define slab (random-normal '(2 4 8 6) 9 0 'c64))
+     (define (along axis transform kspace)
+       ;; TRANSFORM along one AXIS of KSPACE.
+       (let* ((shape (tensor-shape kspace)) (order (append (delete axis (iota 4)) (list axis)))
+              (turned (tensor-copy (tensor-transpose kspace order))))
+         (tensor-copy
+          (tensor-transpose (tensor-reshape (transform (tensor-reshape turned (list (quotient (tensor-count kspace) (list-ref shape axis))
+                                                                                     (list-ref shape axis) 1)))
+                                            (tensor-shape turned))
+                            (map (lambda (k) (list-index (lambda (o) (= o k)) order)) (iota 4))))))
+     (define wanted (tensor-copy (tensor-transpose (along 2 ifft2 slab) '(2 0 3 1)))) ; (x coils y z)
+     (define (error-of a b) (tensor->number (tensor-max (tensor-abs (tensor- a b)))))
+     (save-cfl (in "slab.cfl") (tensor-transpose slab '(2 3 1 0)))
+     (test-equal "BART" '(8 2 6 4) (raw-scan-shape (load-scan (in "slab.cfl"))))
+     (test-assert "its slices" (< (error-of wanted (raw-scan-kspace (load-scan (in "slab.cfl")))) 1e-5))
+     (save-cfl (in "stack.cfl") (tensor-transpose y '(1 2 0)) '(0 1 13))
+     (test-equal "BART's slices" '(3 1 6 8) (raw-scan-shape (load-scan (in "stack.cfl"))))
+     (save-cfl (in "maps.cfl") (tensor-transpose y '(1 2 0)) '(0 1 4))
+     (test-error-matching "sets of maps are neither" "axes 0 to 3 and 13" (load-scan (in "maps.cfl")))
+     (when (python-has? "numpy" "h5py")
+       (save-npy (in "slab.npy") slab)
+       (apply run-python folder
+              (append ismrmrd-writer
+                      '("k = np.load('slab.npy')"
+                        "for z in range(4):"
+                        "    for y in range(6): add(k[:, z, :, y], y, step2=z)"
+                        "write('slab.h5', '<ismrmrdHeader><encoding><encodedSpace><matrixSize><x>8</x><y>6</y><z>4</z></matrixSize></encodedSpace></encoding></ismrmrdHeader>')"
+                        "rows.clear(); t = np.arange(5 * 8 * 2).reshape(5, 8, 2) / 100"
+                        "for s in range(5): add(k[:, 0, :, s], s, traj=t[s])"
+                        "write('radial.h5', '<ismrmrdHeader><encoding><trajectory>radial</trajectory></encoding></ismrmrdHeader>')"
+                        "np.save('t.npy', t.astype('f4'))")))
+       (test-equal "ISMRMRD" '(8 2 6 4) (raw-scan-shape (load-scan (in "slab.h5"))))
+       (test-assert "its slices" (< (error-of wanted (raw-scan-kspace (load-scan (in "slab.h5")))) 1e-5))
+       (let ((scan (load-scan (in "radial.h5"))))
+         (test-equal "along a trajectory" '(1 2 5 8) (raw-scan-shape scan))
+         (test-assert "its samples"
+           (same? (tensor-copy (tensor-transpose
+                                (tensor-reshape (tensor-copy (tensor-slice (tensor-slice slab 1 0 1) 3 0 5)) '(2 8 5))
+                                '(0 2 1)))
+                  (raw-scan-kspace scan 0)))
+         (test-assert "and where they lie" (same? (load-npy (in "t.npy")) (raw-scan-trajectory scan))))))))
 
 
 (finish-tests)

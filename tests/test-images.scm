@@ -124,8 +124,8 @@
      (test-assert "saved" (same? scan (load-npy (in "s.npy"))))
      (save-image (in "s.png") image)
      (test-assert "as a picture" (same? (load-png (in "c.png")) (load-png (in "s.png"))))
-     (test-error-matching "as what is not written" "s.nii: expected .npy, .png"
-       (save-image (in "s.nii") image))
+     (test-error-matching "as what is not written" "s.dcm: expected .npy, .png"
+       (save-image (in "s.dcm") image))
      (test-error-matching "not a path" "path: expected a string without NUL characters, got 3" (save-image 3 image)))
 
    (test-group "orientation"

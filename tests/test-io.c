@@ -411,36 +411,40 @@ static void
 test_nifti (void)
 {
   unsigned char file[352 + 12];
-  tp_nifti_info info;
+  tp_geometry info;
   make_nifti (file, 3, 3, 2, 1);
   memcpy (file + 352, (int16_t[]) { 0, 1, 2, 3, 4, 5 }, 12);
-  tp_tensor *t = tp_nifti_load (write_bytes ("small.nii", file, sizeof file), &info);
+  tp_tensor *t = tp_nifti_load (write_bytes ("small.nii", file, sizeof file), -1, &info);
   CHECK (t && t->rank == 3 && t->shape[0] == 1 && t->shape[1] == 2 && t->shape[2] == 3);
   CHECK (t && tp_f32 (t)[0] == -1 && tp_f32 (t)[5] == 9); /* 2 v - 1 */
   CHECK (t && info.spacing[0] == 2 && info.spacing[1] == 0.75 && info.spacing[2] == 0.5);
-  CHECK (t && !strcmp (info.orientation, "SPL"));
+  char letters[4];
+  tp_geometry_letters (&info, letters);
+  CHECK (t && info.placed && !strcmp (letters, "SPL"));
+  CHECK (t && info.affine[0][0] == -0.5 && info.affine[1][1] == -0.75 && info.affine[2][2] == 2);
   tp_tensor_free (t);
 
   for (size_t bytes = 0; bytes < sizeof file; bytes += 9)
-    CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (write_bytes ("cut.nii", file, bytes), &info));
+    CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (write_bytes ("cut.nii", file, bytes), -1, &info));
   make_nifti (file, 3, 30000, 30000, 30000);
   CHECK_NO_TENSOR (TP_BAD_FILE,
-                   tp_nifti_load (write_bytes ("huge.nii", file, sizeof file), &info));
+                   tp_nifti_load (write_bytes ("huge.nii", file, sizeof file), -1, &info));
   make_nifti (file, 3, 3, -2, 1);
   CHECK_NO_TENSOR (TP_BAD_FILE,
-                   tp_nifti_load (write_bytes ("minus.nii", file, sizeof file), &info));
+                   tp_nifti_load (write_bytes ("minus.nii", file, sizeof file), -1, &info));
   make_nifti (file, 9, 3, 2, 1);
   CHECK_NO_TENSOR (TP_BAD_FILE,
-                   tp_nifti_load (write_bytes ("axes.nii", file, sizeof file), &info));
+                   tp_nifti_load (write_bytes ("axes.nii", file, sizeof file), -1, &info));
   make_nifti (file, 3, 3, 2, 1);
-  file[70] = 32; /* complex */
-  file[72] = 64;
+  /* Red, green and blue. */
+  file[70] = 128;
+  file[72] = 24;
   CHECK_NO_TENSOR (TP_UNSUPPORTED,
-                   tp_nifti_load (write_bytes ("type.nii", file, sizeof file), &info));
-  CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (write_bytes ("empty.nii", "", 0), &info));
+                   tp_nifti_load (write_bytes ("type.nii", file, sizeof file), -1, &info));
+  CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (write_bytes ("empty.nii", "", 0), -1, &info));
   CHECK_NO_TENSOR (TP_BAD_FILE,
-                   tp_nifti_load (write_bytes ("text.nii.gz", "Good morning", 12), &info));
-  CHECK_NO_TENSOR (TP_IO, tp_nifti_load (file_in_folder ("missing.nii"), &info));
+                   tp_nifti_load (write_bytes ("text.nii.gz", "Good morning", 12), -1, &info));
+  CHECK_NO_TENSOR (TP_IO, tp_nifti_load (file_in_folder ("missing.nii"), -1, &info));
 }
 
 /* DATA as voxels of TYPE, BITS each, in a file of RANK axes (4 1 1 1 ...); SLOPE 0 is none. */
@@ -448,12 +452,12 @@ static tp_tensor *
 load_voxels (int16_t rank, int16_t type, int16_t bits, float slope, const void *data)
 {
   unsigned char file[352 + 64] = { 0 };
-  tp_nifti_info info;
+  tp_geometry info;
   make_nifti (file, rank, 4, 1, 1);
   memcpy (file + 70, (int16_t[]) { type, bits }, 4);
   memcpy (file + 112, (float[]) { slope, 0 }, 8);
   memcpy (file + 352, data, (size_t) bits / 2);
-  return tp_nifti_load (write_bytes ("voxels.nii", file, 352 + (size_t) bits / 2), &info);
+  return tp_nifti_load (write_bytes ("voxels.nii", file, 352 + (size_t) bits / 2), -1, &info);
 }
 
 static void
@@ -491,7 +495,7 @@ test_nifti_gzip (void)
 {
   enum { COUNT = 2000 };
   static unsigned char volume[352 + 2 * COUNT], file[16384];
-  tp_nifti_info info;
+  tp_geometry info;
   make_nifti (volume, 3, 20, 10, 10);
   for (unsigned i = 0, x = 1; i < 2 * COUNT; i++, x = x * 1664525u + 1013904223u)
     volume[352 + i] = (unsigned char) (x >> 24 & 15);
@@ -499,7 +503,7 @@ test_nifti_gzip (void)
   gzFile gz = gzopen (path, "wb");
   gzwrite (gz, volume, sizeof volume);
   gzclose (gz);
-  tp_tensor *t = tp_nifti_load (path, &info);
+  tp_tensor *t = tp_nifti_load (path, -1, &info);
   CHECK (t && t->shape[0] == 10 && t->shape[2] == 20);
   tp_tensor_free (t);
   FILE *stream = fopen (path, "rb");
@@ -508,29 +512,29 @@ test_nifti_gzip (void)
   CHECK (length > 1000 && length < sizeof file);
   for (size_t bytes = 20; bytes < length; bytes += 97)
     CHECK_SAYS ("truncated inside its gzip compression", TP_BAD_FILE,
-                tp_nifti_load (write_bytes ("cut.nii.gz", file, bytes), &info));
+                tp_nifti_load (write_bytes ("cut.nii.gz", file, bytes), -1, &info));
   for (size_t at = 400; at < length; at += 97)
     {
       file[at] ^= 4;
       const char *damaged = write_bytes ("bad.nii.gz", file, length);
-      CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (damaged, &info));
+      CHECK_NO_TENSOR (TP_BAD_FILE, tp_nifti_load (damaged, -1, &info));
       if (at < length - 8 && !CHECK (strstr (tp_last_message (), "gzip compression") != NULL))
         printf ("  at %zu: %s\n", at, tp_last_message ());
       file[at] ^= 4;
     }
   file[length - 6] ^= 1; /* the checksum itself */
   CHECK_SAYS ("damaged: its gzip compression is broken", TP_BAD_FILE,
-              tp_nifti_load (write_bytes ("sum.nii.gz", file, length), &info));
+              tp_nifti_load (write_bytes ("sum.nii.gz", file, length), -1, &info));
   CHECK_SAYS ("got a gzip file", TP_BAD_FILE,
-              tp_nifti_load ((file[length - 6] ^= 1, write_bytes ("name.nii", file, length)), &info));
-  unsigned char second[544] = { 0x1c, 2, 0, 0, 'n', '+', '2' };
-  CHECK_SAYS ("got a NIfTI-2 file", TP_BAD_FILE,
-              tp_nifti_load (write_bytes ("two.nii", second, sizeof second), &info));
+              tp_nifti_load ((file[length - 6] ^= 1, write_bytes ("name.nii", file, length)), -1, &info));
+  unsigned char second[544] = { 0x1c, 2, 0, 0, 'n', '+', '2', 0, '\r', '\n', 032, '\n' };
+  CHECK_SAYS ("expected 1 to 7 axes, got 0", TP_BAD_FILE,
+              tp_nifti_load (write_bytes ("two.nii", second, sizeof second), -1, &info));
   CHECK_SAYS ("got an empty file", TP_BAD_FILE,
-              tp_nifti_load (write_bytes ("none.nii", "", 0), &info));
+              tp_nifti_load (write_bytes ("none.nii", "", 0), -1, &info));
   memset (volume + 344, 0, 4);
   CHECK_SAYS ("got ANALYZE 7.5", TP_UNSUPPORTED,
-              tp_nifti_load (write_bytes ("old.nii", volume, sizeof volume), &info));
+              tp_nifti_load (write_bytes ("old.nii", volume, sizeof volume), -1, &info));
 }
 
 /* --- safetensors ---------------------------------------------------------- */

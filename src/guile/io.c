@@ -8,16 +8,20 @@
 
 #include "io/cfl.h"
 #include "io/file.h"
+#include "io/geometry.h"
 #include "io/gif.h"
 #include "io/hdf5.h"
 #include "io/ismrmrd.h"
+#include "io/items.h"
 #include "io/mat.h"
+#include "io/mgh.h"
 #include "io/nifti.h"
 #include "io/npy.h"
 #include "io/npz.h"
 #include "io/png.h"
 #include "io/safetensors.h"
 #include "io/terminal.h"
+#include "io/tiff.h"
 #include "io/webp.h"
 
 /* PATH as C has it, freed when the current dynamic wind ends. */
@@ -75,9 +79,24 @@ save_npy (SCM path, SCM tensor)
 }
 
 static SCM
-save_cfl (SCM path, SCM tensor)
+save_cfl (SCM path, SCM tensor, SCM axes, SCM note)
 {
-  return save_plain ("save-cfl", path, tensor, tp_cfl_save);
+  static const char name[] = "save-cfl";
+  const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
+  int list[TP_MAX_RANK];
+  bool given = !SCM_UNBNDP (axes) && scm_is_true (axes);
+  if (given && scm_ilength (axes) != t->rank)
+    tp_raise_argument (name, "axes: expected a number for each axis of the tensor");
+  for (int i = 0; given && i < t->rank; i++, axes = scm_cdr (axes))
+    list[i] = (int) tp_to_int (name, "axes", scm_car (axes), 0, 15);
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  char *text = tp_to_string (name, "note", SCM_UNBNDP (note) ? scm_from_utf8_string ("") : note);
+  scm_dynwind_free (text);
+  tp_require (name, tp_cfl_save (file, t, given ? list : NULL, text));
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (tensor);
+  return SCM_UNSPECIFIED;
 }
 
 /* NAME, a member of a file with several arrays, freed when the current dynamic wind ends. */
@@ -94,20 +113,6 @@ static SCM
 text_of_file (const char *text)
 {
   return scm_from_stringn (text, strlen (text), "UTF-8", SCM_FAILED_CONVERSION_QUESTION_MARK);
-}
-
-/* COUNT NAMES as a list of strings; they are freed. */
-static SCM
-names_list (char **names, int count)
-{
-  SCM list = SCM_EOL;
-  for (int i = count - 1; i >= 0; i--)
-    {
-      list = scm_cons (text_of_file (names[i]), list);
-      free (names[i]);
-    }
-  free (names);
-  return list;
 }
 
 /* The alist ARRAYS of names and tensors as two arrays, freed when the current dynamic wind
@@ -128,19 +133,6 @@ arrays_argument (const char *procedure, SCM arrays, const char ***names, const t
       (*tensors)[i] = tp_to_tensor (procedure, "arrays", scm_cdar (arrays));
     }
   return (int) count;
-}
-
-static SCM
-names_of (const char *name, SCM path, char **(*names_in) (const char *, int *))
-{
-  int count;
-  scm_dynwind_begin (0);
-  char **names = names_in (path_argument (name, path), &count);
-  if (!names)
-    tp_raise (name);
-  SCM list = names_list (names, count);
-  scm_dynwind_end ();
-  return list;
 }
 
 static SCM
@@ -169,12 +161,6 @@ save_members (const char *name, SCM path, SCM arrays,
 }
 
 static SCM
-npz_names (SCM path)
-{
-  return names_of ("load-npz", path, tp_npz_names);
-}
-
-static SCM
 npz_read (SCM path, SCM member)
 {
   return member_of ("load-npz", path, member, tp_npz_load);
@@ -184,12 +170,6 @@ static SCM
 save_npz (SCM path, SCM arrays)
 {
   return save_members ("save-npz", path, arrays, tp_npz_save);
-}
-
-static SCM
-mat_names (SCM path)
-{
-  return names_of ("load-mat", path, tp_mat_names);
 }
 
 static SCM
@@ -263,32 +243,6 @@ ismrmrd_read (SCM path, SCM indices)
   tp_require (name, status);
   scm_dynwind_end ();
   return result;
-}
-
-static SCM
-hdf5_items (SCM path)
-{
-  static const char name[] = "load-hdf5";
-  int count;
-  scm_dynwind_begin (0);
-  tp_hdf5_item *items = tp_hdf5_items (path_argument (name, path), &count);
-  if (!items)
-    tp_raise (name);
-  SCM list = SCM_EOL;
-  for (int i = count - 1; i >= 0; i--)
-    {
-      const tp_hdf5_item *item = items + i;
-      SCM shape = SCM_EOL;
-      for (int axis = item->rank - 1; axis >= 0; axis--)
-        shape = scm_cons (scm_from_int64 (item->shape[axis]), shape);
-      const char *kind = item->kind == 'f' ? "real" : item->kind == 'i' ? "integer"
-                         : item->kind == 'c' ? "complex" : item->kind == 's' ? "text" : "other";
-      list = scm_cons (scm_list_4 (text_of_file (item->name), scm_from_utf8_symbol (kind), scm_from_int (item->size),
-                                   shape), list);
-    }
-  tp_hdf5_free (items, count);
-  scm_dynwind_end ();
-  return list;
 }
 
 static SCM
@@ -374,19 +328,172 @@ write_png (SCM path, SCM tensor, SCM low, SCM high, SCM bits)
   return SCM_UNSPECIFIED;
 }
 
+/* --- Volumes ---------------------------------------------------------------------- */
+
 static SCM
-read_nifti (SCM path)
+matrix_list (const double matrix[3][4])
 {
-  static const char name[] = "load-nifti";
-  tp_nifti_info info;
+  SCM rows = SCM_EOL;
+  for (int i = 2; i >= 0; i--)
+    {
+      SCM row = SCM_EOL;
+      for (int j = 3; j >= 0; j--)
+        row = scm_cons (scm_from_double (matrix[i][j]), row);
+      rows = scm_cons (row, rows);
+    }
+  return rows;
+}
+
+/* A list of the volume or volumes in PATH, their spacing, letters of orientation and affine. */
+static SCM
+read_volume (const char *name, SCM path, SCM volume,
+             tp_tensor *(*load) (const char *, int64_t, tp_geometry *))
+{
+  int64_t which = scm_is_false (volume) ? -1 : tp_to_int (name, "volume", volume, 0, INT64_MAX / 16);
+  tp_geometry geometry;
+  char letters[4] = "???";
   scm_dynwind_begin (0);
-  tp_tensor *t = tp_nifti_load (path_argument (name, path), &info);
+  tp_tensor *t = load (path_argument (name, path), which, &geometry);
   int rank = t ? t->rank : 0;
   SCM tensor = tp_from_tensor (name, t), spacing = SCM_EOL;
   scm_dynwind_end ();
   for (int i = rank - 1; i >= 0; i--)
-    spacing = scm_cons (scm_from_double (info.spacing[i]), spacing);
-  return scm_list_3 (tensor, spacing, scm_from_utf8_string (info.orientation));
+    spacing = scm_cons (scm_from_double (geometry.spacing[i]), spacing);
+  tp_geometry_letters (&geometry, letters);
+  return scm_list_4 (tensor, spacing, scm_from_utf8_string (letters),
+                     geometry.placed ? matrix_list (geometry.affine) : SCM_BOOL_F);
+}
+
+static SCM
+read_nifti (SCM path, SCM volume)
+{
+  return read_volume ("load-nifti", path, volume, tp_nifti_load);
+}
+
+static SCM
+read_mgh (SCM path, SCM volume)
+{
+  return read_volume ("load-mgh", path, volume, tp_mgh_load);
+}
+
+/* SPACING, a list of RANK numbers, and AFFINE, three rows of four or #f. */
+static tp_geometry
+geometry_argument (const char *name, int rank, SCM spacing, SCM affine)
+{
+  tp_geometry g = { .placed = scm_is_true (affine) };
+  if (scm_ilength (spacing) != rank)
+    tp_raise_argument (name, "spacing: expected a number for each axis");
+  for (int i = 0; i < rank; i++, spacing = scm_cdr (spacing))
+    g.spacing[i] = tp_to_double (name, "spacing", scm_car (spacing));
+  for (int i = 0; i < 3 && g.placed; i++, affine = scm_cdr (affine))
+    {
+      SCM row = scm_is_pair (affine) ? scm_car (affine) : SCM_EOL;
+      if (scm_ilength (row) != 4)
+        tp_raise_argument (name, "affine: expected three rows of four numbers");
+      for (int j = 0; j < 4; j++, row = scm_cdr (row))
+        g.affine[i][j] = tp_to_double (name, "affine", scm_car (row));
+    }
+  if (g.placed && !tp_geometry_sound (&g))
+    tp_raise_argument (name, "affine: expected finite numbers, and no axis without direction");
+  return g;
+}
+
+static SCM
+write_nifti (SCM path, SCM tensor, SCM spacing, SCM affine, SCM note)
+{
+  static const char name[] = "save-nifti";
+  const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
+  tp_geometry g = geometry_argument (name, t->rank, spacing, affine);
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  char *text = tp_to_string (name, "note", note);
+  scm_dynwind_free (text);
+  tp_require (name, tp_nifti_save (file, t, &g, text));
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (tensor);
+  return SCM_UNSPECIFIED;
+}
+
+static SCM
+write_mgh (SCM path, SCM tensor, SCM spacing, SCM affine)
+{
+  static const char name[] = "save-mgh";
+  const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
+  tp_geometry g = geometry_argument (name, t->rank, spacing, affine);
+  scm_dynwind_begin (0);
+  tp_require (name, tp_mgh_save (path_argument (name, path), t, &g));
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (tensor);
+  return SCM_UNSPECIFIED;
+}
+
+static SCM
+load_tiff (SCM path)
+{
+  return load_plain ("load-tiff", path, tp_tiff_load);
+}
+
+static SCM
+write_tiff (SCM path, SCM tensor, SCM note)
+{
+  static const char name[] = "save-tiff";
+  const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  char *text = tp_to_string (name, "note", note);
+  scm_dynwind_free (text);
+  tp_require (name, tp_tiff_save (file, t, text));
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (tensor);
+  return SCM_UNSPECIFIED;
+}
+
+/* --- What a file holds ---------------------------------------------------------- */
+
+static const struct {
+  const char *format, *procedure;
+  tp_item *(*items) (const char *path, int *count);
+} listers[] = {
+  { "npy", "load-npy", tp_npy_items },       { "npz", "load-npz", tp_npz_items },
+  { "png", "load-png", tp_png_items },       { "tiff", "load-tiff", tp_tiff_items },
+  { "nifti", "load-nifti", tp_nifti_items }, { "mgh", "load-mgh", tp_mgh_items },
+  { "bart", "load-cfl", tp_cfl_items },      { "matlab", "load-mat", tp_mat_items },
+  { "hdf5", "load-hdf5", tp_hdf5_items },
+};
+
+static SCM
+item_list (const tp_item *item)
+{
+  SCM shape = SCM_EOL;
+  for (int axis = item->rank - 1; axis >= 0; axis--)
+    shape = scm_cons (scm_from_int64 (item->shape[axis]), shape);
+  const char *kind = item->kind == 'f' ? "real" : item->kind == 'i' ? "integer"
+                     : item->kind == 'c' ? "complex" : item->kind == 's' ? "text" : "other";
+  return scm_list_4 (text_of_file (item->name), scm_from_utf8_symbol (kind), scm_from_int (item->size),
+                     shape);
+}
+
+static SCM
+file_items (SCM format, SCM path)
+{
+  size_t k = 0, known = sizeof listers / sizeof *listers;
+  while (k < known && !scm_is_eq (format, scm_from_utf8_symbol (listers[k].format)))
+    k++;
+  if (k == known)
+    tp_raise_argument ("file-items", "format: expected npy, npz, png, tiff, nifti, mgh, bart, matlab or"
+                       " hdf5");
+  const char *name = listers[k].procedure;
+  int count;
+  scm_dynwind_begin (0);
+  tp_item *items = listers[k].items (path_argument (name, path), &count);
+  if (!items)
+    tp_raise (name);
+  SCM list = SCM_EOL;
+  for (int i = count - 1; i >= 0; i--)
+    list = scm_cons (item_list (items + i), list);
+  tp_items_free (items, count);
+  scm_dynwind_end ();
+  return list;
 }
 
 static SCM
@@ -728,13 +835,11 @@ tp_init_io (void)
              "The array of BART's files PATH, NAME.cfl or NAME.hdr, c64: element i, j, ... is the one that\n"
              "BART has there, and axes of length 1 after the last longer one are left out.\n"
              "Example: (begin (save-cfl \"y.cfl\" y) (tensor-shape (load-cfl \"y.cfl\"))) => (16 16)");
-  tp_define ("save-cfl", 2, 0, save_cfl, "path tensor",
+  tp_define ("save-cfl", 2, 2, save_cfl, "path tensor axes note",
              "Write TENSOR as BART's array: PATH, NAME.cfl or NAME.hdr, names both files.  Element i, j, ...\n"
-             "is BART's at the same indices; real numbers become complex.\n"
+             "is BART's at the same indices, or those of its AXES, numbers that grow, such as (0 1 3 13);\n"
+             "real numbers become complex.  NOTE, a string, stands in the header as the command that made it.\n"
              "Example: (save-cfl \"y.cfl\" y)");
-  tp_define ("npz-names", 1, 0, npz_names, "path",
-             "The names of the arrays in NumPy's archive PATH, a list of strings.\n"
-             "Example: (begin (save-npz \"a.npz\" `((\"y\" . ,y))) (npz-names \"a.npz\")) => (\"y\")");
   tp_define ("npz-read", 2, 0, npz_read, "path name",
              "The array NAME of NumPy's archive PATH; `load-npz' is its convenient form.\n"
              "Example: (begin (save-npz \"a.npz\" `((\"y\" . ,y))) (tensor-shape (npz-read \"a.npz\" \"y\"))) => (16 16)");
@@ -742,9 +847,6 @@ tp_init_io (void)
              "Write ARRAYS, a list of pairs of a name and a tensor, to NumPy's archive PATH, without\n"
              "compression, whole or not at all.\n"
              "Example: (save-npz \"scan.npz\" `((\"kspace\" . ,y)))");
-  tp_define ("mat-names", 1, 0, mat_names, "path",
-             "The names of the arrays of numbers in MATLAB's file PATH, a list of strings.\n"
-             "Example: (begin (save-mat \"a.mat\" `((\"y\" . ,y))) (mat-names \"a.mat\")) => (\"y\")");
   tp_define ("mat-read", 2, 0, mat_read, "path name",
              "The array NAME of MATLAB's file PATH; `load-mat' is its convenient form.\n"
              "Example: (begin (save-mat \"a.mat\" `((\"y\" . ,y))) (tensor-shape (mat-read \"a.mat\" \"y\"))) => (16 16)");
@@ -759,10 +861,11 @@ tp_init_io (void)
   tp_define ("ismrmrd-read", 2, 0, ismrmrd_read, "path indices",
              "Of the acquisitions INDICES of the ISMRMRD file PATH a list of pairs: samples, c64 (coils samples),\n"
              "and trajectory, f32 (samples dimensions), or #f.");
-  tp_define ("hdf5-items", 1, 0, hdf5_items, "path",
-             "All arrays of the HDF5 file PATH, and its attributes as @NAME: lists of name, kind (real, integer,\n"
-             "complex, text, other), bytes a number and shape.\n"
-             "Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y))) (hdf5-items \"a.h5\")) => ((\"y\" complex 8 (16 16)))");
+  tp_define ("file-items", 2, 0, file_items, "format path",
+             "All arrays of the file PATH of a FORMAT (npy, npz, png, tiff, nifti, mgh, bart, matlab or hdf5),\n"
+             "and the attributes of an HDF5 file as @NAME: lists of name, kind (real, integer, complex, text,\n"
+             "other), bytes a number and shape.  Names are empty in formats of one array.\n"
+             "Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y))) (file-items 'hdf5 \"a.h5\")) => ((\"y\" complex 8 (16 16)))");
   tp_define ("hdf5-read", 4, 0, hdf5_read, "path name first count",
              "The array NAME of the HDF5 file PATH; `load-hdf5' is its convenient form.\n"
              "Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y))) (tensor-shape (hdf5-read \"a.h5\" \"y\" 0 -1))) => (16 16)");
@@ -784,10 +887,27 @@ tp_init_io (void)
   tp_define ("write-png", 5, 0, write_png, "path tensor low high bits",
              "Write TENSOR as a PNG; `save-png' is its convenient form.\n"
              "Example: (write-png \"picture.png\" (tensor-abs image) 0 3 8)");
-  tp_define ("read-nifti", 1, 0, read_nifti, "path",
-             "A list of the volume in the NIfTI file PATH, its spacing and its orientation;\n"
-             "`load-nifti' is its convenient form.\n"
-             "Example: (catch 'tempera-error (lambda () (read-nifti \"missing.nii\")) (const 'missing)) => missing");
+  tp_define ("read-nifti", 2, 0, read_nifti, "path volume",
+             "A list of the volumes in the NIfTI file PATH, or of one VOLUME of them, their spacing, orientation\n"
+             "and affine; `load-nifti' is its convenient form.\n"
+             "Example: (catch 'tempera-error (lambda () (read-nifti \"missing.nii\" #f)) (const 'missing)) => missing");
+  tp_define ("read-mgh", 2, 0, read_mgh, "path volume",
+             "The same of FreeSurfer's file PATH, .mgh or .mgz; `load-mgh' is its convenient form.\n"
+             "Example: (catch 'tempera-error (lambda () (read-mgh \"missing.mgz\" #f)) (const 'missing)) => missing");
+  tp_define ("write-nifti", 5, 0, write_nifti, "path tensor spacing affine note",
+             "Write TENSOR to the NIfTI file PATH; `save-nifti' is its convenient form.\n"
+             "Example: (write-nifti \"mean.nii.gz\" scan '(1 1) #f \"\")");
+  tp_define ("write-mgh", 4, 0, write_mgh, "path tensor spacing affine",
+             "Write TENSOR to the MGH file PATH; `save-mgh' is its convenient form.\n"
+             "Example: (write-mgh \"mean.mgz\" (tensor-abs scan) '(1 1) #f)");
+  tp_define ("load-tiff", 1, 0, load_tiff, "path",
+             "The pictures in the TIFF file PATH: f32 (rows columns), (pages rows columns) when there are\n"
+             "several, with a last axis of 3 when they have colours; c64 when the numbers are complex.  They are\n"
+             "the file's own.\n"
+             "Example: (begin (save-tiff \"a.tif\" (tensor-abs scan)) (tensor-shape (load-tiff \"a.tif\"))) => (16 16)");
+  tp_define ("write-tiff", 3, 0, write_tiff, "path tensor note",
+             "Write TENSOR to the TIFF file PATH; `save-tiff' is its convenient form.\n"
+             "Example: (write-tiff \"mean.tif\" (tensor-abs scan) \"\")");
   tp_define ("crc32", 1, 1, crc, "object before",
              "zlib's checksum of OBJECT, a string in UTF-8 or the numbers of a tensor as they are in memory,\n"
              "going on from that of what came BEFORE.\nExample: (crc32 \"b\" (crc32 \"a\")) => 2659403885");
@@ -833,5 +953,6 @@ tp_init_io (void)
              "Write the frames that NEXT gives, bytevectors of words #xFFrrggbb and #f after the last, to\n"
              "PATH; `save-animation' is its convenient form.");
   tp_define_reading ("crc32 save-npy save-cfl save-npz save-mat hdf5-write save-hdf5 write-png save-png "
+                     "write-nifti save-nifti write-mgh save-mgh write-tiff save-tiff "
                      "safetensors-write save-safetensors");
 }

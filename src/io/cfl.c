@@ -13,6 +13,7 @@
 /* BART's arrays have 16 axes. */
 #define AXES 16
 #define LONGEST_HEADER 65536
+#define LONGEST_NOTE 4096
 
 /* PATH with ENDING in place of its own four characters, to be freed. */
 static char *
@@ -84,7 +85,7 @@ read_header (const char *path, int64_t lengths[AXES])
 }
 
 /* The tensor's axes, slowest first, of LENGTHS: without those of 1 at the end, and where more are
- * left than a tensor has, without the others of 1. */
+ * left than a tensor has, without the others of 1 behind the first two. */
 static int
 reversed_shape (const int64_t lengths[AXES], int64_t shape[AXES])
 {
@@ -92,7 +93,7 @@ reversed_shape (const int64_t lengths[AXES], int64_t shape[AXES])
   while (rank > 1 && lengths[rank - 1] == 1)
     rank--;
   for (int i = rank - 1; i >= 0; i--)
-    if (rank <= TP_MAX_RANK || lengths[i] > 1)
+    if (rank <= TP_MAX_RANK || lengths[i] > 1 || i < 2)
       shape[kept++] = lengths[i];
   return kept;
 }
@@ -141,6 +142,28 @@ tp_cfl_load (const char *path)
   return t;
 }
 
+tp_item *
+tp_cfl_items (const char *path, int *count)
+{
+  char *header = companion (path, ".hdr");
+  int64_t lengths[AXES], shape[AXES];
+  tp_status status = header ? read_header (header, lengths) : tp_last_status ();
+  free (header);
+  if (status != TP_OK)
+    return NULL;
+  tp_item item = { .kind = 'c', .size = sizeof (tp_complex), .rank = reversed_shape (lengths, shape) };
+  if (item.rank > TP_MAX_RANK)
+    {
+      tp_fail (TP_UNSUPPORTED, "%s: expected at most %d axes longer than 1, got %d", path, TP_MAX_RANK,
+               item.rank);
+      return NULL;
+    }
+  for (int i = 0; i < item.rank; i++)
+    item.shape[i] = shape[item.rank - 1 - i];
+  *count = 1;
+  return tp_items_of_one (&item);
+}
+
 static tp_status
 write_whole (const char *path, const void *data, size_t bytes)
 {
@@ -150,15 +173,37 @@ write_whole (const char *path, const void *data, size_t bytes)
                          : tp_writer_close (&writer, tp_writer_write (&writer, data, bytes));
 }
 
-tp_status
-tp_cfl_save (const char *path, const tp_tensor *t)
+/* NOTE with its line breaks as blanks, since a # at the beginning of a line has a meaning. */
+static void
+one_line (char *out, size_t room, const char *note)
 {
-  char text[32 * AXES] = "# Dimensions\n";
+  snprintf (out, room, "%s", note);
+  for (; *out; out++)
+    if (*out == '\n' || *out == '\r')
+      *out = ' ';
+}
+
+tp_status
+tp_cfl_save (const char *path, const tp_tensor *t, const int *axes, const char *note)
+{
+  int64_t lengths[AXES];
+  for (int i = 0; i < AXES; i++)
+    lengths[i] = 1;
+  for (int i = 0, last = -1; i < t->rank; last = axes ? axes[i] : i, i++)
+    {
+      int axis = axes ? axes[i] : i;
+      if (axis <= last || axis >= AXES)
+        return tp_fail (TP_BAD_ARGUMENT, "axes: expected numbers that grow, from 0 to %d", AXES - 1);
+      lengths[axis] = t->shape[i];
+    }
+  char text[LONGEST_NOTE + 64 + 32 * AXES] = "# Dimensions\n", command[LONGEST_NOTE];
   size_t n = strlen (text);
   for (int i = 0; i < AXES; i++)
-    n += (size_t) snprintf (text + n, sizeof text - n, "%lld ",
-                            i < t->rank ? (long long) t->shape[i] : 1LL);
+    n += (size_t) snprintf (text + n, sizeof text - n, "%lld ", (long long) lengths[i]);
   text[n++] = '\n';
+  one_line (command, sizeof command, note);
+  if (*command)
+    n += (size_t) snprintf (text + n, sizeof text - n, "# Command\n%s\n# Creator\nTempera\n", command);
   tp_tensor *wide = tp_tensor_zeros (TP_C64, t->rank, t->shape), *data = NULL;
   tp_status status = wide ? tp_assign (wide, t) : tp_last_status ();
   if (status == TP_OK && !(data = tp_to_column_major (wide)))

@@ -65,8 +65,8 @@ static const struct {
   { 128, 4, "DICM", "a DICOM file: give its name the ending .dcm" },
   { 344, 4, "n+1", "a NIfTI-1 file" },
   { 344, 4, "ni1", "the header of a NIfTI-1 pair" },
-  { 4, 4, "n+2", "a NIfTI-2 file, which is not read: convert it to NIfTI-1" },
-  { 4, 4, "ni2", "a NIfTI-2 header, which is not read: convert it to NIfTI-1" },
+  { 4, 4, "n+2", "a NIfTI-2 file" },
+  { 4, 4, "ni2", "the header of a NIfTI-2 pair" },
   { 0, 2, "\x1f\x8b", "a gzip file: give its name the ending .gz, or unpack it" },
   { 0, 6, "\xfd" "7zXZ\0", "an xz archive: unpack it" },
   { 0, 3, "BZh", "a bzip2 archive: unpack it" },
@@ -113,6 +113,41 @@ tp_gzip_trouble (const char *path)
     return NULL;
   return reason == Z_BUF_ERROR ? "truncated inside its gzip compression"
                                : "damaged: its gzip compression is broken";
+}
+
+size_t
+tp_gzip_start (const char *path, void *data, size_t bytes, bool *compressed)
+{
+  gzFile file = gzopen (path, "rbe");
+  int got = file ? gzread (file, data, (unsigned) bytes) : 0;
+  *compressed = file && !gzdirect (file);
+  if (file)
+    gzclose (file);
+  return got > 0 ? (size_t) got : 0;
+}
+
+bool
+tp_gzip_read (const char *path, int64_t offset, void *data, size_t bytes)
+{
+  gzFile file = gzopen (path, "rbe");
+  if (!file)
+    return false;
+  char *at = data;
+  int got = gzseek (file, offset, SEEK_SET) < 0 ? -1 : 1;
+  for (size_t left = bytes; left > 0 && got > 0; left -= (size_t) got, at += got)
+    {
+      got = gzread (file, at, (unsigned) (left < 1 << 30 ? left : 1 << 30));
+      if (got < 0)
+        break;
+    }
+  bool whole = at == (char *) data + bytes;
+  unsigned char rest[4096];
+  while (got > 0)
+    got = gzread (file, rest, sizeof rest);
+  int reason = Z_OK;
+  gzerror (file, &reason);
+  gzclose (file);
+  return whole && reason == Z_OK;
 }
 
 /* mkstemp makes files private; a result is as readable as any other. */
@@ -214,4 +249,43 @@ tp_writer_close (tp_writer *writer, tp_status status)
   free (writer->path);
   *writer = (tp_writer) { 0 };
   return status;
+}
+
+static bool
+gzip_piece (gzFile file, const char *data, size_t bytes)
+{
+  for (size_t done = 0; done < bytes; )
+    {
+      size_t left = bytes - done;
+      int wrote = gzwrite (file, data + done, (unsigned) (left < 1 << 30 ? left : 1 << 30));
+      if (wrote <= 0)
+        return false;
+      done += (size_t) wrote;
+    }
+  return true;
+}
+
+tp_status
+tp_gzip_write (const char *path, bool compressed, const void *header, size_t header_bytes,
+               const void *data, size_t bytes)
+{
+  tp_writer writer;
+  tp_status status = tp_writer_open (&writer, path);
+  if (status != TP_OK)
+    return status;
+  /* T: as it is.  The writer keeps a descriptor of its own, to sync. */
+  int descriptor = dup (fileno (writer.file));
+  gzFile file = descriptor < 0 ? NULL : gzdopen (descriptor, compressed ? "wb" : "wbT");
+  bool good = file && gzip_piece (file, header, header_bytes) && gzip_piece (file, data, bytes);
+  int reason = errno;
+  if (file && gzclose (file) != Z_OK && good)
+    {
+      good = false;
+      reason = errno;
+    }
+  else if (!file && descriptor >= 0)
+    close (descriptor);
+  if (!good)
+    status = tp_fail (TP_IO, "%s: %s", path, strerror (reason ? reason : EIO));
+  return tp_writer_close (&writer, status);
 }

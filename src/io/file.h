@@ -31,6 +31,14 @@ tp_status tp_file_mistaken (const char *path, const char *wanted);
  * to its end, where its checksum is; NULL when nothing is, or it is not gzip. */
 const char *tp_gzip_trouble (const char *path);
 
+/* How many of the first BYTES bytes of what the gzip file PATH unpacks to are there, to DATA; whether it
+ * is compressed goes to COMPRESSED.  One that is not is read as it is. */
+size_t tp_gzip_start (const char *path, void *data, size_t bytes, bool *compressed);
+
+/* BYTES bytes of what the gzip file PATH unpacks to, from OFFSET on, and on to the end, where the
+ * checksum is.  False when they are not there or anything is wrong. */
+bool tp_gzip_read (const char *path, int64_t offset, void *data, size_t bytes);
+
 /* --- Writing ------------------------------------------------------------ */
 
 typedef struct {
@@ -48,5 +56,9 @@ tp_status tp_writer_write (tp_writer *writer, const void *data, size_t bytes);
  * rename.  When it is not, or when one of these fails: remove the temporary.
  * Returns STATUS, or the failure of closing. */
 tp_status tp_writer_close (tp_writer *writer, tp_status status);
+
+/* The file PATH of HEADER and DATA, packed by gzip if COMPRESSED, whole or not at all. */
+tp_status tp_gzip_write (const char *path, bool compressed, const void *header, size_t header_bytes,
+                         const void *data, size_t bytes);
 
 #endif

@@ -173,7 +173,7 @@ get_shape (hid_t space, int *rank, int64_t shape[TP_MAX_RANK])
 /* --- What there is ------------------------------------------------------------ */
 
 typedef struct {
-  tp_hdf5_item *items;
+  tp_item *items;
   int count;
   bool full;
 } listing;
@@ -188,13 +188,13 @@ add_item (listing *l, const char *prefix, const char *name, hid_t type, hid_t sp
     }
   if (l->count % 64 == 0)
     {
-      tp_hdf5_item *more = realloc (l->items, (size_t) (l->count + 64) * sizeof *more);
+      tp_item *more = realloc (l->items, (size_t) (l->count + 64) * sizeof *more);
       if (!more)
         return;
       l->items = more;
     }
-  tp_hdf5_item *item = l->items + l->count;
-  *item = (tp_hdf5_item) { .kind = kind_of (type), .size = (int) H5Tget_size (type) };
+  tp_item *item = l->items + l->count;
+  *item = (tp_item) { .kind = kind_of (type), .size = (int) H5Tget_size (type) };
   if (!get_shape (space, &item->rank, item->shape))
     {
       item->kind = '?';
@@ -245,7 +245,7 @@ visit_attribute (hid_t root, const char *name, const H5A_info_t *info, void *dat
   return l->full;
 }
 
-static tp_hdf5_item *
+static tp_item *
 read_items (const char *path, int *count)
 {
   int64_t length;
@@ -263,16 +263,8 @@ read_items (const char *path, int *count)
     tp_fail (TP_UNSUPPORTED, "%s: expected at most %d arrays", path, MOST_ITEMS);
   else
     tp_fail (TP_BAD_FILE, "%s: truncated or damaged: its HDF5 structure is not understood", path);
-  tp_hdf5_free (l.items, l.count);
+  tp_items_free (l.items, l.count);
   return NULL;
-}
-
-void
-tp_hdf5_free (tp_hdf5_item *items, int count)
-{
-  for (int i = 0; i < count; i++)
-    free (items[i].name);
-  free (items);
 }
 
 /* --- Reading ------------------------------------------------------------------ */
@@ -567,7 +559,7 @@ try_number (void *data)
   read_number (r->path, r->name, &number);
 }
 
-tp_hdf5_item *
+tp_item *
 tp_hdf5_items (const char *path, int *count)
 {
   return tp_trial (path, try_items, &(request) { .path = path }) == TP_OK

@@ -5,20 +5,12 @@
 #ifndef TP_HDF5_H
 #define TP_HDF5_H
 
+#include "io/items.h"
 #include "tensor/tensor.h"
 
-typedef struct {
-  char *name;       /* its path without the first slash; of an attribute of the file @NAME */
-  char kind;        /* 'f', 'i', 'c' (complex), 's' (text), '?' (others) */
-  int size;         /* bytes a number, of a complex one both */
-  int rank;
-  int64_t shape[TP_MAX_RANK];
-} tp_hdf5_item;
-
-/* All arrays of PATH, and the attributes of the file itself: COUNT of them, to be freed by
- * tp_hdf5_free; NULL after tp_fail. */
-tp_hdf5_item *tp_hdf5_items (const char *path, int *count);
-void tp_hdf5_free (tp_hdf5_item *items, int count);
+/* All arrays of PATH, by their paths without the first slash, and the attributes of the file itself, as
+ * @NAME: COUNT of them, to be freed by tp_items_free; NULL after tp_fail. */
+tp_item *tp_hdf5_items (const char *path, int *count);
 
 /* The array NAME of PATH, f32 or c64: of its first axis the indices from FIRST, COUNT of them; all
  * when COUNT is -1. */

@@ -1,10 +1,10 @@
 /* ismrmrd.c -- libismrmrd behind a trial in a child process: its files are HDF5. */
 #include "io/ismrmrd.h"
 
+#include <hdf5.h>
 #include <ismrmrd/dataset.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io/file.h"
 #include "io/hdf5.h"
@@ -26,12 +26,15 @@ static tp_status
 open_dataset (ISMRMRD_Dataset *dataset, const char *path)
 {
   ismrmrd_set_error_handler (ignore_error);
-  if (access (path, W_OK))
-    return tp_fail (TP_IO, "%s: libismrmrd reads only files that may be written: copy it first", path);
-  if (ismrmrd_init_dataset (dataset, path, "dataset") != ISMRMRD_NOERROR
-      || ismrmrd_open_dataset (dataset, false) != ISMRMRD_NOERROR)
-    return tp_fail (TP_BAD_FILE, "%s: expected an ISMRMRD file with a group \"dataset\"", path);
-  return TP_OK;
+  /* The library's own ismrmrd_open_dataset opens files to be written, which many may not be. */
+  if (ismrmrd_init_dataset (dataset, path, "dataset") != ISMRMRD_NOERROR)
+    return tp_fail (TP_NO_MEMORY, "%s: no memory for an ISMRMRD reader", path);
+  dataset->fileid = H5Fopen (path, H5F_ACC_RDONLY, H5P_DEFAULT);
+  if (dataset->fileid >= 0)
+    return TP_OK;
+  dataset->fileid = 0;
+  ismrmrd_close_dataset (dataset);
+  return damaged (path);
 }
 
 static tp_acquisition

@@ -48,24 +48,43 @@ kind_of (const matvar_t *variable, int *size)
     }
 }
 
-static char **
-read_names (const char *path, int *count)
+static int64_t
+length_of (const matvar_t *variable, int axis)
+{
+  return variable->dims[axis] < INT64_MAX / 16 ? (int64_t) variable->dims[axis] : INT64_MAX / 16;
+}
+
+/* What VARIABLE is, for a list; false when it is no array of numbers that could be read. */
+static bool
+describe (const matvar_t *variable, tp_item *item)
+{
+  int size;
+  char kind = kind_of (variable, &size);
+  if (!kind || !variable->name || variable->rank < 1 || variable->rank > TP_MAX_RANK)
+    return false;
+  *item = (tp_item) { .kind = variable->isComplex ? 'c' : kind == 'f' ? 'f' : 'i',
+                      .size = variable->isComplex ? 2 * size : size, .rank = variable->rank };
+  for (int i = 0; i < item->rank; i++)
+    item->shape[i] = length_of (variable, i);
+  return (item->name = strdup (variable->name));
+}
+
+static tp_item *
+read_items (const char *path, int *count)
 {
   int64_t length;
   mat_t *mat = open_file (path, &length);
-  char **names = mat ? calloc (MOST_ARRAYS, sizeof *names) : NULL;
+  tp_item *items = mat ? calloc (MOST_ARRAYS, sizeof *items) : NULL;
   *count = 0;
   matvar_t *variable;
-  while (names && *count < MOST_ARRAYS && (variable = Mat_VarReadNextInfo (mat)))
+  while (items && *count < MOST_ARRAYS && (variable = Mat_VarReadNextInfo (mat)))
     {
-      int size;
-      if (variable->name && kind_of (variable, &size) && (names[*count] = strdup (variable->name)))
-        ++*count;
+      *count += describe (variable, items + *count);
       Mat_VarFree (variable);
     }
   if (mat)
     Mat_Close (mat);
-  return names;
+  return items;
 }
 
 /* One part of the complex numbers, or all real ones: COUNT of KIND and SIZE at IN to OUT, every
@@ -133,7 +152,7 @@ read_variable (mat_t *mat, matvar_t *v, const char *path, int64_t length, bool t
     }
   for (int i = 0; i < rank; i++)
     {
-      reversed[rank - 1 - i] = v->dims[i] < INT64_MAX / 16 ? (int64_t) v->dims[i] : INT64_MAX / 16;
+      reversed[rank - 1 - i] = length_of (v, i);
       bytes *= (double) v->dims[i];
     }
   /* Small integers may stand for doubles in the file. */
@@ -173,10 +192,10 @@ typedef struct {
 } request;
 
 static void
-try_names (void *data)
+try_items (void *data)
 {
   int count;
-  read_names (((request *) data)->path, &count);
+  read_items (((request *) data)->path, &count);
 }
 
 static void
@@ -186,11 +205,11 @@ try_tensor (void *data)
   read_tensor (r->path, r->name, true);
 }
 
-char **
-tp_mat_names (const char *path, int *count)
+tp_item *
+tp_mat_items (const char *path, int *count)
 {
-  return tp_trial (path, try_names, &(request) { .path = path }) == TP_OK
-           ? read_names (path, count) : NULL;
+  return tp_trial (path, try_items, &(request) { .path = path }) == TP_OK
+           ? read_items (path, count) : NULL;
 }
 
 tp_tensor *

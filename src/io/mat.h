@@ -2,11 +2,11 @@
 #ifndef TP_MAT_H
 #define TP_MAT_H
 
+#include "io/items.h"
 #include "tensor/tensor.h"
 
-/* The names of the arrays of numbers in PATH, COUNT of them, to be freed each and together; NULL
- * after tp_fail. */
-char **tp_mat_names (const char *path, int *count);
+/* The arrays of numbers in PATH, COUNT of them, to be freed by tp_items_free; NULL after tp_fail. */
+tp_item *tp_mat_items (const char *path, int *count);
 
 /* The array NAME, with MATLAB's shape and indices. */
 tp_tensor *tp_mat_load (const char *path, const char *name);

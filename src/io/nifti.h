@@ -1,20 +1,22 @@
-/* nifti.h -- NIfTI-1 volumes, .nii and .nii.gz, through Debian's libnifti. */
+/* nifti.h -- NIfTI-1 and NIfTI-2 volumes, .nii, .nii.gz and pairs of .hdr and .img, through Debian's libnifti. */
 #ifndef TP_NIFTI_H
 #define TP_NIFTI_H
 
+#include "io/geometry.h"
+#include "io/items.h"
 #include "tensor/tensor.h"
 
-typedef struct {
-  /* Millimetres between voxels (other units for other axes), in the order of
-   * the tensor's axes: the file's, reversed. */
-  double spacing[TP_MAX_RANK];
-  /* The anatomical direction in which each of the last three axes rises: of
-   * L R, P A, I S one letter each; "???" when the file does not say. */
-  char orientation[4];
-} tp_nifti_info;
+/* The volumes in PATH, or one VOLUME of them when that is not -1: f32, or c64 when they are complex,
+ * slope and intercept applied, the slowest axis first.  What is finite in the file and not in f32 is
+ * an error.  A .nii.gz is read to its end, where the checksum is. */
+tp_tensor *tp_nifti_load (const char *path, int64_t volume, tp_geometry *geometry);
 
-/* The volume in f32, slope and intercept applied, its slowest axis first.  What is finite in the
- * file and not in f32 is an error.  A .nii.gz is read to its end, where the checksum is. */
-tp_tensor *tp_nifti_load (const char *path, tp_nifti_info *info);
+/* The array that PATH holds. */
+tp_item *tp_nifti_items (const char *path, int *count);
+
+/* T, whole or not at all, compressed when PATH ends in .gz; NIfTI-1 where that can count its voxels.
+ * NOTE, of at most 79 bytes, is its description. */
+tp_status tp_nifti_save (const char *path, const tp_tensor *t, const tp_geometry *geometry,
+                         const char *note);
 
 #endif

@@ -186,6 +186,33 @@ read_header (FILE *file, const char *path, description *d)
   return status;
 }
 
+tp_status
+tp_npy_describe (FILE *file, const char *path, tp_item *item)
+{
+  description d = { 0 };
+  tp_status status = read_header (file, path, &d);
+  if (status != TP_OK)
+    return status;
+  *item = (tp_item) { .kind = d.type->numbers == 2 ? 'c' : d.type->kind == 'f' ? 'f' : 'i',
+                      .size = d.type->size * d.type->numbers, .rank = d.rank };
+  memcpy (item->shape, d.shape, sizeof d.shape);
+  return TP_OK;
+}
+
+tp_item *
+tp_npy_items (const char *path, int *count)
+{
+  int64_t length;
+  FILE *file = tp_file_open (path, &length);
+  if (!file)
+    return NULL;
+  tp_item item;
+  tp_status status = tp_npy_describe (file, path, &item);
+  fclose (file);
+  *count = 1;
+  return status == TP_OK ? tp_items_of_one (&item) : NULL;
+}
+
 /* --- The elements --------------------------------------------------------- */
 
 static tp_status

@@ -53,27 +53,46 @@ open_archive (const char *path, int64_t *length)
   return zip;
 }
 
-char **
-tp_npz_names (const char *path, int *count)
+/* What the first bytes of member INDEX say of its array, into ITEM. */
+static void
+describe (zip_t *zip, int64_t index, const char *path, tp_item *item)
+{
+  char start[4096];
+  zip_file_t *member = zip_fopen_index (zip, (zip_uint64_t) index, 0);
+  int64_t got = member ? zip_fread (member, start, sizeof start) : 0;
+  FILE *file = got > 0 ? fmemopen (start, (size_t) got, "rb") : NULL;
+  if (!file || tp_npy_describe (file, path, item) != TP_OK)
+    *item = (tp_item) { .kind = '?' };
+  if (file)
+    fclose (file);
+  if (member)
+    zip_fclose (member);
+}
+
+tp_item *
+tp_npz_items (const char *path, int *count)
 {
   int64_t length;
   zip_t *zip = open_archive (path, &length);
   if (!zip)
     return NULL;
   int64_t members = zip_get_num_entries (zip, 0);
-  char **names = calloc ((size_t) members + 1, sizeof *names);
+  tp_item *items = calloc ((size_t) members + 1, sizeof *items);
   *count = 0;
-  for (int64_t i = 0; names && i < members; i++)
+  for (int64_t i = 0; items && i < members; i++)
     {
       const char *name = zip_get_name (zip, (zip_uint64_t) i, 0);
       size_t stem = name ? stem_length (name) : 0;
-      if (stem && (names[*count] = strndup (name, stem)))
+      if (!stem)
+        continue;
+      describe (zip, i, path, items + *count);
+      if ((items[*count].name = strndup (name, stem)))
         ++*count;
     }
   zip_discard (zip);
-  if (!names)
+  if (!items)
     tp_fail (TP_NO_MEMORY, "%s: no memory", path);
-  return names;
+  return items;
 }
 
 /* All BYTES of MEMBER, and that nothing follows them: at their end libzip verifies the checksum. */

@@ -159,6 +159,31 @@ tp_png_load (const char *path)
   return t;
 }
 
+tp_item *
+tp_png_items (const char *path, int *count)
+{
+  int64_t length;
+  FILE *file = tp_file_open (path, &length);
+  if (!file)
+    return NULL;
+  /* The signature, and the chunk IHDR: at 16 width and height, at 24 bits and kind of colours. */
+  unsigned char start[26] = { 0 };
+  size_t there = fread (start, 1, sizeof start, file);
+  fclose (file);
+  if (there < sizeof start || png_sig_cmp (start, 0, 8))
+    {
+      tp_file_mistaken (path, "a PNG picture");
+      return NULL;
+    }
+  tp_item item = { .kind = 'i', .size = start[24] > 8 ? 2 : 1,
+                   .rank = start[25] & PNG_COLOR_MASK_COLOR ? 3 : 2 };
+  item.shape[0] = png_get_uint_32 (start + 20);
+  item.shape[1] = png_get_uint_32 (start + 16);
+  item.shape[2] = 3;
+  *count = 1;
+  return tp_items_of_one (&item);
+}
+
 /* --- Writing ------------------------------------------------------------ */
 
 static void

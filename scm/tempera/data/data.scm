@@ -139,9 +139,9 @@ Example: (begin (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") (d
 ;;; --- Volumes of your own ----------------------------------------------------
 
 (define* (data-add! path #:key (person #f) (name #f) (contrast #f) (licence "unknown")
-                    (source "a user's own") (orientation #f) (spacing #f) (session #f) (prefix "")
+                    (source "a user's own") (orientation #f) (spacing #f) (session #f) (prefix "") (volume #f)
                     (nan-is-zero? #f) (log (const #t)))
-  "Prepare the volume in PATH (NIfTI, a folder of DICOM slices, npy) for training, as
+  "Prepare the volume in PATH (NIfTI, MGH, a folder of DICOM slices, npy; VOLUME, from 0, of several) for training, as
 the PERSON whose head it is.  PERSON, SESSION, CONTRAST and the NAME under which it is kept come, where
 not given, from a PATH as BIDS has them, such as sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz, and the person
 and name then begin with PREFIX; without those the name is the file's, with its folders' where another
@@ -157,9 +157,9 @@ Example: (data-add! \"volume.npy\" #:person \"ann\" #:contrast \"T1\") => \"volu
                 "person: expected a name, got ~s; data are split by person" person)
     (check-that (or (not name) (and (string? name) (not (string-null? name)))) 'data-add!
                 "name: expected a name, got ~s" name)
-    (let-values (((volume from-file) (load-volume path #:orientation orientation
+    (let-values (((voxels from-file) (load-volume path #:orientation orientation #:volume volume
                                                          #:nan-is-zero? nan-is-zero?)))
-      (prepare-volume! 'data-add! (if name (list name) (bids-names path prefix)) volume (or spacing from-file)
+      (prepare-volume! 'data-add! (if name (list name) (bids-names path prefix)) voxels (or spacing from-file)
                 #:person person #:contrast (or contrast (bids-contrast path) "unknown")
                 #:session (or session (bids-entity path "ses-")) #:licence licence #:source source
                 #:nan-is-zero? nan-is-zero? #:log log))))

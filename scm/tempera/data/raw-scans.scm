@@ -15,12 +15,14 @@
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera data headers)
+  #:use-module (tempera data sampling)
+  #:use-module (tempera file bart)
   #:use-module (tempera file formats)
   #:use-module (tempera file hdf5)
   #:use-module (tempera file members)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (load-scan raw-scan? raw-scan-path raw-scan-source raw-scan-shape raw-scan-mask
+  #:export (raw-file-kind load-scan raw-scan? raw-scan-path raw-scan-source raw-scan-shape raw-scan-mask
             raw-scan-noise raw-scan-facts raw-scan-kspace raw-scan-trajectory))
 
 (define-record-type <raw-scan>
@@ -53,7 +55,7 @@ Example: (begin (save-npy \"y.npy\" y) (raw-scan-noise (load-scan \"y.npy\"))) =
   "Where SCAN was measured, f32: (columns), or (rows columns) when rows differ; #f away from a Cartesian
 grid.
 Example: (begin (save-npy \"y.npy\" y) (tensor-size (raw-scan-mask (load-scan \"y.npy\")) 0)) => 16"
-  (force (raw-scan-pattern scan)))
+  (and=> (force (raw-scan-pattern scan)) keep-always!))
 
 (define* (raw-scan-kspace scan #:optional (slice #f))
   "The k-space of SCAN, c64 (slices coils rows columns), or (coils rows columns) of one SLICE, counted
@@ -95,18 +97,7 @@ Example: (begin (save-npy \"y.npy\" y) (raw-scan-trajectory (load-scan \"y.npy\"
 
 (set-record-type-printer! <raw-scan> print-raw-scan)
 
-;;; --- Sampling and oversampling -----------------------------------------------
-
-(define (measured kspace)
-  ;; Where KSPACE, c64 (coils rows columns), is not 0: f32 (columns) when all rows agree, else (rows
-  ;; columns).
-  (with-scope
-   (lambda ()
-     (let* ((there (tensor< 0 (tensor-sum (tensor-abs kspace) '(0))))
-            (columns (tensor-max there '(0))))
-       (if (tensor-identical? there (tensor-copy (tensor-broadcast columns (tensor-shape there))))
-           columns
-           there)))))
+;;; --- Oversampling -----------------------------------------------
 
 (define (central tensor axis length)
   ;; The LENGTH points of AXIS of TENSOR around its origin.
@@ -166,7 +157,7 @@ coils rows columns), got shape ~a" path shape))))
                   "~a: mask: expected ~a columns as kspace has, got ~a" path columns
                   (and mask (tensor-size mask 0)))
       (make-raw-scan path 'fastmri (list slices coils kept columns) facts #f read #f
-                     (delay (or mask (measured (read 0))))))))
+                     (delay (or mask (measured-mask (read 0))))))))
 
 ;;; --- ISMRMRD -------------------------------------------------------------------
 
@@ -322,7 +313,9 @@ coils rows columns), got shape ~a" path shape))))
                    (let ((target (tensor-zeros (list coils rows columns) 'c64)))
                      (put-lines! target path lines place)
                      (cropped-readout target kept))))
-           (volume (delay (along-rows ifft2 (grid lines (lambda (line) (+ (* z (column line)) (partition line)))))))
+           (volume (delay (keep-always! ; whoever reads the first slice may be in a scope
+                              (along-rows ifft2 (grid lines (lambda (line)
+                                                              (+ (* z (column line)) (partition line))))))))
            (read (if three?
                      (lambda (k) (tensor-reshape (tensor-copy (tensor-slice (force volume) 1 k (1+ k)))
                                                  (list coils y z)))
@@ -332,7 +325,7 @@ coils rows columns), got shape ~a" path shape))))
       (make-raw-scan path 'ismrmrd
                      (if three? (list kept coils y z) (list (length slices) coils kept y))
                      facts noise read #f
-                     (delay (if three? (measured (read (quotient kept 2))) (line-mask y column (of-slice 0))))))))
+                     (delay (if three? (measured-mask (read (quotient kept 2))) (line-mask y column (of-slice 0))))))))
 
 (define (line-mask columns column lines)
   ;; The columns that LINES measure.
@@ -348,11 +341,51 @@ coils rows columns), got shape ~a" path shape))))
                   ((n rows columns) (if (eq? first-axis 'slices) (list n 1 rows columns) (list 1 n rows columns)))
                   ((slices coils rows columns) (list slices coils rows columns))
                   (shape (complain 'load-scan "~a: expected k-space (rows columns), (coils rows columns) or \
-(slices coils rows columns), got shape ~a" path shape))))
-         (whole (tensor-reshape kspace shape))
-         (read (lambda (k) (tensor-reshape (tensor-copy (tensor-slice whole 0 k (1+ k))) (cdr shape)))))
+(slices coils rows columns), got shape ~a" path shape)))))
     (check-that (every positive? shape) 'load-scan "~a: it holds no numbers, its shape is ~a" path shape)
-    (make-raw-scan path 'array shape '() #f read #f (delay (measured (read 0))))))
+    (whole-scan path (tensor-reshape kspace shape))))
+
+(define (whole-scan path kspace)
+  ;; Of KSPACE (slices coils rows columns), which is in memory.
+  (let* ((shape (tensor-shape kspace))
+         (read (lambda (k) (tensor-reshape (tensor-copy (tensor-slice kspace 0 k (1+ k))) (cdr shape)))))
+    (make-raw-scan path 'array shape '() #f read #f (delay (measured-mask (read 0))))))
+
+;;; --- BART -----------------------------------------------------------------------
+
+(define (load-bart-scan path)
+  ;; BART's axes 0 to 2 are those of k-space, 3 is of coils, 13 of slices.
+  (match (bart-lengths path)
+    ((x y z coils . others)
+     (let ((slices (list-ref others 9)) (kspace (load-kspace path)))
+       (check-that (= slices (apply * others)) 'load-scan
+                   "~a: expected k-space, coils and slices (axes 0 to 3 and 13), got lengths ~a" path
+                   (cons* x y z coils others))
+       (check-that (or (= z 1) (= slices 1)) 'load-scan
+                   "~a: expected one slab of a scan encoded in three dimensions, got ~a" path slices)
+       (if (= z 1)
+           (whole-scan path (tensor-reshape kspace (list slices coils x y)))
+           (let ((along-x (tensor-reshape (tensor-copy (tensor-transpose (tensor-reshape kspace (list coils z x y))
+                                                                         '(0 2 3 1)))
+                                          (list coils x (* y z)))))
+             (whole-scan path (tensor-reshape (tensor-copy (tensor-transpose (along-rows ifft2 along-x) '(1 0 2)))
+                                              (list x coils y z)))))))))
+
+(define (bart? path)
+  (or (eq? 'bart (file-format path)) (and (eq? 'header (file-format path)) (bart-header? path))))
+
+(define (raw-file-kind path)
+  "What raw data PATH holds, by the names of its arrays: ismrmrd, fastmri, or #f when it is neither or FILE:/NAME.
+Example: (begin (save-npy \"y.npy\" y) (raw-file-kind \"y.npy\")) => #f"
+  (let*-values (((file member) (file-and-member path))
+                ((names) (if (and (not member) (eq? 'hdf5 (file-format path)))
+                             (map car (file-items 'hdf5 path))
+                             '())))
+    (cond ((every (lambda (name) (member? name names)) '("dataset/xml" "dataset/data")) 'ismrmrd)
+          ((member? "kspace" names) 'fastmri)
+          (else #f))))
+
+(define (member? name names) (and (member name names) #t))
 
 (define* (load-scan path #:key (oversampled? #f) (first-axis 'coils) (encoding 0) (contrast 0) (phase 0)
                     (repetition 0) (set 0))
@@ -367,13 +400,9 @@ Example: (begin (save-npy \"y.npy\" y) (load-scan \"y.npy\")) => #<raw scan y.np
   (check-that (memq first-axis '(coils slices)) 'load-scan "#:first-axis: expected coils or slices, got ~s"
               first-axis)
   (check-that (or (file-exists? path) (string-contains path ":/")) 'load-scan "~a: no such file" path)
-  (let-values (((file member) (file-and-member path)))
-    (let ((names (if (and (not member) (eq? 'hdf5 (file-format path))) (map car (hdf5-items path)) '())))
-      (cond ((and (member? "dataset/xml" names) (member? "dataset/data" names))
-             (load-ismrmrd path oversampled?
-                           `((encoding . ,encoding) (contrast . ,contrast) (phase . ,phase)
-                             (repetition . ,repetition) (set . ,set))))
-            ((member? "kspace" names) (load-fastmri path oversampled?))
-            (else (load-array path first-axis))))))
-
-(define (member? name names) (and (member name names) #t))
+  (case (raw-file-kind path)
+    ((ismrmrd) (load-ismrmrd path oversampled?
+                             `((encoding . ,encoding) (contrast . ,contrast) (phase . ,phase)
+                               (repetition . ,repetition) (set . ,set))))
+    ((fastmri) (load-fastmri path oversampled?))
+    (else (if (bart? path) (load-bart-scan path) (load-array path first-axis)))))

@@ -7,17 +7,29 @@
 (define-module (tempera file bart)
   #:use-module (srfi srfi-1)
   #:use-module (ice-9 binary-ports)
+  #:use-module (ice-9 match)
+  #:use-module ((ice-9 textual-ports) #:select (get-string-all))
   #:use-module (rnrs bytevectors)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
   #:re-export (load-cfl save-cfl)
-  #:export (bart-header? load-bart save-bart))
+  #:export (bart-header? bart-lengths load-bart save-bart))
 
 (define (bart-header? path)
   "Whether the file PATH, .hdr, is of a BART array, and not of a NIfTI pair.
 Example: (begin (save-cfl \"y.cfl\" y) (bart-header? \"y.hdr\")) => #t"
   (let ((start (call-with-input-file path (lambda (port) (get-bytevector-n port 1)) #:binary #t)))
     (and (bytevector? start) (= (char->integer #\#) (bytevector-u8-ref start 0)))))
+
+(define (bart-lengths path)
+  "The lengths of the 16 axes of the array of BART's files PATH, .cfl or .hdr.
+Example: (begin (save-bart \"y.cfl\" y) (take (bart-lengths \"y.cfl\") 3)) => (16 16 1)"
+  (let* ((header (string-append (string-drop-right path 4) ".hdr"))
+         (lines (string-split (call-with-input-file header get-string-all) #\newline))
+         (line (begin (file-items 'bart path) ; an error, where the header is none
+                      (cadr (find-tail (lambda (line) (string-prefix? "# Dimensions" line)) lines))))
+         (lengths (map string->number (string-tokenize line))))
+    (append lengths (make-list (- 16 (length lengths)) 1))))
 
 (define (load-bart path)
   "The array of BART's files PATH, .cfl or .hdr, as c64 (... coils slices rows columns) without axes of
@@ -32,10 +44,15 @@ Example: (begin (save-bart \"y.cfl\" y) (tensor-shape (load-bart \"y.cfl\"))) =>
           (tensor-reshape (tensor-copy turned)
                           (append (delete 1 (reverse (drop shape 2))) (take shape 2)))))))
 
-(define (save-bart path tensor)
-  "Write TENSOR, (rows columns) or (n rows columns), to BART's files PATH, .cfl or .hdr, with its rows
-as BART's axis 0, columns 1 and n, slices, 2.
+(define* (save-bart path tensor #:optional (note ""))
+  "Write TENSOR to BART's files PATH, .cfl or .hdr, with its rows as BART's axis 0 and columns 1: of
+(n rows columns) n, slices, is axis 2; of (slices coils rows columns), as a raw scan has them, coils are axis 3
+and slices 13.  NOTE stands in the header as the command that made them.
 Example: (save-bart \"y.cfl\" y)"
-  (check-that (and (tensor? tensor) (memv (length (tensor-shape tensor)) '(2 3))) 'save-bart
-              "tensor: expected (rows columns) or (n rows columns), got ~s" tensor)
-  (save-cfl path (if (= 2 (length (tensor-shape tensor))) tensor (tensor-transpose tensor '(1 2 0)))))
+  (check-that (tensor? tensor) 'save-bart "tensor: expected a tensor, got ~s" tensor)
+  (match (tensor-shape tensor)
+    ((_ _) (save-cfl path tensor '(0 1) note))
+    ((_ _ _) (save-cfl path (tensor-transpose tensor '(1 2 0)) '(0 1 2) note))
+    ((_ _ _ _) (save-cfl path (tensor-transpose tensor '(2 3 1 0)) '(0 1 3 13) note))
+    (shape (complain 'save-bart "tensor: expected (rows columns), (n rows columns) or (slices coils \
+rows columns), got shape ~a" shape))))

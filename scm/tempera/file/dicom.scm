@@ -51,9 +51,9 @@ from the first, where they are ~a mm apart" path step number place usual)
                             path number (1+ number) step usual))
               steps (if (pair? places) (drop-right places 1) '()) (iota (length steps) 1))))
 
-(define* (load-dicom path #:key (nan-is-zero? #f))
+(define* (load-dicom path #:key (volume #f) (nan-is-zero? #f))
   "The DICOM file PATH, or the series in the folder PATH, by the program dcm2niix,
-with the values of `load-nifti', NAN-IS-ZERO? as there.  A single slice has one voxel on its first axis.  Files need
+with the values and options of `load-nifti'.  A single slice has one voxel on its first axis.  Files need
 no ending; a series with slices missing between others, or with a file that is cut, is an error.
 Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const 'missing)) => missing"
   (check-path 'load-dicom path)
@@ -66,7 +66,7 @@ Example: (catch 'tempera-error (lambda () (load-dicom \"missing.dcm\")) (const '
                                  "-s" (if (file-is-directory? path) "n" "y") "-o" (file-argument folder) (file-argument path))))
        (check-dicom path lines)
        (match (scandir folder (lambda (name) (string-suffix? ".nii" name)))
-         ((file) (load-nifti (string-append folder "/" file) #:nan-is-zero? nan-is-zero?))
+         ((file) (load-nifti (string-append folder "/" file) #:volume volume #:nan-is-zero? nan-is-zero?))
          (() (complain 'load-dicom "~a: no DICOM images~a" path
                        (let ((why (find (lambda (line) (string-prefix? "Warning: File " line)) lines)))
                          (if why (format #f "; dcm2niix says: ~a" why) ""))))

@@ -19,7 +19,7 @@
   "The arrays of numbers in the HDF5 file PATH: lists of name, kind (real, integer or complex), bytes a
 number and shape.
 Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y))) (hdf5-arrays \"a.h5\")) => ((\"y\" complex 8 (16 16)))"
-  (filter (lambda (item) (and (numeric? item) (not (string-prefix? "@" (car item))))) (hdf5-items path)))
+  (filter (lambda (item) (and (numeric? item) (not (string-prefix? "@" (car item))))) (file-items 'hdf5 path)))
 
 (define (hdf5-shape path name)
   "The shape of the array NAME in the HDF5 file PATH, or #f when there is none.
@@ -36,7 +36,7 @@ Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y) (\"note\" . \"a phantom\"))) 
      ((name (or 'real 'integer) _ (or () (1)))
       (and (string-prefix? "@" name) (cons (string-trim name #\@) (hdf5-number path name))))
      (_ #f))
-   (hdf5-items path)))
+   (file-items 'hdf5 path)))
 
 (define* (load-hdf5 path #:key (first #f) (count 1))
   "The array in the HDF5 file PATH, or the one called NAME in it when PATH is FILE:/NAME: f32, or c64 when

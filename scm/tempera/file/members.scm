@@ -37,7 +37,7 @@ Example: (chosen-member 'load-npz \"a.npz\" '(\"y\") #f) => \"y\""
 Example: (begin (save-npz \"a.npz\" `((\"x\" . ,t) (\"y\" . ,y))) (tensor-shape (load-npz \"a.npz:/y\"))) => (16 16)"
   (check-path 'load-npz path)
   (let-values (((file member) (file-and-member path)))
-    (npz-read file (chosen-member 'load-npz file (npz-names file) member))))
+    (npz-read file (chosen-member 'load-npz file (map car (file-items 'npz file)) member))))
 
 (define (load-mat path)
   "The array in MATLAB's file PATH, of any version up to 7.3, or the one called NAME in it when PATH is
@@ -45,4 +45,4 @@ FILE:/NAME: f32, or c64 when it is complex, with MATLAB's shape.
 Example: (begin (save-mat \"a.mat\" `((\"y\" . ,y))) (tensor-shape (load-mat \"a.mat\"))) => (16 16)"
   (check-path 'load-mat path)
   (let-values (((file member) (file-and-member path)))
-    (mat-read file (chosen-member 'load-mat file (mat-names file) member))))
+    (mat-read file (chosen-member 'load-mat file (map car (file-items 'matlab file)) member))))

@@ -14,7 +14,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (with-scope))
-  #:export (kspace-doubts check-kspace warn-of-doubt coil-coherence kspace-like?))
+  #:export (kspace-doubts check-kspace warn-of-doubt coil-coherence))
 
 (define numpy-line "fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy")
 
@@ -298,27 +298,3 @@ Example: (coil-coherence (tensor-concatenate (list (tensor-reshape y '(1 16 16))
                                      (iota (1- (first (tensor-shape y))) 1))
                                 <)))
               (list-ref found (quotient (length found) 2))))))))
-
-;;; --- K-space in an image's place --------------------------------------------------
-
-(define (peakedness tensor)
-  ;; The mean fourth power of its magnitudes over the square of the mean second one.
-  (let ((power (tensor-square (tensor-abs tensor))))
-    (/ (tensor->number (tensor-mean (tensor-square power)))
-       (expt (tensor->number (tensor-mean power)) 2))))
-
-(define (kspace-like? image)
-  "Whether IMAGE (rows columns), c64, is rather k-space: more peaked than its Fourier transform is.
-An object covers much of its image, where this is from 1 to 20, and has most of its energy in the
-middle of k-space, where it is in the hundreds and more.  An image of a few bright points is taken
-for k-space too.
-Example: (kspace-like? scan) => #f"
-  (check-that (and (tensor? image) (eq? (tensor-dtype image) 'c64)
-                   (= 2 (length (tensor-shape image))))
-              'kspace-like? "image: expected c64 (rows columns), got ~s" image)
-  (with-scope
-   (lambda ()
-     (let* ((peak (tensor->number (tensor-max (tensor-abs image))))
-            (image (if (> peak 0) (tensor/ image peak) image)))
-       (and (> peak 0)
-            (> (peakedness image) (peakedness (fft2 image))))))))

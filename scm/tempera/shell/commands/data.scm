@@ -16,8 +16,9 @@
 
 (define options
   (parameter-specs
-   (add (optional string) "prepare this volume of yours: NIfTI, npy or a folder of DICOM slices; or a folder of \
+   (add (optional string) "prepare this volume of yours: NIfTI, MGH, npy or a folder of DICOM slices; or a folder of \
 NIfTI volumes named as in BIDS")
+   (volume (optional integer) "which of several volumes in the file, from 0")
    (person (optional string) "whose head it is; data are split by person; by default from the name, sub-PERSON")
    (contrast (optional string) "its contrast, such as T1; by default from the name")
    (name (optional string) "what it is called here; by default from the file's name")
@@ -46,7 +47,7 @@ and prepare it in the user's cache, or add a volume of your own.")))
                     #:prefix (ref 'prefix) #:nan-is-zero? (ref 'nan-is-zero)
                     (append-map (lambda (name)
                                   (if (ref name) (list (symbol->keyword name) (ref name)) '()))
-                                '(person contrast name licence source orientation spacing))))
+                                '(volume person contrast name licence source orientation spacing))))
             (else
              (check-that (not (ref 'person)) 'data "--person: expected --add=FILE with it")
              (data-fetch! #:log (lambda (line) (format #t "~a~%" line)))))
