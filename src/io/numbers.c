@@ -22,7 +22,6 @@ struct tp_number_type {
       }                                                                \
   }
 
-CONVERTER (from_f16, _Float16)
 CONVERTER (from_f32, float)
 CONVERTER (from_f64, double)
 CONVERTER (from_i8, int8_t)
@@ -33,6 +32,22 @@ CONVERTER (from_i32, int32_t)
 CONVERTER (from_u32, uint32_t)
 CONVERTER (from_i64, int64_t)
 CONVERTER (from_u64, uint64_t)
+
+/* Not every compiler has the type: a sign, 5 bits of exponent, 10 of mantissa. */
+static void
+from_f16 (const unsigned char *in, float *out, int64_t count)
+{
+  for (int64_t i = 0; i < count; i++)
+    {
+      uint16_t bits;
+      memcpy (&bits, in + 2 * i, sizeof bits);
+      int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+      float value = exponent == 31 ? (mantissa ? NAN : INFINITY)
+                    : exponent   ? ldexpf ((float) (1024 + mantissa), exponent - 25)
+                                 : ldexpf ((float) mantissa, -24);
+      out[i] = bits >> 15 ? -value : value;
+    }
+}
 
 static const tp_number_type types[] = {
   { 'f', 2, from_f16 }, { 'f', 4, from_f32 }, { 'f', 8, from_f64 },
