@@ -52,11 +52,12 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (check "a volume" 0 "person p" "tempera data --add=volume.npy --person=p --orientation=SAR")
 
    ;; What each leaves: with dashes or without, it is the same run.
-   (define reconstruct "tempera reconstruct scan.npy prior=net.safetensors simulate=yes chains=2 ratio=0.7")
+   (define reconstruct "tempera reconstruct scan.npy prior=net.safetensors simulate=yes chains=2")
+   (define quickly "ratio=0.7")
    (define train "tempera train size=32 channels=2,4 blocks=1 convolutions=1 batch=1 every=2")
    (define calibrate "tempera calibrate size=8 simulations=6 draws=7 ratio=0.8")
    (check "reconstruct" 0 "r: mean.npy std.npy samples.npy figure.png report.html summary.json\n"
-          reconstruct "--out=r")
+          reconstruct quickly "--out=r")
    (check "with dashes" 0 "r2: mean.npy" "tempera reconstruct --chains 2 --ratio=0.7 --simulate --prior=net.safetensors \
 --out r2 --input=scan.npy")
    (check-same "the same, with dashes" "r" "r2")
@@ -88,7 +89,7 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
     '(("summary.json" "samples.npy") ("prior.safetensors") ("summary.json" "ranks.csv")))
    (test-equal "no checkpoint is left" '(#f #f)
      (map file-exists? '("r/chain.safetensors" "c/draws.safetensors")))
-   (check "a finished run is kept" 1 "r: has a finished run" reconstruct "--out=r")
+   (check "a finished run is kept" 1 "r: has a finished run" reconstruct quickly "--out=r")
 
    ;; Again: the same bits, and a report beside the chain's own.
    (for-each
@@ -158,7 +159,7 @@ balance=yes size=16 steps=2 every=1 batch=2 accumulate=2 hold-out=q validation-i
      (test-equal "a row for each" '(0.5 1) (table-column results 'noise))
      (test-equal "finished" '(finished finished) (table-column results 'state))
      (test-assert "their results" (every real? (table-column results 'psnr))))
-   (check "point 1 alone" 0 "p1: mean.npy" reconstruct "noise=0.5 --out=p1")
+   (check "point 1 alone" 0 "p1: mean.npy" reconstruct quickly "noise=0.5 --out=p1")
    (check-same "a point is a run" "s/points/0001" "p1")
    (check "its rerun" 0 "the same bits" "tempera rerun s/points/0002 --out=p2")
    (check "its report" 0 "s/report.html" "tempera report s")

@@ -337,7 +337,7 @@
    (spectral-penalty! (spectral-penalty! (want '(3 2)) (random-normal '(2) 1) 1))))
 
 (define without-tensors
-  '(make-tape tape-enter! tape-leave! tape-open? tape-length library-versions profile-start!
+  '(end-with-parent! temporary-open temporaries-sweep! make-tape tape-enter! tape-leave! tape-open? tape-length library-versions profile-start!
     profile-stop! profile-table profile-layer! peak-flops load-npy save-text load-png
     load-cfl npz-read mat-read ismrmrd-header ismrmrd-read file-items load-tiff read-mgh hdf5-read hdf5-text hdf5-number read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
     terminal-text base64 sha256 word-stem write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros

@@ -316,7 +316,7 @@ test_webp (void)
   CHECK (!tp_webp_open ("/nowhere/a.webp", 4, 4, 0, -1) && tp_last_status () == TP_IO);
   w = tp_webp_open ("/dev/full", HEIGHT, WIDTH, 0, -1);
   CHECK (w && tp_webp_add (w, frame (0), 40) == TP_OK);
-  CHECK_FAILS (TP_IO, w ? tp_webp_close (w, TP_OK) : TP_OK);
+  CHECK_FAILS (TP_NO_SPACE, w ? tp_webp_close (w, TP_OK) : TP_OK);
   unlink (path);
 }
 
@@ -352,7 +352,7 @@ test_gif (void)
   CHECK (!tp_gif_open ("/nowhere/a.gif", 4, 4, 0) && tp_last_status () == TP_IO);
   g = tp_gif_open ("/dev/full", HEIGHT, WIDTH, 0);
   CHECK (g && tp_gif_add (g, frame (0), 40) == TP_OK);
-  CHECK_FAILS (TP_IO, g ? tp_gif_close (g, TP_OK) : TP_OK);
+  CHECK_FAILS (TP_NO_SPACE, g ? tp_gif_close (g, TP_OK) : TP_OK);
   g = tp_gif_open (path, HEIGHT, WIDTH, 0);
   CHECK_FAILS (TP_BAD_ARGUMENT, tp_gif_add (g, frame (0), 0));
   CHECK (tp_gif_close (g, TP_IO) == TP_IO);

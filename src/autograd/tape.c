@@ -5,6 +5,7 @@
 
 #include "autograd/operations.h"
 #include "core/profile.h"
+#include "core/stop.h"
 
 enum { TENSORS = TP_MAX_INPUTS + TP_MAX_SAVED + 1 };
 
@@ -273,6 +274,11 @@ tp_accumulate_grad (tp_tensor *t, tp_tensor *g)
 {
   if (!g)
     return tp_last_status ();
+  if (tp_stopped ())
+    {
+      tp_tensor_free (g);
+      return tp_stop_status ();
+    }
   if (!t->grad || !tp_buffer_data (t->grad->buffer))
     { /* none yet, or one whose scope has closed */
       tp_tensor_free (t->grad);

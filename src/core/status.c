@@ -41,6 +41,7 @@ tp_status_name (tp_status code)
     case TP_BAD_VALUE: return "bad-value";
     case TP_NO_MEMORY: return "no-memory";
     case TP_IO: return "io";
+    case TP_NO_SPACE: return "no-space";
     case TP_BAD_FILE: return "bad-file";
     case TP_UNSUPPORTED: return "unsupported";
     case TP_INTERRUPTED: return "interrupted";

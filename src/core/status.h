@@ -14,7 +14,8 @@ typedef enum {
   TP_BAD_SHAPE,    /* a tensor of the wrong rank, shape or element type */
   TP_BAD_VALUE,    /* NaN or infinity where a finite number is needed */
   TP_NO_MEMORY,
-  TP_IO,           /* the operating system refused: missing file, full disk */
+  TP_IO,           /* the operating system refused: a missing file, no permission */
+  TP_NO_SPACE,     /* a full disk, a quota, a limit on a file's size */
   TP_BAD_FILE,     /* a file that is truncated, hostile or of another format */
   TP_UNSUPPORTED,  /* valid, but outside what Tempera does */
   TP_INTERRUPTED   /* a callback asked to stop */

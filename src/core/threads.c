@@ -3,8 +3,13 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/profile.h"
+#include "core/stop.h"
 
 static int thread_count;
 
@@ -68,23 +73,60 @@ tp_set_threads (int count)
   return TP_OK;
 }
 
+/* --- Loops ------------------------------------------------------------------ */
+
+typedef struct {
+  int64_t items, grain, most; /* at a time, at least and at most */
+  void (*body) (void *, int64_t, int64_t);
+  void *context;
+  atomic_int_fast64_t next;
+  atomic_bool stop;
+} loop;
+
+/* Work on L, as others do, until nothing is left or it is to be stopped.  The first piece is a
+ * small one, by which this thread learns how much takes it a twentieth of a second. */
+static void
+take_pieces (loop *l, bool may_ask)
+{
+  int64_t size = l->grain < l->most ? l->grain : l->most;
+  while (!atomic_load_explicit (&l->stop, memory_order_relaxed))
+    {
+      int64_t begin = atomic_fetch_add (&l->next, size), count = l->items - begin;
+      if (count <= 0)
+        break;
+      if (count > size)
+        count = size;
+      double start = tp_clock ();
+      l->body (l->context, begin, begin + count);
+      double fitting = 0.05 * (double) count / (tp_clock () - start + 1e-9);
+      size = fitting >= (double) l->most ? l->most : fitting > 1 ? (int64_t) fitting : 1;
+      if (may_ask && tp_stop_wanted ())
+        atomic_store (&l->stop, true);
+    }
+}
+
 void
 tp_parallel_for (int64_t items, int64_t grain,
                  void (*body) (void *, int64_t, int64_t), void *context)
 {
-  int64_t pieces = grain > 0 ? items / grain : items;
+  if (items <= 0 || tp_stopped ())
+    return;
+  if (grain < 1)
+    grain = 1;
+  if (items / grain <= 1 || omp_in_parallel ())
+    {
+      body (context, 0, items);
+      return;
+    }
   int threads = tp_threads ();
   /* More pieces than threads, taken as threads come free: where other programs
    * run too, no core waits long for one that was held up. */
-  if (pieces > 8 * threads)
-    pieces = 8 * threads;
-  if (pieces <= 1 || threads == 1 || omp_in_parallel ())
-    {
-      if (items > 0)
-        body (context, 0, items);
-      return;
-    }
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-  for (int64_t p = 0; p < pieces; p++)
-    body (context, items * p / pieces, items * (p + 1) / pieces);
+  int64_t share = threads == 1 ? items : (items + 8 * threads - 1) / (8 * threads);
+  loop l = { .items = items, .grain = grain, .most = share > grain ? share : grain, .body = body,
+             .context = context };
+  if (threads == 1)
+    take_pieces (&l, true);
+  else
+#pragma omp parallel num_threads(threads)
+    take_pieces (&l, omp_get_thread_num () == 0);
 }

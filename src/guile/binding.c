@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
+
 /* --- Registration --------------------------------------------------------- */
 
 void
@@ -112,6 +114,7 @@ raise_text (const char *procedure, tp_status status, const char *text)
 void
 tp_raise (const char *procedure)
 {
+  tp_raise_stop ();
   raise_text (procedure, tp_last_status (), tp_last_message ());
 }
 
@@ -129,8 +132,84 @@ tp_raise_argument (const char *procedure, const char *format, ...)
 void
 tp_require (const char *procedure, tp_status status)
 {
+  tp_raise_stop ();
   if (status != TP_OK)
     tp_raise (procedure);
+}
+
+/* --- Ctrl-C ------------------------------------------------------------------ */
+
+/* What a handler of signals has thrown while this thread computed; #f: nothing. */
+static SCM thrown_key, thrown_arguments; /* fluids */
+
+static SCM
+call_handlers (void *nothing)
+{
+  (void) nothing;
+  scm_async_tick ();
+  return SCM_BOOL_F;
+}
+
+static SCM
+note_throw (void *nothing, SCM key, SCM arguments)
+{
+  (void) nothing;
+  scm_fluid_set_x (thrown_key, key);
+  scm_fluid_set_x (thrown_arguments, arguments);
+  return SCM_BOOL_T;
+}
+
+/* Where it came from is lost with the frames of C. */
+static SCM
+keep_stack (void *nothing, SCM key, SCM arguments)
+{
+  (void) nothing;
+  return scm_call_2 (scm_c_public_ref ("tempera base exceptions", "keep-stack-of-throw!"), key,
+                     arguments);
+}
+
+static SCM
+throw_again (void)
+{
+  SCM key = scm_fluid_ref (thrown_key), arguments = scm_fluid_ref (thrown_arguments);
+  tp_stop_forget ();
+  if (scm_is_false (key))
+    return SCM_UNSPECIFIED; /* it was raised */
+  scm_fluid_set_x (thrown_key, SCM_BOOL_F);
+  scm_throw (key, arguments);
+}
+
+static SCM throw_again_procedure;
+
+/* Handlers of signals are called here, in the middle of a computation: one that returns lets it
+ * go on, one that throws ends it. */
+static bool
+stop_wanted (void)
+{
+  SCM thrown = scm_c_catch (SCM_BOOL_T, call_handlers, NULL, note_throw, NULL, keep_stack, NULL);
+  if (scm_is_false (thrown))
+    return false;
+  scm_system_async_mark (throw_again_procedure);
+  return true;
+}
+
+void
+tp_raise_stop (void)
+{
+  if (!tp_stopped ())
+    return;
+  tp_forget_recording ();
+  scm_async_tick ();
+}
+
+void
+tp_init_stop (void)
+{
+  thrown_key = scm_permanent_object (scm_make_thread_local_fluid (SCM_BOOL_F));
+  thrown_arguments = scm_permanent_object (scm_make_thread_local_fluid (SCM_BOOL_F));
+  throw_again_procedure
+    = scm_permanent_object (scm_c_make_gsubr ("throw-again", 0, 0, 0, throw_again));
+  tp_stop_ask (stop_wanted);
 }
 
 /* --- Numbers and strings -------------------------------------------------- */

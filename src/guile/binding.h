@@ -37,6 +37,11 @@ _Noreturn void tp_raise_argument (const char *procedure, const char *format, ...
 /* Raise unless STATUS is TP_OK. */
 void tp_require (const char *procedure, tp_status status);
 
+/* Have Ctrl-C stop what computes for long (core/stop.h): once, when the extension is loaded.  What its
+ * handler raises is raised again when the primitive ends, by tp_raise_stop or at Guile's next look. */
+void tp_init_stop (void);
+void tp_raise_stop (void);
+
 /* Tensors.  tp_from_tensor takes over T's reference (NULL: raises).
  * tp_to_tensor borrows: the SCM keeps it alive (use scm_remember_upto_here_1
  * when it is not otherwise referenced); raises unless OBJECT is a live tensor. */

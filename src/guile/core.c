@@ -1,5 +1,10 @@
-/* core.c -- the profile, the machine's peak and the libraries in Scheme. */
+/* core.c -- the profile, the machine's peak, the libraries and the process in Scheme. */
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 
 #include <cblas.h>
 #include <fftw3.h>
@@ -76,6 +81,18 @@ peak_flops (SCM precision)
 }
 
 static SCM
+end_with_parent (SCM parent)
+{
+  pid_t expected = (pid_t) tp_to_int ("end-with-parent!", "parent", parent, 1, INT32_MAX);
+#ifdef __linux__
+  prctl (PR_SET_PDEATHSIG, SIGTERM);
+#endif
+  if (getppid () != expected) /* it ended before */
+    raise (SIGTERM);
+  return SCM_UNSPECIFIED;
+}
+
+static SCM
 library (const char *name, const char *version)
 {
   return scm_cons (scm_from_utf8_string (name), scm_from_utf8_string (version));
@@ -96,6 +113,9 @@ tp_init_core (void)
   tp_define ("library-versions", 0, 0, library_versions, "",
              "The libraries that Tempera runs with and their versions, a list of pairs of text.\n"
              "Example: (assoc-ref (library-versions) \"fftw\")");
+  tp_define ("end-with-parent!", 1, 0, end_with_parent, "parent",
+             "Have this process end as by SIGTERM when PARENT does, the number of the process that started\n"
+             "it, however that ends.");
   tp_define ("profile-start!", 0, 0, profile_start, "",
              "Measure operations from now on, into an empty table.  Use profile.\n"
              "Example: (profile-start!)");

@@ -588,6 +588,31 @@ save_text (SCM path, SCM text)
   return SCM_UNSPECIFIED;
 }
 
+static SCM
+temporary_open (SCM path)
+{
+  static const char name[] = "temporary-open";
+  scm_dynwind_begin (0);
+  char *made;
+  const char *target = path_argument (name, path);
+  int descriptor = tp_temporary_open (target, &made);
+  if (descriptor < 0)
+    tp_require (name, tp_fail (TP_IO, "%s: %s", target, strerror (errno)));
+  scm_dynwind_end ();
+  SCM pair = scm_cons (scm_from_utf8_string (made), scm_from_int (descriptor));
+  free (made);
+  return pair;
+}
+
+static SCM
+temporaries_sweep (SCM folder)
+{
+  scm_dynwind_begin (0);
+  tp_temporaries_sweep (path_argument ("temporaries-sweep!", folder));
+  scm_dynwind_end ();
+  return SCM_UNSPECIFIED;
+}
+
 /* --- Terminals ------------------------------------------------------------ */
 
 static const char *const kind_names[] = { "kitty", "iterm", "sixel", "symbols", "ascii" };
@@ -880,6 +905,12 @@ tp_init_io (void)
   tp_define ("save-text", 2, 0, save_text, "path text",
              "Write the string TEXT to the file PATH in UTF-8, whole or not at all.\n"
              "Example: (save-text \"notes.txt\" \"gamma 0.9\\n\")");
+  tp_define ("temporary-open", 1, 0, temporary_open, "path",
+             "A pair of the name of a new file beside PATH and its descriptor, while which is open the file\n"
+             "is not swept.  Use call-with-new-file.");
+  tp_define ("temporaries-sweep!", 1, 0, temporaries_sweep, "folder",
+             "Remove from FOLDER what processes that died in the middle of writing files have left there.\n"
+             "Example: (temporaries-sweep! \".\")");
   tp_define ("load-png", 1, 0, load_png, "path",
              "The picture in the PNG file PATH as f32 (rows columns), or (rows columns 3) when it has\n"
              "colours: the file's own numbers, 0 to 255, or to 65535 when they have 16 bits.\n"

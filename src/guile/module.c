@@ -12,6 +12,7 @@ tempera_init (void)
    * them on its first 2 MB heap, it would run at every second image. */
   if (GC_get_heap_size () < (size_t) 256 << 20)
     GC_expand_hp ((size_t) 256 << 20);
+  tp_init_stop ();
   tp_init_core ();
   tp_init_tensor ();
   tp_init_autograd ();

@@ -8,6 +8,7 @@
 
 #include "autograd/operations.h"
 #include "core/cpu.h"
+#include "core/stop.h"
 #include "core/threads.h"
 #include "guile/binding.h"
 
@@ -31,6 +32,12 @@ tp_forget_recording (void)
 SCM
 tp_from_tensor (const char *procedure, tp_tensor *t)
 {
+  if (t && tp_stopped ())
+    {
+      tp_tensor_free (t);
+      tp_raise_stop ();
+      tp_raise_argument (procedure, "stopped");
+    }
   if (!t)
     tp_raise (procedure);
   if (recording && !strcmp (recording, procedure))
@@ -432,7 +439,9 @@ tensor_assign (SCM target, SCM source)
   const char *me = "tensor-assign!";
   tp_tensor *to = tp_to_tensor (me, "target", target);
   tp_tensor *from = to_operand (me, "source", source);
+  tp_stop_hold ();
   tp_status status = tp_assign (to, from);
+  tp_stop_release ();
   tp_tensor_free (from);
   tp_require (me, status);
   return target;

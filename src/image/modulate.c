@@ -46,7 +46,9 @@ modulate_rows (void *context, int64_t begin, int64_t end)
               phi += phase[q] * j->cosines[column * j->q + q];
             }
           float m = j->images[line * j->columns + column] * expf (g);
-          j->out[line * j->columns + column] = CMPLXF (m * cosf (phi), m * sinf (phi));
+          float *out = (float *) &j->out[line * j->columns + column];
+          out[0] = m * cosf (phi);
+          out[1] = m * sinf (phi);
         }
     }
 }

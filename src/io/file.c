@@ -1,14 +1,19 @@
 /* file.c -- reading with a known length, writing through a temporary. */
+#define _GNU_SOURCE /* mkostemp */
 #include "io/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include "core/stop.h"
 
 FILE *
 tp_file_open (const char *path, int64_t *length)
@@ -36,14 +41,21 @@ tp_file_open (const char *path, int64_t *length)
   return file;
 }
 
+/* What is read or written between two looks at whether to go on. */
+#define PIECE ((size_t) 16 << 20)
+
 tp_status
 tp_file_read (FILE *file, const char *path, void *data, size_t bytes)
 {
-  if (fread (data, 1, bytes, file) == bytes)
-    return TP_OK;
-  if (ferror (file))
-    return tp_fail (TP_IO, "%s: %s", path, strerror (errno));
-  return tp_fail (TP_BAD_FILE, "%s: truncated", path);
+  for (size_t done = 0; done < bytes && !tp_stop_wanted ();)
+    {
+      size_t piece = bytes - done < PIECE ? bytes - done : PIECE;
+      if (fread ((char *) data + done, 1, piece, file) != piece)
+        return ferror (file) ? tp_fail (TP_IO, "%s: %s", path, strerror (errno))
+                             : tp_fail (TP_BAD_FILE, "%s: truncated", path);
+      done += piece;
+    }
+  return tp_stop_status ();
 }
 
 /* --- What a file is, by its first bytes ------------------------------------ */
@@ -150,6 +162,21 @@ tp_gzip_read (const char *path, int64_t offset, void *data, size_t bytes)
   return whole && reason == Z_OK;
 }
 
+/* --- Temporaries ------------------------------------------------------------ */
+
+/* The end of a temporary's name, for mkstemp.  Who writes it has a lock on it, which the system
+ * takes away however that process ends: one without a lock is nobody's any more. */
+static const char ending[] = ".tempera-tmp-XXXXXX";
+
+static bool
+is_temporary (const char *name)
+{
+  size_t length = strlen (name), fixed = sizeof ending - 1 - 6;
+  return length >= fixed + 6 && !strncmp (name + length - 6 - fixed, ending, fixed)
+         && strspn (name + length - 6, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+              == 6;
+}
+
 /* mkstemp makes files private; a result is as readable as any other. */
 static void
 set_usual_mode (int descriptor)
@@ -158,6 +185,68 @@ set_usual_mode (int descriptor)
   umask (mask);
   if (fchmod (descriptor, 0666 & ~mask))
     errno = 0; /* some file systems have no modes */
+}
+
+int
+tp_temporary_open (const char *path, char **name)
+{
+  size_t room = strlen (path) + sizeof ending;
+  char *made = malloc (room);
+  if (!made)
+    return -1;
+  for (int tries = 0; tries < 10; tries++)
+    {
+      snprintf (made, room, "%s%s", path, ending);
+      int descriptor = mkostemp (made, O_CLOEXEC);
+      if (descriptor < 0)
+        break;
+      struct stat about;
+      /* A sweep may have come before the lock; where there are no locks, nothing is swept. */
+      bool locked = !flock (descriptor, LOCK_EX | LOCK_NB), contended = !locked && errno == EWOULDBLOCK;
+      if (!contended && !fstat (descriptor, &about) && about.st_nlink > 0)
+        {
+          set_usual_mode (descriptor);
+          *name = made;
+          return descriptor;
+        }
+      close (descriptor);
+      errno = EAGAIN;
+    }
+  int reason = errno;
+  free (made);
+  errno = reason;
+  return -1;
+}
+
+void
+tp_temporaries_sweep (const char *folder)
+{
+  DIR *entries = opendir (folder);
+  if (!entries)
+    return;
+  for (struct dirent *entry; (entry = readdir (entries));)
+    if (is_temporary (entry->d_name))
+      {
+        int descriptor = openat (dirfd (entries), entry->d_name,
+                                 O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        struct stat about;
+        if (descriptor >= 0 && !fstat (descriptor, &about) && S_ISREG (about.st_mode)
+            && about.st_uid == geteuid () && !flock (descriptor, LOCK_EX | LOCK_NB))
+          unlinkat (dirfd (entries), entry->d_name, 0);
+        if (descriptor >= 0)
+          close (descriptor);
+      }
+  closedir (entries);
+  errno = 0;
+}
+
+/* --- Writing ---------------------------------------------------------------- */
+
+static tp_status
+fail_writing (const char *path, int reason)
+{
+  bool full = reason == ENOSPC || reason == EDQUOT || reason == EFBIG;
+  return tp_fail (full ? TP_NO_SPACE : TP_IO, "%s: %s", path, strerror (reason));
 }
 
 tp_status
@@ -176,36 +265,33 @@ tp_writer_open (tp_writer *writer, const char *path)
   if (exists && !S_ISREG (about.st_mode))
     descriptor = open (path, O_WRONLY | O_CLOEXEC);
   else
-    {
-      size_t room = strlen (writer->path) + sizeof ".XXXXXX";
-      if ((writer->temporary = malloc (room)))
-        snprintf (writer->temporary, room, "%s.XXXXXX", writer->path);
-      descriptor = writer->temporary ? mkstemp (writer->temporary) : -1;
-    }
+    descriptor = tp_temporary_open (writer->path, &writer->temporary);
   if (descriptor >= 0)
     {
-      fcntl (descriptor, F_SETFD, FD_CLOEXEC);
-      if (writer->temporary)
-        set_usual_mode (descriptor);
       if ((writer->file = fdopen (descriptor, "wb")))
         return TP_OK;
       close (descriptor);
       if (writer->temporary)
         unlink (writer->temporary);
     }
-  tp_fail (TP_IO, "%s: %s", path, strerror (errno));
+  tp_status status = fail_writing (path, errno);
   free (writer->temporary);
   free (writer->path);
   *writer = (tp_writer) { 0 };
-  return TP_IO;
+  return status;
 }
 
 tp_status
 tp_writer_write (tp_writer *writer, const void *data, size_t bytes)
 {
-  if (fwrite (data, 1, bytes, writer->file) != bytes)
-    return tp_fail (TP_IO, "%s: %s", writer->path, strerror (errno));
-  return TP_OK;
+  for (size_t done = 0; done < bytes && !tp_stop_wanted ();)
+    {
+      size_t piece = bytes - done < PIECE ? bytes - done : PIECE;
+      if (fwrite ((const char *) data + done, 1, piece, writer->file) != piece)
+        return fail_writing (writer->path, errno);
+      done += piece;
+    }
+  return tp_stop_status ();
 }
 
 /* The rename itself is on disk once the folder is. */
@@ -242,7 +328,7 @@ tp_writer_close (tp_writer *writer, tp_status status)
         sync_folder (writer->path);
     }
   if (reason)
-    status = tp_fail (TP_IO, "%s: %s", writer->path, strerror (reason));
+    status = fail_writing (writer->path, reason);
   if (status != TP_OK && writer->temporary)
     unlink (writer->temporary);
   free (writer->temporary);

@@ -2,8 +2,9 @@
  *
  * Writing goes to a temporary file beside the target, which is flushed, synced
  * and renamed at the end.  If anything fails or interrupts, the old file stays,
- * and no half-written one ever has its name.  Only regular files whose length
- * is known are read, so that no header can ask for more than is there. */
+ * and no half-written one ever has its name.  What a process leaves that is killed
+ * meanwhile, the next work that writes into the folder sweeps.  Only regular files whose
+ * length is known are read, so that no header can ask for more than is there. */
 #ifndef TP_FILE_H
 #define TP_FILE_H
 
@@ -51,6 +52,13 @@ tp_status tp_writer_open (tp_writer *writer, const char *path);
 
 /* Append; the first failure is reported, and again by tp_writer_close. */
 tp_status tp_writer_write (tp_writer *writer, const void *data, size_t bytes);
+
+/* A new file PATH.tempera-tmp-XXXXXX, locked while its descriptor, which is returned, is open; *NAME
+ * has its name.  -1, and errno, where there is none. */
+int tp_temporary_open (const char *path, char **name);
+
+/* Remove from FOLDER the temporaries of processes that died. */
+void tp_temporaries_sweep (const char *folder);
 
 /* STATUS says whether the content is complete.  When it is: flush, sync and
  * rename.  When it is not, or when one of these fails: remove the temporary.

@@ -656,8 +656,11 @@ tp_hdf5_save (const char *path, const char *const *names, const tp_tensor *const
     return status;
   silence ();
   /* The library writes the temporary file itself, which is the writer's to sync and rename. */
+  hid_t access = H5Pcreate (H5P_FILE_ACCESS);
+  H5Pset_file_locking (access, false, true); /* the writer has it locked */
   hid_t file = writer.temporary
-                 ? H5Fcreate (writer.temporary, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT) : -1;
+                 ? H5Fcreate (writer.temporary, H5F_ACC_TRUNC, H5P_DEFAULT, access) : -1;
+  H5Pclose (access);
   bool good = file >= 0;
   for (int i = 0; good && i < count; i++)
     good = write_tensor (file, names[i], tensors[i]);

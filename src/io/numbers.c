@@ -22,8 +22,6 @@ struct tp_number_type {
       }                                                                \
   }
 
-CONVERTER (from_f16, _Float16)
-
 /* The upper half of a float. */
 static void
 from_bf16 (const unsigned char *in, float *out, int64_t count)
@@ -48,6 +46,22 @@ CONVERTER (from_u32, uint32_t)
 CONVERTER (from_i64, int64_t)
 CONVERTER (from_u64, uint64_t)
 
+/* Not every compiler has the type: a sign, 5 bits of exponent, 10 of mantissa. */
+static void
+from_f16 (const unsigned char *in, float *out, int64_t count)
+{
+  for (int64_t i = 0; i < count; i++)
+    {
+      uint16_t bits;
+      memcpy (&bits, in + 2 * i, sizeof bits);
+      int exponent = bits >> 10 & 31, mantissa = bits & 1023;
+      float value = exponent == 31 ? (mantissa ? NAN : INFINITY)
+                    : exponent   ? ldexpf ((float) (1024 + mantissa), exponent - 25)
+                                 : ldexpf ((float) mantissa, -24);
+      out[i] = bits >> 15 ? -value : value;
+    }
+}
+
 static const tp_number_type types[] = {
   { 'f', 2, from_f16 }, { 'b', 2, from_bf16 }, { 'f', 4, from_f32 }, { 'f', 8, from_f64 },
   { 'i', 1, from_i8 }, { 'u', 1, from_u8 }, { 'i', 2, from_i16 }, { 'u', 2, from_u16 },
@@ -69,12 +83,30 @@ tp_number_size (const tp_number_type *type)
   return type->size;
 }
 
+/* The bits of the number of half precision that is nearest to X, of two the even one. */
+static uint16_t
+half_of (float x)
+{
+  uint16_t sign = signbit (x) ? 0x8000 : 0;
+  float magnitude = fabsf (x);
+  if (isnan (x))
+    return 0x7e00;
+  if (magnitude >= 65520)
+    return (uint16_t) (sign | 0x7c00); /* infinity */
+  int exponent;
+  frexpf (magnitude, &exponent); /* magnitude = m 2^exponent, 1/2 <= m < 1 */
+  if (exponent < -13) /* too small for a first bit of 1; the largest rounds up into those that are not */
+    return (uint16_t) (sign | lrintf (ldexpf (magnitude, 24)));
+  /* A mantissa that rounds to 2048 carries into the exponent. */
+  return (uint16_t) (sign | (((exponent + 14) << 10) + lrintf (ldexpf (magnitude, 11 - exponent)) - 1024));
+}
+
 void
 tp_half_from_floats (const float *in, unsigned char *out, int64_t count)
 {
   for (int64_t i = 0; i < count; i++)
     {
-      _Float16 half = (_Float16) in[i];
+      uint16_t half = half_of (in[i]);
       memcpy (out + 2 * i, &half, sizeof half);
     }
 }
@@ -90,7 +122,9 @@ tp_round_to_half (const tp_tensor *t)
   float *x = tp_f32 (result);
   for (int64_t i = 0, n = tp_tensor_count (result); i < n; i++)
     {
-      float half = (float) (_Float16) x[i];
+      uint16_t bits = half_of (x[i]);
+      float half;
+      from_f16 ((unsigned char *) &bits, &half, 1);
       if (isinf (half) && !isinf (x[i]))
         {
           tp_fail (TP_BAD_VALUE, "number %lld is %g, beyond the 65504 that half precision holds", (long long) i,

@@ -3,6 +3,8 @@
 
 #include <gsl/gsl_qrng.h>
 
+#include "core/stop.h"
+
 tp_tensor *
 tp_sobol (int64_t count, int64_t dimensions)
 {
@@ -25,7 +27,7 @@ tp_sobol (int64_t count, int64_t dimensions)
     }
   float *out = tp_f32 (points);
   double point[TP_SOBOL_DIMENSIONS];
-  for (int64_t i = 0; i < count; i++)
+  for (int64_t i = 0; i < count && !tp_stop_wanted (); i++)
     {
       gsl_qrng_get (sequence, point);
       for (int64_t k = 0; k < dimensions; k++)

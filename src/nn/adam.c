@@ -5,6 +5,7 @@
 
 #include "core/cpu.h"
 #include "core/profile.h"
+#include "core/stop.h"
 #include "core/threads.h"
 
 typedef struct {
@@ -63,7 +64,9 @@ tp_adam_step (tp_tensor *w, const tp_tensor *g, tp_tensor *m, tp_tensor *v, int6
   job j = { tp_f32 (w), tp_f32 (m), tp_f32 (v), tp_f32 (g), (float) o.beta1, (float) o.beta2,
             (float) (o.rate * (plain ? 1 : r * sqrt (c2)) / c1), (float) (o.epsilon * sqrt (c2)), plain };
   tp_span span = tp_span_start ();
+  tp_stop_hold ();
   tp_parallel_for (tp_tensor_count (w), 16384, update_piece, &j);
+  tp_stop_release ();
   tp_span_end (span, "Adam", (tp_work) { .bytes = 28.0 * (double) tp_tensor_count (w) }, NULL);
   tp_tensor_changed (w);
   tp_tensor_changed (m);

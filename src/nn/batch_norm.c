@@ -5,6 +5,7 @@
 
 #include "core/cpu.h"
 #include "core/profile.h"
+#include "core/stop.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -282,9 +283,10 @@ restore (tp_tensor *y)
   if (!fresh)
     return tp_last_status ();
   normalise (fresh, r->x, r->scale, r->shift, NULL, r->slope);
-  y->buffer = tp_buffer_ref (fresh->buffer);
+  if (!tp_stopped ())
+    y->buffer = tp_buffer_ref (fresh->buffer);
   tp_tensor_free (fresh);
-  return TP_OK;
+  return tp_stop_status ();
 }
 
 /* Without it, for want of memory, Y is merely kept. */

@@ -11,6 +11,7 @@
 
 #include "autograd/operations.h"
 #include "core/profile.h"
+#include "core/stop.h"
 #include "core/threads.h"
 #include "nn/conv_loops.h"
 #include "nn/layers.h"
@@ -42,7 +43,7 @@ convolve (tp_conv_job *j, const float *w, void **prepared)
   if (j->oh * j->ow * j->n * j->o == 0)
     return TP_OK;
   bool winograd = tp_conv_winograd_pays (j);
-  void *ready = prepared ? *prepared : NULL;
+  void *before = prepared ? *prepared : NULL, *ready = before;
   if (winograd || (j->source_count == 1 && j->sink_count == 1))
     {
       if (!ready)
@@ -51,9 +52,9 @@ convolve (tp_conv_job *j, const float *w, void **prepared)
       if (!ready)
         return tp_last_status ();
       tp_status status = winograd ? tp_conv_winograd (j, ready) : tp_conv_direct (j, ready);
-      if (prepared)
+      if (prepared && !tp_stopped ())
         *prepared = ready;
-      else
+      else if (ready != before)
         tp_scratch_free (ready);
       return status;
     }

@@ -14,6 +14,7 @@
 #include "core/cpu.h"
 #include "core/exponential.h"
 #include "core/profile.h"
+#include "core/stop.h"
 #include "core/threads.h"
 #include "nn/layers.h"
 
@@ -363,9 +364,10 @@ restore (tp_tensor *y)
   if (!fresh)
     return tp_last_status ();
   normalise (fresh, r->x, r->a, r->b, r->silu);
-  y->buffer = tp_buffer_ref (fresh->buffer);
+  if (!tp_stopped ())
+    y->buffer = tp_buffer_ref (fresh->buffer);
   tp_tensor_free (fresh);
-  return TP_OK;
+  return tp_stop_status ();
 }
 
 /* Without it, for want of memory, Y is merely kept. */

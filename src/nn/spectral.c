@@ -1,9 +1,10 @@
 /* spectral.c -- spectral norms of weights by power iteration. */
 #include "nn/spectral.h"
 
-#include "autograd/tape.h"
-
 #include <math.h>
+
+#include "autograd/tape.h"
+#include "core/stop.h"
 
 /* V scaled to length 1 in place; its length before. */
 static double
@@ -43,7 +44,7 @@ tp_spectral_norm (const tp_tensor *w, tp_tensor *u, int iterations, double *sigm
           normalise (v);
           next = tp_matmul (matrix, true, v, false);
         }
-      if (next)
+      if (next && !tp_stopped ())
         {
           *sigma = normalise (next);
           status = tp_assign (column, next);
@@ -55,7 +56,7 @@ tp_spectral_norm (const tp_tensor *w, tp_tensor *u, int iterations, double *sigm
             }
         }
       else
-        status = tp_last_status ();
+        status = next ? tp_stop_status () : tp_last_status ();
       tp_tensor_free (v);
       tp_tensor_free (next);
     }

@@ -8,6 +8,7 @@
 
 #include "core/cpu.h"
 #include "core/profile.h"
+#include "core/stop.h"
 #include "core/threads.h"
 #include "tensor/tensor.h"
 
@@ -424,7 +425,9 @@ tp_axpby (double a, const tp_tensor *x, double b, tp_tensor *y)
     return tp_last_status ();
   axpby_job j = { (float) a, (float) b, floats_of (apart), floats_of (y), NULL };
   tp_span span = tp_span_start ();
+  tp_stop_hold ();
   tp_parallel_for (tp_tensor_count (y) * (y->dtype == TP_C64 ? 2 : 1), GRAIN, axpby_piece, &j);
+  tp_stop_release ();
   tp_span_end (span, "a x + b y", (tp_work) { .bytes = 12.0 * (double) tp_tensor_count (y) }, NULL);
   tp_tensor_free (apart);
   tp_tensor_changed (y);

@@ -6,7 +6,7 @@
 
 (define-module (tempera base errors)
   #:use-module (tempera base documentation)
-  #:export (complain check-that check-path check-file bounded error-text
+  #:export (complain complain-of-system no-space? check-that check-path check-file bounded error-text
             catch-errors false-if-error))
 
 (define most-items 200)                 ; of a list, in a message
@@ -46,6 +46,26 @@ Example: (catch 'tempera-error (lambda () (complain 'anneal \"chains: expected 1
              (if (symbol? procedure) (symbol->string procedure) procedure)
              "~A" (list (cut (apply format #f message (map bounded arguments))))
              '(bad-argument)))
+
+;; Of what a full disk, a quota, a limit on the size of files is.
+(define no-space (list ENOSPC 122 27))  ; EDQUOT, EFBIG
+
+(define (complain-of-system procedure path errno)
+  "Raise a `tempera-error' from PROCEDURE: what the system says, ERRNO, of the file PATH.
+Example: (catch 'tempera-error (lambda () (complain-of-system 'f \"a.csv\" ENOENT))
+           (lambda (key . arguments) (error-text key arguments)))"
+  (scm-error 'tempera-error (symbol->string procedure) "~a: ~a" (list path (strerror errno))
+             (list (if (memv errno no-space) 'no-space 'io))))
+
+(define (no-space? key arguments)
+  "Whether the exception KEY with ARGUMENTS, as caught by `catch', came of a full disk, a quota or a
+limit on the size of files: the same may go well another time.
+Example: (no-space? 'system-error (list \"write\" \"~a\" '(\"full\") (list ENOSPC))) => #t"
+  (and (pair? arguments)
+       (case key
+         ((tempera-error) (equal? '(no-space) (car (last-pair arguments))))
+         ((system-error) (and (memv (system-error-errno (cons key arguments)) no-space) #t))
+         (else #f))))
 
 (define-syntax-rule (check-that condition procedure message argument ...)
   (unless condition (complain procedure message argument ...)))

@@ -25,13 +25,14 @@
 
 (define (handle-signals)
   "Let SIGINT, SIGTERM and SIGHUP be exceptions with the key that Guile's own prompt gives to
-Ctrl-C; a reader that goes away (`tempera ... | head') is an error like another.  Under nohup,
-which has SIGHUP ignored, it stays so."
+Ctrl-C; a reader that goes away (`tempera ... | head'), or a limit that a file has grown to, is an
+error like another.  Under nohup, which has SIGHUP ignored, it stays so."
   (for-each (lambda (signal)
               (unless (and (= signal SIGHUP) (eqv? SIG_IGN (car (sigaction signal))))
                 (sigaction signal raise-interrupt)))
             stopping)
-  (sigaction SIGPIPE SIG_IGN))
+  (sigaction SIGPIPE SIG_IGN)
+  (sigaction SIGXFSZ SIG_IGN))
 
 (define (interrupt-signal exception)
   "The signal that EXCEPTION came of and that asks work to stop, or #f."

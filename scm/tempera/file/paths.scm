@@ -27,7 +27,7 @@ Example: (make-directories \"out/demo/slice-1\")"
 (define* (check-output who folder #:optional (names '()))
   "Make FOLDER where it is missing, and try to write into it, for WHO (a symbol), before the long
 work whose results are to be the files NAMES in it: what cannot be written is an error now and not
-after that work.
+after that work.  What dead processes left there half-written is removed.
 Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
   (make-directories folder)
   (check-that (file-is-directory? folder) who "~a: is a file, where a folder is expected" folder)
@@ -36,14 +36,8 @@ Example: (check-output 'f \"out/scan\" '(\"mean.npy\"))"
                 (check-that (not (and (file-exists? path) (file-is-directory? path))) who
                             "~a: is a folder, where a file is expected" path)))
             names)
-  (catch 'system-error
-    (lambda ()
-      (let ((port (mkstemp! (string-append folder "/.tempera-XXXXXX"))))
-        (delete-file (port-filename port)) ; a closed port has no name
-        (close-port port)))
-    (lambda arguments
-      (complain who "~a: cannot be written into: ~a" folder
-                (strerror (system-error-errno arguments))))))
+  (check-that (access? folder W_OK) who "~a: cannot be written into" folder)
+  (temporaries-sweep! folder))
 
 (define (check-output-file who path)
   "The same for one file PATH, whose folder has to be there.
@@ -60,15 +54,56 @@ Example: (check-output-file 'f \"heads.gif\")"
                     (const #t)
                     #t path))
 
+;; Beside what is removed at the end: whoever uses a folder has it locked, and the system takes the
+;; lock of one that is killed.
+(define temporary-name "tempera-tmp-")
+
+(define (lock-folder path)
+  ;; The descriptor that holds the lock on the folder PATH, or #f where somebody else does.
+  (let ((descriptor (false-if-error (open-fdes path (logior O_RDONLY O_CLOEXEC)))))
+    (and descriptor
+         (if (and (false-if-error (begin (flock descriptor (logior LOCK_EX LOCK_NB)) #t))
+                  (file-exists? path))
+             descriptor
+             (begin (close-fdes descriptor) #f)))))
+
+(define (sweep-folders folder)
+  ;; Remove from FOLDER the temporary folders of this user's processes that died.
+  (for-each
+   (lambda (name)
+     (let* ((path (string-append folder "/" name)) (status (false-if-error (lstat path))))
+       (when (and status (eq? 'directory (stat:type status)) (= (getuid) (stat:uid status)))
+         (let ((lock (lock-folder path)))
+           (when lock
+             (false-if-error (remove-tree path))
+             (close-fdes lock))))))
+   (or (scandir folder (lambda (name)
+                         (and (string-prefix? temporary-name name)
+                              (= (string-length name) (+ 6 (string-length temporary-name))))))
+       '())))
+
+(define (locked-temporary-folder folder)
+  ;; Values: the name of a new folder in FOLDER, and its lock.
+  (let* ((path (mkdtemp (string-append folder "/" temporary-name "XXXXXX")))
+         (lock (lock-folder path)))
+    (if lock
+        (values path lock)
+        (locked-temporary-folder folder)))) ; swept before it was locked
+
 (define (call-with-temporary-folder procedure)
   "Call PROCEDURE with the name of a fresh folder, which is removed with all it
 holds when PROCEDURE returns or raises.
 Example: (call-with-temporary-folder file-is-directory?) => #t"
-  (let ((folder (mkdtemp (string-append (or (getenv "TMPDIR") "/tmp") "/tempera-XXXXXX"))))
-    (dynamic-wind
-      (const #t)
-      (lambda () (procedure folder))
-      (lambda () (when (file-exists? folder) (remove-tree folder))))))
+  (define above (or (getenv "TMPDIR") "/tmp"))
+  (sweep-folders above)
+  (call-with-values (lambda () (locked-temporary-folder above))
+    (lambda (folder lock)
+      (dynamic-wind
+        (const #t)
+        (lambda () (procedure folder))
+        (lambda ()
+          (when (file-exists? folder) (remove-tree folder))
+          (close-fdes lock))))))
 
 (define (call-with-new-file who path write)
   "Call WRITE with a name beside PATH; the file that it writes there takes PATH's place, whole or
@@ -79,11 +114,13 @@ Example: (call-with-new-file 'copy \"copy.png\" (lambda (name) (copy-file \"brai
   (check-that (or (not (file-exists? path)) (eq? 'regular (stat:type (stat path)))) who
               "~a: is there, and no file that could be replaced" path)
   (check-that (access? (dirname path) W_OK) who "~a: cannot be written" path)
-  (let ((temporary (format #f "~a.~a.tmp" path (getpid))))
+  (let* ((opened (temporary-open path)) (temporary (car opened)))
     (dynamic-wind
       (const #t)
       (lambda ()
         (write temporary)
-        (call-with-input-file temporary fsync)
+        (fsync (cdr opened))
         (rename-file temporary path))
-      (lambda () (when (file-exists? temporary) (delete-file temporary))))))
+      (lambda ()
+        (when (file-exists? temporary) (delete-file temporary))
+        (close-fdes (cdr opened))))))

@@ -67,10 +67,19 @@ Example: (define (note sigma psnr) (record-metrics! `((sigma . ,sigma) (psnr . ,
       (set-recorder-rows! recorder (cons row (recorder-rows recorder)))
       (set-recorder-columns! recorder (append (recorder-columns recorder) new))
       (if (and (recorder-port recorder) (null? new))
-          (let ((port (recorder-port recorder)))
-            (put-string port (csv-row recorder row))
-            (force-output port))
+          (call-writing "metrics.csv"
+            (lambda ()
+              (let ((port (recorder-port recorder)))
+                (put-string port (csv-row recorder row))
+                (force-output port))))
           (rewrite-metrics! recorder)))))
+
+(define (call-writing name thunk)
+  ;; Call THUNK, which writes to the run's file NAME; an error says so.
+  (catch 'system-error thunk
+    (lambda arguments
+      (complain-of-system 'run-experiment (in-run (recorder-directory (current-recorder)) name)
+                          (system-error-errno arguments)))))
 
 (define (repeats? old row)
   (let ((value (assq-ref old (car (first row)))))
@@ -118,8 +127,7 @@ Example: (define (note sigma psnr) (record-metrics! `((sigma . ,sigma) (psnr . ,
 (define (tee port log)
   "A port that writes to both PORT and LOG, and to disk at each line."
   (let* ((both (lambda (text)
-                 (put-string log text)
-                 (force-output log)
+                 (call-writing "log.txt" (lambda () (put-string log text) (force-output log)))
                  (put-string port text)))
          (tee (make-soft-port (vector (lambda (c) (both (string c))) both
                                       (lambda () (force-output log) (force-output port))

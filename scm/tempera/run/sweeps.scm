@@ -26,7 +26,7 @@
   #:use-module (tempera file tables)
   #:export (halving make-sweep open-sweep sweep? sweep-directory sweep-config sweep-points
             sweep-experiment sweep-results sweep-metrics sweep-stage
-            sweep-jobs job? job-sweep job-name job-point job-settings job-directory job-outcome
+            sweep-jobs job? job-sweep job-name job-point job-settings job-directory job-outcome job-error
             run-job mend-sweep!))
 
 ;;; --- Halving ------------------------------------------------------------------
@@ -223,6 +223,11 @@ with).
 Example: (job-outcome (car (sweep-jobs (open-sweep \"runs/norms\"))))"
   (let ((state (directory-state (job-directory job))))
     (if (eq? state 'interrupted) 'waiting state)))
+
+(define (job-error job)
+  "Why JOB stopped, a text: of a failed one, or of one that waits since the disk had no room; else #f.
+Example: (job-error (car (sweep-jobs (open-sweep \"runs/norms\")))) => #f"
+  (assq-ref (load-state (job-directory job)) 'error))
 
 (define (complete? job) (memq (job-outcome job) '(finished failed)))
 

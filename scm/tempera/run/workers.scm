@@ -37,7 +37,7 @@ Example: (sweep two-moons (grid #:norms '((0) (1) (10))) #:workers 2)"
 
 (define* (continue-sweep sweep #:key (workers (threads)) (retries 3) (mended #f))
   "Run what is left of SWEEP, or of the directory of one, WORKERS points at a time, beside whoever
-else does; return it when all points are complete.  See `sweep'.  MENDED, #t or the name of a
+else does, and points again for which the disk had no room; return it when all points are complete.  See `sweep'.  MENDED, #t or the name of a
 script, does first what `mend-sweep!' does: failed points run again, by the script as it is now.
 Example: (continue-sweep \"runs/norms\" #:workers 1)"
   (check-workers 'continue-sweep workers retries)
@@ -65,6 +65,7 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
          (command (list "sh" "-c" "exec \"$@\" </dev/null >/dev/null 2>>\"$0\""
                         (string-append (sweep-directory sweep) "/errors.txt")
                         "env" (format #f "TEMPERA_THREADS=~a" threads)
+                        (format #f "TEMPERA_DRIVER=~a" (getpid)) ; by which a point ends with us
                         (tempera-program) "sweep"
                         (string-append "--continue=" (sweep-directory sweep))
                         (string-append "--point=" (job-name job)))))
@@ -135,7 +136,8 @@ and the sweep's errors.txt" n (if (status:term-sig status)
                     (case (job-outcome job)
                       ((finished failed) (board-completed! board job))
                       ((running) (set! elsewhere (cons job elsewhere)))
-                      (else (died! job status))))))
+                      ;; Tried again at once it would end so again.
+                      (else (if (job-error job) (board-completed! board job) (died! job status)))))))
               tasks))
   (define (fill!)
     ;; Start what waits, while workers are free.
@@ -167,6 +169,7 @@ and the sweep's errors.txt" n (if (status:term-sig status)
     (let ((next (sweep-stage sweep)))
       (unless (equal? (map job-name next) (map job-name jobs))
         (run-stages next))))
+  (temporaries-sweep! (sweep-directory sweep))
   (call-with-pause sweep "sweep"
    (lambda ()
      (run-stages (sweep-stage sweep))

@@ -75,8 +75,8 @@ Example: (length (chain-ahead (start-chain target))) => 151"
                                    (iota n)))
                         ahead)))))))
 
-(define (advance! chain)
-  ;; One transition; the chain changes at the end, all at once.
+(define (advance! chain committed)
+  ;; One transition; the chain changes at the end, all at once, with what COMMITTED, a thunk, notes.
   (let* ((rules (chain-rules chain)) (sigma (chain-sigma chain)))
     (let*-values (((state adaptation) (adapt-to-state rules (chain-adaptation chain)
                                                       (chain-present chain)))
@@ -87,7 +87,8 @@ Example: (length (chain-ahead (start-chain target))) => 151"
          (chain-commit! chain state next
                         (set-field made (transition-ratio) (adaptation-ratio adaptation)))
          (unless (= (adaptation-index next) (adaptation-index adaptation))
-           (keep-by-rule! chain sigma)))))))
+           (keep-by-rule! chain sigma))
+         (committed))))))
 
 (define (keep-by-rule! chain sigma)
   ;; After the last transition at SIGMA.
@@ -98,7 +99,8 @@ Example: (length (chain-ahead (start-chain target))) => 151"
 
 (define* (resume! chain #:key (hook (const #f)))
   "Go on with CHAIN from where it stands to its last temperature, and return it.  HOOK is
-called with CHAIN at the end of each temperature, to look, to measure, to keep.
+called with CHAIN at the end of each temperature, to look, to measure, to keep, also of one that ended
+as Ctrl-C was typed.
 Ctrl-C pauses it after the last whole transition: the call returns it where it was typed at the
 prompt itself; in a program nothing goes on with it, and `last-paused' has it.
 Example: (resume! (fork chain #:temperatures '(0.04 0.03))
@@ -106,23 +108,31 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
   (check-that (chain? chain) 'resume! "chain: expected one, got ~s" chain)
   (check-that (procedure? hook) 'resume! "hook: expected a procedure of a chain, got ~s" hook)
   (let* ((begun (annealed chain))       ; the time left is that of what is left
-         (progress (make-progress "annealing" (- (annealed-in-all chain) begun))))
+         (progress (make-progress "annealing" (- (annealed-in-all chain) begun)))
+         (due? #f))                     ; has a temperature ended that HOOK was not called of?
+    (define (call-hook)
+      (set! due? #f)
+      (hook chain))
     (call-with-pause chain "chain"
      (lambda ()
        (let loop ()
          (unless (chain-finished? chain)
            (let ((index (adaptation-index (chain-adaptation chain))))
-             (with-scope (lambda () (advance! chain)))
+             (with-scope
+              (lambda ()
+                (advance! chain
+                          (lambda ()
+                            (set! due? (not (= index (adaptation-index (chain-adaptation chain)))))))))
              (progress-update! progress (- (annealed chain) begun)
                                #:text (lambda ()
                                         (format #f "sigma ~a  accepted ~a"
                                                 (significant (chain-sigma chain) 3)
                                                 (significant (chain-acceptance chain) 3))))
-             (unless (= index (adaptation-index (chain-adaptation chain)))
-               (hook chain)))
+             (when due? (call-hook)))
            (loop))))
      (lambda (name)
        (progress-finish! progress)
+       (when due? (call-hook))
        (when name
          (format (current-error-port) "paused at sigma ~a; (resume! ~a) goes on~%"
                  (significant (chain-sigma chain) 3) name))))

@@ -6,7 +6,7 @@
 ;;; under its own name (launch.scm).  A new command is a new file.
 ;;; What is no command but a file is a script, as for the command run.
 ;;; A command ends by returning; an error is one line on standard error and
-;;; exit status 1; Ctrl-C ends with status 130, SIGTERM with 143.
+;;; exit status 1; Ctrl-C ends with status 130, SIGTERM with 143; a reader that goes away with 141.
 
 (define-module (tempera shell cli)
   #:use-module (srfi srfi-1)
@@ -95,9 +95,18 @@ Scheme or - for standard input, is run as by the command run.
   ;; A procedure of no arguments that a command may set: how to go on after an error, or #f.
   (make-parameter (const #f)))
 
+(define (failed-write exception)
+  ;; The number of the error, where EXCEPTION is of writing to a port that has no name: what is printed.
+  (and (eq? 'system-error (exception-kind exception))
+       (equal? "fport_write" (first (exception-args exception)))
+       (system-error-errno (cons 'system-error (exception-args exception)))))
+
 (define (report-error exception)
   ;; "tempera: FILE:LINE:COLUMN: FORM: PROCEDURE: message", and no "tempera: tempera:".
-  (let ((text (one-line (exception-text exception))) (next ((after-error))))
+  (let ((text (if (failed-write exception)
+                  (string-append "standard output: " (strerror (failed-write exception)))
+                  (one-line (exception-text exception))))
+        (next ((after-error))))
     (format (current-error-port) "~a~a~a~%"
             (if (string-prefix? "tempera: " text) "" "tempera: ") text
             (if next (format #f "; ~a" next) ""))))
@@ -162,6 +171,8 @@ the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 a
                     (apply (lambda* (#:optional (status #t)) status) (exception-args exception)))
                    ((interrupt-status exception)
                     => (lambda (status) (end-interrupted-line) status))
+                   ;; `tempera help | head': who read it has enough.
+                   ((eqv? EPIPE (failed-write exception)) (+ 128 SIGPIPE))
                    (else
                     (when debug? (write-backtrace exception (current-error-port)))
                     (report-error exception)

@@ -27,6 +27,13 @@
     (values (substring word start (or at (string-length word)))
             (and at (substring word (1+ at))))))
 
+(define (add who spec text given)
+  ;; To the association list GIVEN, the value TEXT of SPEC, which has none yet.
+  (let ((before (assq (parameter-name spec) given)))
+    (check-that (not before) who "~a: expected one value, got ~a and ~a" (parameter-name spec)
+                (cdr before) text)
+    (acons (parameter-name spec) text given)))
+
 (define* (parse-words who words options #:key (parameters '()) (leading? #f))
   "Three values of WORDS, a list of strings: the OPTIONS given and the PARAMETERS given, association
 lists of name and text, and the other words.  OPTIONS and PARAMETERS are lists of
@@ -51,15 +58,14 @@ first of the other words; the third value is all that is left.  An unknown name 
                              (and (pair? (cdr words)) (cadr words))
                              "yes"))))
           (check-that text who "--~a: expected a value, got none" name)
-          (let ((entry (cons (parameter-name spec) text)))
-            (if option
-                (loop rest (cons entry given) settings others)
-                (loop rest given (cons entry settings) others))))))
+          (if option
+              (loop rest (add who spec text given) settings others)
+              (loop rest given (add who spec text settings) others)))))
     (define (maybe-setting word)
       (let*-values (((name text) (split-at-equals word 0))
                     ((spec) (named name parameters)))
         (cond ((and spec text)
-               (loop (cdr words) given (acons (parameter-name spec) text settings) others))
+               (loop (cdr words) given (add who spec text settings) others))
               ((or (not text) leading? (string-index name #\/) (file-exists? word)) (other))
               ((named name options)
                (complain who "~a is no parameter but an option: expected --~a" name word))

@@ -156,7 +156,9 @@ The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such po
     (check-that (or (null? others) (and (ref 'mended) (null? (cdr others)))) 'sweep
                 "--continue: expected nothing else, got ~a" (car others))
     (if (ref 'point)
-        (run-job (open-sweep directory) (ref 'point))
+        (let ((driver (getenv "TEMPERA_DRIVER")))
+          (when driver (end-with-parent! (string->number driver)))
+          (run-job (open-sweep directory) (ref 'point)))
         (say-end (drive (open-sweep directory) (or (ref 'workers) (threads)) (ref 'retries)
                         #:mended (and (ref 'mended) (or (null? others) (car others))))))))
 
@@ -170,7 +172,15 @@ The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such po
 
 (define (say-end sweep)
   (format #t "~a~%~a: results.csv~%" (table-text (sweep-results sweep)) (sweep-directory sweep))
-  (let ((failed (filter (lambda (job) (eq? 'failed (job-outcome job))) (sweep-jobs sweep))))
+  (let ((failed (filter (lambda (job) (eq? 'failed (job-outcome job))) (sweep-jobs sweep)))
+        (stopped (filter (lambda (job) (and (eq? 'waiting (job-outcome job)) (job-error job)))
+                         (sweep-jobs sweep))))
+    (unless (null? stopped)
+      (force-output)
+      (complain 'sweep "~a had no room: ~a: ~a; once there is some, go on by --continue=~a"
+                (if (null? (cdr stopped)) "a point" (format #f "~a points" (length stopped)))
+                (string-join (map job-name stopped) " ") (job-error (car stopped))
+                (sweep-directory sweep)))
     (unless (null? failed)
       (force-output)
       (complain 'sweep "~a failed: ~a; the first in ~a/log.txt; run ~a again by --continue=~a --mended"
