@@ -93,10 +93,10 @@ half_of (float x)
     return 0x7e00;
   if (magnitude >= 65520)
     return (uint16_t) (sign | 0x7c00); /* infinity */
+  if (magnitude < 0x1p-14f) /* too small for a first bit of 1; the largest round up into those that are not */
+    return (uint16_t) (sign | lrintf (ldexpf (magnitude, 24)));
   int exponent;
   frexpf (magnitude, &exponent); /* magnitude = m 2^exponent, 1/2 <= m < 1 */
-  if (exponent < -13) /* too small for a first bit of 1; the largest rounds up into those that are not */
-    return (uint16_t) (sign | lrintf (ldexpf (magnitude, 24)));
   /* A mantissa that rounds to 2048 carries into the exponent. */
   return (uint16_t) (sign | (((exponent + 14) << 10) + lrintf (ldexpf (magnitude, 11 - exponent)) - 1024));
 }

@@ -14,11 +14,13 @@
 #include "io/hdf5.h"
 #include "io/ismrmrd.h"
 #include "io/mat.h"
+#include "io/mgh.h"
 #include "io/nifti.h"
 #include "io/npy.h"
 #include "io/npz.h"
 #include "io/png.h"
 #include "io/safetensors.h"
+#include "io/tiff.h"
 #include "tensor/tensor.h"
 
 /* Looked at to its end, as whoever uses it would: freed memory, or too little, is seen. */
@@ -45,8 +47,23 @@ read_png (const char *path)
 static void
 read_nifti (const char *path)
 {
-  tp_nifti_info info;
-  use (tp_nifti_load (path, &info));
+  tp_geometry geometry;
+  use (tp_nifti_load (path, -1, &geometry));
+  use (tp_nifti_load (path, 1, &geometry));
+}
+
+static void
+read_mgh (const char *path)
+{
+  tp_geometry geometry;
+  use (tp_mgh_load (path, -1, &geometry));
+  use (tp_mgh_load (path, 1, &geometry));
+}
+
+static void
+read_tiff (const char *path)
+{
+  use (tp_tiff_load (path));
 }
 
 static void
@@ -61,53 +78,53 @@ read_safetensors (const char *path)
   int64_t bytes;
   char *header = tp_safetensors_header (path, &bytes);
   if (header)
-    use (tp_safetensors_read (path, 0, 2, (int64_t[]) { 2, bytes / 8 }));
+    {
+      use (tp_safetensors_read (path, 0, tp_number_type_of ('f', 4), 2, (int64_t[]) { 2, bytes / 8 }));
+      use (tp_safetensors_read (path, 0, tp_number_type_of ('b', 2), 1, (int64_t[]) { bytes / 2 }));
+    }
   free (header);
 }
 
-/* The names in a file that has several arrays, and each of them. */
+/* Each of the arrays that ITEMS names. */
 static void
-read_members (const char *path, char **names, int count,
-              tp_tensor *(*load) (const char *, const char *))
+read_items (const char *path, tp_item *items, int count, tp_tensor *(*load) (const char *, const char *))
 {
-  for (int i = 0; names && i < count; i++)
-    {
-      use (load (path, names[i]));
-      free (names[i]);
-    }
-  free (names);
+  for (int i = 0; items && i < count; i++)
+    use (load (path, items[i].name));
+  tp_items_free (items, count);
 }
 
 static void
 read_npz (const char *path)
 {
   int count = 0;
-  char **names = tp_npz_names (path, &count);
-  read_members (path, names, count, tp_npz_load);
+  tp_item *items = tp_npz_items (path, &count);
+  read_items (path, items, count, tp_npz_load);
 }
 
 static void
 read_mat (const char *path)
 {
   int count = 0;
-  char **names = tp_mat_names (path, &count);
-  read_members (path, names, count, tp_mat_load);
+  tp_item *items = tp_mat_items (path, &count);
+  read_items (path, items, count, tp_mat_load);
+}
+
+static tp_tensor *
+load_hdf5 (const char *path, const char *name)
+{
+  double number;
+  free (tp_hdf5_text (path, name));
+  tp_hdf5_number (path, name, &number);
+  return tp_hdf5_load (path, name, 0, -1);
 }
 
 static void
 read_hdf5 (const char *path)
 {
   int count = 0;
-  tp_hdf5_item *items = tp_hdf5_items (path, &count);
-  for (int i = 0; items && i < count; i++)
-    {
-      double number;
-      use (tp_hdf5_load (path, items[i].name, 0, -1));
-      free (tp_hdf5_text (path, items[i].name));
-      tp_hdf5_number (path, items[i].name, &number);
-    }
-  if (items)
-    tp_hdf5_free (items, count);
+  tp_item *items = tp_hdf5_items (path, &count);
+  read_items (path, items, count, load_hdf5);
 }
 
 static void
@@ -138,6 +155,8 @@ static const struct {
   { "hdf5", "a.h5", NULL, read_hdf5 },
   { "ismrmrd", "a.mrd", NULL, read_ismrmrd },
   { "mat", "a.mat", NULL, read_mat },
+  { "mgh", "a.mgh", NULL, read_mgh },
+  { "mgh-gz", "a.mgz", NULL, read_mgh },
   { "nifti", "a.nii", NULL, read_nifti },
   { "nifti-gz", "a.nii.gz", NULL, read_nifti },
   { "nifti-pair", "a.hdr", "a.img", read_nifti },
@@ -145,6 +164,7 @@ static const struct {
   { "npz", "a.npz", NULL, read_npz },
   { "png", "a.png", NULL, read_png },
   { "safetensors", "a.safetensors", NULL, read_safetensors },
+  { "tiff", "a.tiff", NULL, read_tiff },
 };
 enum { READERS = sizeof readers / sizeof *readers };
 
