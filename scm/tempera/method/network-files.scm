@@ -28,8 +28,8 @@
 
 (define* (save-network path network #:key (metadata '()) (half? #f))
   "Write NETWORK to the safetensors file PATH: its parameters, buffers, how it is
-built, and the sigmas that it was trained at.  METADATA, from string to string, goes with them: how it was trained.  HALF?: weights in half
-precision, as `save-safetensors' has it; the network is what `load-network' then makes of them.
+built, and the sigmas that it was trained at.  METADATA, from string to string, goes with them: how it was trained.  HALF?: in half
+precision, as `save-safetensors' has it.
 Example: (save-network \"brain.safetensors\" net #:metadata '((\"data\" . \"T1 heads\")))"
   (check-that (network? network) 'save-network "network: expected one, got ~s" network)
   (save-safetensors path (append (layer-parameters network) (layer-buffers network))
