@@ -79,6 +79,12 @@
     ((problem measurements)
      measurement measurement-data measurement-noise measurement-operator measurement? zero-filled)
     ((problem mixtures) funnel-prior gaussian-mixture-prior two-moons-prior)
+    ((problem blurs)
+     bicubic-kernel blur-operator box-kernel fourier-operator gaussian-kernel motion-kernel strided-blur-operator)
+    ((problem operator-checks) check-operator operator-check-faults operator-check?)
+    ((problem pixels)
+     crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
+    ((problem shear) shear-operator)
     ((problem operators)
      adjoint-defect apply-adjoint apply-forward apply-normal fft2 fourier-multiply ifft2
      make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name
