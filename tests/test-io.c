@@ -3,15 +3,18 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <tiffio.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "check.h"
 #include "io/file.h"
+#include "io/mgh.h"
 #include "io/nifti.h"
 #include "io/npy.h"
 #include "io/png.h"
 #include "io/safetensors.h"
+#include "io/tiff.h"
 #include "io/trial.h"
 
 /* --- A folder of our own -------------------------------------------------- */
@@ -537,6 +540,127 @@ test_nifti_gzip (void)
               tp_nifti_load (write_bytes ("old.nii", volume, sizeof volume), -1, &info));
 }
 
+/* --- MGH and TIFF ------------------------------------------------------------ */
+
+/* What was saved at PATH is read, and cut anywhere it is not. */
+static void
+check_cut (const char *path, const char *name, tp_tensor *(*load) (const char *))
+{
+  static unsigned char whole[1 << 16];
+  FILE *file = fopen (path, "rb");
+  size_t length = fread (whole, 1, sizeof whole, file);
+  fclose (file);
+  tp_tensor *t = load (path);
+  CHECK (t);
+  tp_tensor_free (t);
+  for (size_t bytes = 0; bytes < length; bytes += 1 + length / 200)
+    CHECK_NO_TENSOR (TP_BAD_FILE, load (write_bytes (name, whole, bytes)));
+}
+
+static tp_tensor *
+load_mgh (const char *path)
+{
+  tp_geometry g;
+  return tp_mgh_load (path, -1, &g);
+}
+
+static tp_tensor *
+load_nifti (const char *path)
+{
+  tp_geometry g;
+  return tp_nifti_load (path, -1, &g);
+}
+
+static void
+test_volumes (void)
+{
+  tp_tensor *t = tp_tensor_create (TP_F32, 4, (int64_t[]) { 2, 3, 4, 5 });
+  for (int i = 0; i < 120; i++)
+    tp_f32 (t)[i] = (float) (i * 37 % 101);
+  tp_geometry g = { .spacing = { 1, 3, 2, 1 }, .placed = true,
+                    .affine = { { -1, 0, 0, 7 }, { 0, 0, 3, 8 }, { 0, 2, 0, 9 } } };
+  char path[512];
+  static const char *const names[] = { "v.mgh", "v.mgz", "v.nii", "v.nii.gz" };
+  for (int i = 0; i < 4; i++)
+    {
+      strcpy (path, file_in_folder (names[i]));
+      CHECK (i < 2 ? tp_mgh_save (path, t, &g) == TP_OK : tp_nifti_save (path, t, &g, "note") == TP_OK);
+      tp_geometry back;
+      char letters[4];
+      tp_tensor *got = i < 2 ? tp_mgh_load (path, 1, &back) : tp_nifti_load (path, 1, &back);
+      CHECK (got && got->rank == 3 && got->shape[0] == 3
+             && !memcmp (tp_f32 (got), tp_f32 (t) + 60, 60 * sizeof (float)));
+      tp_geometry_letters (&back, letters);
+      CHECK (got && !strcmp (letters, "ASL") && !memcmp (back.affine, g.affine, sizeof g.affine)
+             && back.spacing[0] == 3 && back.spacing[2] == 1);
+      tp_tensor_free (got);
+      check_cut (path, i == 1 ? "cut.mgz" : i == 0 ? "cut.mgh" : i == 2 ? "cut.nii" : "cut.nii.gz",
+                 i < 2 ? load_mgh : load_nifti);
+    }
+  tp_tensor_free (t);
+}
+
+/* ROWS x COLUMNS pixels of three 16-bit samples, 1000 row + 10 column + sample, in tiles of 16 x 32 or strips
+ * of four rows, samples side by side or each in a plane. */
+static void
+write_tiff (const char *path, bool tiled, int plan, int compression)
+{
+  enum { ROWS = 21, COLUMNS = 37 };
+  TIFF *tiff = TIFFOpen (path, "w");
+  TIFFSetField (tiff, TIFFTAG_IMAGEWIDTH, COLUMNS);
+  TIFFSetField (tiff, TIFFTAG_IMAGELENGTH, ROWS);
+  TIFFSetField (tiff, TIFFTAG_BITSPERSAMPLE, 16);
+  TIFFSetField (tiff, TIFFTAG_SAMPLESPERPIXEL, 3);
+  TIFFSetField (tiff, TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_RGB);
+  TIFFSetField (tiff, TIFFTAG_PLANARCONFIG, plan);
+  TIFFSetField (tiff, TIFFTAG_COMPRESSION, compression);
+  int height = tiled ? 16 : 4, width = tiled ? 32 : COLUMNS, samples = plan == PLANARCONFIG_CONTIG ? 3 : 1;
+  if (tiled)
+    {
+      TIFFSetField (tiff, TIFFTAG_TILEWIDTH, width);
+      TIFFSetField (tiff, TIFFTAG_TILELENGTH, height);
+    }
+  else
+    TIFFSetField (tiff, TIFFTAG_ROWSPERSTRIP, height);
+  uint32_t index = 0;
+  for (int plane = 0; plane < 3 / samples; plane++)
+    for (int y = 0; y < ROWS; y += height)
+      for (int x = 0; x < COLUMNS; x += width, index++)
+        {
+          static uint16_t piece[16 * 37 * 3];
+          int rows = tiled || ROWS - y > height ? height : ROWS - y;
+          for (int i = 0; i < rows * width * samples; i++)
+            piece[i] = (uint16_t) (1000 * (y + i / samples / width) + 10 * (x + i / samples % width)
+                                   + plane + i % samples);
+          if (tiled)
+            TIFFWriteEncodedTile (tiff, index, piece, rows * width * samples * 2);
+          else
+            TIFFWriteEncodedStrip (tiff, index, piece, rows * width * samples * 2);
+        }
+  TIFFClose (tiff);
+}
+
+static void
+test_tiff (void)
+{
+  char path[512];
+  strcpy (path, file_in_folder ("a.tif"));
+  for (int k = 0; k < 8; k++)
+    {
+      write_tiff (path, k & 1, k & 2 ? PLANARCONFIG_SEPARATE : PLANARCONFIG_CONTIG,
+                  k & 4 ? COMPRESSION_LZW : COMPRESSION_NONE);
+      tp_tensor *t = tp_tiff_load (path);
+      CHECK (t && t->rank == 3 && t->shape[0] == 21 && t->shape[1] == 37 && t->shape[2] == 3);
+      bool same = t;
+      for (int i = 0; same && i < 21 * 37 * 3; i++)
+        same = tp_f32 (t)[i] == (float) (1000 * (i / 111) + 10 * (i / 3 % 37) + i % 3);
+      CHECK (same);
+      tp_tensor_free (t);
+      if (k == 0 || k == 7)
+        check_cut (path, "cut.tif", tp_tiff_load);
+    }
+}
+
 /* --- safetensors ---------------------------------------------------------- */
 
 static void
@@ -598,5 +722,6 @@ test_trial (void)
 
 CHECK_MAIN (make_folder, test_npy_round_trip, test_npy_types, test_npy_byte_orders, test_npy_range,
             test_npy_mistaken, test_npy_hostile, test_writing_is_atomic, test_png_round_trip,
-            test_png_hostile, test_nifti, test_nifti_types, test_nifti_gzip, test_safetensors,
+            test_png_hostile, test_nifti, test_nifti_types, test_nifti_gzip, test_volumes, test_tiff,
+            test_safetensors,
             test_trial, remove_folder)

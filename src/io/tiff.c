@@ -17,6 +17,7 @@
 typedef struct {
   uint32_t rows, columns;
   uint16_t samples; /* a pixel, transparency among them */
+  int channels;     /* 1, or 3 of colours */
   uint16_t bits, format;
   bool planes; /* samples lie apart */
 } page;
@@ -116,6 +117,7 @@ read_page (const reader *r, page *p)
   TIFFGetFieldDefaulted (r->tiff, TIFFTAG_PLANARCONFIG, &plan);
   TIFFGetFieldDefaulted (r->tiff, TIFFTAG_EXTRASAMPLES, &extra, &kinds);
   TIFFGetField (r->tiff, TIFFTAG_PHOTOMETRIC, &colours);
+  p->channels = colours == PHOTOMETRIC_RGB ? 3 : 1;
   p->planes = plan == PLANARCONFIG_SEPARATE && p->samples > 1;
   if (p->rows < 1 || p->columns < 1 || p->rows > LONGEST_SIDE || p->columns > LONGEST_SIDE
       || extra >= p->samples)
@@ -126,8 +128,7 @@ read_page (const reader *r, page *p)
     return tp_fail (TP_UNSUPPORTED, "%s: expected a TIFF picture without compression or with LZW,"
                     " deflate or PackBits, got compression %d", r->path, compression);
   if ((colours != PHOTOMETRIC_MINISBLACK && colours != PHOTOMETRIC_RGB) || !kind_of (p)
-      || p->samples - extra != (colours == PHOTOMETRIC_RGB ? 3 : 1)
-      || (colours == PHOTOMETRIC_RGB && is_complex (p)))
+      || p->samples - extra != p->channels || (p->channels == 3 && is_complex (p)))
     return tp_fail (TP_UNSUPPORTED, "%s: expected grey, black being 0, or red, green and blue, of 8 to"
                     " 32 bits or floats, got %d samples of %d bits", r->path, p->samples, p->bits);
   double bytes = (double) p->rows * p->columns * p->samples * p->bits / 8;
@@ -137,17 +138,11 @@ read_page (const reader *r, page *p)
   return TP_OK;
 }
 
-static int
-channels_of (const page *p)
-{
-  return p->samples >= 3 ? 3 : 1;
-}
-
 static bool
 alike (const page *p, const page *q)
 {
   return p->rows == q->rows && p->columns == q->columns && p->samples == q->samples
-         && p->bits == q->bits && p->format == q->format && p->planes == q->planes;
+         && p->channels == q->channels && p->bits == q->bits && p->format == q->format && p->planes == q->planes;
 }
 
 /* All pages have to be as the first one, P; how many they are, 0 after tp_fail. */
@@ -216,7 +211,7 @@ static tp_status
 read_line (const reader *r, const page *p, const cut *c, unsigned char *line, float *numbers,
            int64_t y, int64_t x, int sample, float *out)
 {
-  int parts = is_complex (p) ? 2 : 1, channels = channels_of (p);
+  int parts = is_complex (p) ? 2 : 1, channels = p->channels;
   int64_t left = p->columns - x, count = left < c->columns ? left : c->columns;
   tp_status status = tp_numbers_read (r->path, tp_number_type_of (kind_of (p), p->bits / 8 / parts),
                                       false, line, numbers, count * c->samples * parts,
@@ -235,7 +230,7 @@ read_pieces (const reader *r, const page *p, const cut *c, unsigned char *piece,
              float *out)
 {
   uint32_t index = 0;
-  for (int sample = 0; sample < (p->planes ? channels_of (p) : 1); sample++)
+  for (int sample = 0; sample < (p->planes ? p->channels : 1); sample++)
     for (int64_t y = 0; y < p->rows; y += c->rows)
       for (int64_t x = 0; x < p->columns; x += c->columns, index++)
         {
@@ -279,7 +274,7 @@ shape_of (const page *p, int pages, int64_t shape[4])
     shape[rank++] = pages;
   shape[rank++] = p->rows;
   shape[rank++] = p->columns;
-  if (channels_of (p) == 3)
+  if (p->channels == 3)
     shape[rank++] = 3;
   return rank;
 }
@@ -295,7 +290,7 @@ read_pages (const reader *r)
   if (!t)
     return NULL;
   float *out = is_complex (&p) ? (float *) tp_c64 (t) : tp_f32 (t);
-  int64_t step = (int64_t) p.rows * p.columns * channels_of (&p) * (is_complex (&p) ? 2 : 1);
+  int64_t step = (int64_t) p.rows * p.columns * p.channels * (is_complex (&p) ? 2 : 1);
   tp_status status = TIFFSetDirectory (r->tiff, 0) ? TP_OK : damaged (r->path);
   for (int k = 0; status == TP_OK && k < pages; k++)
     {
