@@ -3,7 +3,7 @@
 
 (use-modules (harness) (tempera)
              (tempera problem nufft) (tempera problem operators) (tempera problem trajectories)
-             (srfi srfi-1) (srfi srfi-11))
+             (srfi srfi-1) ((rnrs base) #:select (vector-map)))
 
 (start-tests "nufft")
 
@@ -110,6 +110,84 @@
                                                         #:forward (lambda (x) (tensor* 0.5 x))
                                                         #:adjoint (lambda (x) (tensor* 0.5 x))))
                    (tensor-concatenate (list (tensor-reshape y '(1 80 96)) (tensor-reshape y '(1 80 96))) 0)))))
+
+;;; --- A posterior ---------------------------------------------------------------------
+
+(define (dense-inverse a n)
+  ;; Of the positive definite A, a procedure of i and j, by Gauss and Jordan: a vector of rows.
+  (let ((rows (list->vector
+               (map (lambda (i) (list->vector (append (map (lambda (j) (a i j)) (iota n))
+                                                      (map (lambda (j) (if (= i j) 1. 0.)) (iota n)))))
+                    (iota n)))))
+    (for-each
+     (lambda (k)
+       (let ((pivot (vector-ref (vector-ref rows k) k)))
+         (vector-set! rows k (vector-map (lambda (v) (/ v pivot)) (vector-ref rows k)))
+         (for-each (lambda (i)
+                     (let ((factor (vector-ref (vector-ref rows i) k)))
+                       (unless (= i k)
+                         (vector-set! rows i (vector-map (lambda (v w) (- v (* factor w)))
+                                                         (vector-ref rows i) (vector-ref rows k))))))
+                   (iota n))))
+     (iota n))
+    (vector-map (lambda (row) (list->vector (drop (vector->list row) n))) rows)))
+
+;; Everything about the exact posterior is made of the definition, by sums over points of k-space and pairs
+;; of pixels; nothing is a transform of ours.
+(let* ((shape '(8 7)) (n 56) (noise 1.) (chains 128) (sigma 0.05)
+       (spectrum (power-spectrum shape #:amplitude 1000 #:exponent 3))
+       (prior (gaussian-prior spectrum))
+       (trajectory (radial-trajectory 4 14 7))
+       (op (nufft-operator #:trajectory trajectory #:shape shape))
+       (y (measure op (tensor-reshape (prior-draw prior 1 #:seed 3) shape) #:noise noise #:seed 2))
+       (pixel (lambda (i) (list (- (quotient i 7) 4) (- (modulo i 7) 3))))
+       (turns (lambda (k pixel) (apply + (map (lambda (k n length) (/ (* k n) length)) k pixel shape))))
+       (wave (lambda (k i) (/ (exp (* -2i pi (turns k (pixel i)))) (sqrt n))))
+       (waves (lambda (points) (map (lambda (k) (list->vector (map (lambda (i) (wave k i)) (iota n)))) points)))
+       (conjugate (lambda (z) (make-rectangular (real-part z) (- (imag-part z)))))
+       (measured (waves (map (lambda (p) (point trajectory (quotient p 14) (modulo p 14))) (iota 56))))
+       (own (waves (map (lambda (m) (pixel m)) (iota n))))
+       (prior-precision (map (lambda (p) (/ (+ p (* sigma sigma)))) (tensor->list spectrum)))
+       (sum (lambda (waves weights)     ; of weight wave^H wave
+              (lambda (i j)
+                (apply + (map (lambda (w weight) (* weight (conjugate (vector-ref w i)) (vector-ref w j)))
+                              waves weights)))))
+       (likelihood (sum measured (map (const (/ (* noise noise))) measured)))
+       (prior-part (sum own prior-precision))
+       (precision (list->vector
+                   (map (lambda (i) (list->vector (map (lambda (j) (+ (likelihood i j) (prior-part i j))) (iota n))))
+                        (iota n))))
+       (covariance (dense-inverse (lambda (i j) (vector-ref (vector-ref precision i) j)) n))
+       (times (lambda (matrix v)
+                (vector-map (lambda (row) (apply + (map * (vector->list row) (vector->list v)))) matrix)))
+       (form (lambda (v) (real-part (apply + (map (lambda (a b) (* (conjugate a) b)) (vector->list v)
+                                                  (vector->list (times precision v)))))))
+       (mean (times covariance
+                    (list->vector
+                     (map (lambda (i)
+                            (apply + (map (lambda (w y) (/ (* (conjugate (vector-ref w i)) y) noise noise))
+                                          measured (tensor->list y))))
+                          (iota n)))))
+       (chain (anneal (posterior prior op y #:noise noise) #:chains chains #:seed 5
+                      #:temperatures (geometric 50 #:ratio 0.9 #:until sigma)))
+       (off (tensor->list (tensor- (chain-samples chain) (chain-mean chain))))
+       (deviations (map (lambda (c) (list->vector (take (drop off (* c n)) n))) (iota chains)))
+       (degrees (* 2. (1- chains))))
+  (test-equal "the mass that needs no table" '(normal) (map car (target-masses (chain-target chain))))
+  ;; Over all directions alike, then in total, where the widest count most.  254 degrees of freedom in each
+  ;; of 56 complex directions: an error of sqrt (2 / (254 56)) = 0.012, of which 0.04 is three and more; the
+  ;; total, which is of fewer directions, has twice that.
+  (test-approximate "variance, whitened" 1 (/ (apply + (map form deviations)) (* degrees n)) 0.04)
+  (test-approximate "variance, in total" 1
+    (/ (apply + (map (lambda (v) (apply + (map (lambda (z) (expt (magnitude z) 2)) (vector->list v)))) deviations))
+       degrees
+       (apply + (map (lambda (i) (real-part (vector-ref (vector-ref covariance i) i))) (iota n))))
+    0.08)
+  ;; The mean of 56 squares of complex normal numbers, 1 +- 1 / sqrt (56) each.
+  (test-approximate "mean, in its Monte Carlo errors" 1
+    (/ (* chains (form (list->vector (map - (tensor->list (chain-mean chain)) (vector->list mean))))) (* 2 n))
+    (* 4 (/ (sqrt n))))
+  (test-assert "accepted" (> (chain-acceptance chain) 0.8)))
 
 ;;; --- Bad input -----------------------------------------------------------------------
 
