@@ -93,6 +93,7 @@
     ((problem trajectories)
      density-compensation load-trajectory radial-trajectory spiral-trajectory)
     ((net averages) power-average)
+    ((net bodies) any-size make-body)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)

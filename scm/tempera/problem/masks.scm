@@ -146,14 +146,15 @@ Example: (equispaced-mask 256 #:acceleration 8)"
       (every (lambda (i begin m) (< -1 (- i begin) m)) indices begins calibration))))
 
 (define (usual-calibration size)
-  ;; 24 lines, or what there are.
-  (map (lambda (n) (min n 24)) size))
+  ;; 24 lines, or a quarter of those that there are.
+  (map (lambda (n) (min 24 (quotient n 4))) size))
 
 (define* (gaussian-mask size #:key (acceleration 4) calibration (width 1/4) (seed 0))
   "A mask over SIZE, columns or (rows columns): about one in ACCELERATION of all in all, the middle
 CALIBRATION, a list of lengths, and others drawn without replacement with a density that falls off from the
 middle as a Gaussian of standard deviation WIDTH times the length of each axis.  CALIBRATION: 0.32 /
-ACCELERATION of columns, as of `random-mask', or 24 x 24 points, unless given.
+ACCELERATION of columns, as of `random-mask', or of points 24 along each axis, and at most a quarter of it,
+unless given.
 Example: (tensor-shape (gaussian-mask '(230 180) #:acceleration 8)) => (230 180)"
   (let ((size (if (list? size) size (list size))))
     (check-that (and (memv (length size) '(1 2)) (every (lambda (n) (and (exact-integer? n) (> n 0))) size))
@@ -198,16 +199,14 @@ Example: (tensor-shape (gaussian-mask '(230 180) #:acceleration 8)) => (230 180)
     ((_) list)
     ((_ columns) (lambda (number) (list (quotient number columns) (modulo number columns))))))
 
-(define* (poisson-mask size #:key (acceleration 8) (calibration (usual-calibration size)) (slope 1)
-                       (corners? #t) (seed 0))
+(define* (poisson-mask size #:key (acceleration 8) calibration (slope 1) (corners? #t) (seed 0))
   "A mask over SIZE, (rows columns), of one point in ACCELERATION: the middle CALIBRATION, (rows columns),
-and points in random places but no nearer to each other than a distance that grows away from the middle, by
+as of `gaussian-mask' unless given, and points in random places but no nearer to each other than a distance that grows away from the middle, by
 SLOPE times itself up to the edge: a variable-density Poisson disc.  Without CORNERS? nothing is acquired
 outside of the ellipse that touches the edges.  Source: Bridson 2007; Lustig et al. 2007.
 Example: (tensor-shape (poisson-mask '(64 48) #:acceleration 6)) => (64 48)"
   (check-size 'poisson-mask size)
   (check-acceleration 'poisson-mask acceleration)
-  (check-calibration 'poisson-mask calibration size)
   (check-that (and (real? slope) (finite? slope) (>= slope 0)) 'poisson-mask
               "slope: expected a number of 0 or more, got ~s" slope)
   (check-seed 'poisson-mask seed)
@@ -215,7 +214,9 @@ Example: (tensor-shape (poisson-mask '(64 48) #:acceleration 6)) => (64 48)"
     ((rows columns)
      (let* ((count (* rows columns))
             (wanted (/ count acceleration))
-            (middle? (in-calibration? calibration size))
+            (calibration (or calibration (usual-calibration size)))
+            (middle? (begin (check-calibration 'poisson-mask calibration size)
+                            (in-calibration? calibration size)))
             (order (random-order count seed))
             (off (lambda (i n) (/ (- i (quotient n 2)) (/ n 2.))))
             (radius (lambda (i j) (sqrt (+ (expt (off i rows) 2) (expt (off j columns) 2))))))
@@ -257,10 +258,10 @@ Example: (tensor-shape (poisson-mask '(64 48) #:acceleration 6)) => (64 48)"
   (let ((u (uniforms count seed)))
     (sort (iota count) (lambda (a b) (< (vector-ref u a) (vector-ref u b))))))
 
-(define* (caipirinha-mask size #:key (by '(2 2)) (shift 1) (calibration (usual-calibration size)))
+(define* (caipirinha-mask size #:key (by '(2 2)) (shift 1) calibration)
   "A mask over SIZE, (rows columns), of every (first BY)-th row and in it every (second BY)-th column, which
 moves on by SHIFT from one such row to the next, so that copies of the image overlap less; and
-of the middle CALIBRATION, (rows columns).  Source: Breuer et al. 2006.
+of the middle CALIBRATION, (rows columns), as of `gaussian-mask' unless given.  Source: Breuer et al. 2006.
 Example: (tensor->list (caipirinha-mask '(4 4) #:calibration '(0 0)))
          => (1.0 0.0 1.0 0.0 0.0 0.0 0.0 0.0 0.0 1.0 0.0 1.0 0.0 0.0 0.0 0.0)"
   (check-size 'caipirinha-mask size)
@@ -268,8 +269,9 @@ Example: (tensor->list (caipirinha-mask '(4 4) #:calibration '(0 0)))
               'caipirinha-mask "by: expected two positive integers, got ~s" by)
   (check-that (and (exact-integer? shift) (<= 0 shift)) 'caipirinha-mask
               "shift: expected an integer of 0 or more, got ~s" shift)
-  (check-calibration 'caipirinha-mask calibration size)
-  (let ((middle? (in-calibration? calibration size)))
+  (let* ((calibration (or calibration (usual-calibration size)))
+         (middle? (begin (check-calibration 'caipirinha-mask calibration size)
+                         (in-calibration? calibration size))))
     (match by
       ((row-step column-step)
        ;; The centre is acquired.
