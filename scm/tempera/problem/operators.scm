@@ -51,7 +51,8 @@
                         (range domain) normal-diagonal mask (restrict identity))
   "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
 batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
-given), APPROXIMATE-INVERSE y -> an image that looks like x (ADJOINT unless given).  DOMAIN and RANGE are the shapes of one image and of its measurement, lists
+given), APPROXIMATE-INVERSE y -> an image that looks like x (ADJOINT unless given).
+DOMAIN and RANGE are the shapes of one image and of its measurement, lists
 with #f for any length, or #f.  NORMAL-DIAGONAL, f32 over centred k-space, says
 that A^H A = F^H diag(NORMAL-DIAGONAL) F.  MASK, f32 over centred k-space, says that measurements are
 k-space, where it is 1.  RESTRICT projects noise onto the
@@ -77,7 +78,7 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
                   approximate-inverse normal-diagonal mask restrict))
 
 (define* (mri-operator #:key mask shape)
-  "Single-coil imaging, A = M F (equation 5).  MASK is f32 (W) over columns or (H W),
+  "Single-coil imaging, A = M F (equation 5), undersampled by MASK.  MASK is f32 (W) over columns or (H W),
 of 0 and 1, or as files have it, such as (1 W), (1 1 W 1), or of 0 and 255; one over rows is
 (H 1).  SHAPE, (H W), is needed for that one, and else only to have the shape of images checked.
 Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
