@@ -21,7 +21,7 @@
      <tape> <tensor> average-pool batch-normalisation chains-dot clear-gradient! complex-view
      conjugate-gradient convolution convolution-adjoint dense dsm-loss group-normalisation
      image-resample instruction-set keep! keep-always! leaky-relu list->tensor make-tape matrix-product max-pool
-     memory-trim! memory-usage mri-adjoint mri-forward peak-flops pixel-shuffle
+     memory-trim! memory-usage mri-adjoint mri-forward nufft-adjoint nufft-density nufft-forward peak-flops pixel-shuffle
      pixel-unshuffle random-normal random-uniform real-view release! relu require-gradient!
      self-attention set-threads! silu tape-backward!
      tape-open? tensor* tensor+ tensor- tensor->list tensor->number tensor-abs tensor-alive?
@@ -31,7 +31,8 @@
      tensor-maximum tensor-mean tensor-min tensor-minimum tensor-negate tensor-power
      tensor-quantile tensor-real tensor-reshape tensor-round tensor-set-element! tensor-shape
      tensor-sign tensor-sin tensor-slice tensor-sqrt tensor-square tensor-sum tensor-sum-squares
-     tensor-tanh tensor-transpose tensor-zeros tensor/ tensor< tensor? threads upsample
+     tensor-tanh tensor-transpose tensor-zeros tensor/ tensor< tensor? threads toeplitz-multiply
+     toeplitz-table upsample
      wavelet-transform)
     ((tensor tensors)
      gradients linspace no-tape tensor-count tensor-ref tensor-set! tensor-size tensor-tabulate
@@ -73,7 +74,7 @@
      power-spectrum-by-size power-spectrum-of)
     ((problem kspace) coil-coherence kspace-doubts)
     ((problem masks)
-     equispaced-mask random-mask)
+     caipirinha-mask equispaced-mask gaussian-mask load-mask partial-fourier poisson-mask random-mask)
     ((problem masses)
      diagonal-mass make-mass mass-draw mass-operand mass? normal-mass)
     ((problem measurements)
@@ -85,8 +86,9 @@
     ((problem pixels)
      crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
     ((problem shear) shear-operator)
+    ((problem nufft) nufft-operator)
     ((problem operators)
-     adjoint-defect apply-adjoint apply-forward apply-normal fft2 fourier-multiply ifft2
+     adjoint-defect apply-adjoint apply-approximate-inverse apply-forward apply-normal fft2 fourier-multiply ifft2
      make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name
      operator-normal-diagonal operator-range operator-restrict operator?)
     ((problem priors)
@@ -96,7 +98,10 @@
      denoise make-target posterior prior-target target-dtype target-likelihood-score
      target-log-density target-masses target-name target-prior target-prior-alone? target-score
      target-shape target-start target?)
+    ((problem trajectories)
+     density-compensation load-trajectory radial-trajectory spiral-trajectory)
     ((net averages) power-average)
+    ((net bodies) any-size make-body)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)

@@ -61,6 +61,13 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (check "with dashes" 0 "r2: mean.npy" "tempera reconstruct --chains 2 --ratio=0.7 --simulate --prior=net.safetensors \
 --out r2 --input=scan.npy")
    (check-same "the same, with dashes" "r" "r2")
+   ;; Other patterns, and only a part of k-space's columns.
+   (for-each (lambda (pattern)
+               (check pattern 0 "mean.npy" reconstruct "ratio=0.3 acceleration=4 partial-fourier=0.75"
+                      (string-append "pattern=" pattern) (string-append "--out=of-" pattern)))
+             '("equispaced" "gaussian" "poisson" "caipirinha"))
+   (check "no such pattern" 1 "pattern: expected" reconstruct "pattern=star --out=none")
+   (check "half of k-space" 1 "partial-fourier: expected" reconstruct "partial-fourier=0.5 --out=none")
    ;; What a run that goes on knows its rows by.
    (test-assert "a sigma for each temperature, the first too"
      (let ((sigmas (table-column (run-metrics (open-run "r")) 'sigma)))

@@ -1,4 +1,4 @@
-/* test-fourier.c -- the transform against a direct sum, the MRI operator. */
+/* test-fourier.c -- transforms, on a grid and at any points, against direct sums; the MRI operator. */
 #include "check.h"
 
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "core/threads.h"
 #include "fourier/fft.h"
 #include "fourier/mri.h"
+#include "fourier/nufft.h"
 
 #define SHAPE(...) (const int64_t[]) { __VA_ARGS__ }
 
@@ -148,6 +149,206 @@ test_mri (void)
     }
 }
 
+/* --- At any points ----------------------------------------------------------- */
+
+/* COUNT points all over the k-space of images of H x W, its corners and whole numbers among them. */
+static tp_tensor *
+points (int64_t count, int64_t h, int64_t w, uint64_t stream)
+{
+  tp_tensor *t = tp_tensor_create (TP_F32, 2, SHAPE (count, 2));
+  tp_fill_uniform (t, 5, stream);
+  for (int64_t i = 0; i < count; i++)
+    {
+      float *k = tp_f32 (t) + 2 * i;
+      k[0] = (k[0] - 0.5f) * (float) h;
+      k[1] = (k[1] - 0.5f) * (float) w;
+      if (i % 7 == 0)
+        k[0] = 0.5f * (float) (i % 2 ? h : -h), k[1] = rintf (k[1] * 0.5f);
+    }
+  return t;
+}
+
+static double complex
+direct_at (const tp_complex *x, int64_t h, int64_t w, const float *k)
+{
+  double complex sum = 0;
+  for (int64_t r = 0; r < h; r++)
+    for (int64_t c = 0; c < w; c++)
+      sum += (double complex) x[r * w + c]
+             * cexp (-2.0 * M_PI * I * ((double) k[0] * (double) (r - h / 2) / (double) h
+                                        + (double) k[1] * (double) (c - w / 2) / (double) w));
+  return sum / sqrt ((double) (h * w));
+}
+
+static double
+norm (const tp_tensor *a)
+{
+  return sqrt (inner (a, a));
+}
+
+/* |a - b| / |b| */
+static double
+relative (const tp_tensor *a, const tp_tensor *b)
+{
+  tp_tensor *difference = tp_map2 (TP_SUB, a, b);
+  double r = norm (difference) / norm (b);
+  tp_tensor_free (difference);
+  return r;
+}
+
+static const int64_t nufft_sizes[][2] = { { 64, 64 }, { 61, 83 }, { 33, 48 }, { 1, 12 }, { 2, 3 }, { 1, 1 },
+                                          { 160, 9 } };
+
+static void
+test_nufft (void)
+{
+  for (size_t s = 0; s < sizeof nufft_sizes / sizeof nufft_sizes[0]; s++)
+    {
+      int64_t h = nufft_sizes[s][0], w = nufft_sizes[s][1], count = 500;
+      tp_tensor *x = noise (3, SHAPE (3, h, w), s), *t = points (count, h, w, s);
+      tp_tensor *y = tp_nufft_forward (x, t), *sum = tp_tensor_like (y);
+      for (int64_t i = 0; i < 3; i++)
+        for (int64_t p = 0; p < count; p++)
+          tp_c64 (sum)[i * count + p]
+            = (tp_complex) direct_at (tp_c64 (x) + i * h * w, h, w, tp_f32 (t) + 2 * p);
+      CHECK_CLOSE (relative (y, sum), 0, 4e-6);
+      /* The adjoint: <A x, z> = <x, A^H z>. */
+      tp_tensor *z = noise (2, SHAPE (3, count), 50 + s), *az = tp_nufft_adjoint (z, t, h, w);
+      CHECK_CLOSE ((inner (y, z) - inner (x, az)) / (norm (y) * norm (z)), 0, 1e-6);
+      /* The normal, weighted: A^H D A x. */
+      tp_tensor *d = tp_tensor_create (TP_F32, 1, SHAPE (count));
+      tp_fill_uniform (d, 9, s);
+      tp_tensor *dy = tp_map2 (TP_MUL, y, d), *expected = tp_nufft_adjoint (dy, t, h, w);
+      tp_tensor *table = tp_toeplitz_table (t, d, h, w), *normal = tp_toeplitz_multiply (x, table);
+      CHECK_CLOSE (relative (normal, expected), 0, 8e-6);
+      tp_tensor *plain = tp_toeplitz_table (t, NULL, h, w), *once = tp_toeplitz_multiply (x, plain);
+      tp_tensor *back = tp_nufft_adjoint (y, t, h, w);
+      CHECK_CLOSE (relative (once, back), 0, 8e-6);
+      tp_tensor_free (x), tp_tensor_free (t), tp_tensor_free (y), tp_tensor_free (sum), tp_tensor_free (z);
+      tp_tensor_free (az), tp_tensor_free (d), tp_tensor_free (dy), tp_tensor_free (expected);
+      tp_tensor_free (table), tp_tensor_free (normal), tp_tensor_free (plain), tp_tensor_free (once);
+      tp_tensor_free (back);
+    }
+}
+
+/* At whole numbers it is F, and every point stands for the same area: nearly 1, for the kernel of densities is
+ * hardly wider than the points are apart. */
+static void
+test_nufft_cartesian (void)
+{
+  int64_t h = 12, w = 15;
+  tp_tensor *x = noise (3, SHAPE (2, h, w), 1), *t = tp_tensor_create (TP_F32, 3, SHAPE (h, w, 2));
+  for (int64_t r = 0; r < h; r++)
+    for (int64_t c = 0; c < w; c++)
+      {
+        tp_f32 (t)[2 * (r * w + c)] = (float) (r - h / 2);
+        tp_f32 (t)[2 * (r * w + c) + 1] = (float) (c - w / 2);
+      }
+  tp_tensor *y = tp_nufft_forward (x, t), *k = tp_fft2 (x), *density = tp_nufft_density (t, h, w, 30);
+  CHECK_CLOSE (relative (y, k), 0, 4e-6);
+  double most = 0, area = tp_f32 (density)[0];
+  for (int64_t i = 0; i < h * w; i++)
+    most = fmax (most, fabs (tp_f32 (density)[i] / area - 1));
+  CHECK_CLOSE (most, 0, 1e-3);
+  CHECK (area > 0.8 && area < 1);
+  /* Other values in the same tensor, and other sizes: what is kept with it is made anew. */
+  tp_fill (t, 0);
+  tp_tensor_changed (t);
+  tp_tensor *sums = tp_nufft_forward (x, t);
+  CHECK_CLOSE (cabsf (tp_c64 (sums)[0] - tp_c64 (k)[h / 2 * w + w / 2]), 0, 1e-5);
+  tp_tensor *other = noise (2, SHAPE (5, 4), 2), *at = tp_nufft_forward (other, t), *f = tp_fft2 (other);
+  CHECK_CLOSE (cabsf (tp_c64 (at)[3] - tp_c64 (f)[2 * 4 + 2]), 0, 1e-5);
+  tp_tensor_free (x), tp_tensor_free (t), tp_tensor_free (y), tp_tensor_free (k), tp_tensor_free (density);
+  tp_tensor_free (sums), tp_tensor_free (other), tp_tensor_free (at), tp_tensor_free (f);
+}
+
+/* Of a diameter's points at radius r every one stands for the part pi r dr / diameters of its ring. */
+static void
+test_nufft_density (void)
+{
+  int64_t spokes = 50, samples = 64;
+  tp_tensor *t = tp_tensor_create (TP_F32, 3, SHAPE (spokes, samples, 2));
+  for (int64_t i = 0; i < spokes * samples; i++)
+    {
+      double angle = M_PI * (double) (i / samples) / (double) spokes, r = 0.5 * (double) (i % samples - samples / 2);
+      tp_f32 (t)[2 * i] = (float) (r * cos (angle)), tp_f32 (t)[2 * i + 1] = (float) (r * sin (angle));
+    }
+  tp_tensor *density = tp_nufft_density (t, 32, 32, 100);
+  double most = 0;
+  /* Neither next to the centre nor at the rim, beyond which there is nothing. */
+  for (int64_t i = 0; i < spokes * samples; i++)
+    {
+      double r = 0.5 * (double) llabs (i % samples - samples / 2);
+      if (r >= 2 && r <= 13)
+        most = fmax (most, fabs (tp_f32 (density)[i] / (M_PI * r * 0.5 / (double) spokes) - 1));
+    }
+  CHECK_CLOSE (most, 0, 0.1);
+  tp_tensor_free (t), tp_tensor_free (density);
+}
+
+static bool
+same_bits (const tp_tensor *a, const tp_tensor *b)
+{
+  return !memcmp (tp_c64 (a), tp_c64 (b), (size_t) tp_tensor_count (a) * sizeof (tp_complex));
+}
+
+static void
+test_nufft_threads (void)
+{
+  for (int64_t images = 1; images <= 5; images += 4)
+    {
+      int64_t h = 96, w = 80, count = 9000;
+      tp_tensor *x = noise (3, SHAPE (images, h, w), 4), *z = noise (2, SHAPE (images, count), 4);
+      tp_tensor *results[2][4];
+      for (int run = 0; run < 2; run++)
+        {
+          tp_set_threads (1 + run);
+          tp_tensor *t = points (count, h, w, 3), *table = tp_toeplitz_table (t, NULL, h, w);
+          results[run][0] = tp_nufft_forward (x, t);
+          results[run][1] = tp_nufft_adjoint (z, t, h, w);
+          results[run][2] = tp_toeplitz_multiply (x, table);
+          tp_tensor *density = tp_nufft_density (t, h, w, 3), *zeros = tp_tensor_zeros (TP_C64, 1, SHAPE (count));
+          results[run][3] = tp_map2 (TP_ADD, zeros, density);
+          tp_tensor_free (t), tp_tensor_free (table), tp_tensor_free (density), tp_tensor_free (zeros);
+        }
+      for (int i = 0; i < 4; i++)
+        {
+          CHECK (same_bits (results[0][i], results[1][i]));
+          tp_tensor_free (results[0][i]), tp_tensor_free (results[1][i]);
+        }
+      tp_tensor_free (x), tp_tensor_free (z);
+    }
+  tp_set_threads (2);
+}
+
+static void
+test_nufft_bad_input (void)
+{
+  tp_tensor *x = tp_tensor_zeros (TP_C64, 2, SHAPE (8, 8)), *y = tp_tensor_zeros (TP_C64, 1, SHAPE (4));
+  tp_tensor *t = tp_tensor_zeros (TP_F32, 2, SHAPE (4, 2)), *flat = tp_tensor_zeros (TP_F32, 1, SHAPE (4));
+  tp_tensor *none = tp_tensor_zeros (TP_F32, 2, SHAPE (0, 2)), *three = tp_tensor_zeros (TP_F32, 2, SHAPE (4, 3));
+  tp_tensor *few = tp_tensor_zeros (TP_C64, 1, SHAPE (3));
+  CHECK (!tp_nufft_forward (x, flat) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_nufft_forward (x, none) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_nufft_forward (x, three) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_nufft_forward (y, t) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_nufft_forward (t, t) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_nufft_adjoint (few, t, 8, 8) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_nufft_adjoint (y, t, 0, 8) && tp_last_status () == TP_BAD_ARGUMENT);
+  CHECK (!tp_toeplitz_table (t, flat, INT64_MAX / 2, 8) && tp_last_status () == TP_UNSUPPORTED);
+  CHECK (!tp_toeplitz_multiply (x, flat) && tp_last_status () == TP_BAD_SHAPE);
+  tp_f32 (t)[5] = NAN;
+  tp_tensor_changed (t);
+  CHECK (!tp_nufft_forward (x, t) && tp_last_status () == TP_BAD_VALUE
+         && strstr (tp_last_message (), "point 2 is"));
+  tp_f32 (t)[5] = 4.01f;
+  tp_tensor_changed (t);
+  CHECK (!tp_nufft_forward (x, t) && tp_last_status () == TP_BAD_VALUE
+         && strstr (tp_last_message (), "within 4 and 4"));
+  tp_tensor_free (x), tp_tensor_free (y), tp_tensor_free (t), tp_tensor_free (flat), tp_tensor_free (none);
+  tp_tensor_free (three), tp_tensor_free (few);
+}
+
 static void
 test_bad_input (void)
 {
@@ -187,5 +388,5 @@ test_tape (void)
   tp_tensor_free (y), tp_tensor_free (direct), tp_tensor_free (view), tp_tensor_free (expected), tp_tensor_free (gradient);
 }
 
-CHECK_MAIN (test_tape, test_direct, test_adjoint, test_multiply, test_threads, test_mri,
+CHECK_MAIN (test_nufft, test_nufft_cartesian, test_nufft_density, test_nufft_threads, test_nufft_bad_input, test_tape, test_direct, test_adjoint, test_multiply, test_threads, test_mri,
             test_bad_input)

@@ -100,6 +100,9 @@
 (define (norm-of t)
   (list t (tensor* 0.5 (tensor+ t 1)) (tensor-zeros '(3)) (tensor+ (tensor-zeros '(3)) 1)))
 
+;; Five points of the k-space of 4 x 3 pixels.
+(define curve (list->tensor '(0 0 1.3 0.4 -1.9 1.5 0.25 -0.8 2 -1) '(5 2)))
+
 ;; Name, whether twice, inputs, procedure.
 (define table
   `((tensor-copy #t ,one ,tensor-copy)
@@ -172,6 +175,10 @@
     (matrix-product #t ((normal (3 4)) (normal (2 4))) ,(lambda (a b) (matrix-product a b #f #t)))
     (fft2 #t ((normal (2 4 3) c64)) ,fft2)
     (ifft2 #t ((normal (4 3) c64)) ,ifft2)
+    (nufft-forward #t ((normal (2 4 3) c64)) ,(lambda (x) (nufft-forward x curve)))
+    (nufft-adjoint #t ((normal (2 5) c64)) ,(lambda (y) (nufft-adjoint y curve 4 3)))
+    (toeplitz-multiply #t ((normal (2 4 3) c64))
+                       ,(lambda (x) (toeplitz-multiply x (toeplitz-table curve #f 4 3))))
     (fourier-multiply #t ((normal (2 4 3) c64) (normal (4 3))) ,fourier-multiply)
     (fourier-multiply #t ((normal (2 4 3) c64) (normal (3))) ,fourier-multiply)
     (fourier-multiply #t ((normal (2 4 3 2)) (normal (2 4 3))) ,fourier-multiply)
@@ -323,6 +330,8 @@
    (conjugate-gradient (conjugate-gradient half (want '(2 2)) 2 1e-3))
    (path-integral (path-integral half (want '(2 2)) (zeros 2 2) (zeros 2 2) (zeros 2 2) 2))
    (momentum-draw (momentum-draw (want '(2 2)) #f 1 0))
+   (nufft-density (nufft-density (want '(4 2)) 9 9 2))
+   (toeplitz-table (toeplitz-table (zeros 4 2) (want '(4)) 4 4))
    (kinetic-energy (kinetic-energy (want '(2 2)) #f))
    (chains-select! (chains-select! #(#t #t) (zeros 2 2) (want '(2 2)) (zeros 2 2) (zeros 2 2)))
    (chains-dot (chains-dot (want '(2 2)) (zeros 2 2)))

@@ -3,6 +3,7 @@
 
 #include "fourier/fft.h"
 #include "fourier/mri.h"
+#include "fourier/nufft.h"
 
 static SCM
 fft2 (SCM x)
@@ -49,6 +50,60 @@ mri_adjoint (SCM y, SCM mask)
   return apply_table ("mri-adjoint", "y", y, "mask", mask, tp_mri_adjoint);
 }
 
+static SCM
+nufft_forward (SCM x, SCM trajectory)
+{
+  return apply_table ("nufft-forward", "x", x, "trajectory", trajectory, tp_nufft_forward);
+}
+
+/* Sizes that images can have. */
+static int64_t
+to_length (const char *name, const char *argument, SCM object)
+{
+  return tp_to_int (name, argument, object, 1, 1 << 24);
+}
+
+static SCM
+nufft_adjoint (SCM y, SCM trajectory, SCM rows, SCM columns)
+{
+  const char *name = "nufft-adjoint";
+  int64_t h = to_length (name, "rows", rows), w = to_length (name, "columns", columns);
+  SCM x = tp_from_tensor (name, tp_nufft_adjoint (tp_to_tensor (name, "y", y),
+                                                  tp_to_tensor (name, "trajectory", trajectory), h, w));
+  scm_remember_upto_here_2 (y, trajectory);
+  return x;
+}
+
+static SCM
+nufft_density (SCM trajectory, SCM rows, SCM columns, SCM steps)
+{
+  const char *name = "nufft-density";
+  int64_t h = to_length (name, "rows", rows), w = to_length (name, "columns", columns);
+  int count = (int) tp_to_int (name, "steps", steps, 0, 100000);
+  SCM weights = tp_from_tensor (name, tp_nufft_density (tp_to_tensor (name, "trajectory", trajectory), h,
+                                                        w, count));
+  scm_remember_upto_here_1 (trajectory);
+  return weights;
+}
+
+static SCM
+toeplitz_table (SCM trajectory, SCM weights, SCM rows, SCM columns)
+{
+  const char *name = "toeplitz-table";
+  int64_t h = to_length (name, "rows", rows), w = to_length (name, "columns", columns);
+  SCM table = tp_from_tensor (name, tp_toeplitz_table (tp_to_tensor (name, "trajectory", trajectory),
+                                                       tp_to_tensor_or_null (name, "weights", weights), h,
+                                                       w));
+  scm_remember_upto_here_2 (trajectory, weights);
+  return table;
+}
+
+static SCM
+toeplitz_multiply (SCM x, SCM table)
+{
+  return apply_table ("toeplitz-multiply", "x", x, "table", table, tp_toeplitz_multiply);
+}
+
 void
 tp_init_fourier (void)
 {
@@ -70,5 +125,29 @@ tp_init_fourier (void)
   tp_define ("mri-adjoint", 2, 0, mri_adjoint, "y mask",
              "F^H M Y: the zero-filled image of the k-space Y, c64 (... H W).\n"
              "Example: (mri-adjoint image (random-mask 8 #:acceleration 2))");
-  tp_define_recorded ("fft2 ifft2 fourier-multiply mri-forward mri-adjoint");
+  tp_define ("nufft-forward", 2, 0, nufft_forward, "x trajectory",
+             "The Fourier transform of X, c64 (... H W), at the points of TRAJECTORY, f32 (P ... 2): their\n"
+             "coordinates along rows and columns of centred k-space in units of 1 / field of view, up to half\n"
+             "of H and W.  c64 (... P ...), scaled as `fft2', whose values it has at whole numbers; exact\n"
+             "to about 2e-6.  Source: Barnett, Magland, af Klinteberg 2019.\n"
+             "Example: (tensor-shape (nufft-forward image (radial-trajectory 5 8))) => (5 8)");
+  tp_define ("nufft-adjoint", 4, 0, nufft_adjoint, "y trajectory rows columns",
+             "The adjoint of `nufft-forward': from Y, c64 (... P ...), a number for each point of TRAJECTORY,\n"
+             "f32 (P ... 2), to images of ROWS x COLUMNS, c64 (... ROWS COLUMNS).\n"
+             "Example: (tensor-shape (nufft-adjoint (tensor-zeros '(3 5 8) 'c64) (radial-trajectory 5 8) 16 16))\n"
+             "         => (3 16 16)");
+  tp_define ("nufft-density", 4, 0, nufft_density, "trajectory rows columns steps",
+             "How much of k-space each point of TRAJECTORY, f32 (P ... 2), stands for, in units of\n"
+             "1 / field of view each way: f32 (P ...), by STEPS steps of Pipe and Menon's iteration, for images of\n"
+             "ROWS x COLUMNS.  See `density-compensation'.\n"
+             "Example: (tensor-shape (nufft-density (radial-trajectory 5 8) 8 8 20)) => (5 8)");
+  tp_define ("toeplitz-table", 4, 0, toeplitz_table, "trajectory weights rows columns",
+             "For `toeplitz-multiply': A^H diag(WEIGHTS) A of the transform A at TRAJECTORY's points, f32\n"
+             "(P ... 2), over images of ROWS x COLUMNS.  WEIGHTS: f32 (P ...), or #f for 1.\n"
+             "Example: (tensor-shape (toeplitz-table (radial-trajectory 5 8) #f 8 8)) => (16 16)");
+  tp_define ("toeplitz-multiply", 2, 0, toeplitz_multiply, "x table",
+             "A^H diag(w) A X for X, c64 (... H W), by the TABLE of `toeplitz-table': two transforms of twice\n"
+             "the size, however many points there are.  Source: Fessler et al. 2005.\n"
+             "Example: (toeplitz-multiply image (toeplitz-table (radial-trajectory 5 8) #f 8 8))");
+  tp_define_recorded ("fft2 ifft2 fourier-multiply mri-forward mri-adjoint nufft-forward nufft-adjoint toeplitz-multiply");
 }

@@ -79,24 +79,10 @@ Example: (smooth-phase (intensity-scale (load-image \"brain.png\")) #:seed 1)"
 
 ;;; --- Images in place of scans -----------------------------------------------
 
-(define (pad-to-multiple image step)
-  ;; IMAGE (rows columns) in the middle of zeros, to lengths that STEP divides.
-  (let* ((shape (tensor-shape image))
-         (padded (map (lambda (n) (* step (quotient (+ n step -1) step))) shape)))
-    (if (equal? shape padded)
-        image
-        (let* ((result (tensor-zeros padded (tensor-dtype image)))
-               (starts (map (lambda (n m) (quotient (- m n) 2)) shape padded))
-               (ends (map + starts shape)))
-          (tensor-assign! (tensor-slice (tensor-slice result 0 (first starts) (first ends))
-                                        1 (second starts) (second ends))
-                          image)
-          result))))
-
 (define* (simulated-scan image #:key (seed 0))
   "IMAGE, (rows columns), as the scan of a simulated experiment: c64 on the paper's
 intensity scale (99.9th percentile of magnitude at 150), with a smooth random phase by
-SEED when IMAGE is f32, and padded with zeros to lengths that 8 divides.
+SEED when IMAGE is f32.
 Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
   (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))) 'simulated-scan
               "image: expected a tensor (rows columns), got ~s" image)
@@ -105,7 +91,7 @@ Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
   (check-that (tensor-finite? image) 'simulated-scan
               "image: it has NaN or infinite values; where NaN is background, #:nan-is-zero? #t \
 of load-image (--nan-is-zero) makes it 0")
-  (let ((image (pad-to-multiple (intensity-scale image) 8)))
+  (let ((image (intensity-scale image)))
     (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
 
 (document

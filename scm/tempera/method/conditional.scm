@@ -13,6 +13,7 @@
   #:use-module (tempera net layers)
   #:use-module (tempera problem masses)
   #:use-module (tempera net networks)
+  #:use-module (tempera net bodies)
   #:use-module (tempera net score-networks)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem targets)
@@ -44,7 +45,8 @@ Example: (conditional-network '(paper-unet #:inputs 2 #:channels (4 8) #:blocks 
           (lambda (x sigma zero-filled)
             (let ((beside (no-tape (lambda () (tensor* (/ 1. sigma-data) zero-filled)))))
               ((preconditioned-scaled-score
-                (lambda (images noise) (body (tensor-concatenate (list images beside) -1) noise))
+                (lambda (images noise)
+                  ((any-size body body) (tensor-concatenate (list images beside) -1) noise))
                 sigma-data)
                x sigma)))))
     (make <conditional-network> #:format conditional-format

@@ -1,14 +1,16 @@
 ;;; bodies.scm -- what the bodies of networks are put together with.
 ;;;
-;;; A body maps images (N H W C) and a number of noise for each (N) to images.
+;;; A body maps images (N H W C) and a number of noise for each (N) to images; it says what their rows
+;;; and columns have to be divisible by.
 
 (define-module (tempera net bodies)
+  #:use-module (oop goops)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (with-noise-map consume consuming-sequence numbered check-divisible))
+  #:export (with-noise-map consume consuming-sequence numbered make-body any-size))
 
 ;;; --- Noise as channels ----------------------------------------------------------
 
@@ -49,10 +51,55 @@ Example: (map car (numbered \"down\" (list relu silu))) => (\"down0\" \"down1\")
   (map (lambda (i layer) (cons (format #f "~a~a" prefix i) layer))
        (iota (length layers)) layers))
 
-(define (check-divisible procedure images factor)
-  "Complain, as PROCEDURE, unless FACTOR divides the rows and the columns of IMAGES.
-Example: (check-divisible 'network (tensor-zeros '(1 8 8 2)) 4)"
-  (check-that (every (lambda (n) (zero? (modulo n factor)))
-                     (list-head (cdr (tensor-shape images)) 2))
-              procedure "images: expected rows and columns divisible by ~a, got shape ~a"
-              factor (tensor-shape images)))
+(define-class <body> (<layer>)
+  (divisor #:init-keyword #:divisor #:getter own-divisor)
+  #:metaclass <applicable-struct-class>)
+
+(define* (make-body name kind divisor procedure #:key (parts '()))
+  "A layer for `score-network' that applies PROCEDURE to images (N H W C), whose rows and columns DIVISOR
+has to divide, and noise (N): other images are an error of the body NAME, and `any-size' has them made to fit.
+KIND and PARTS as of `make-layer'.
+Example: (make-body 'same \"same\" 2 (lambda (images noise) images))"
+  (make <body> #:kind kind #:parts parts #:divisor divisor
+        #:procedure (lambda (images noise)
+                      (check-that (every (lambda (n) (zero? (modulo n divisor)))
+                                         (list-head (cdr (tensor-shape images)) 2))
+                                  name "images: expected rows and columns divisible by ~a, got shape ~a"
+                                  divisor (tensor-shape images))
+                      (procedure images noise))))
+
+(define (any-size body procedure)
+  "PROCEDURE of images (N H W C), and of more, which applies BODY to them and gives images: for images of any
+size.  Those whose rows and columns do not suit BODY are mirrored at their edges as far as it takes, and
+what PROCEDURE makes of them is cropped.
+Example: (tensor-shape ((any-size (paper-unet #:channels '(2 4) #:blocks 1) (lambda (images) images))
+                        (tensor-zeros '(1 9 5 2)))) => (1 9 5 2)"
+  ;; With zeros beyond its edges a head that they cut was denoised with up to a quarter more error.
+  (let ((divisor (if (is-a? body <body>) (own-divisor body) 1)))
+    (if (= divisor 1)
+        procedure
+        (lambda (images . others)
+          (let* ((lengths (list-head (cdr (tensor-shape images)) 2))
+                 (more (map (lambda (n) (modulo (- n) divisor)) lengths))
+                 (before (map (lambda (m) (quotient m 2)) more))
+                 (crop (lambda (axis first n t) (tensor-slice t axis first (+ first n)))))
+            (if (equal? more '(0 0))
+                (apply procedure images others)
+                (tensor-copy
+                 (fold crop
+                       (apply consume procedure (fold mirrored images '(1 2) before more) others)
+                       '(1 2) before lengths))))))))
+
+(define (mirrored axis before more images)
+  ;; IMAGES with MORE lines along AXIS, BEFORE of them before the first: those inside the edge, in reverse,
+  ;; and again if they are too few.
+  (let* ((n (list-ref (tensor-shape images) axis))
+         (period (max 1 (* 2 (1- n))))
+         (line (lambda (i)
+                 (let* ((k (modulo i period)) (k (if (< k n) k (- period k))))
+                   (tensor-slice images axis k (1+ k))))))
+    (if (zero? more)
+        images
+        (tensor-concatenate (append (map line (iota before (- before))) (list images)
+                                    (map line (iota (- more before) n)))
+                            axis))))

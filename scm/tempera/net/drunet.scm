@@ -56,10 +56,10 @@ got ~s, ~s and ~s" channels blocks inputs)
       (define doubles (map double wider narrower))
       (define up (map (row blocks) narrower))
       (define head (convolution-layer (car channels) 2 #:bias? #f #:gain 0.05))
-      (make-layer
-       (format #f "drunet, channels ~a" channels)
+      (make-body
+       'drunet (format #f "drunet, channels ~a" channels)
+       (expt 2 (1- scales))
        (lambda (images noise)
-         (check-divisible 'drunet images (expt 2 (1- scales)))
          (consume
           head
           (let descend ((x (consume entry (with-noise-map images noise 1))) (scale 0))

@@ -107,11 +107,11 @@ integers, and of multipliers and attention lists, got ~s, ~s, ~s, ~s, ~s and ~s"
               (release! x)
               (release! (car sent))
               (join (consume (car blocks) both noise) (cdr sent) (cdr blocks) noise))))
-      (make-layer
-       (format #f "edm-unet, channels ~a~a" channels
+      (make-body
+       'edm-unet (format #f "edm-unet, channels ~a~a" channels
                (if (= unshuffle 1) "" (format #f ", unshuffled by ~a" unshuffle)))
+       (* unshuffle (expt 2 (1- scales)))
        (lambda (images noise)
-         (check-divisible 'edm-unet images (* unshuffle (expt 2 (1- scales))))
          (let* ((noise (embed noise))
                 (sent (fold (lambda (block sent) (cons (block (car sent) noise) sent))
                             (list (entry (if (= unshuffle 1) images (pixel-unshuffle images unshuffle))))

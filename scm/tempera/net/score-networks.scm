@@ -13,6 +13,7 @@
   #:use-module (tempera tensor tensors)
   #:use-module (tempera problem gaussian)
   #:use-module (tempera problem priors)
+  #:use-module (tempera net bodies)
   #:use-module (tempera net drunet)
   #:use-module (tempera net edm-unet)
   #:use-module (tempera net layers)
@@ -90,8 +91,8 @@ Example: ((preconditioned-scaled-score (lambda (images noise) (tensor* 0 images)
 (define* (score-network description #:key (parametrisation 'preconditioned) (sigma-data 30)
                         (spectrum '(300 2.5 0.6)) (precision 'float32))
   "A score network: applied to x and sigma it gives the score r(x, sigma) of x's
-distribution under noise sigma.  x: c64 (N H W), or f32 (N ...) as the body
-takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-unet
+distribution under noise sigma.  x: c64 (N H W), of any size (see `any-size'), or f32 (N ...) as the
+body takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-unet
 #:channels (32 64 128)), (code-unet), (edm-unet #:width 64), (drunet) or (moons-mlp).  PARAMETRISATION: paper (the body
 sees x and the signed sigma, its output is divided by |sigma|: appendix A.1), or
 preconditioned (input scaled to unit variance, a skip and an output scale that
@@ -120,7 +121,9 @@ Example: (score-network '(paper-unet #:channels (16 32) #:blocks 1))"
 residual or wiener, got ~s" parametrisation))))
          (scaled (lambda (x sigma)
                    (parameterize ((convolution-precision precision))
-                     (score-of-body x sigma)))))
+                     ;; The skip too: Wiener's takes an image for periodic, and sees less of its
+                     ;; other side from mirrored edges.
+                     ((any-size body score-of-body) x sigma)))))
     (make <score-network> #:format score-format
           #:settings `(("body" . ,(object->string description))
                        ("parametrisation" . ,(symbol->string parametrisation))

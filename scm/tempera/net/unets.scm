@@ -81,10 +81,10 @@ two of them, got ~s, ~s and ~s" channels blocks convolutions)
         (map (lambda (c) (blocks-of blocks (* 2 c) c block)) (list-head channels lowest)))
       ;; The first outputs are small, whatever the depth.
       (define head (convolution-layer (car channels) 2 #:gain 0.05))
-      (make-layer
-       (format #f "paper-unet, channels ~a" channels)
+      (make-body
+       'paper-unet (format #f "paper-unet, channels ~a" channels)
+       (expt 2 lowest)
        (lambda (images noise)
-         (check-divisible 'paper-unet images (expt 2 lowest))
          (consume
           head
           (let descend ((x (with-noise-map images noise 1)) (s 0))
@@ -121,10 +121,9 @@ Example: (code-unet)"
       (define down (map group '(32 32 64 128) '(32 64 128 128)))
       (define up (map group '(256 256 192 96) '(128 128 64 32)))
       (define head (convolution-layer 64 2 #:gain 0.05))
-      (make-layer
-       "code-unet"
+      (make-body
+       'code-unet "code-unet" 8
        (lambda (images noise)
-         (check-divisible 'code-unet images 8)
          ;; Entered: what went into each group, the last first.
          (let descend ((x (stem (with-noise-map images noise 1))) (groups down) (entered '()))
            (if (pair? groups)

@@ -50,6 +50,8 @@ Example: (composed-operator op (scaled-operator 2 (adjoint-operator op)))"
                  #:forward (lambda (x) (apply-forward a (apply-forward b x)))
                  #:adjoint (lambda (y) (apply-adjoint b (apply-adjoint a y)))
                  #:normal (lambda (x) (apply-adjoint b (apply-normal a (apply-forward b x))))
+                 #:approximate-inverse
+                 (lambda (y) (apply-approximate-inverse b (apply-approximate-inverse a y)))
                  #:domain (operator-domain b) #:range (operator-range a)
                  #:restrict (operator-restrict a)
                  ;; Where A^H A is a number c, c B^H B.

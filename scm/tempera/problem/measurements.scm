@@ -75,10 +75,11 @@ Example: (as-measurement 'posterior op y 0.1)"
            (make-measurement what y noise)))))
 
 (define (zero-filled measurement)
-  "A^H y of MEASUREMENT: for MRI, the image of k-space with 0 where nothing was measured.
+  "The image that MEASUREMENT's data make as they are, A^H y: for MRI, that of k-space with 0 where nothing
+was measured; away from a Cartesian grid, of data weighted by `density-compensation' (gridding).
 Example: (tensor-shape (zero-filled (measurement op y))) => (16 16)"
   (check-that (measurement? measurement) 'zero-filled "measurement: expected one, got ~s" measurement)
-  (apply-adjoint (measurement-operator measurement) (measurement-data measurement)))
+  (apply-approximate-inverse (measurement-operator measurement) (measurement-data measurement)))
 
 (document
  (measurement?

@@ -10,44 +10,21 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera problem masks)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera base streams)
   #:export (make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-mask operator-restrict mri-operator
-            apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect
-            check-data)
+            apply-forward apply-adjoint apply-normal apply-approximate-inverse normal-inverse
+            measure adjoint-defect check-data)
   #:re-export (fft2 ifft2 fourier-multiply))
-
-(define (plain-mask mask shape)
-  ;; MASK, as files have them, as f32 of 0 and 1 over (columns) or (rows columns): without axes of
-  ;; length 1, as (1 W), and (1 1 W 1) over real and imaginary parts; and from black and white.
-  (define (without-units lengths)
-    (let ((lengths (if (and (> (length lengths) 2) (= 1 (last lengths)))
-                       (drop-right lengths 1)
-                       lengths)))
-      (let loop ((lengths lengths))
-        (if (and (> (length lengths) 1) (= 1 (car lengths))) (loop (cdr lengths)) lengths))))
-  (check-that (and (tensor? mask) (eq? (tensor-dtype mask) 'f32)) 'mri-operator
-              "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
-  (let* ((lengths (without-units (tensor-shape mask)))
-         (mask (if (equal? lengths (tensor-shape mask)) mask (tensor-reshape mask lengths)))
-         (rows? (and (= 2 (length lengths)) (= 1 (second lengths)))))
-    (check-that (memv (length lengths) '(1 2)) 'mri-operator
-                "mask: expected an f32 tensor (columns) or (rows columns), got ~s" mask)
-    (check-that (or (not rows?) (and (list? shape) (= 2 (length shape)) (eqv? (car shape) (car lengths))))
-                'mri-operator "mask: one over rows, ~a, needs #:shape with as many" lengths)
-    (let* ((mask (if rows? (tensor-copy (tensor-broadcast mask shape)) mask))
-           (entries (tensor->list mask))
-           (white (if (null? entries) 0 (apply max entries))))
-      (if (and (memv white '(255.0 65535.0)) (every (lambda (m) (or (= m 0) (= m white))) entries))
-          (tensor/ mask white)
-          mask))))
 
 ;;; --- Operators --------------------------------------------------------------
 
 (define-record-type <operator>
-  (%make-operator name domain range forward adjoint normal normal-diagonal mask restrict)
+  (%make-operator name domain range forward adjoint normal approximate-inverse normal-diagonal
+                  mask restrict)
   operator?
   (name operator-name)
   (domain operator-domain)
@@ -55,6 +32,7 @@
   (forward operator-forward)
   (adjoint operator-adjoint)
   (normal operator-normal)
+  (approximate-inverse operator-approximate-inverse)
   (normal-diagonal operator-normal-diagonal)
   (mask operator-mask)                  ; where k-space is measured, or #f
   (restrict operator-restrict))
@@ -69,11 +47,12 @@
     (format port "#<operator ~a: ~a -> ~a>" (operator-name op)
             (shape-text (operator-domain op)) (shape-text (operator-range op)))))
 
-(define* (make-operator name #:key forward adjoint normal domain (range domain)
-                        normal-diagonal mask (restrict identity))
+(define* (make-operator name #:key forward adjoint normal (approximate-inverse adjoint) domain
+                        (range domain) normal-diagonal mask (restrict identity))
   "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
 batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
-given).  DOMAIN and RANGE are the shapes of one image and of its measurement, lists
+given), APPROXIMATE-INVERSE y -> an image that looks like x (ADJOINT unless given).
+DOMAIN and RANGE are the shapes of one image and of its measurement, lists
 with #f for any length, or #f.  NORMAL-DIAGONAL, f32 over centred k-space, says
 that A^H A = F^H diag(NORMAL-DIAGONAL) F.  MASK, f32 over centred k-space, says that measurements are
 k-space, where it is 1.  RESTRICT projects noise onto the
@@ -82,7 +61,8 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
   (for-each (lambda (argument procedure)
               (check-that (procedure? procedure) 'make-operator
                           "~a: expected a procedure, got ~s" argument procedure))
-            '("forward" "adjoint" "restrict") (list forward adjoint restrict))
+            '("forward" "adjoint" "approximate-inverse" "restrict")
+            (list forward adjoint approximate-inverse restrict))
   (check-that (or (not normal) (procedure? normal)) 'make-operator
               "normal: expected a procedure, got ~s" normal)
   (check-that (or (not normal-diagonal)
@@ -95,14 +75,14 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
               'make-operator "mask: expected a tensor of 0 and 1, got ~s" mask)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
-                  normal-diagonal mask restrict))
+                  approximate-inverse normal-diagonal mask restrict))
 
 (define* (mri-operator #:key mask shape)
-  "Single-coil imaging, A = M F (equation 5).  MASK is f32 (W) over columns or (H W),
+  "Single-coil imaging, A = M F (equation 5), undersampled by MASK.  MASK is f32 (W) over columns or (H W),
 of 0 and 1, or as files have it, such as (1 W), (1 1 W 1), or of 0 and 255; one over rows is
 (H 1).  SHAPE, (H W), is needed for that one, and else only to have the shape of images checked.
 Example: (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))"
-  (let* ((mask (plain-mask mask shape))
+  (let* ((mask (plain-mask 'mri-operator mask shape))
          (columns? (= (length (tensor-shape mask)) 1))
          (mask-shape (if columns? (cons #f (tensor-shape mask)) (tensor-shape mask)))
          (entries (tensor->list mask)))
@@ -155,6 +135,12 @@ Example: (tensor-shape (apply-adjoint op y)) => (16 16)"
 Example: (apply-normal op scan)"
   (check-operand 'apply-normal "x" op (and (operator? op) (operator-domain op)) x)
   ((operator-normal op) x))
+
+(define (apply-approximate-inverse op y)
+  "An image from the measurements Y that looks like what was measured: A^H Y, unless OP has better.
+Example: (tensor-shape (apply-approximate-inverse op y)) => (16 16)"
+  (check-operand 'apply-approximate-inverse "y" op (and (operator? op) (operator-range op)) y)
+  ((operator-approximate-inverse op) y))
 
 (define (check-finite procedure argument tensor)
   ;; Or say how much of TENSOR is not, and where that begins.

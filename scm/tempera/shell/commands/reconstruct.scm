@@ -41,6 +41,9 @@ DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
    (simulate #f "the input is a whole image: undersample its k-space and add noise")
    (acceleration 4 (lambda (r) (>= r 1)) "of the simulated mask")
    (volume (optional integer) (lambda (n) (>= n 0)) "which of several volumes in a file, from 0")
+   (pattern 'random (lambda (name) (memq name '(random equispaced gaussian poisson caipirinha)))
+            "of the simulated mask: random, equispaced or gaussian, of columns; poisson or caipirinha, of points")
+   (partial-fourier 1. (lambda (f) (and (< 1/2 f) (<= f 1))) "the part of the columns that is acquired at most")
    (slice (optional integer) (lambda (n) (>= n 0)) "which slice of a volume, from 0")
    (first-axis (optional symbol) (lambda (what) (memq what '(slices coils)))
                "what the first of three axes of k-space is; coils are not reconstructed together yet")
@@ -74,7 +77,10 @@ report.html, summary.json."
                   ((network) (load-score-network prior #:precision precision))
                   ((measurement truth scale)
                    (if simulate
-                       (simulated input image acceleration noise seed doubt!)
+                       (simulated input image
+                                  (lambda (shape)
+                                    (simulated-mask pattern shape acceleration partial-fourier seed))
+                                  noise seed doubt!)
                        (measured image (load-image mask) scale noise doubt!)))
                   ((results)
                    (reconstruct-to (run-path) network measurement
@@ -137,14 +143,32 @@ slices from 4 mm apart have up to 0.45" input (first shape) alike)))))))
            (complain 'reconstruct "~a: expected an image (rows columns), got shape ~a"
                      input shape)))))
 
-(define (simulated input image acceleration noise seed doubt!)
-  ;; Measurement, truth and no scale.
+(define (simulated-mask pattern shape acceleration part seed)
+  ;; For images of SHAPE, with the PART of the columns that is acquired at most.
+  (define (of-size make size)
+    (make size #:acceleration acceleration #:seed seed))
+  (partial-fourier
+   (case pattern
+     ((random) (of-size random-mask (second shape)))
+     ((equispaced) (of-size equispaced-mask (second shape)))
+     ((gaussian) (of-size gaussian-mask (second shape)))
+     ((poisson) (of-size poisson-mask shape))
+     ((caipirinha)
+      (check-that (integer? acceleration) 'reconstruct
+                  "acceleration: expected an integer with pattern=caipirinha, got ~a" acceleration)
+      ;; Steps along rows and columns, as alike as may be.
+      (let ((rows (find (lambda (n) (integer? (/ acceleration n)))
+                        (reverse (iota (inexact->exact (floor (sqrt acceleration))) 1)))))
+        (caipirinha-mask shape #:by (list rows (inexact->exact (/ acceleration rows)))))))
+   part))
+
+(define (simulated input image mask-of noise seed doubt!)
+  ;; Measurement, truth and no scale; MASK-OF is a procedure from the image's shape to a mask.
   (when (and (eq? (tensor-dtype image) 'c64) (kspace-like? image))
     (doubt! (format #f "~a looks like k-space, and simulate takes an image; for measured k-space \
 give its mask instead" input)))
   (let* ((scan (simulated-scan image #:seed seed))
-         (op (mri-operator #:mask (random-mask (second (tensor-shape scan))
-                                               #:acceleration acceleration #:seed seed))))
+         (op (mri-operator #:mask (mask-of (tensor-shape scan)))))
     (values (as-measurement 'reconstruct op (measure op scan #:noise noise #:seed seed) noise)
             scan 'null)))
 
