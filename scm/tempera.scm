@@ -129,7 +129,7 @@
      cap penalty projection spectral-norms)
     ((net trainer)
      make-trainer trainer-averaged trainer-fork trainer-history trainer-images trainer-kept-steps
-     trainer-losses trainer-losses-by-sigma trainer-network trainer-rewind! trainer-step
+     trainer-losses trainer-losses-by-sigma trainer-network trainer-rewind! trainer-skipped trainer-step
      trainer-weight trainer?)
     ((net trainer-history)
      trainer-note!)

@@ -43,7 +43,7 @@
 
    ;; Help and version.
    (apply check-run "help" "tempera --help" 0 "Usage: tempera" commands)
-   (check-run "version" "tempera --version" 0 "tempera 0.1.0")
+   (check-run "version" "tempera --version" 0 "tempera 0.2.0")
    (for-each (lambda (command)
                (check-run (string-append command " --help")
                           (string-append "tempera " command " --help") 0

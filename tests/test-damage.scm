@@ -29,7 +29,7 @@
 
 (define (places size)
   ;; Where bits flip: everywhere in turn, in a file that has fewer, else at random.
-  (let ((state (seed->random-state 7)) (bits (* 8 size)))
+  (let ((state (seed->random-state (string->number (or (getenv "SEED") "7")))) (bits (* 8 size)))
     (if (< bits flips) (iota bits) (map (lambda (k) (random bits state)) (iota flips)))))
 
 (define* (check-flips name load path #:optional (spoilt path))

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "core/random.h"
 #include "core/threads.h"
@@ -388,5 +389,27 @@ test_tape (void)
   tp_tensor_free (y), tp_tensor_free (direct), tp_tensor_free (view), tp_tensor_free (expected), tp_tensor_free (gradient);
 }
 
-CHECK_MAIN (test_nufft, test_nufft_cartesian, test_nufft_density, test_nufft_threads, test_nufft_bad_input, test_tape, test_direct, test_adjoint, test_multiply, test_threads, test_mri,
+/* What FFTW has measured is kept, and what a killed process has left of it goes. */
+static void
+test_wisdom (void)
+{
+  char folder[] = "/tmp/tempera-test-XXXXXX", file[128], left[160], command[64];
+  CHECK (mkdtemp (folder) != NULL);
+  setenv ("XDG_CACHE_HOME", folder, 1);
+  setenv ("TEMPERA_FFT_PLAN", "measure", 1);
+  snprintf (file, sizeof file, "%s/tempera/fftw-wisdom", folder);
+  snprintf (left, sizeof left, "%s.new", file);
+  tp_tensor *x = noise (2, SHAPE (12, 20), 1), *y = tp_fft2 (x);
+  CHECK (y && !access (file, R_OK) && access (left, F_OK));
+  FILE *half = fopen (left, "w");
+  CHECK (half && fputs ("half", half) >= 0 && !fclose (half));
+  tp_tensor *z = noise (2, SHAPE (20, 12), 1), *w = tp_fft2 (z);
+  CHECK (w && !access (file, R_OK) && access (left, F_OK));
+  unsetenv ("TEMPERA_FFT_PLAN");
+  tp_tensor_free (x), tp_tensor_free (y), tp_tensor_free (z), tp_tensor_free (w);
+  snprintf (command, sizeof command, "rm -r %s", folder);
+  CHECK (system (command) == 0);
+}
+
+CHECK_MAIN (test_nufft, test_nufft_cartesian, test_nufft_density, test_nufft_threads, test_nufft_bad_input, test_tape, test_direct, test_adjoint, test_multiply, test_threads, test_mri, test_wisdom,
             test_bad_input)

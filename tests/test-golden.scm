@@ -36,20 +36,18 @@
                           (format #f "unset MAKEFLAGS MFLAGS MAKELEVEL MAKE_TERMOUT TESTS; make -s install DESTDIR=~a >~a/log 2>&1"
                                   root root))))
      (test-equal "make install" 0 (status:exit-val status)))
-   (let* ((find (lambda (name)
-                  (let* ((pipe (open-pipe* OPEN_READ "find" root "-name" name))
-                         (line (get-line pipe)))
-                    (close-pipe pipe)
-                    line)))
-          (tempera (find "tempera")) (module (find "tempera.scm"))
-          (above (lambda (path levels) (if (zero? levels) path (dirname path)))))
+   (let ((folder-of (lambda (end)
+                      (let* ((pipe (open-pipe* OPEN_READ "find" root "-path" (string-append "*/" end)))
+                             (line (get-line pipe)))
+                        (close-pipe pipe)
+                        (dirname line)))))
      (test-equal "installed" whole
        (output #:variables
                (list "-u" "TEMPERA_UNINSTALLED" "TEMPERA_THREADS=2"
-                     (string-append "GUILE_LOAD_PATH=" (dirname module))
-                     (string-append "GUILE_LOAD_COMPILED_PATH=" (dirname (find "tempera.go")))
-                     (string-append "GUILE_EXTENSIONS_PATH=" (dirname (find "libtempera.so")))
-                     (format #f "PATH=~a:~a" (dirname (find "tempera")) (getenv "PATH"))))))))
+                     (string-append "GUILE_LOAD_PATH=" (folder-of "tempera.scm"))
+                     (string-append "GUILE_LOAD_COMPILED_PATH=" (folder-of "tempera.go"))
+                     (string-append "GUILE_EXTENSIONS_PATH=" (folder-of "libtempera.so"))
+                     (format #f "PATH=~a:~a" (folder-of "bin/tempera") (getenv "PATH"))))))))
 
 ;; Instruction sets round differently: by 3e-7 a product, which 20 steps of training make more of, since
 ;; Adam scales each gradient to the same step; annealing does not depend on them.

@@ -703,6 +703,26 @@ test_safetensors (void)
   tp_tensor_free (a);
 }
 
+/* While its descriptor is open a temporary is somebody's; then it is swept, and nothing else is. */
+static void
+test_temporaries (void)
+{
+  char *name = NULL;
+  int files = count_files ();
+  int descriptor = tp_temporary_open (file_in_folder ("a.npy"), &name);
+  CHECK (descriptor >= 0 && name && count_files () == files + 1);
+  tp_temporaries_sweep (folder);
+  CHECK (count_files () == files + 1);
+  close (descriptor);
+  const char *other = write_bytes ("b.tempera-tmp-short", "mine", 4);
+  tp_temporaries_sweep (folder);
+  CHECK (count_files () == files + 1 && name && access (name, F_OK) && !access (other, F_OK));
+  unlink (other);
+  free (name);
+  CHECK (tp_temporary_open ("/missing/a.npy", &name) < 0);
+  tp_temporaries_sweep ("/missing");
+}
+
 /* A reader that ends its process is the file's fault; Ctrl-C, which the child gets too, is nobody's. */
 static void
 end_by (void *signal)
@@ -724,4 +744,4 @@ CHECK_MAIN (make_folder, test_npy_round_trip, test_npy_types, test_npy_byte_orde
             test_npy_mistaken, test_npy_hostile, test_writing_is_atomic, test_png_round_trip,
             test_png_hostile, test_nifti, test_nifti_types, test_nifti_gzip, test_volumes, test_tiff,
             test_safetensors,
-            test_trial, remove_folder)
+            test_temporaries, test_trial, remove_folder)

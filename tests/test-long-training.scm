@@ -37,6 +37,36 @@
   (let-values (((tensors metadata) (load-safetensors path)))
     (string->number (assoc-ref metadata "step"))))
 
+;;; --- Spikes ------------------------------------------------------------------------------
+
+;; Batches 12 and 15 are a thousand times too bright.
+(let ()
+  (define (spoilt count step)
+    (tensor* (if (memv step '(12 15)) 1e4 1) (images count step)))
+  (define (skipping)
+    (make-trainer (score-network '(paper-unet #:channels (4 8) #:blocks 1 #:convolutions 2))
+                  spoilt #:batch 3 #:steps 20 #:seed 3 #:rate (constant-rate 1e-3) #:skip-spikes 100))
+  (define whole (skipping))
+  (test-assert "it says how many"
+    (string-contains (error-output (lambda () (train! whole))) "2 of 20 steps were skipped"))
+  (test-equal "two are skipped" 2 (trainer-skipped whole))
+  (test-assert "the loss stays" (< (second (first (trainer-losses whole))) 10))
+  (call-with-temporary-directory
+   (lambda (folder)
+     (define path (string-append folder "/checkpoint.safetensors"))
+     (train! (skipping) #:steps 14 #:checkpoint path)
+     (let ((resumed (trainer-resume! (skipping) path)))
+       (test-equal "the checkpoint has them" 1 (trainer-skipped resumed))
+       (test-assert "the same bits when resumed" (same-bits? (train! resumed) whole))
+       (test-equal "and the same count" 2 (trainer-skipped resumed)))))
+  (let ((trainer (skipping)))
+    (train! trainer #:keep 13)
+    (test-assert "and when rewound" (same-bits? (train! (trainer-rewind! trainer 13)) whole))
+    (test-equal "with the count of then" 2 (trainer-skipped trainer)))
+  (test-assert "without, they are steps like others" (not (same-bits? whole (train! (small-trainer #:data spoilt #:averaging 0.999)))))
+  (test-error-matching "a factor" "skip-spikes: expected #f or a number above 1"
+    (make-trainer net (const #f) #:skip-spikes 0.5)))
+
 ;;; --- A learned weight of losses -----------------------------------------------------
 
 ;; Losses that nothing can lower: u has to find their logarithms.

@@ -92,9 +92,9 @@
    (system (format #f "mv \"$(dirname \"$(dirname \"$(find ~a -path '*/bin/tempera')\")\")\" '~a'"
                    (in "stage") (in "a tree")))
    (let ((tempera (string-append "'" (in "a tree/bin/tempera") "'")))
-     (test-equal "a tree that was moved" #t (says? "tempera 0.1.0" (said (string-append tempera " --version"))))
+     (test-equal "a tree that was moved" #t (says? "tempera 0.2.0" (said (string-append tempera " --version"))))
      (system (format #f "ln -s ~a '~a'" tempera (in "link")))
-     (test-equal "through a link" #t (says? "tempera 0.1.0" (said "./link --version")))
+     (test-equal "through a link" #t (says? "tempera 0.2.0" (said "./link --version")))
      (test-equal "its priors" #t
        (says? "#<score network" (said (format #f "echo '(load-network \"brain-small\")' | ~a" tempera))))
      (test-equal "its manual" #t

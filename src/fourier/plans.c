@@ -3,12 +3,14 @@
 #include "fourier/plans.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,10 +64,15 @@ static void
 wisdom_save (void)
 {
   char path[PATH_MAX], *temporary;
-  if (!wisdom_path (path) || asprintf (&temporary, "%s.XXXXXX", path) < 0)
+  if (!wisdom_path (path) || asprintf (&temporary, "%s.new", path) < 0)
     return;
-  int descriptor = mkstemp (temporary);
-  FILE *file = descriptor >= 0 ? fdopen (descriptor, "w") : NULL;
+  /* Another process may be writing it; one that was killed may have left it. */
+  int descriptor = open (temporary, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  struct stat here, there;
+  bool ours = descriptor >= 0 && !flock (descriptor, LOCK_EX | LOCK_NB)
+              && !fstat (descriptor, &here) && !stat (temporary, &there)
+              && here.st_ino == there.st_ino && !ftruncate (descriptor, 0);
+  FILE *file = ours ? fdopen (descriptor, "w") : NULL;
   if (file)
     {
       fftwf_export_wisdom_to_file (file);
@@ -75,10 +82,7 @@ wisdom_save (void)
         unlink (temporary);
     }
   else if (descriptor >= 0)
-    {
-      close (descriptor);
-      unlink (temporary);
-    }
+    close (descriptor);
   free (temporary);
 }
 

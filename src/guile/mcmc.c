@@ -169,7 +169,7 @@ vector_of_doubles (const double *values, int64_t count)
   return vector;
 }
 
-static double *
+static void *
 pointerless (int64_t count, size_t size)
 {
   return scm_gc_malloc_pointerless ((size_t) count * size, "tempera chains");
@@ -310,7 +310,7 @@ metropolis (SCM log_ratio, SCM seed, SCM stream)
         tp_raise_argument (name, "log-ratio: expected a vector of real numbers");
       ratio[c] = scm_to_double (number);
     }
-  bool *accepted = (bool *) pointerless (count + 1, sizeof (bool));
+  bool *accepted = pointerless (count + 1, sizeof (bool));
   tp_require (name, tp_metropolis (ratio, count,
                                    (uint64_t) tp_to_int (name, "seed", seed, 0, INT64_MAX),
                                    (uint64_t) tp_to_int (name, "stream", stream, 0, INT64_MAX),
@@ -335,7 +335,7 @@ chains_select (SCM accepted, SCM x, SCM x1, SCM gradient, SCM gradient1)
   int64_t count = state->shape[0];
   if (!scm_is_vector (accepted) || (int64_t) scm_c_vector_length (accepted) != count)
     tp_raise_argument (name, "accepted: expected a vector of %lld booleans", (long long) count);
-  bool *take = (bool *) pointerless (count, sizeof (bool));
+  bool *take = pointerless (count, sizeof (bool));
   for (int64_t c = 0; c < count; c++)
     take[c] = scm_is_true (scm_c_vector_ref (accepted, (size_t) c));
   if (tp_overlap (state, score) || tp_overlap (state, score1) || tp_overlap (score, state1))

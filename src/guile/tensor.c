@@ -85,7 +85,7 @@ tp_to_tensor (const char *procedure, const char *argument, SCM object)
         tp_raise_argument (procedure, "%s: this tensor wants a gradient, and %s has none to give and "
                            "would lose it; for a constant, compute this inside `no-tape'", argument,
                            procedure);
-      if (!strcmp (use, "recorded"))
+      else if (!strcmp (use, "recorded"))
         tp_tape_name (recording = procedure);
     }
   return t;

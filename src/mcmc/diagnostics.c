@@ -253,15 +253,17 @@ do_quantities (void *context, int64_t begin, int64_t end)
 {
   job *j = context;
   size_t count = (size_t) (j->m * j->n);
-  double *memory = tp_scratch_alloc (5 * count * sizeof *memory);
-  if (!memory)
+  double *memory = tp_scratch_alloc (3 * count * sizeof *memory);
+  uint64_t *order = tp_scratch_alloc (2 * count * sizeof *order);
+  if (!memory || !order)
     {
+      tp_scratch_free (memory);
+      tp_scratch_free (order);
       j->failed = true;
       return;
     }
   work w = { .value = memory, .z = memory + count, .distance = memory + 2 * count,
-             .sorted = (uint64_t *) (memory + 3 * count),
-             .spare = (uint64_t *) (memory + 4 * count) };
+             .sorted = order, .spare = order + count };
   for (int64_t q = begin; q < end; q++)
     {
       double result = diagnostic_of (j, &w, q * j->parts);
@@ -270,6 +272,7 @@ do_quantities (void *context, int64_t begin, int64_t end)
       tp_f32 (j->result)[q] = (float) result;
     }
   tp_scratch_free (memory);
+  tp_scratch_free (order);
 }
 
 /* --- All of them -------------------------------------------------------- */

@@ -70,6 +70,7 @@ do_chains (void *context, int64_t begin, int64_t end)
         }
       for (int64_t k = 0; k < components; k++)
         sum += exp (exponent[k] - largest);
+      /* cppcheck-suppress invalidFunctionArg ; the largest term is 1 */
       double log_sum = largest + log (sum);
       if (j->density)
         j->density[c] = log_sum - 0.5 * (double) n * log (2.0 * M_PI * variance);

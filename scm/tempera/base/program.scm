@@ -3,7 +3,7 @@
 (define-module (tempera base program)
   #:export (tempera-version started-as))
 
-(define tempera-version "0.1.0")
+(define tempera-version "0.2.0")
 
 (define started-as
   ;; The command line of this process, as typed: a script sees another in `(command-line)'.

@@ -59,6 +59,9 @@ an earlier checkpoint, goes back" path (trainer-step trainer))
                                  ("images" . ,(number->string (trainer-images trainer)))
                                  ("losses" . ,(object->string (trainer-losses trainer)))
                                  ("pending" . ,(object->string (trainer-pending trainer)))
+                                 ,@(if (trainer-setting trainer 'skip-spikes)
+                                       `(("spikes" . ,(object->string (trainer-spikes trainer))))
+                                       '())
                                  ("history" . ,(object->string (trainer-history trainer))))))
 
 (define (trainer-resume! trainer path)
@@ -114,6 +117,10 @@ remove it to begin anew" (car entry)))))
                           (match (read-datum (or (assoc-ref metadata "pending") "()"))
                             ((? list? pending) pending)
                             (_ (bad "pending: expected a list"))))
+    (set-trainer-spikes! trainer
+                         (match (read-datum (or (assoc-ref metadata "spikes") "(0)"))
+                           ((and spikes ((? natural?) (? real?) ...)) spikes)
+                           (_ (bad "spikes: expected a number of steps and losses"))))
     (set-trainer-history! trainer
                           (match (read-datum (or (assoc-ref metadata "history") "()"))
                             ((and history

@@ -53,6 +53,7 @@
               ,@(map plain '(averaging clip))
               (spectral . ,(spectral-bound-text (trainer-setting trainer 'spectral)))
               ,@(if (= 1 (trainer-setting trainer 'accumulate)) '() (list (plain 'accumulate)))
+              ,@(if (trainer-setting trainer 'skip-spikes) (list (plain 'skip-spikes)) '())
               ,@(map plain '(rectified? beta1 beta2 epsilon))
               ,@about))))
 

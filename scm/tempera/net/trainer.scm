@@ -31,14 +31,14 @@
             ;; For those who train it, save it and record it:
             trainer-parameters trainer-averages trainer-moments trainer-vectors trainer-setting
             trainer-log-loss log-loss-moments trainer-pending set-trainer-pending!
-            trainer-images set-trainer-images!
+            trainer-images set-trainer-images! trainer-skipped trainer-spikes set-trainer-spikes! spike? note-loss!
             trainer-about set-trainer-about! check-about trainer-diverged set-trainer-diverged!
             set-trainer-step! set-trainer-losses! set-trainer-history!
             trainer-state first-average-name state-for optional-state? restore-state! trainer-keep! call-with-buffers-kept))
 
 (define-record-type <trainer>
   (%make-trainer network parameters buffers buffers-before moments averages log-loss log-loss-moments
-                 vectors data arguments settings about step images losses pending kept history diverged)
+                 vectors data arguments settings about step images losses pending spikes kept history diverged)
   trainer?
   (network trainer-network)
   (parameters trainer-parameters)      ; (name . tensor) ...
@@ -57,7 +57,8 @@
   (images trainer-images set-trainer-images!) ; seen in all steps
   (losses trainer-losses set-trainer-losses!) ; (step mean-loss (sigma . loss) ...), newest first
   (pending trainer-pending set-trainer-pending!) ; (sigma . loss) of the steps since, newest first
-  (kept trainer-kept set-trainer-kept!) ; (step images losses pending tensor ...), newest first
+  (spikes trainer-spikes set-trainer-spikes!) ; how many steps were skipped, and losses before, newest first
+  (kept trainer-kept set-trainer-kept!) ; (step images losses pending spikes tensor ...), newest first
   (history trainer-history set-trainer-history!) ; (step (name . text) ...), oldest first
   (diverged trainer-diverged set-trainer-diverged!)) ; the step whose weights are known for bad, or #f
 
@@ -80,7 +81,8 @@
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
                        (weight (const 1)) (frequencies #f) (loss #f) (rectified? #f)
-                       (accumulate 1) (beta1 0.9) (beta2 0.999) (epsilon 1e-8) (about '())
+                       (accumulate 1) (skip-spikes #f) (beta1 0.9) (beta2 0.999) (epsilon 1e-8)
+                       (about '())
                        #:rest arguments)
   "A trainer of NETWORK, a score network, by equation 3 with Adam, or of any `network?' by LOSS.
 DATA: a procedure of BATCH and a step's number that gives x: c64 (BATCH H W) or
@@ -99,6 +101,8 @@ gives the losses, f32 (N), on the tape; then SIGMA, GAUSSIAN and FREQUENCIES are
 nor WEIGHT unless a second value has their sigmas, (N).  ACCUMULATE: of how many batches the gradients are
 summed before a step; it is that of one batch ACCUMULATE times as large (DATA is asked for that many), but
 for rounding and batch norm, which sees a part at a time, in the memory of one; not with LOSS.
+SKIP-SPIKES: #f, or a number above 1: a step whose loss is more than that many times the median of the
+50 losses before makes no update, and is counted by `trainer-skipped'; from the tenth step on.
 RECTIFIED?: by rectified Adam (Liu et al. 2020).
 ABOUT: an association list from strings to strings, what else is to be recorded, of the data say.
 Example: (make-trainer net (lambda (n step) (random-slices dataset n 128 #:stream step)))"
@@ -132,6 +136,8 @@ different ones, got ~s" averaging)
               "accumulate: expected 1 with #:loss, which draws its own random numbers, got ~s" accumulate)
   (check-that (or (not clip) (and (real? clip) (positive? clip))) 'make-trainer
               "clip: expected #f or a positive number, got ~s" clip)
+  (check-that (or (not skip-spikes) (and (finite-number? skip-spikes) (> skip-spikes 1))) 'make-trainer
+              "skip-spikes: expected #f or a number above 1, got ~s" skip-spikes)
   (check-that (or (not spectral) (spectral-bound? spectral)) 'make-trainer
               "spectral: expected #f, (cap value), (projection value) or (penalty weight [target]), \
 calls without a quote, got ~s" spectral)
@@ -159,9 +165,9 @@ calls without a quote, got ~s" spectral)
                      (spectral . ,spectral)
                      (spectrum . ,gaussian) (gaussian . ,(and gaussian (gaussian-prior gaussian)))
                      (weight . ,weight) (frequencies . ,frequencies) (loss . ,loss)
-                     (accumulate . ,accumulate) (rectified? . ,rectified?)
+                     (accumulate . ,accumulate) (skip-spikes . ,skip-spikes) (rectified? . ,rectified?)
                      (beta1 . ,beta1) (beta2 . ,beta2) (epsilon . ,epsilon))
-                   about 0 0 '() '() '() '() #f)))
+                   about 0 0 '() '() '(0) '() '() #f)))
 
 (define (trainer-state trainer)
   "All tensors of TRAINER that a step changes, an association list from name to tensor."
@@ -287,6 +293,30 @@ Example: (trainer-weight trainer 0.5) => 1"
                     sigma w)
         w)))
 
+;;; --- Spikes ---------------------------------------------------------------------------
+
+(define (trainer-skipped trainer)
+  "How many steps of TRAINER made no update, their losses being spikes (see #:skip-spikes of `make-trainer').
+Example: (trainer-skipped trainer) => 0"
+  (check-that (trainer? trainer) 'trainer-skipped "trainer: expected one, got ~s" trainer)
+  (first (trainer-spikes trainer)))
+
+(define (spike? trainer loss)
+  "Whether LOSS, of TRAINER's next step, is one that it is to skip."
+  (let ((factor (trainer-setting trainer 'skip-spikes)) (before (cdr (trainer-spikes trainer))))
+    (and factor (>= (length before) 9)
+         (> loss (* factor (list-ref (sort before <) (quotient (length before) 2)))))))
+
+(define (note-loss! trainer loss skipped?)
+  "Remember LOSS for later ones to be compared with, unless it was a spike, SKIPPED?."
+  (when (trainer-setting trainer 'skip-spikes)
+    (let ((spikes (trainer-spikes trainer)))
+      (set-trainer-spikes! trainer
+                           (if skipped?
+                               (cons (1+ (car spikes)) (cdr spikes))
+                               (let ((losses (cons loss (cdr spikes))))
+                                 (cons (car spikes) (take losses (min 50 (length losses))))))))))
+
 ;;; --- States kept in memory ------------------------------------------------------------
 
 (define (trainer-keep! trainer)
@@ -296,6 +326,7 @@ Example: (trainer-weight trainer 0.5) => 1"
                        ;; Of one that was rewound, the way ahead is kept already.
                        (sort (cons (cons* (trainer-step trainer) (trainer-images trainer)
                                           (trainer-losses trainer) (trainer-pending trainer)
+                                          (trainer-spikes trainer)
                                           (map (lambda (entry) (tensor-copy (cdr entry)))
                                                (trainer-state trainer)))
                                    (trainer-kept trainer))
@@ -322,14 +353,15 @@ Example: (let ((trainer (make-trainer net (lambda (count step) (random-normal (l
                 (if (null? (trainer-kept trainer)) "none: see #:keep of train!"
                     (reverse (trainer-kept-steps trainer))))
     (match (first kept)
-      ((step images losses pending . tensors)
+      ((step images losses pending spikes . tensors)
        (call-with-blocked-asyncs
         (lambda ()
           (for-each (lambda (entry t) (tensor-assign! (cdr entry) t)) (trainer-state trainer) tensors)
           (set-trainer-step! trainer step)
           (set-trainer-images! trainer images)
           (set-trainer-losses! trainer losses)
-          (set-trainer-pending! trainer pending)))))
+          (set-trainer-pending! trainer pending)
+          (set-trainer-spikes! trainer spikes)))))
     trainer))
 
 (define (trainer-fork trainer . settings)
@@ -349,6 +381,7 @@ Example: (train! (trainer-fork trainer #:rate (constant-rate 1e-4)) #:steps 500)
     (set-trainer-step! new (trainer-step trainer))
     (set-trainer-images! new (trainer-images trainer))
     (set-trainer-pending! new (trainer-pending trainer))
+    (set-trainer-spikes! new (trainer-spikes trainer))
     (set-trainer-history! new (trainer-history trainer))
     (set-trainer-losses! new (trainer-losses trainer))
     (set-trainer-kept! new (if (equal? (map car state) (map car (trainer-state new)))

@@ -163,11 +163,13 @@ return the part's sigmas, numbers or #f, and losses, before they are weighted, a
     pairs))
 
 (define (train-step! trainer first-loss)
-  "One step.  Gradients first, which may be interrupted and leave no trace but in batch
+  "One step; its pairs of sigma and loss, none of a step that was skipped.  Gradients first, which may be interrupted and leave no trace but in batch
 norm's running statistics; then the update, which is not."
   (define parameters (map cdr (trainer-parameters trainer)))
   (define learned (append parameters (log-loss-parameters trainer)))
   (define pairs #f)
+  (define loss #f)
+  (define skip? #f)
   (define done? #f)
   (call-with-buffers-kept
    trainer
@@ -185,18 +187,21 @@ norm's running statistics; then the update, which is not."
                                     (for-each (lambda (p) (and=> (tensor-gradient p) keep!)) learned)
                                     pairs))))
                              (step-parts trainer data)))
-           (let ((loss (mean (map cdr pairs))))
-             (unless (sound-loss? loss first-loss)
-               (complain-diverged trainer (trainer-step trainer) "the loss" loss first-loss))))
+           (set! loss (mean (map cdr pairs)))
+           (set! skip? (and (finite? loss) (spike? trainer loss)))
+           (unless (or skip? (sound-loss? loss first-loss))
+             (complain-diverged trainer (trainer-step trainer) "the loss" loss first-loss)))
          (call-with-blocked-asyncs
           (lambda ()
-            (update! trainer parameters first-loss)
+            (unless skip? (update! trainer parameters first-loss))
+            (note-loss! trainer loss skip?)
             (set-trainer-step! trainer (1+ (trainer-step trainer)))
             (set-trainer-images! trainer (+ (trainer-images trainer) (length pairs)))
             (set! done? #t)))
          #t)))
-   (lambda () done?))
-  pairs)
+   ;; What a step that is skipped saw goes into no running statistics.
+   (lambda () (and done? (not skip?))))
+  (if skip? '() pairs))
 
 (define (log-loss-parameters trainer)
   (if (trainer-log-loss trainer) (map cdr (layer-parameters (trainer-log-loss trainer))) '()))
@@ -278,14 +283,15 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
            (when (and keep (zero? (modulo (trainer-step trainer) keep)))
              (trainer-keep! trainer))
            (let ((losses (train-step! trainer first-loss)))
-             (set! first-loss (or first-loss (mean (map cdr losses))))
+             (set! first-loss (or first-loss (and (pair? losses) (mean (map cdr losses)))))
              (set-trainer-pending! trainer (append losses (trainer-pending trainer))))
            (progress-update! progress (trainer-step trainer)
                              #:text (lambda ()
                                       (format #f "~a images/s  loss ~,4f"
                                               (number-text (/ (- (trainer-images trainer) images-before)
                                                               (max 1e-3 (- (seconds-now) started))))
-                                              (mean (map cdr (trainer-pending trainer))))))
+                                              (let ((pending (map cdr (trainer-pending trainer))))
+                                                (if (null? pending) +nan.0 (mean pending))))))
            (cond ((or (zero? (modulo (trainer-step trainer) every))
                       (= (trainer-step trainer) end))
                   (note! save!))
@@ -304,6 +310,9 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
                      (else ""))
                (if name (format #f "; (train! ~a) goes on" name) ""))))
     (progress-finish! progress)
+    (when (> (trainer-skipped trainer) 0)
+      (format (current-error-port) "~a of ~a steps were skipped, their losses being spikes~%"
+              (trainer-skipped trainer) (trainer-step trainer)))
     (let ((loss (and (pair? (trainer-losses trainer)) (second (first (trainer-losses trainer))))))
       (when (and loss (> loss (* 2 (max 1 (abs first-loss)))))
         (format (current-error-port)

@@ -25,9 +25,11 @@
 (define* (save-chain path chain #:key (states? #t))
   "Write CHAIN to the safetensors file PATH: its state, its trace, and with STATES? the states
 that it kept.  Target and settings are procedures, which are the script's: give them again
-to `load-chain'.
+to `load-chain'.  It is an error, and PATH stays as it is, where the chain is not finite.
 Example: (save-chain \"chain.safetensors\" chain)"
   (check-that (chain? chain) 'save-chain "chain: expected one, got ~s" chain)
+  (check-that (tensor-finite? (state-x (chain-present chain))) 'save-chain
+              "~a: not written: the chain has NaN or infinite values" path)
   (let ((rules (chain-rules chain))
         (kept (if states? (chain-kept chain) '())))
     (save-safetensors

@@ -97,6 +97,7 @@ store_bf16 (uint16_t *p, vector v)
 static inline vector
 load_pairs (const uint16_t *p)
 {
+  /* cppcheck-suppress invalidPointerCast ; bytes, as they are */
   return *(const loose *) p;
 }
 
