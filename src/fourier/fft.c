@@ -4,7 +4,6 @@
 #include "fourier/fft.h"
 
 #include <errno.h>
-#include <fftw3.h>
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
@@ -16,6 +15,7 @@
 
 #include "autograd/operations.h"
 #include "core/threads.h"
+#include "fourier/plan.h"
 
 /* Fewer pixels than this are not worth a thread. */
 enum { PIXELS_PER_THREAD = 4096 };
@@ -90,9 +90,8 @@ wisdom_save (void)
   free (temporary);
 }
 
-/* A plan for in-place transforms of scratch memory; made once for each size. */
-static fftwf_plan
-find_plan (int height, int width, int sign)
+fftwf_plan
+tp_fft_plan (int height, int width, int sign)
 {
   fftwf_plan found = NULL;
   pthread_mutex_lock (&plan_lock);
@@ -204,11 +203,11 @@ map_images (void (*body) (void *, int64_t, int64_t), const tp_tensor *x, int fir
   if (!y || !tp_tensor_count (x))
     return y;
   job j = { .in = tp_c64 (x), .out = tp_c64 (y), .height = h, .width = w,
-            .there = find_plan ((int) h, (int) w, first_sign) };
+            .there = tp_fft_plan ((int) h, (int) w, first_sign) };
   bool ready = j.there;
   if (table)
     {
-      j.back = find_plan ((int) h, (int) w, -first_sign);
+      j.back = tp_fft_plan ((int) h, (int) w, -first_sign);
       j.table = tp_f32 (table);
       j.image_stride = table->rank > 2 ? pixels : 0;
       j.row_stride = table->rank > 1 ? w : 0;

@@ -14,7 +14,7 @@
   #:use-module (tempera tensor tensors)
   #:use-module (tempera base streams)
   #:export (make-operator operator? operator-name operator-domain operator-range
-            operator-normal-diagonal operator-mask operator-restrict mri-operator
+            operator-normal-diagonal operator-normal-function operator-mask operator-restrict mri-operator
             apply-forward apply-adjoint apply-normal normal-inverse measure adjoint-defect
             check-data)
   #:re-export (fft2 ifft2 fourier-multiply))
@@ -47,7 +47,7 @@
 ;;; --- Operators --------------------------------------------------------------
 
 (define-record-type <operator>
-  (%make-operator name domain range forward adjoint normal normal-diagonal mask restrict)
+  (%make-operator name domain range forward adjoint normal normal-diagonal normal-function mask restrict)
   operator?
   (name operator-name)
   (domain operator-domain)
@@ -56,6 +56,7 @@
   (adjoint operator-adjoint)
   (normal operator-normal)
   (normal-diagonal operator-normal-diagonal)
+  (normal-function operator-normal-function) ; f x -> f (A^H A) x, or #f
   (mask operator-mask)                  ; where k-space is measured, or #f
   (restrict operator-restrict))
 
@@ -70,7 +71,7 @@
             (shape-text (operator-domain op)) (shape-text (operator-range op)))))
 
 (define* (make-operator name #:key forward adjoint normal domain (range domain)
-                        normal-diagonal mask (restrict identity))
+                        normal-diagonal normal-function mask (restrict identity))
   "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
 batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
 given).  DOMAIN and RANGE are the shapes of one image and of its measurement, lists
@@ -90,12 +91,14 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
                        (>= (tensor->number (tensor-min normal-diagonal)) 0)))
               'make-operator "normal-diagonal: expected a table of finite numbers, 0 or more, got ~s"
               normal-diagonal)
+  (check-that (or (not normal-function) (procedure? normal-function)) 'make-operator
+              "normal-function: expected a procedure, got ~s" normal-function)
   (check-that (or (not mask) (and (tensor? mask) (every (lambda (m) (memv m '(0.0 1.0)))
                                                         (tensor->list mask))))
               'make-operator "mask: expected a tensor of 0 and 1, got ~s" mask)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
-                  normal-diagonal mask restrict))
+                  normal-diagonal normal-function mask restrict))
 
 (define* (mri-operator #:key mask shape)
   "Single-coil imaging, A = M F (equation 5).  MASK is f32 (W) over columns or (H W),
@@ -194,24 +197,30 @@ Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
                   (and (tensor-finite? table) (>= (tensor->number (tensor-min table)) 0))
                   (and (real? table) (finite? table) (> table 0)))
               'normal-inverse "table: expected a positive number or a table of them, got ~s" table)
-  (if (operator-normal-diagonal op)
-      ;; A frequency that neither A nor the table has is left as good as 0.
-      (let* ((diagonal (operator-normal-diagonal op))
-             (sum (tensor+ diagonal table))
-             (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
-                               (tensor-maximum 1e-30 sum))))
-        (lambda (v)
-          (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v))))))
+  (cond
+   ((operator-normal-diagonal op)
+    ;; A frequency that neither A nor the table has is left as good as 0.
+    (let* ((diagonal (operator-normal-diagonal op))
+           (sum (tensor+ diagonal table))
+           (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
+                             (tensor-maximum 1e-30 sum))))
       (lambda (v)
-        (let ((batch (cons 1 (tensor-shape v))))
-          (tensor-reshape
-           (conjugate-gradient (lambda (x)
-                                 (tensor+ (apply-normal op x)
-                                          (if (tensor? table)
-                                              (fourier-multiply x table)
-                                              (tensor* table x))))
-                               (tensor-reshape v batch) 100 1e-6)
-           (tensor-shape v))))))
+        (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v)))))))
+   ((and (operator-normal-function op) (real? table))
+    (lambda (v)
+      (tensor-reshape ((operator-normal-function op) (lambda (values) (tensor/ 1 (tensor+ values table)))
+                                                     (batch-of-one v))
+                      (tensor-shape v))))
+   (else
+    (lambda (v)
+      (tensor-reshape
+       (conjugate-gradient (lambda (x)
+                             (tensor+ (apply-normal op x)
+                                      (if (tensor? table)
+                                          (fourier-multiply x table)
+                                          (tensor* table x))))
+                           (batch-of-one v) 100 1e-6)
+       (tensor-shape v))))))
 
 (define* (measure op x #:key (noise 0.1) (seed 0))
   "A X + n: a simulated measurement of X by OP, with noise of standard deviation
@@ -254,6 +263,10 @@ Example: (operator-range op)")
  (operator-normal-diagonal
   "A^H A of OP where it is diagonal in k-space: a table f32 (H W) or (W); else #f.
 Example: (tensor-shape (operator-normal-diagonal op)) => (16)")
+ (operator-normal-function
+  "The procedure f x -> f (A^H A) x of OP, on batches, where the eigenvectors of A^H A are known but not
+those of the Fourier transform; else #f.
+Example: (operator-normal-function op) => #f")
  (operator-mask
   "Where OP measures k-space: f32 (H W) or (W) of 0 and 1; #f where its measurements are no k-space.
 Example: (tensor-shape (operator-mask op)) => (16)")
