@@ -101,7 +101,7 @@
     ("unshuffle-8x64x64x64" layer unshuffle 8 64 64)))
 
 (define row-names
-  (append (map first rows) '("memory-train-1x320" "start" "training")))
+  (append (map first rows) '("sense-normal-8x8x256" "memory-train-1x320" "start" "training")))
 
 ;;; --- Reporting ------------------------------------------------------------------
 
@@ -223,6 +223,21 @@ square: the peer's, and both in bf16."
                     `(("peer-loaded" . ,(second least)) ("peer-form" . ,(third least)))
                     '())))))
 
+(define (sense-row runs)
+  ;; Ours alone: the normal operator of 8 coils on 8 chains, and what part it is of their score.
+  (let* ((op (sense-operator (simulated-sensitivities 8 '(256 256))
+                             (mri-operator #:mask (random-mask 256 #:acceleration 4 #:seed 1))))
+         (x (random-normal '(8 256 256) 1 0 'c64))
+         (normal (lambda () (with-scope (lambda () (apply-normal op x) #t))))
+         (evaluation (forward-run (score-network (assq-ref descriptions 'paper-unet) #:parametrisation 'paper) 8 256))
+         (times (lambda (run) (run) (map (lambda (i) (seconds run)) (iota runs))))
+         (ours (times normal))
+         (share (/ (median ours) (median (times evaluation)))))
+    (let ((entry (report "sense-normal-8x8x256" (median ours) #f "ms"
+                         `(("runs" . ,runs) ("share-of-score" . ,share) ("tempera-spread" . ,(spread ours))))))
+      (format #t "~22a ~,2f of an evaluation of paper-unet at 8 x 256~%" "" share)
+      entry)))
+
 (define (start-row peer runs)
   ;; From nothing to the prompt, everything loaded, against `import torch'.
   (let loop ((i 0) (ours '()) (theirs '()))
@@ -306,9 +321,10 @@ square: the peer's, and both in bf16."
        (let* ((asked? (lambda (name) (or (not asked) (member name asked))))
               (timed (map (lambda (row) (apply timed-row peer runs row))
                           (filter (lambda (row) (asked? (first row))) rows)))
+              (sense (if (asked? "sense-normal-8x8x256") (list (sense-row runs)) '()))
               (memory (if (asked? "memory-train-1x320") (list (memory-row peer weights)) '()))
               (start (if (asked? "start") (list (start-row peer runs)) '()))
-              (results (append timed memory start
+              (results (append timed sense memory start
                                (if (and growth (asked? "training"))
                                    `(("training" . ,(training-table))) '())
                                (if (and growth (not asked))

@@ -67,6 +67,8 @@
      raw-scan-source raw-scan-trajectory raw-scan?)
     ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
     ((data slices) random-slices scan-slice)
+    ((problem coils)
+     compress-coils espirit sense-operator sensitivities simulated-sensitivities)
     ((problem compositions)
      adjoint-operator composed-operator scaled-operator stacked-operator sum-operator)
     ((problem gaussian)
@@ -87,13 +89,15 @@
      crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
     ((problem shear) shear-operator)
     ((problem nufft) nufft-operator)
+    ((problem noise) mix-coils noise-covariance noise-deviation whitening-matrix)
     ((problem operators)
      adjoint-defect apply-adjoint apply-approximate-inverse apply-forward apply-normal fft2 fourier-multiply ifft2
      make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name
-     operator-normal-diagonal operator-range operator-restrict operator?)
+     operator-normal-diagonal operator-normal-function operator-range operator-restrict operator?)
     ((problem priors)
      greatest-sigma has-log-density? learned? log-density make-prior prior-draw prior-dtype prior-name
      prior-shape prior? score sigma-range)
+    ((problem scan-measurements) scan-measurement)
     ((problem targets)
      denoise make-target posterior prior-target target-dtype target-likelihood-score
      target-log-density target-masses target-name target-prior target-prior-alone? target-score
@@ -251,7 +255,7 @@
     ((see prior-card)
      prior-card-to)
     ((see reconstruction)
-     reconstruct-to summary-table)
+     reconstruct reconstruct-to summary-table)
     ((see report chain))
     ((see report registry)
      write-report)

@@ -147,7 +147,7 @@
     (test-equal "and warns when it is made" 1 (length said)))
   (test-error-matching "and complains" "measurement: k-space: it is not centred"
     (measurement op (tensor* (whole columns '(64 64)) (turned k -1))))
-  (test-error-matching "several coils" "several coils are not reconstructed together"
+  (test-error-matching "several coils" "several coils want their sensitivities"
     (measurement op (tensor-zeros '(4 64 64) 'c64)))
   (test-error-matching "real numbers" "complex-view" (measurement op (tensor-zeros '(64 64 2))))
   (test-error-matching "NaN" "NaN or infinite" (measurement op (tensor/ k 0)))
@@ -310,9 +310,10 @@
          (vector-length (assoc-ref (load-json (in "out/summary.json")) "doubts"))))
      (for-each
       (lambda (name text . arguments) (test-said name 1 text (apply reconstruct given arguments)))
-      '("not centred" "coils" "a coil chosen as a slice" "another axis")
-      '("measurement: k-space: it is not centred" "several coils are not reconstructed together yet"
-        "several coils are not reconstructed together yet" "first-axis: expected a name, slices or coils, got rows")
+      '("not centred" "coils without a middle to find their sensitivities" "a coil chosen as a slice" "another axis")
+      '("measurement: k-space: it is not centred" "calibration: expected a middle of 8 x 8 points or more"
+        "is a single image of 3 coils; if its first axis is of slices, say first-axis=slices"
+        "first-axis: expected a name, slices or coils, got rows")
       (map in '("raw.npy" "coils.npy" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
      (test-said "coils called slices: a warning" 0 "look like coils"
                 (reconstruct given "--first-axis=slices --slice=1" (in "coils.npy")))

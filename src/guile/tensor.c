@@ -11,6 +11,7 @@
 #include "core/stop.h"
 #include "core/threads.h"
 #include "guile/binding.h"
+#include "tensor/eigen.h"
 
 static SCM tensor_type;
 
@@ -561,6 +562,17 @@ matrix_product (SCM a, SCM b, SCM transpose_a, SCM transpose_b)
                                              !SCM_UNBNDP (transpose_b) && scm_is_true (transpose_b)));
 }
 
+static SCM
+hermitian_eigen (SCM a)
+{
+  const char *me = "hermitian-eigen";
+  tp_tensor *values, *vectors;
+  tp_require (me, tp_tensor_eigen (tp_to_tensor (me, "a", a), &values, &vectors));
+  scm_remember_upto_here_1 (a);
+  SCM first = tp_from_tensor (me, values);
+  return scm_values_2 (first, tp_from_tensor (me, vectors));
+}
+
 /* --- Scopes, memory, threads ---------------------------------------------- */
 
 static SCM
@@ -771,8 +783,14 @@ tp_init_tensor (void)
              "The Q-quantile, 0 to 1, along AXIS, which goes; f32, linear between neighbours.\n"
              "Example: (tensor->list (tensor-quantile (list->tensor '(1 2 3)) 0.5 0)) => (2.0)");
   tp_define ("matrix-product", 2, 2, matrix_product, "a b transpose-a? transpose-b?",
-             "The product of two matrices, each transposed first where asked.  On the tape.\n"
+             "The product of two matrices, both f32 or both c64, each transposed first where asked, of which\n"
+             "complex ones become conjugate too.  On the tape.\n"
              "Example: (tensor->list (matrix-product t t)) => (7.0 10.0 15.0 22.0)");
+  tp_define ("hermitian-eigen", 1, 0, hermitian_eigen, "a",
+             "Two values: the eigenvalues of the Hermitian matrix A, c64 (n n), greatest first, f32 (n), and its\n"
+             "eigenvectors, of length 1, the rows of a c64 (n n).  By LAPACK, in double precision.\n"
+             "Example: (call-with-values (lambda () (hermitian-eigen (tensor* 2 (complex-view (tensor-zeros '(2 2 2))))))\n"
+             "           (lambda (values vectors) (tensor->list values))) => (0.0 0.0)");
   tp_define ("scope-open!", 0, 0, scope_open, "",
              "Open a scope; returns its depth.  Use with-scope.\nExample: (scope-open!)");
   tp_define ("scope-close!", 2, 0, scope_close, "depth release?",

@@ -264,7 +264,7 @@ tp_assign (tp_tensor *target, const tp_tensor *source)
   if (target->dtype == TP_F32 && source->dtype == TP_C64)
     return tp_fail (TP_BAD_SHAPE, "source: expected f32, got c64; take its real part or magnitude");
   for (int i = 0; i < target->rank; i++)
-    if (target->strides[i] == 0 && target->shape[i] > 1)
+    if (target->strides[i] == 0 && target->shape[i] > 1 && tp_tensor_count (target) > 0)
       return tp_fail (TP_BAD_ARGUMENT, "target: expected a place for each element, got a stretched "
                       "view, whose elements share theirs; assign to a copy");
   tp_tensor *from = tp_broadcast_to (source, target->rank, target->shape);

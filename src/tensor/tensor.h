@@ -172,8 +172,8 @@ tp_tensor *tp_quantile_weights (const tp_tensor *t, double q, int axis);
 
 /* --- Matrix product ----------------------------------------------------- */
 
-/* C = op(A) op(B), rank 2, f32; OpenBLAS on blocks of rows that the shape
- * alone fixes. */
+/* C = op(A) op(B), rank 2, both f32 or both c64, of which a transpose is conjugate too;
+ * OpenBLAS on blocks of rows that the shape alone fixes. */
 tp_tensor *tp_matmul (const tp_tensor *a, bool transpose_a, const tp_tensor *b, bool transpose_b);
 
 /* --- Random ------------------------------------------------------------- */

@@ -52,6 +52,13 @@
              ,(lambda (text)
                 (let ((n (text->number text)))
                   (and n (real? n) (finite? n) n))))
+    (estimate "a positive number or auto" "N|auto"
+             ,(lambda (value) (or (eq? value 'auto) (and (real? value) (finite? value) (> value 0))))
+             ,(lambda (text)
+                (if (string=? text "auto")
+                    'auto
+                    (let ((n (text->number text)))
+                      (and n (real? n) (finite? n) (> n 0) n)))))
     (string  "text" "TEXT" ,string? ,identity)
     (file    "the name of a file or folder" "FILE" ,string? ,identity)
     (symbol  "a name" "NAME" ,symbol?
@@ -78,7 +85,7 @@
 (define* (make-parameter-spec name #:key default (type (value-type default)) (required? #f)
                               (predicate (const #t)) (source #f) (documentation ""))
   "A parameter NAME (a symbol) of TYPE: flag, integer, number, string, file (which must be there),
-symbol or numbers (a list); when not given, the type of DEFAULT.  A parameter that is REQUIRED? has
+symbol, numbers (a list) or estimate (a positive number or auto); when not given, the type of DEFAULT.  A parameter that is REQUIRED? has
 no default; another one may have #f, which stands for none.  PREDICATE is true of the values that
 it takes; SOURCE, what it was written as, is what errors and help say of them (\"chains > 0\");
 DOCUMENTATION is one line.  See `parameter-specs', the usual way to one.
@@ -98,7 +105,8 @@ Example: (make-parameter-spec 'chains #:default 8 #:predicate positive?)"
     "(parameter-specs (NAME DEFAULT PREDICATE DOCUMENTATION) ...)
 A list of parameters.  PREDICATE and DOCUMENTATION may be left out.  Text takes the type of DEFAULT:
 an integer, number, string, symbol, boolean or list of numbers.  (optional TYPE) stands for a default
-of #f, (required TYPE) for none at all, where TYPE is integer, number, string, file, symbol or numbers.
+of #f, (required TYPE) for none at all, where TYPE is integer, number, string, file, symbol, numbers or
+estimate, a positive number or the symbol auto.
 A PREDICATE such as (lambda (r) (< 0 r 1)) is what errors and help say of the range: 0 < NAME < 1.
 Example: (parameter-specs (chains 8 positive? \"samples to draw\") (mask (optional file)))"
     (syntax-case form ()

@@ -23,7 +23,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:export (raw-file-kind load-scan raw-scan? raw-scan-path raw-scan-source raw-scan-shape raw-scan-mask
-            raw-scan-noise raw-scan-facts raw-scan-kspace raw-scan-trajectory))
+            raw-scan-noise raw-scan-facts raw-scan-kspace raw-scan-trajectory along-rows))
 
 (define-record-type <raw-scan>
   (make-raw-scan path source shape facts noise reader trajectory-reader pattern)
@@ -105,7 +105,7 @@ Example: (begin (save-npy \"y.npy\" y) (raw-scan-trajectory (load-scan \"y.npy\"
     (tensor-slice tensor axis begin (+ begin length))))
 
 (define (along-rows transform kspace)
-  ;; TRANSFORM, fft2 or ifft2, along the rows of KSPACE (coils rows columns) alone.
+  "TRANSFORM, fft2 or ifft2, along the rows of KSPACE (coils rows columns) alone."
   (match (tensor-shape kspace)
     ((coils rows columns)
      (tensor-transpose

@@ -14,7 +14,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (with-scope))
-  #:export (kspace-doubts check-kspace warn-of-doubt coil-coherence))
+  #:export (kspace-doubts check-kspace warn-of-doubt coil-coherence middle whole-middle))
 
 (define numpy-line "fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy")
 
@@ -34,7 +34,7 @@
                         axis)))
 
 (define (middle tensor lengths)
-  ;; The LENGTHS of TENSOR around its origin.
+  "The LENGTHS of TENSOR, (rows columns), around its origin."
   (fold (lambda (axis length part)
           (let ((start (- (quotient (list-ref (tensor-shape part) axis) 2) (quotient length 2))))
             (tensor-copy (tensor-slice part axis start (+ start length)))))
@@ -55,11 +55,12 @@
                  (if (> (length places) 6) " ..." "")))
 
 ;;; --- Doubts -----------------------------------------------------------------------
-;;; Each is called with the mask and k-space over (rows columns), and gives a list of
-;;; (wrong . text) or (doubtful . text).
+;;; Each is called with the mask over (rows columns) and k-space (coils rows columns), and gives a list of
+;;; (wrong . text) or (doubtful . text).  Coils are measured at the same points, and have their energy in the
+;;; same places.
 
 (define (mask-doubts mask y there)
-  ;; THERE is 1 where k-space is not as good as 0: above rounding, a millionth of its peak.
+  ;; THERE, (rows columns), is 1 where k-space is not as good as 0: above rounding, a millionth of its peak.
   (define outside (total (tensor* there (tensor- 1 mask))))
   (define (fits? other)
     (and (equal? (tensor-shape other) (tensor-shape mask))
@@ -92,9 +93,9 @@ is 0, and none at ~a where it is 1"
 (define (zero-doubts mask y points)
   ;; Noise is never exactly 0: no line of four points, and few points of data that once were
   ;; integers (of noise with a deviation of two of their steps, 1 / (8 pi) = 4 %).
-  (define found (tensor* mask (tensor< 0 (tensor-abs (tensor-real y)))))
-  (define also (tensor* mask (tensor< 0 (tensor-abs (tensor-imag y)))))
-  (define not-zero (tensor-maximum found also))
+  (define found (tensor-max (tensor< 0 (tensor-abs (tensor-real y))) 0))
+  (define also (tensor-max (tensor< 0 (tensor-abs (tensor-imag y))) 0))
+  (define not-zero (tensor* mask (tensor-maximum found also)))
   (define share (- 1 (/ (total not-zero) points)))
   (define (empty-lines axis)
     (filter-map (lambda (k points there) (and (>= points 4) (= there 0) k))
@@ -112,6 +113,15 @@ is 0, and none at ~a where it is 1"
 for a measurement, so set the mask to 0 where nothing was measured"
                     (inexact->exact (round (* share points))) (inexact->exact points) (or lines ""))))
       '()))
+
+(define (coil-doubts coils)
+  (let* ((peaks (tensor->list (tensor-max (tensor-abs coils) '(1 2))))
+         (empty (filter-map (lambda (k peak) (and (= peak 0) k)) (iota (length peaks)) peaks)))
+    (if (and (pair? empty) (< (length empty) (length peaks)))
+        `((wrong . ,(format #f "k-space: coil~a ~a of ~a ~a 0 everywhere, counted from 0; leave out what is not connected"
+                            (if (null? (cdr empty)) "" "s") (lines-text empty) (length peaks)
+                            (if (null? (cdr empty)) "is" "are"))))
+        '())))
 
 (define (centre-doubts mask energy)
   ;; A point of the half of the lines around the middle has on average more energy than one
@@ -179,9 +189,12 @@ all there is of the image; are its units those of k-space?" noise (significant d
               (tensor-dtype y) (tensor-shape y)
               (if (and (pair? (tensor-shape y)) (= 2 (last (tensor-shape y))))
                   "; `complex-view' makes one of real and imaginary parts" ""))
-  (check-that (= 2 (length (tensor-shape y))) who
-              "k-space: expected (rows columns) of one image, got shape ~a; several coils are not \
-reconstructed together yet, slices one by one" (tensor-shape y))
+  (check-that (= (length (operator-range op)) (length (tensor-shape y))) who
+              (if (= 2 (length (operator-range op)))
+                  "k-space: expected (rows columns) of one image, got shape ~a; several coils want their \
+sensitivities, (sense-operator (sensitivities y) op), and slices come one by one"
+                  "k-space: expected (coils rows columns) of one image, got shape ~a")
+              (tensor-shape y))
   (check-that (every (lambda (m n) (or (not m) (= m n))) (operator-range op) (tensor-shape y)) who
               "k-space: expected the shape of ~a, got ~a" op (tensor-shape y))
   (check-that (tensor-finite? y) who "k-space: it has NaN or infinite values")
@@ -189,10 +202,10 @@ reconstructed together yet, slices one by one" (tensor-shape y))
               "noise: expected a positive number, got ~s" noise))
 
 (define* (kspace-doubts op y #:key noise)
-  "What is amiss with Y, k-space (rows columns), c64, as measured by the MRI operator OP: a list of
+  "What is amiss with Y, k-space (rows columns), or (coils rows columns) of a `sense-operator', c64, as measured by the MRI operator OP: a list of
 (wrong . text), of what cannot be so, and (doubtful . text), of what may.  Noticed are data where
 the mask is 0 (a transposed or shifted mask, another scan's), zeros where it is 1, k-space
-that is not centred, an image moved by half its size, and a standard deviation NOISE, when it is given,
+that is not centred, an image moved by half its size, coils that are empty, and a standard deviation NOISE, when it is given,
 greater than what k-space has at its edges.  The list is empty where nothing is amiss.
 Example: (kspace-doubts op y) => ()"
   (check-arguments 'kspace-doubts op y noise)
@@ -201,16 +214,17 @@ Example: (kspace-doubts op y) => ()"
 (define (doubts-of op y noise)
   (with-scope
    (lambda ()
-     (let* ((shape (tensor-shape y))
+     (let* ((shape (take-right (tensor-shape y) 2))
             (mask (tensor-copy (tensor-broadcast (operator-mask op) shape)))
             ;; Of the parts, not of their squares: these would be 0 for k-space in small units.
             (peak (tensor->number (tensor-max (tensor-abs (real-view y)))))
             (y (if (> peak 0) (tensor/ y peak) y))
-            (there (tensor< 1e-6 (tensor-abs y)))
-            (doubts (mask-doubts mask y there)))
+            (coils (tensor-reshape y (cons -1 shape)))
+            (there (tensor-max (tensor< 1e-6 (tensor-abs coils)) 0))
+            (doubts (append (mask-doubts mask coils there) (coil-doubts coils))))
        (if (assq 'wrong doubts)
            doubts
-           (let* ((energy (tensor* mask (tensor-square (tensor-abs y))))
+           (let* ((energy (tensor* mask (tensor-mean (tensor-square (tensor-abs coils)) 0)))
                   (centre (centre-doubts mask energy)))
              (append doubts centre
                      (if (assq 'wrong centre) '() (place-doubts op y))
@@ -233,8 +247,8 @@ doubtful."
 ;;; --- Coils or slices --------------------------------------------------------------
 
 (define (whole-middle mask)
-  ;; Rows and columns of the largest part around the origin of MASK, (rows columns), in which all is
-  ;; measured: of all rows, all columns, or a square.  #f if it is smaller than 4 x 8.
+  "Rows and columns of the largest part around the origin of MASK, f32 (rows columns), in which all is
+measured: of all rows, all columns, or a square.  #f if it is smaller than 4 x 8."
   (define (all? lengths) (= (apply * lengths) (total (middle mask lengths))))
   (define (largest n lengths) (let ((k (find (lambda (k) (all? (lengths k))) (reverse (iota (1+ n))))))
                                 (and k (lengths k))))

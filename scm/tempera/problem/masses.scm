@@ -92,7 +92,8 @@ Example: (diagonal-mass 100)"
   "The mass M = LIKELIHOOD A^H A + PRIOR for an operator OP, A, of which nothing need be
 diagonal: two positive numbers, the precision of the data and the largest curvature of
 the prior.  It is drawn from exactly, m = sqrt(LIKELIHOOD) A^H z + sqrt(PRIOR) z', and
-inverted by conjugate gradients; neither takes a score.
+inverted by conjugate gradients, or both by the eigenvectors of A^H A where OP knows them; neither takes
+a score.
 Example: (normal-mass op 100 1)"
   (check-that (operator? op) 'normal-mass "operator: expected one, got ~s" op)
   (for-each (lambda (name value)
@@ -101,14 +102,21 @@ Example: (normal-mass op 100 1)"
             '("likelihood" "prior") (list likelihood prior))
   (make-mass
    (format #f "~a A^H A + ~a, A ~a" likelihood prior (operator-name op))
-   (lambda (x seed stream)
-     ;; Stream numbers count trajectories from 0: the upper half is for A's side.
-     (let* ((y (apply-forward op x))
-            (z (random-normal (tensor-shape y) seed (+ stream (ash 1 39)) (tensor-dtype y))))
-       (tensor+ (tensor* (sqrt likelihood) (apply-adjoint op ((operator-restrict op) z)))
-                (tensor* (sqrt prior) (momentum-draw x #f seed stream)))))
-   (lambda (m)
-     (conjugate-gradient
-      (lambda (x)
-        (tensor+ (tensor* likelihood (apply-normal op x)) (tensor* prior x)))
-      m solver-steps solver-tolerance))))
+   (if (operator-normal-function op)
+       (lambda (x seed stream)
+         ((operator-normal-function op) (lambda (values) (tensor-sqrt (tensor+ (tensor* likelihood values) prior)))
+                                        (momentum-draw x #f seed stream)))
+       (lambda (x seed stream)
+         ;; Stream numbers count trajectories from 0: the upper half is for A's side.
+         (let* ((y (apply-forward op x))
+                (z (random-normal (tensor-shape y) seed (+ stream (ash 1 39)) (tensor-dtype y))))
+           (tensor+ (tensor* (sqrt likelihood) (apply-adjoint op ((operator-restrict op) z)))
+                    (tensor* (sqrt prior) (momentum-draw x #f seed stream))))))
+   (if (operator-normal-function op)
+       (lambda (m)
+         ((operator-normal-function op) (lambda (values) (tensor/ 1 (tensor+ (tensor* likelihood values) prior))) m))
+       (lambda (m)
+         (conjugate-gradient
+          (lambda (x)
+            (tensor+ (tensor* likelihood (apply-normal op x)) (tensor* prior x)))
+          m solver-steps solver-tolerance)))))

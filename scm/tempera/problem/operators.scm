@@ -15,7 +15,7 @@
   #:use-module (tempera tensor tensors)
   #:use-module (tempera base streams)
   #:export (make-operator operator? operator-name operator-domain operator-range
-            operator-normal-diagonal operator-mask operator-restrict mri-operator
+            operator-normal-diagonal operator-normal-function operator-mask operator-restrict mri-operator
             apply-forward apply-adjoint apply-normal apply-approximate-inverse normal-inverse
             measure adjoint-defect check-data)
   #:re-export (fft2 ifft2 fourier-multiply))
@@ -24,7 +24,7 @@
 
 (define-record-type <operator>
   (%make-operator name domain range forward adjoint normal approximate-inverse normal-diagonal
-                  mask restrict)
+                  normal-function mask restrict)
   operator?
   (name operator-name)
   (domain operator-domain)
@@ -34,6 +34,7 @@
   (normal operator-normal)
   (approximate-inverse operator-approximate-inverse)
   (normal-diagonal operator-normal-diagonal)
+  (normal-function operator-normal-function) ; f x -> f (A^H A) x, or #f
   (mask operator-mask)                  ; where k-space is measured, or #f
   (restrict operator-restrict))
 
@@ -48,15 +49,16 @@
             (shape-text (operator-domain op)) (shape-text (operator-range op)))))
 
 (define* (make-operator name #:key forward adjoint normal (approximate-inverse adjoint) domain
-                        (range domain) normal-diagonal mask (restrict identity))
+                        (range domain) normal-diagonal normal-function mask (restrict identity))
   "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
 batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
 given), APPROXIMATE-INVERSE y -> an image that looks like x (ADJOINT unless given).
 DOMAIN and RANGE are the shapes of one image and of its measurement, lists
 with #f for any length, or #f.  NORMAL-DIAGONAL, f32 over centred k-space, says
-that A^H A = F^H diag(NORMAL-DIAGONAL) F.  MASK, f32 over centred k-space, says that measurements are
+that A^H A = F^H diag(NORMAL-DIAGONAL) F; NORMAL-FUNCTION, the procedure of f and x that gives f (A^H A) x for f
+from a tensor of eigenvalues to another, says that its eigenvectors are known.  MASK, f32 over centred k-space, says that measurements are
 k-space, where it is 1.  RESTRICT projects noise onto the
-measurements that exist.  Test your own with `adjoint-defect'.
+measurements that exist.  Test your own with `check-operator'.
 Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
   (for-each (lambda (argument procedure)
               (check-that (procedure? procedure) 'make-operator
@@ -70,12 +72,14 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
                        (>= (tensor->number (tensor-min normal-diagonal)) 0)))
               'make-operator "normal-diagonal: expected a table of finite numbers, 0 or more, got ~s"
               normal-diagonal)
+  (check-that (or (not normal-function) (procedure? normal-function)) 'make-operator
+              "normal-function: expected a procedure, got ~s" normal-function)
   (check-that (or (not mask) (and (tensor? mask) (every (lambda (m) (memv m '(0.0 1.0)))
                                                         (tensor->list mask))))
               'make-operator "mask: expected a tensor of 0 and 1, got ~s" mask)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
-                  approximate-inverse normal-diagonal mask restrict))
+                  approximate-inverse normal-diagonal normal-function mask restrict))
 
 (define* (mri-operator #:key mask shape)
   "Single-coil imaging, A = M F (equation 5), undersampled by MASK.  MASK is f32 (W) over columns or (H W),
@@ -180,24 +184,30 @@ Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
                   (and (tensor-finite? table) (>= (tensor->number (tensor-min table)) 0))
                   (and (real? table) (finite? table) (> table 0)))
               'normal-inverse "table: expected a positive number or a table of them, got ~s" table)
-  (if (operator-normal-diagonal op)
-      ;; A frequency that neither A nor the table has is left as good as 0.
-      (let* ((diagonal (operator-normal-diagonal op))
-             (sum (tensor+ diagonal table))
-             (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
-                               (tensor-maximum 1e-30 sum))))
-        (lambda (v)
-          (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v))))))
+  (cond
+   ((operator-normal-diagonal op)
+    ;; A frequency that neither A nor the table has is left as good as 0.
+    (let* ((diagonal (operator-normal-diagonal op))
+           (sum (tensor+ diagonal table))
+           (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
+                             (tensor-maximum 1e-30 sum))))
       (lambda (v)
-        (let ((batch (cons 1 (tensor-shape v))))
-          (tensor-reshape
-           (conjugate-gradient (lambda (x)
-                                 (tensor+ (apply-normal op x)
-                                          (if (tensor? table)
-                                              (fourier-multiply x table)
-                                              (tensor* table x))))
-                               (tensor-reshape v batch) 100 1e-6)
-           (tensor-shape v))))))
+        (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v)))))))
+   ((and (operator-normal-function op) (real? table))
+    (lambda (v)
+      (tensor-reshape ((operator-normal-function op) (lambda (values) (tensor/ 1 (tensor+ values table)))
+                                                     (batch-of-one v))
+                      (tensor-shape v))))
+   (else
+    (lambda (v)
+      (tensor-reshape
+       (conjugate-gradient (lambda (x)
+                             (tensor+ (apply-normal op x)
+                                      (if (tensor? table)
+                                          (fourier-multiply x table)
+                                          (tensor* table x))))
+                           (batch-of-one v) 100 1e-6)
+       (tensor-shape v))))))
 
 (define* (measure op x #:key (noise 0.1) (seed 0))
   "A X + n: a simulated measurement of X by OP, with noise of standard deviation
@@ -240,6 +250,10 @@ Example: (operator-range op)")
  (operator-normal-diagonal
   "A^H A of OP where it is diagonal in k-space: a table f32 (H W) or (W); else #f.
 Example: (tensor-shape (operator-normal-diagonal op)) => (16)")
+ (operator-normal-function
+  "The procedure f x -> f (A^H A) x of OP, on batches, where the eigenvectors of A^H A are known but not
+those of the Fourier transform; else #f.
+Example: (operator-normal-function op) => #f")
  (operator-mask
   "Where OP measures k-space: f32 (H W) or (W) of 0 and 1; #f where its measurements are no k-space.
 Example: (tensor-shape (operator-mask op)) => (16)")

@@ -19,7 +19,7 @@
   #:use-module (tempera problem priors)
   #:use-module (tempera tensor tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
-            target-log-density target-masses target-start target-prior target-likelihood-score
+            target-log-density target-masses target-start target-prior target-likelihood-score has-likelihood-score?
             target-prior-alone? target-caution
             posterior prior-target denoise))
 
@@ -61,6 +61,11 @@ Example: (target-log-density (prior-target (two-moons-prior)) x 0.5)"
   "Whether TARGET is a prior without data, so that its score is the prior's.
 Example: (target-prior-alone? target) => #f"
   (eq? (target-likelihood target) no-likelihood))
+
+(define (has-likelihood-score? target)
+  "Whether `target-likelihood-score' knows TARGET's.
+Example: (has-likelihood-score? target) => #t"
+  (and (target-likelihood target) #t))
 
 (define (target-likelihood-score target x sigma)
   "The score of TARGET's likelihood at the batch X, (C ...), and temperature SIGMA: what its score

@@ -145,6 +145,8 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
   ;; which has its curvature, the noise is that of covariance M^-1: what was measured, and is not
   ;; blurred, begins where it belongs.  For trajectories it is a tenth hotter, as chains are that
   ;; come from a temperature before; too cold ones gain energy by the steps' size, and are rejected.
+  ;; Where that mass is no table, zero-filled images do not fit the data, and with M^-1 times the
+  ;; likelihood's score they do.
   (let* ((target (rules-target rules))
          (shape (cons chains (target-shape target)))
          (sigma (first-sigma (rules-temperatures rules)))
@@ -152,15 +154,20 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
          (stream (random-stream 'start))
          (mass (and ((rules-mass rules) sigma)
                     (pair? (target-masses target))
-                    ((cdr (first (target-masses target))) sigma))))
+                    ((cdr (first (target-masses target))) sigma)))
+         (centre (or start (target-start target)))
+         (pull (and mass (not start) centre (not (tensor? mass)) (has-likelihood-score? target)
+                    (lambda (m) (tensor+ m (target-likelihood-score target (batch-of-one centre) sigma))))))
     (if (and start (equal? (tensor-shape start) shape))
         (tensor-copy start)
         (let ((noise (if mass
-                         (let ((like (tensor-zeros shape (target-dtype target))))
-                           (tensor* (if (sampler-integrator (rules-sampler rules)) 1.1 1)
-                                    (mass-velocity mass (mass-draw mass like seed stream))))
-                         (tensor* sigma (random-normal shape seed stream (target-dtype target)))))
-              (centre (or start (target-start target))))
+                         (let* ((like (tensor-zeros shape (target-dtype target)))
+                                (heat (if (sampler-integrator (rules-sampler rules)) 1.1 1))
+                                (m (mass-draw mass like seed stream)))
+                           (if pull
+                               (mass-velocity mass (pull (tensor* heat m)))
+                               (tensor* heat (mass-velocity mass m))))
+                         (tensor* sigma (random-normal shape seed stream (target-dtype target))))))
           (if centre (tensor+ noise centre) noise)))))
 
 (define* (anneal target #:key (hook (const #f)) #:allow-other-keys #:rest settings)

@@ -1,13 +1,16 @@
 ;;; reconstruction.scm -- from a measurement to a folder of results.
 ;;;
-;;; `tempera reconstruct' and the demo share it.  An image is scaled as in the paper; its posterior
+;;; `reconstruct' samples the posterior of raw data at the prompt.  `reconstruct-to' also writes what comes of
+;;; it; `tempera reconstruct' and the demo share it.  An image is scaled as in the paper; its posterior
 ;;; is sampled; samples, mean, standard deviation, a figure, a report and a summary are
 ;;; written.
 
 (define-module (tempera see reconstruction)
   #:use-module (ice-9 format)
   #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-11)
   #:use-module (tempera base interrupts)
+  #:use-module (tempera base keywords)
   #:use-module (tempera base numbers)
   #:use-module (tempera sample diagnostics)
   #:use-module (tempera base errors)
@@ -17,6 +20,7 @@
   #:use-module (tempera data images)
   #:use-module (tempera data quality)
   #:use-module (tempera problem measurements)
+  #:use-module (tempera problem scan-measurements)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera see report chain)
   #:use-module (tempera see report registry)
@@ -24,7 +28,22 @@
   #:use-module (tempera sample chain)
   #:use-module (tempera sample chain-files)
   #:use-module (tempera problem targets)
-  #:export (reconstruct-to summary-table))
+  #:export (reconstruct reconstruct-to summary-table))
+
+(define (reconstruct scan prior . settings)
+  "The chain that samples the posterior, under PRIOR, of one slice of SCAN, a raw scan of `load-scan' or k-space, c64
+(rows columns) or (coils rows columns).  SETTINGS are keywords of `scan-measurement', as #:slice, #:mask,
+#:noise, #:coils and #:calibration, and of `anneal', as #:chains and #:seed.  Images are on the intensity
+scale.
+Example: (reconstruct (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(16)))) scan #:noise 1) prior #:chains 2)"
+  (let*-values (((about-scan others) (split-options 'reconstruct
+                                                    '(#:slice #:mask #:noise #:sensitivities #:calibration #:coils
+                                                      #:scale #:warn #:say)
+                                                    settings))
+                ((measurement scale) (apply scan-measurement scan about-scan)))
+    (apply anneal (posterior prior measurement) others)))
+
+(pauses! resume! reconstruct)
 
 (define (quality measure truth zero-filled mean complex-mean denoised samples)
   `(("zero_filled" . ,(measure zero-filled truth))

@@ -6,23 +6,27 @@
 (define answers
   ;; Title, text, and further words by which it is found.
   '(("Several coils"
-    "Multi-coil data (parallel imaging, SENSE, GRAPPA, coil sensitivities) are not read yet.
-Combine the coils first: with sensitivities S_c, reconstruct sum_c conj(S_c) F^H y_c as an image,
-or reconstruct one coil, (H W), by itself.  With sensitivities at hand an operator of your own
-does it right, x -> M F S_c x for each coil: (help \"Your own operator\")."
+    "Multi-coil data (parallel imaging, SENSE, GRAPPA, coil sensitivities): c64 (coils rows columns), 0 where
+nothing was measured, or a raw file of ISMRMRD or fastMRI:
+
+  tempera reconstruct kspace.npy prior=brain
+  (reconstruct (load-scan \"scan.h5\") (load-network \"brain\") #:slice 5)
+
+Noise is found and whitened, sensitivities come from the middle of k-space by ESPIRiT.  The parts are
+`noise-covariance', `whitening-matrix', `compress-coils', `espirit', `sense-operator' and
+`scan-measurement'; the manual has a section of this name."
     "multi-coil multicoil parallel imaging SENSE GRAPPA sensitivities")
    ("Noise of a measurement"
     "How to estimate the noise, #:noise of `posterior': it is the standard deviation of the real and of the
-imaginary part of k-space, each, on the scale where the image's white is 150, and nothing
-estimates it for you.  Take it where there is no signal: from a scan without excitation, or from a
-measured corner of k-space y, c64 (H W), centred:
+imaginary part of k-space, each, on the scale where the image's white is 150.  tempera reconstruct
+with noise=auto and `scan-measurement' take it from a noise scan, or from the edges of k-space y, c64 (coils
+rows columns), as does
 
-  (define corner (tensor-slice (tensor-slice y 0 0 8) 1 0 8))
-  (sqrt (/ (tensor->number (tensor-mean (tensor-square (tensor-abs corner)))) 2))
+  (noise-deviation (noise-covariance y))
 
-The mask is not to have thrown the corner away: 0 comes of that.  A wrong noise shows in
-`diagnose' hardly, in residuals well: (tensor- (apply-forward op (chain-mean chain)) y) is to be
-as large as the noise where it was measured."
+The mask is not to have thrown the edges away, nor a filter to have smoothed them: too little comes of
+that.  A wrong noise shows in `diagnose' hardly, in residuals well: (tensor- (apply-forward op
+(chain-mean chain)) y) is to be as large as the noise where it was measured."
     "estimate the noise level, what noise to give")
    ("Sampling from the prior"
     "Draw samples from the prior alone, without a measurement: (anneal (prior-target prior)) of an
@@ -32,8 +36,8 @@ and `show'.  An exact prior has independent draws at once: (prior-draw prior 8).
    ("K-space from NumPy, ISMRMRD, scanners"
     "Import raw k-space: `load-scan' reads ISMRMRD, fastMRI's HDF5, and k-space in npy, npz, MATLAB's
 .mat, BART's .cfl or any HDF5 array, by slice, with coils, mask and header; a Siemens twix file has to go
-through siemens_to_ismrmrd first.  In a file of several arrays FILE:/NAME is one of them.  Several coils
-are not reconstructed together yet: choose one, c64 (H W), and give it to tempera reconstruct as npy.
+through siemens_to_ismrmrd first.  In a file of several arrays FILE:/NAME is one of them.  All go to
+tempera reconstruct as they are, with several coils too.
 
   numpy.save(\"kspace.npy\", fftshift(fft2(ifftshift(x), norm=\"ortho\")).astype(\"complex64\"))
 

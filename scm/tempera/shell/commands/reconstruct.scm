@@ -9,6 +9,7 @@
   #:use-module (tempera base program)
   #:use-module (tempera data images)
   #:use-module (tempera data sampling)
+  #:use-module (tempera data raw-scans)
   #:use-module (tempera data scans)
   #:use-module (tempera file formats)
   #:use-module (tempera file programs)
@@ -17,6 +18,7 @@
   #:use-module (tempera problem masks)
   #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
+  #:use-module (tempera problem scan-measurements)
   #:use-module (tempera run experiments)
   #:use-module (tempera run recorders)
   #:use-module (tempera sample chain)
@@ -34,10 +36,10 @@
 
 (define-experiment reconstruct
   ((input (required file) (const #t)
-          (format #f "measured k-space with mask (~a), or with simulate a whole image (~a, or a folder of \
-DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
+          (format #f "measured k-space (~a; raw data of ISMRMRD and fastMRI too), or with simulate a whole image (~a, \
+or a folder of DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
    (prior (optional string) "the score network: the name of a shipped one, such as brain, or a .safetensors file")
-   (mask (optional file) "the mask of measured k-space, (columns) or (rows columns) of 0 and 1")
+   (mask (optional file) "the mask of measured k-space, (columns) or (rows columns) of 0 and 1; else what is not 0")
    (simulate #f "the input is a whole image: undersample its k-space and add noise")
    (acceleration 4 (lambda (r) (>= r 1)) "of the simulated mask")
    (volume (optional integer) (lambda (n) (>= n 0)) "which of several volumes in a file, from 0")
@@ -46,42 +48,47 @@ DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
    (partial-fourier 1. (lambda (f) (and (< 1/2 f) (<= f 1))) "the part of the columns that is acquired at most")
    (slice (optional integer) (lambda (n) (>= n 0)) "which slice of a volume, from 0")
    (first-axis (optional symbol) (lambda (what) (memq what '(slices coils)))
-               "what the first of three axes of k-space is; coils are not reconstructed together yet")
+               "what the first of three axes of k-space is; coils unless given")
+   (sensitivities (optional file) "of the coils, (coils rows columns); else ESPIRiT finds them in the middle of k-space")
+   (calibration (optional integer) positive? "rows and columns of that middle; else all that is whole, up to 24")
+   (coils (optional integer) positive? "compress to so many virtual coils first")
    (nan-is-zero #f "take NaN in an image as background, 0; else it is refused")
    (scale (optional number) "multiply k-space by this; else its zero-filled image is scaled")
-   (noise 0.1 positive? "its standard deviation, on the intensity scale")
+   (noise (optional estimate) (const #t) "its standard deviation, on the intensity scale, or auto: by a noise scan or the \
+edges of k-space; unless given 0.1, of several coils auto")
    (chains 8 positive? "samples to draw")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before; its square below 4")
    (until 0.046 positive? "the last temperature is the first below this")
    (precision 'float32 (lambda (name) (memq name '(float32 bf16)))
               "of the score's products; bf16 is faster where the processor has it")
    (seed 1 (lambda (n) (>= n 0)) "of mask, noise and chains"))
-  "INPUT is measured k-space with mask=FILE (c64, centred, 0 where not measured:
-fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy; what is wrong with it is said)
-or a whole image with simulate=yes.  Writes mean.npy, std.npy, samples.npy, figure.png,
+  "INPUT is measured k-space (c64, centred, 0 where not measured:
+fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy; what is wrong with it is said), of one coil with mask=FILE,
+or of several, (coils rows columns), or a whole image with simulate=yes.  Writes mean.npy, std.npy, samples.npy, figure.png,
 report.html, summary.json."
   #:check (begin
             (check-that prior 'reconstruct
                         "prior: expected one of ~a, or a .safetensors file, got none"
                         (string-join (shipped-priors) ", "))
-            (check-that (if simulate (not mask) mask) 'reconstruct
-                        "expected either mask=FILE or simulate=yes"))
-  (let ((given (load-image input #:volume volume #:nan-is-zero? nan-is-zero))
-        (doubts '()))
+            (check-that (if simulate (not mask) (or mask (says-where? input))) 'reconstruct
+                        "expected either mask=FILE or simulate=yes")
+            (check-that (not (and simulate (eq? noise 'auto))) 'reconstruct
+                        "noise: expected a number, of simulated noise, got auto"))
+  (let ((doubts '()))
     (define (doubt! text)
       (format (current-error-port) "warning: ~a~%" text)
       (set! doubts (append doubts (list text))))
-    (unless simulate
-      (check-first-axis input given first-axis (load-image mask) doubt!))
-    (let*-values (((image) (one-image input given slice))
-                  ((network) (load-score-network prior #:precision precision))
+    (let*-values (((network) (load-score-network prior #:precision precision))
                   ((measurement truth scale)
                    (if simulate
-                       (simulated input image
+                       (simulated input (one-image input (load-image input #:volume volume #:nan-is-zero? nan-is-zero) slice)
                                   (lambda (shape)
                                     (simulated-mask pattern shape acceleration partial-fourier seed))
-                                  noise seed doubt!)
-                       (measured image (load-image mask) scale noise doubt!)))
+                                  (or noise usual-noise) seed doubt!)
+                       (measured input first-axis slice noise doubt!
+                                 #:mask (and mask (load-image mask)) #:scale scale #:coils coils
+                                 #:calibration calibration
+                                 #:sensitivities (and sensitivities (load-kspace sensitivities)))))
                   ((results)
                    (reconstruct-to (run-path) network measurement
                                    #:chains chains #:seed seed #:truth truth
@@ -115,18 +122,35 @@ report.html, summary.json."
   (let loop ((shape (tensor-shape tensor)))
     (if (and (> (length shape) 2) (= 1 (car shape))) (loop (cdr shape)) shape)))
 
-(define (check-first-axis input given first-axis mask doubt!)
-  ;; Refuse k-space of several coils; its first axis is that of slices only if that is said.
-  (let ((shape (plain-shape given)))
-    (when (and (= 3 (length shape)) (eq? (tensor-dtype given) 'c64))
-      (check-that (eq? first-axis 'slices) 'reconstruct
-                  "~a has the shape ~a: several coils are not reconstructed together yet; if its first \
-axis is of slices, say first-axis=slices slice=N, and for one coil choose it before" input shape)
-      (let* ((mask (operator-normal-diagonal (mri-operator #:mask mask #:shape (cdr shape))))
-             (alike (coil-coherence (tensor-reshape given shape) mask)))
-        (when (and alike (> alike 0.5))
-          (doubt! (format #f "~a: its ~a slices look like coils: their edges are alike to ~,2f, where \
-slices from 4 mm apart have up to 0.45" input (first shape) alike)))))))
+(define usual-noise 0.1)
+
+(define (says-where? input)
+  ;; Whether the file INPUT says itself where k-space was measured: several coils, which no image has, are 0
+  ;; elsewhere.
+  (or (memq (file-format input) '(hdf5 matlab bart))
+      (let ((given (load-image input)))
+        (and (eq? 'c64 (tensor-dtype given)) (= 3 (length (plain-shape given)))))))
+
+(define (scan-of input first-axis slice doubt!)
+  ;; What INPUT holds, after doubt whether the first of three axes is what it is taken for.
+  (let* ((scan (load-scan input #:first-axis (or first-axis 'coils)))
+         (shape (raw-scan-shape scan)) (slices (first shape)) (coils (second shape))
+         (alike (lambda (y) (coil-coherence y (raw-scan-mask scan)))))
+    (when (eq? 'array (raw-scan-source scan))
+      (cond ((and (> slices 1) (= coils 1))
+             (let ((alike (alike (tensor-reshape (raw-scan-kspace scan) (list slices (third shape) (fourth shape))))))
+               (when (and alike (> alike 0.5))
+                 (doubt! (format #f "~a: its ~a slices look like coils: their edges are alike to ~,2f, where \
+slices from 4 mm apart have up to 0.45" input slices alike)))))
+            ((and (> coils 1) (= slices 1))
+             (check-that (not slice) 'reconstruct "slice: ~a is a single image of ~a coils; if its first axis is of \
+slices, say first-axis=slices" input coils)
+             (let ((alike (alike (raw-scan-kspace scan 0))))
+               (when (and alike (< alike 0.45))
+                 (doubt! (format #f "~a: its ~a coils look like slices: their edges are alike to ~,2f, where coils \
+have 0.5 or more; if they are, say first-axis=slices slice=N" input coils alike)))))))
+    (check-that (or (not slice) (> slices 1)) 'reconstruct "slice: ~a is a single image" input)
+    scan))
 
 (define (one-image input given slice)
   ;; GIVEN (rows columns), or the SLICE of a volume.
@@ -172,24 +196,20 @@ give its mask instead" input)))
     (values (as-measurement 'reconstruct op (measure op scan #:noise noise #:seed seed) noise)
             scan 'null)))
 
-(define (measured y mask scale noise doubt!)
+(define (measured input first-axis slice noise doubt! . settings)
   ;; Measurement on the intensity scale, no truth, and the scale.
-  (check-that (eq? (tensor-dtype y) 'c64) 'reconstruct
-              "k-space: expected complex numbers, got ~a; simulate=yes takes images" (tensor-dtype y))
-  (check-that (tensor-finite? y) 'reconstruct "k-space: it has NaN or infinite values")
-  (let* ((op (mri-operator #:mask mask #:shape (tensor-shape y)))
-         (peak (tensor->number (tensor-quantile (tensor-reshape (image-magnitude (apply-adjoint op y))
-                                                                '(-1))
-                                                0.999 0)))
-         (scale (or scale (if (> peak 0) (/ top-intensity peak) 1)))
-         (measurement (measurement op (tensor* y scale) #:noise noise #:warn doubt!)))
-    (check-that (> peak 0) 'reconstruct "k-space: it is 0 wherever the mask is 1")
-    (values measurement #f scale)))
+  (let* ((scan (scan-of input first-axis slice doubt!))
+         (noise (or noise (if (> (second (raw-scan-shape scan)) 1) 'auto usual-noise))))
+    (let-values (((measurement scale)
+                  (apply scan-measurement scan #:slice slice #:noise noise #:warn doubt!
+                         #:say (lambda (text) (format #t "~a~%" text))
+                         settings)))
+      (values measurement #f scale))))
 
 (define (undersampling measurement)
   ;; How many points k-space has for each that the mask measured.
-  (let ((mask (tensor-broadcast (operator-normal-diagonal (measurement-operator measurement))
-                                (tensor-shape (measurement-data measurement)))))
+  (let ((mask (tensor-broadcast (operator-mask (measurement-operator measurement))
+                                (take-right (tensor-shape (measurement-data measurement)) 2))))
     (significant (/ 1. (tensor->number (tensor-mean mask))) 4)))
 
 ;;; --- What is said -----------------------------------------------------------------

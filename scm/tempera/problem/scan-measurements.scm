@@ -1,0 +1,123 @@
+;;; scan-measurements.scm -- from raw data to a measurement: noise, coils, sensitivities and scale.
+;;;
+;;; Priors know images on one scale, 99.9th percentile of magnitude at 150, so k-space is multiplied
+;;; until its zero-filled image, combined over coils, is on it.  What was found is said, in the scan's
+;;; units and on that scale, before anything is sampled.
+
+(define-module (tempera problem scan-measurements)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-11)
+  #:use-module (ice-9 format)
+  #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
+  #:use-module (tempera data images)
+  #:use-module (tempera data raw-scans)
+  #:use-module (tempera data scans)
+  #:use-module (tempera problem coils)
+  #:use-module (tempera problem kspace)
+  #:use-module (tempera problem measurements)
+  #:use-module (tempera problem noise)
+  #:use-module (tempera problem operators)
+  #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor tensors)
+  #:export (scan-measurement))
+
+(define (say-line text)
+  (format (current-error-port) "~a~%" text))
+
+(define (kspace-of who what slice)
+  ;; Of WHAT, a raw scan or a tensor: c64 (coils rows columns).
+  (cond
+   ((raw-scan? what)
+    (let ((slices (first (raw-scan-shape what))))
+      (check-that (or slice (= slices 1)) who "~a has ~a slices: expected slice=N" (raw-scan-path what) slices)
+      (check-that (or (not slice) (< -1 slice slices)) who "slice: expected 0 to ~a, got ~a" (1- slices) slice)
+      (check-that (raw-scan-mask what) who "~a: it was not measured on a Cartesian grid, and `scan-measurement' \
+takes no other" (raw-scan-path what))
+      (raw-scan-kspace what (or slice 0))))
+   (else
+    (check-that (and (tensor? what) (memv (length (tensor-shape what)) '(2 3))) who
+                "scan: expected a raw scan, or k-space (rows columns) or (coils rows columns), got ~s" what)
+    (check-that (eq? 'c64 (tensor-dtype what)) who "k-space: expected complex numbers, got ~a" (tensor-dtype what))
+    (tensor-reshape what (append (if (= 2 (length (tensor-shape what))) '(1) '()) (tensor-shape what))))))
+
+(define (measured-points y)
+  ;; Where Y, c64 (coils rows columns), is not 0, f32 (rows columns).
+  (tensor-max (tensor< 0 (tensor-abs y)) 0))
+
+(define (found-noise what y mask noise)
+  ;; Covariance over coils, c64 (K K), and by what; or #f.
+  (cond ((and (tensor? noise) (eq? 'c64 (tensor-dtype noise))) (values noise "as given"))
+        ((not (eq? noise 'auto)) (values #f "as given"))
+        ((and (raw-scan? what) (raw-scan-noise what)) (values (noise-covariance what) "by the noise scan"))
+        (else (values (noise-covariance y #:mask mask) "by the edges of k-space"))))
+
+(define (edges-text y mask scale)
+  ;; What the edges have, for a comparison; "" where there are too few.
+  (let ((covariance (false-if-error (noise-covariance y #:mask mask))))
+    (if covariance
+        (format #f "; the edges of k-space have ~a" (significant (* scale (noise-deviation covariance)) 3))
+        "")))
+
+(define (coils-operator who y op mask maps calibration)
+  ;; OP for Y, c64 (K rows columns): with sensitivities where there are several coils.
+  (cond ((= 1 (tensor-size y 0)) op)
+        (maps (sense-operator maps op))
+        (else (sense-operator (sensitivities y #:mask mask #:calibration calibration) op))))
+
+(define* (scan-measurement what #:key (slice #f) (mask #f) (noise 'auto) (sensitivities #f) (calibration #f)
+                           (coils #f) (scale #f) (warn warn-of-doubt) (say say-line))
+  "The measurement that posteriors take, of one slice of WHAT, a raw scan of `load-scan' or k-space, c64 (rows
+columns) or (coils rows columns), and the factor that brings it to the intensity scale: two values.
+  SLICE          which of a raw scan, from 0
+  MASK           f32 (columns) or (rows columns), where it was measured; unless given, as the scan says, or where
+                 k-space is not 0
+  NOISE          auto: by the scan's noise scan, else by the edges of k-space (`noise-covariance'), and coils are
+                 whitened; or a number, the standard deviation on the intensity scale; or a covariance of
+                 coils, c64 (K K), or a map, f32, in the units of k-space
+  SENSITIVITIES  of the coils, c64 (K rows columns), as they are in the file; unless given, by `espirit', of the middle
+                 that CALIBRATION says
+  COILS          compress to so many virtual ones first (`compress-coils')
+  SCALE          the factor itself
+SAY is called with a line that has noise and scale, WARN with what is doubtful (`kspace-doubts'); both print to
+the error port unless given.
+Example: (scan-measurement (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(16)))) scan #:noise 1))"
+  (define who 'scan-measurement)
+  (let* ((y (kspace-of who what slice))
+         (shape (cdr (tensor-shape y)))
+         (several? (> (first (tensor-shape y)) 1)))
+    (check-that (tensor-finite? y) who "k-space: it has NaN or infinite values")
+    (check-that (or (eq? noise 'auto) (tensor? noise) (positive-number? noise)) who
+                "noise: expected auto, a positive number, a map or a covariance of coils, got ~s" noise)
+    (check-that (or (not coils) (and (exact-integer? coils) (<= 1 coils (first (tensor-shape y))))) who
+                "coils: expected an integer from 1 to ~a, as many as there are, got ~s" (first (tensor-shape y)) coils)
+    (check-that (not (and coils sensitivities)) who "coils: sensitivities are those of all coils, so none are compressed")
+    (check-that (or (not sensitivities) (and (tensor? sensitivities) (equal? (tensor-shape y) (tensor-shape sensitivities))))
+                who "sensitivities: expected c64 ~a, as k-space has it, got ~s" (tensor-shape y) sensitivities)
+    (let*-values
+        (((op) (mri-operator #:mask (or mask (if (raw-scan? what) (raw-scan-mask what) (measured-points y)))
+                             #:shape shape))
+         ((mask) (operator-mask op))
+         ((covariance source) (found-noise what y mask noise))
+         ((white) (and several? covariance (whitening-matrix covariance)))
+         ((mix) (lambda (t) (if white (mix-coils white t) t)))
+         ((whitened) (mix y))
+         ((y) (if coils (compress-coils whitened coils) whitened))
+         ((op) (coils-operator who y op mask (and sensitivities (mix sensitivities)) calibration))
+         ((y) (if (= 1 (tensor-size y 0)) (tensor-reshape y shape) y))
+         ((peak) (tensor->number (tensor-quantile (tensor-reshape (image-magnitude (apply-adjoint op y)) '(-1))
+                                                  0.999 0))))
+      (check-that (> peak 0) who "k-space: it is 0 wherever the mask is 1")
+      (let* ((scale (or scale (/ top-intensity peak)))
+             (deviation (cond (covariance (* scale (noise-deviation covariance)))
+                              ((tensor? noise) (tensor* scale noise))
+                              (else noise)))
+             (measurement (measurement op (tensor* y scale) #:noise deviation #:warn warn))
+             (deviation (measurement-noise measurement)))
+        (say (format #f "noise ~a where white is ~a, ~a in the units of k-space; scale ~a; ~a~a"
+                     (significant deviation 3) top-intensity (significant (/ deviation scale) 3)
+                     (significant scale 4) source
+                     (if (equal? source "as given")
+                         (edges-text (if (= 2 (length (tensor-shape y))) (tensor-reshape y (cons 1 shape)) y) mask scale)
+                         "")))
+        (values measurement scale)))))
