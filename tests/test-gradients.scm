@@ -314,6 +314,9 @@
    (save-mat (save-mat (file "a.mat") `(("a" . ,(want '(2))))))
    (hdf5-write (hdf5-write (file "a.h5") `(("a" . ,(want '(2)))) '()))
    (write-png (write-png (file "a.png") (want '(2 2)) 0 1 8))
+   (write-nifti (write-nifti (file "a.nii") (want '(2 2)) '(1 1) #f ""))
+   (write-mgh (write-mgh (file "a.mgz") (want '(2 2)) '(1 1) #f))
+   (write-tiff (write-tiff (file "a.tif") (want '(2 2)) ""))
    (safetensors-write (safetensors-write (file "a.safetensors") "{}" (list (want '(2)))))))
 
 (define refusals

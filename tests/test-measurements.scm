@@ -7,7 +7,7 @@
              (tempera file values) (tempera file pictures) (tempera problem masks) (tempera problem kspace) (tempera problem measurements)
              (tempera problem operators) (tempera problem targets) (tempera method compressed-sensing) (tempera method plug-and-play)
              (tempera method updnet) (tempera method vae) (tempera tensor primitives)
-             (tempera problem priors) (tempera problem gaussian) (tempera data scans) (tempera tensor tensors))
+             (tempera problem priors) (tempera problem gaussian) (tempera data sampling) (tempera data scans) (tempera tensor tensors))
 
 (start-tests "measurements")
 

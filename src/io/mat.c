@@ -54,16 +54,18 @@ length_of (const matvar_t *variable, int axis)
   return variable->dims[axis] < INT64_MAX / 16 ? (int64_t) variable->dims[axis] : INT64_MAX / 16;
 }
 
-/* What VARIABLE is, for a list; false when it is no array of numbers that could be read. */
+/* What VARIABLE is, for a list, of kind '?' with more axes than are read; false when it has no numbers. */
 static bool
 describe (const matvar_t *variable, tp_item *item)
 {
   int size;
   char kind = kind_of (variable, &size);
-  if (!kind || !variable->name || variable->rank < 1 || variable->rank > TP_MAX_RANK)
+  if (!kind || !variable->name)
     return false;
   *item = (tp_item) { .kind = variable->isComplex ? 'c' : kind == 'f' ? 'f' : 'i',
                       .size = variable->isComplex ? 2 * size : size, .rank = variable->rank };
+  if (item->rank < 1 || item->rank > TP_MAX_RANK)
+    *item = (tp_item) { .kind = '?' };
   for (int i = 0; i < item->rank; i++)
     item->shape[i] = length_of (variable, i);
   return (item->name = strdup (variable->name));

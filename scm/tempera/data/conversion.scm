@@ -6,7 +6,6 @@
 (define-module (tempera data conversion)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
-  #:use-module (ice-9 match)
   #:use-module (tempera base errors)
   #:use-module (tempera base program)
   #:use-module (tempera data raw-scans)
@@ -19,10 +18,11 @@
 
 (define* (convert-file from to #:key (volume #f))
   "Write what the file FROM holds to the file TO, in the format of its ending; returns TO.
-A volume keeps its axes and its place where TO can say that (NIfTI, MGH), and is turned upright where it cannot, as
-`load-image' turns it.  VOLUME, from 0, is one of several.  All arrays of an npz, HDF5 or MATLAB file go into
-another such file; of raw data (ISMRMRD, fastMRI) k-space goes, c64 (slices coils rows columns), with its mask, noise scan and
-trajectory where TO holds several arrays.  Where TO has a place for it, it says what it was made from.
+A volume keeps its axes and its place where TO can say that (NIfTI, MGH), and is turned upright, as
+`load-image' turns it, where it cannot.  VOLUME, from 0, is one of several.  All arrays of an npz,
+HDF5 or MATLAB file go into another such file; of raw data (ISMRMRD, fastMRI) k-space goes, c64
+(slices coils rows columns), with its mask, noise scan and trajectory where TO holds several arrays.
+Where TO has a place for it, it says what it was made from.
 Example: (begin (save-npy \"y.npy\" y) (convert-file \"y.npy\" \"y.cfl\")) => \"y.cfl\""
   (check-path 'convert-file from)
   (check-path 'convert-file to)
@@ -31,10 +31,16 @@ Example: (begin (save-npy \"y.npy\" y) (convert-file \"y.npy\" \"y.cfl\")) => \"
     (cond (kind
            (check-that (not volume) 'convert-file "~a: it is raw data, in which there is no volume ~a" from volume)
            (convert-raw from to note))
-          ((and (not volume) (several-arrays from) (memq (file-format to) '(npz hdf5 matlab)))
-           (save-arrays to (several-arrays from) note))
+          ((and (not volume) (container? to) (several-names from))
+           => (lambda (names)
+                (save-arrays to (map (lambda (name) (cons name (load-unturned (string-append from ":/" name)))) names)
+                             note)))
           (else (convert-image from to volume note)))
     to))
+
+(define (container? path)
+  ;; Whether files of PATH's format hold several arrays.
+  (memq (file-format path) '(npz hdf5 matlab)))
 
 (define (save-arrays to arrays note)
   ;; ARRAYS, pairs of name and tensor, to TO, an npz, HDF5 or MATLAB file.
@@ -43,18 +49,17 @@ Example: (begin (save-npy \"y.npy\" y) (convert-file \"y.npy\" \"y.cfl\")) => \"
     ((matlab) (save-mat to arrays))
     ((hdf5) (save-hdf5 to (append arrays `(("provenance" . ,note)))))))
 
-(define (several-arrays path)
-  ;; All arrays of PATH, pairs of name and tensor, or #f where there are not several.
-  (let-values (((file member) (file-and-member path)))
-    (let ((names (if (and (not member) (memq (file-format path) '(npz hdf5 matlab)) (file-exists? path))
-                     (filter-map (match-lambda
-                                   ((name kind _ _) (and (memq kind '(integer real complex))
-                                                         (not (string-prefix? "@" name))
-                                                         name)))
+(define (several-names path)
+  ;; The names of the arrays of numbers in PATH, or #f where there are not several.
+  (let-values (((_ member) (file-and-member path)))
+    (let ((names (if (and (not member) (container? path))
+                     (filter-map (lambda (item)
+                                   (and (memq (second item) '(integer real complex))
+                                        (not (string-prefix? "@" (first item)))
+                                        (first item)))
                                  (file-items (file-format path) path))
                      '())))
-      (and (> (length names) 1)
-           (map (lambda (name) (cons name (load-unturned (string-append path ":/" name)))) names)))))
+      (and (> (length names) 1) names))))
 
 ;;; --- Images and volumes -----------------------------------------------------------------
 
@@ -67,15 +72,15 @@ Example: (begin (save-npy \"y.npy\" y) (convert-file \"y.npy\" \"y.cfl\")) => \"
            (save-image to image #:spacing spacing #:affine affine #:note note))
           (else
            (let ((image (if orientation (load-image from #:volume volume) image)))
-             (check-that (or (not (eq? 'png (file-format to))) (= 2 (length (tensor-shape image)))
-                             (= 3 (last (tensor-shape image))))
-                         'convert-file "~a: expected a single image for ~a, got shape ~a" from to (tensor-shape image))
              (if (eq? 'png (file-format to))
-                 (save-picture to image)
+                 (save-picture from to image)
                  (save-image to image #:note note)))))))
 
-(define (save-picture to image)
+(define (save-picture from to image)
   ;; Whole numbers that a PNG can have stay what they are; others lie between 0 and the greatest.
+  (check-that (or (= 2 (length (tensor-shape image)))
+                  (and (= 3 (length (tensor-shape image))) (= 3 (last (tensor-shape image)))))
+              'convert-file "~a: expected a single image for ~a, got shape ~a" from to (tensor-shape image))
   (let* ((most (tensor->number (tensor-max image)))
          (whole? (and (tensor-identical? (tensor-copy image) (tensor-round image))
                       (>= (tensor->number (tensor-min image)) 0))))
@@ -88,16 +93,15 @@ Example: (begin (save-npy \"y.npy\" y) (convert-file \"y.npy\" \"y.cfl\")) => \"
 (define (convert-raw from to note)
   (let* ((scan (load-scan from))
          (trajectory (raw-scan-trajectory scan))
-         (container? (memq (file-format to) '(npz hdf5 matlab)))
-         (mask (and container? (not trajectory) (raw-scan-mask scan))))
+         (mask (and (container? to) (not trajectory) (raw-scan-mask scan))))
     (check-that (file-holds? to 'kspace) 'convert-file "~a: it holds k-space, which ~a cannot: expected ~a~a"
                 from to (endings-text 'kspace)
                 (let ((image (find (lambda (entry) (string-contains (car entry) "reconstruction"))
                                    (hdf5-arrays from))))
                   (if image (format #f "; ~a:/~a is an image in it" from (car image)) "")))
-    (check-that (or container? (not trajectory)) 'convert-file
+    (check-that (or (container? to) (not trajectory)) 'convert-file
                 "~a: its trajectory has no place in ~a; .h5, .npz and .mat hold both" from to)
-    (if container?
+    (if (container? to)
         (save-arrays to
                      (filter cdr
                              `(("kspace" . ,(raw-scan-kspace scan))

@@ -19,16 +19,18 @@
 (define most-numbers (expt 2 27))       ; that are read of an array to say what is in it
 
 (define (file-info path)
-  "What the file PATH holds, an alist: file and format; of one array its shape and type, of several arrays,
-a list of name, type and shape each; of a volume spacing (mm), orientation, how many volumes there are, and the range of its numbers;
-of raw data and complex arrays that look like k-space their sampling, the peak (the row and column
-of most energy, which should be the middle) and noise, the standard deviation of a part of a point, by the
-noise scan or by the edges of k-space (`edge-noise'); and what the file says besides.  Of FILE:/NAME,
-the array NAME.  What there is nothing to say of is left out.
+  "What the file PATH holds, an alist: file and format; of one array its shape and type, of several
+arrays, a list of name, type and shape each; of a volume spacing (mm), orientation, how many volumes
+there are, and the range of its numbers; of raw data, and complex arrays that look like k-space,
+their sampling, the peak (the row and column of most energy, which should be the middle) and noise,
+the standard deviation of a part of a point, by the noise scan or by the edges of k-space
+(`edge-noise'); and what the file says besides.  Of FILE:/NAME, the array NAME.  What there is
+nothing to say of is left out.
 Example: (begin (save-npy \"y.npy\" y) (assq-ref (file-info \"y.npy\") 'shape)) => (16 16)"
   (check-path 'file-info path)
   (let-values (((file member) (file-and-member path)))
-    (if (and (file-exists? file) (twix? file))
+    (unless (and (file-exists? file) (file-is-directory? file)) (check-file 'file-info file))
+    (if (twix? file)
         `((file . ,path) (format . twix) (note . ,(twix-advice path)))
         (let* ((name (format-name (format-to-read 'file-info path)))
                (name (cond ((not (eq? name 'header)) (if (eq? name 'nifti-pair) 'nifti name))
@@ -87,7 +89,8 @@ Example: (begin (save-npy \"y.npy\" y) (assq-ref (file-info \"y.npy\") 'shape)) 
   ;; Name, type and shape of each of ITEMS that is no attribute and no text, which are facts.
   (filter-map (match-lambda
                 ((name kind bytes shape)
-                 (and (not (string-prefix? "@" name)) (not (eq? kind 'text)) (list name (type-text kind bytes) shape))))
+                 (and (not (string-prefix? "@" name)) (not (eq? kind 'text))
+                      (list name (type-text kind bytes) shape))))
               items))
 
 (define (arrays-info path file member name)
@@ -181,6 +184,8 @@ Example: (begin (save-npy \"y.npy\" y) (car (file-info-lines (file-info \"y.npy\
              ((name type shape) (format #f "array        ~a: ~a~a" name type
                                         (if (null? shape) "" (string-append ", " (joined shape " x "))))))
            arrays))
-     ((name . value) (list (format #f "~a ~a" (string-pad-right (symbol->string name) (max 12 (string-length (symbol->string name))))
-                                   (value-text name value)))))
+     ((name . value)
+      (let ((word (symbol->string name)))
+        (list (format #f "~a ~a" (string-pad-right word (max 12 (string-length word)))
+                      (value-text name value))))))
    info))

@@ -84,7 +84,7 @@ Example: (tensor-shape (measured-mask (tensor-reshape y '(1 16 16)))) => (16)"
 
 (define (sampling-text mask)
   "How k-space was sampled that has MASK, f32 (columns) or (rows columns) of 0 and 1, in words.
-Example: (sampling-text (list->tensor '(1 0 1 0 1 1 1 0 1 0))) => \"6 of 10 columns, R = 1.67; the middle 3 all, every 2nd outside\""
+Example: (sampling-text (list->tensor '(1 0 0 0 1 1 0 0 0 1))) => \"4 of 10 columns, R = 2.5; the middle 2 all\""
   (check-that (and (tensor? mask) (memv (length (tensor-shape mask)) '(1 2))) 'sampling-text
               "mask: expected f32 (columns) or (rows columns), got ~s" mask)
   (match (tensor-shape mask)

@@ -24,10 +24,11 @@ Example: (begin (save-cfl \"y.cfl\" y) (bart-header? \"y.hdr\")) => #t"
 (define (bart-lengths path)
   "The lengths of the 16 axes of the array of BART's files PATH, .cfl or .hdr.
 Example: (begin (save-bart \"y.cfl\" y) (take (bart-lengths \"y.cfl\") 3)) => (16 16 1)"
+  (file-items 'bart path)               ; an error, where the header is none
   (let* ((header (string-append (string-drop-right path 4) ".hdr"))
-         (lines (string-split (call-with-input-file header get-string-all) #\newline))
-         (line (begin (file-items 'bart path) ; an error, where the header is none
-                      (cadr (find-tail (lambda (line) (string-prefix? "# Dimensions" line)) lines))))
+         (text (call-with-input-file header get-string-all #:encoding "ISO-8859-1"))
+         (line (second (find-tail (lambda (line) (string-prefix? "# Dimensions" line))
+                                  (string-split text #\newline))))
          (lengths (map string->number (string-tokenize line))))
     (append lengths (make-list (- 16 (length lengths)) 1))))
 

@@ -157,10 +157,13 @@ Example: (twix? \"volume.npy\") => #f"
 (define (twix-advice path)
   "What to do with PATH, for which `twix?' is true, in words.
 Example: (twix-advice \"scan.dat\")"
-  (format #f "a Siemens raw file (twix): siemens_to_ismrmrd -f ~a -o scan.h5 makes ISMRMRD of it, which is read" path))
+  (format #f "a Siemens raw file (twix): siemens_to_ismrmrd -f ~a -o scan.h5 makes ISMRMRD of it, which \
+is read" path))
 
 (define* (format-to-read who path #:optional (kind #f))
-  "The format of the file PATH, which is to be read, and in which there has to be a KIND when that is not #f; errors are of WHO."
+  "The format of the file PATH, which is to be read, and in which there has to be a KIND unless that
+is #f; `format-name' is what the table calls it.  Errors are of WHO.
+Example: (begin (save-npy \"y.npy\" y) (format-name (format-to-read 'f \"y.npy\"))) => npy"
   (check-path who path)
   (let-values (((file _) (file-and-member path)))
     (unless (and (file-exists? file) (file-is-directory? file)) (check-file who file))
@@ -179,8 +182,9 @@ Example: (twix-advice \"scan.dat\")"
 
 (define* (load-unturned path #:key (volume #f))
   "Four values: the array in the file PATH, or one VOLUME of it, as the file has it; the millimetres
-between its points; the three letters that say how its axes lie; and its affine.  The last three are #f where the format has no such.
-Example: (begin (save-npy \"y.npy\" y) (call-with-values (lambda () (load-unturned \"y.npy\")) (lambda (y . place) place))) => (#f #f #f)"
+between its points; the three letters that say how its axes lie; and its affine.  These three are
+#f where the format has no such.
+Example: (begin (save-npy \"y.npy\" y) (load-unturned \"y.npy\"))"
   (call-with-values (lambda () ((reader-of 'load-image path 'image) path volume))
     (lambda* (image #:optional spacing orientation affine)
       (values image spacing orientation affine))))
@@ -204,7 +208,8 @@ columns), turned so that slices go from head to feet, rows from front to back,
 columns from the patient's right to left.  The second value is the millimetres
 between voxels.  ORIENTATION, three letters, overrides what the file says of the
 directions in which its axes rise, slowest first; npy files say nothing and are
-taken as they are without it.  VOLUME, from 0, is which one of several in the file.  Voxels that are NaN become 0 if NAN-IS-ZERO?.
+taken as they are without it.  VOLUME, from 0, is which one of several in the file.  Voxels that are
+NaN become 0 if NAN-IS-ZERO?.
 An axis of one point, such as one time, is left out; a picture is one slice.
 Example: (load-volume \"volume.npy\")"
   (call-with-values (lambda () ((reader-of 'load-volume path 'volume) path volume))
@@ -217,9 +222,8 @@ Example: (load-volume \"volume.npy\")"
 (define* (load-image path #:key (volume #f) (nan-is-zero? #f))
   "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .tif, .nii,
 .nii.gz, .mgz, .dcm (DICOM also without), or a folder of DICOM slices.  A single slice of a volume
-comes as (rows columns), and so does a picture with colours that are all grey; of several volumes VOLUME, from 0, is the
-one that is read.  The numbers are the
-file's own, but that NaN becomes 0 if NAN-IS-ZERO?.
+comes as (rows columns), and so does a picture with colours that are all grey; of several volumes
+VOLUME, from 0, is the one that is read.  The numbers are the file's own, but that NaN becomes 0 if NAN-IS-ZERO?.
 Example: (tensor-shape (load-image \"brain.png\")) => (256 256)"
   (call-with-values (lambda () ((reader-of 'load-image path 'image) path volume))
     (lambda* (image #:optional spacing orientation affine)

@@ -32,13 +32,11 @@
 (define* (load-nifti path #:key (volume #f) (nan-is-zero? #f))
   "The volume in the NIfTI file PATH (.nii, .nii.gz, or a pair of .hdr and .img; NIfTI-1 or -2) as f32, or c64
 when it is complex, its slowest axis first, with the file's slope and intercept applied.  Of a file
-with several, VOLUME, counted from 0, is the one that is read; without it all are, before the other axes.
-Three values follow: the
-millimetres between voxels along each axis; three letters for the directions
-in which the last three axes rise, such as \"SAR\" (superior, anterior, right),
-or \"???\" where the file does not say; and its affine, three rows of four numbers, or #f.
-Voxels that are NaN, as some programs leave
-where there is no head, become 0 if NAN-IS-ZERO?, and how many is said.
+with several, VOLUME, counted from 0, is the one that is read; without it all are, on axes before the
+last three.  Three values follow: the millimetres between voxels along each axis; three letters for
+the directions in which the last three axes rise, such as \"SAR\" (superior, anterior, right), or \"???\"
+where the file does not say; and its affine, three rows of four numbers, or #f.  Voxels that are NaN, as
+some programs leave where there is no head, become 0 if NAN-IS-ZERO?, and how many is said.
 Example: (begin (save-nifti \"a.nii\" (tensor-abs scan)) (tensor-shape (load-nifti \"a.nii\"))) => (16 16)"
   (volume-values read-nifti path volume nan-is-zero?))
 
@@ -68,10 +66,10 @@ Example: (begin (save-mgh \"a.mgz\" (tensor-abs scan)) (tensor-shape (load-mgh \
           given))))
 
 (define* (save-nifti path tensor #:key (spacing #f) (affine #f) (note ""))
-  "Write TENSOR, f32 or c64 with its slowest axis first, to the NIfTI file PATH, .nii or .nii.gz: NIfTI-1, or -2
-when an axis has more than 32767 points.  AFFINE, as `load-nifti' and `volume-affine' give it, says where the voxels lie;
-without it SPACING is the millimetres between them along each axis, 1 by default.  NOTE, of which 79 bytes are kept,
-is the file's description.
+  "Write TENSOR, f32 or c64 with its slowest axis first, to the NIfTI file PATH, .nii or .nii.gz:
+NIfTI-1, or -2 when an axis has more than 32767 points.  AFFINE, as `load-nifti' and `volume-affine'
+give it, says where the voxels lie; SPACING, 1 by default, is the millimetres between them along each
+axis, where AFFINE does not say it.  NOTE, of which 79 bytes are kept, is the file's description.
 Example: (save-nifti \"mean.nii.gz\" (chain-mean chain) #:spacing '(1 1))"
   (write-nifti path tensor (spacing-of 'save-nifti tensor spacing affine) affine note))
 

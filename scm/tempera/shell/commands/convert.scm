@@ -18,8 +18,9 @@
 (define (main arguments)
   (let-values (((options files)
                 (parse-options "convert" options arguments #:operands "FROM TO" #:count 2
-                               #:text "Write what the file FROM holds to the file TO, in the format of its ending.  Volumes keep their
-place in NIfTI and MGH files and are turned upright for others; raw data become k-space on its grid.")))
+                               #:text "Write what the file FROM holds to the file TO, in the format of its ending.
+Volumes keep their place in NIfTI and MGH files and are turned upright for others; raw data become k-space on
+its grid.")))
     (match files
       ((from to)
        (convert-file from to #:volume (assq-ref options 'volume))

@@ -12,8 +12,8 @@
 (define (main arguments)
   (let-values (((options files)
                 (parse-options "info" '() arguments #:operands "FILE..."
-                               #:text "Say what each FILE holds, of any format that is read: images, volumes, k-space and
-raw data; FILE:/NAME is the array NAME of a file with several.")))
+                               #:text "Say what each FILE holds, of any format that is read: images, volumes, k-space
+and raw data; FILE:/NAME is the array NAME of a file with several.")))
     (check-that (pair? files) 'info "expected FILE..., got none")
     (for-each (lambda (file)
                 (for-each (lambda (line) (format #t "~a~%" line))
