@@ -3,7 +3,8 @@
 ;;;   ./bootstrap bench [key=value ...]
 ;;;
 ;;; Each row alternates between the two; medians, and their ratio (above 1:
-;;; Tempera is faster).  Without PyTorch our side runs alone.
+;;; Tempera is faster).  Without PyTorch our side runs alone.  The peer of the transform along a
+;;; trajectory is BART.
 
 (use-modules (srfi srfi-1) (ice-9 popen) (ice-9 rdelim) (ice-9 format) (ice-9 match) (tempera)
              (tempera net score-networks))
@@ -100,8 +101,15 @@
     ("attention-8x32x32x128" layer attention 8 32 128)
     ("unshuffle-8x64x64x64" layer unshuffle 8 64 64)))
 
+;; Images of 256 x 256 and 96 spokes of 512 samples: the transform, and its adjoint, of as many coils.
+(define nufft-rows
+  '(("nufft-1x256" forward 1) ("nufft-8x256" forward 8)
+    ("nufft-adjoint-1x256" adjoint 1) ("nufft-adjoint-8x256" adjoint 8)
+    ("nufft-normal-1x256" normal 1) ("nufft-normal-8x256" normal 8)))
+
 (define row-names
-  (append (map first rows) '("sense-normal-8x8x256" "memory-train-1x320" "start" "training")))
+  (append (map first rows) (map first nufft-rows)
+          '("sense-normal-8x8x256" "memory-train-1x320" "start" "training")))
 
 ;;; --- Reporting ------------------------------------------------------------------
 
@@ -249,6 +257,51 @@ square: the peer's, and both in bf16."
                   (cons (seconds (lambda () (system* python "-c" "import torch"))) theirs)
                   '())))))
 
+;;; --- Along a trajectory ---------------------------------------------------------------
+
+(define (nufft-row folder runs name what coils)
+  ;; Ours with what it keeps of the trajectory, as a chain has it; beside it the time with that made anew.
+  ;; BART's is a process, which makes it each time, less the time of one that does nothing; its normal
+  ;; operator has no command.
+  (let* ((file (lambda (name) (string-append folder "/" name)))
+         (trajectory (radial-trajectory 96 512 256))
+         (x (random-normal (list coils 256 256) 1 0 'c64))
+         (y (nufft-forward x trajectory))
+         (table (toeplitz-table trajectory #f 256 256))
+         (apply-to (lambda (t)
+                     (with-scope
+                      (lambda ()
+                        (case what
+                          ((forward) (nufft-forward x t))
+                          ((adjoint) (nufft-adjoint y t 256 256))
+                          ((normal) (toeplitz-multiply x table)))
+                        #t))))
+         (bart? (and (program-exists? "bart") (not (eq? what 'normal))))
+         (bart (lambda words
+                 (seconds (lambda () (apply run-program 'bench "env" (format #f "OMP_NUM_THREADS=~a" (threads))
+                                            "bart" words)))))
+         (theirs (lambda ()
+                   (- (if (eq? what 'forward)
+                          (bart "nufft" (file "t") (file "x") (file "k"))
+                          (bart "nufft" "-a" "-d256:256:1" (file "t") (file "y") (file "z")))
+                      (bart "version")))))
+    (when bart?                         ; its axes: 3 samples spokes, x y z coils, 1 samples spokes coils
+      (save-cfl (file "t.cfl") (tensor-transpose (tensor-concatenate (list trajectory (tensor-zeros '(96 512 1))) 2)
+                                                 '(2 1 0)))
+      (save-cfl (file "x.cfl") (tensor-transpose (tensor-reshape x (list coils 1 256 256)) '(2 3 1 0)))
+      (save-cfl (file "y.cfl") (tensor-transpose (tensor-reshape y (list coils 96 512 1)) '(3 2 1 0))))
+    (apply-to trajectory)
+    (let loop ((i 0) (ours '()) (first '()) (others '()))
+      (if (< i runs)
+          (let ((a (seconds (lambda () (apply-to trajectory))))
+                (b (seconds (lambda () (apply-to (tensor-copy trajectory)))))
+                (c (and bart? (theirs))))
+            (loop (1+ i) (cons a ours) (cons b first) (cons c others)))
+          (report name (median ours) (and bart? (median others)) "ms"
+                  `(("coils" . ,coils) ("runs" . ,runs) ("peer" . "bart nufft")
+                    ("tempera-first" . ,(median first)) ("tempera-spread" . ,(spread ours))
+                    ,@(if bart? `(("peer-spread" . ,(spread others))) '())))))))
+
 ;;; --- Growth -----------------------------------------------------------------------
 
 (define (cost run)
@@ -322,9 +375,13 @@ square: the peer's, and both in bf16."
               (timed (map (lambda (row) (apply timed-row peer runs row))
                           (filter (lambda (row) (asked? (first row))) rows)))
               (sense (if (asked? "sense-normal-8x8x256") (list (sense-row runs)) '()))
+              (nuffts (let ((chosen (filter (lambda (row) (asked? (first row))) nufft-rows)))
+                        (when (pair? chosen) (line "" "Tempera" "BART" "ratio" "" ""))
+                        (map (lambda (row) (apply nufft-row folder runs row)) chosen)))
               (memory (if (asked? "memory-train-1x320") (list (memory-row peer weights)) '()))
               (start (if (asked? "start") (list (start-row peer runs)) '()))
               (results (append timed sense memory start
+              (results (append timed nuffts memory start
                                (if (and growth (asked? "training"))
                                    `(("training" . ,(training-table))) '())
                                (if (and growth (not asked))
