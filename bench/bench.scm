@@ -380,8 +380,7 @@ square: the peer's, and both in bf16."
                         (map (lambda (row) (apply nufft-row folder runs row)) chosen)))
               (memory (if (asked? "memory-train-1x320") (list (memory-row peer weights)) '()))
               (start (if (asked? "start") (list (start-row peer runs)) '()))
-              (results (append timed sense memory start
-              (results (append timed nuffts memory start
+              (results (append timed nuffts sense memory start
                                (if (and growth (asked? "training"))
                                    `(("training" . ,(training-table))) '())
                                (if (and growth (not asked))
