@@ -85,7 +85,7 @@
 (test-error-matching "a stem of no word" "word-stem: word: expected a string" (word-stem 3))
 (test-equal "an answer is shown whole" #t
   (->bool (string-contains (with-output-to-string (lambda () (help "several coils")))
-                           "Combine the coils first")))
+                           "one complex image's posterior")))
 (test-equal "a name is first" "chain-std" (first (help-search "chain-std")))
 (test-equal "nothing" '() (help-search "xyzzy"))
 (test-equal "stop words alone" '() (help-search "how do I"))
