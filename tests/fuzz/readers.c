@@ -75,6 +75,7 @@ read_members (const char *path, char **names, int count,
       use (load (path, names[i]));
       free (names[i]);
     }
+  use (load (path, "no such array"));
   free (names);
 }
 
@@ -106,6 +107,7 @@ read_hdf5 (const char *path)
       free (tp_hdf5_text (path, items[i].name));
       tp_hdf5_number (path, items[i].name, &number);
     }
+  use (tp_hdf5_load (path, "no such array", 0, -1));
   if (items)
     tp_hdf5_free (items, count);
 }
@@ -245,7 +247,7 @@ test_seeds (void)
   make_folder ();
   for (int i = 0; i < READERS; i++)
     {
-      char name[PATH_MAX / 2], path[PATH_MAX];
+      char name[PATH_MAX + 64], path[PATH_MAX + 512];
       snprintf (name, sizeof name, "%s/%s", check_file ("fuzz/seeds"), readers[i].name);
       DIR *entries = opendir (name);
       int tried = 0;
