@@ -91,6 +91,7 @@ read_items (const char *path, tp_item *items, int count, tp_tensor *(*load) (con
 {
   for (int i = 0; items && i < count; i++)
     use (load (path, items[i].name));
+  use (load (path, "no such array"));
   tp_items_free (items, count);
 }
 
@@ -265,7 +266,7 @@ test_seeds (void)
   make_folder ();
   for (int i = 0; i < READERS; i++)
     {
-      char name[PATH_MAX / 2], path[PATH_MAX];
+      char name[PATH_MAX + 64], path[PATH_MAX + 512];
       snprintf (name, sizeof name, "%s/%s", check_file ("fuzz/seeds"), readers[i].name);
       DIR *entries = opendir (name);
       int tried = 0;
