@@ -253,7 +253,7 @@
   (test-error-matching "other numbers" "0 and 1 only" (mri-operator #:mask (tensor* 3 mask)))
   (test-error-matching "transposed" "transposed it would fit"
     (mri-operator #:mask (points 32 20 1) #:shape '(20 32)))
-  (test-error-matching "three axes" "expected an f32 tensor" (mri-operator #:mask (tensor-zeros '(2 3 4)))))
+  (test-error-matching "three axes" "expected a tensor (columns)" (mri-operator #:mask (tensor-zeros '(2 3 4)))))
 (test-error-matching "no column left" "acceleration: no column of 128 is left at 1000"
   (random-mask 128 #:acceleration 1000))
 (test-error-matching "nor at equal spacing" "no column of 128 is left"

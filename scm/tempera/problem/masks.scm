@@ -263,7 +263,7 @@ Example: (tensor-shape (poisson-mask '(64 48) #:acceleration 6)) => (64 48)"
 moves on by SHIFT from one such row to the next, so that copies of the image overlap less; and
 of the middle CALIBRATION, (rows columns), as of `gaussian-mask' unless given.  Source: Breuer et al. 2006.
 Example: (tensor->list (caipirinha-mask '(4 4) #:calibration '(0 0)))
-         => (1.0 0.0 1.0 0.0 0.0 0.0 0.0 0.0 0.0 1.0 0.0 1.0 0.0 0.0 0.0 0.0)"
+         => (0.0 1.0 0.0 1.0 0.0 0.0 0.0 0.0 1.0 0.0 1.0 0.0 0.0 0.0 0.0 0.0)"
   (check-size 'caipirinha-mask size)
   (check-that (and (list? by) (= 2 (length by)) (every (lambda (n) (and (exact-integer? n) (> n 0))) by))
               'caipirinha-mask "by: expected two positive integers, got ~s" by)
