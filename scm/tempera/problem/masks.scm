@@ -201,8 +201,8 @@ Example: (tensor-shape (gaussian-mask '(230 180) #:acceleration 8)) => (230 180)
 
 (define* (poisson-mask size #:key (acceleration 8) calibration (slope 1) (corners? #t) (seed 0))
   "A mask over SIZE, (rows columns), of one point in ACCELERATION: the middle CALIBRATION, (rows columns),
-as of `gaussian-mask' unless given, and points in random places but no nearer to each other than a distance that grows away from the middle, by
-SLOPE times itself up to the edge: a variable-density Poisson disc.  Without CORNERS? nothing is acquired
+as of `gaussian-mask' unless given, and points in random places but no nearer to each other than a
+distance that grows away from the middle, by SLOPE times itself up to the edge: a variable-density Poisson disc.  Without CORNERS? nothing is acquired
 outside of the ellipse that touches the edges.  Source: Bridson 2007; Lustig et al. 2007.
 Example: (tensor-shape (poisson-mask '(64 48) #:acceleration 6)) => (64 48)"
   (check-size 'poisson-mask size)
