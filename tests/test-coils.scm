@@ -305,7 +305,7 @@
                                           (tensor* mask (tensor* 3 (mix-coils mixing (random-normal (cons 4 sizes) 8 0 'c64)))))))
               ((said) '())
               ((m scale) (scan-measurement y #:say (lambda (text) (set! said text)) #:warn (lambda (text) (set! said (list text))))))
-  (test-assert (format #f "noise is said: ~a" said) (and (string? said) (string-contains said "by the edges of k-space")))
+  (test-assert (format #f "noise is said: ~a" said) (and (string? said) (string-contains said "by the edges of what was measured")))
   (test-approximate "on the intensity scale" 1
     (/ (measurement-noise m) (* scale 3e-6 (noise-deviation truth-covariance))) 0.12)
   (test-approximate "which is that of the combined image" 150

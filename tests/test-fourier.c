@@ -435,7 +435,7 @@ test_coils (void)
   tp_tensor *wrong = noise (3, SHAPE (2, 7, 9), 2);
   CHECK (!tp_coil_images (wrong, s) && tp_last_status () == TP_BAD_SHAPE);
   CHECK (!tp_coil_combine (x, s) && tp_last_status () == TP_BAD_SHAPE);
-  CHECK (!tp_sense_normal (x, s, values) && !tp_row_multiply (wrong, vectors, values));
+  CHECK (!tp_sense_normal (x, s, vectors) && !tp_row_multiply (wrong, vectors, values));
   CHECK (tp_row_eigen (s, values, &values, &vectors) == TP_BAD_SHAPE);
   tp_tensor_free (s), tp_tensor_free (x), tp_tensor_free (y), tp_tensor_free (mask), tp_tensor_free (seen);
   tp_tensor_free (combined), tp_tensor_free (ax), tp_tensor_free (images), tp_tensor_free (expected);

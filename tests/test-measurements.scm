@@ -310,11 +310,14 @@
          (vector-length (assoc-ref (load-json (in "out/summary.json")) "doubts"))))
      (for-each
       (lambda (name text . arguments) (test-said name 1 text (apply reconstruct given arguments)))
-      '("not centred" "coils without a middle to find their sensitivities" "a coil chosen as a slice" "another axis")
+      '("not centred" "too small a middle" "a coil chosen as a slice" "another axis")
       '("measurement: k-space: it is not centred" "calibration: expected a middle of 8 x 8 points or more"
         "is a single image of 3 coils; if its first axis is of slices, say first-axis=slices"
         "first-axis: expected a name, slices or coils, got rows")
-      (map in '("raw.npy" "coils.npy" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
+      (map in '("raw.npy" "coils.npy --calibration=4" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
+     (test-said "coils" 0 "where white is 150" (reconstruct given (in "coils.npy")))
+     (test-said "noise by edges that coils share wholly" 1 "another's copy?"
+                (reconstruct (string-append "--mask=" (in "mask.npy")) (in "coils.npy")))
      (test-said "coils called slices: a warning" 0 "look like coils"
                 (reconstruct given "--first-axis=slices --slice=1" (in "coils.npy")))
      (save-npy (in "image.npy") (tensor-abs x))

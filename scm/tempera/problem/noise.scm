@@ -104,6 +104,7 @@ Example: (noise-deviation (complex-view (list->tensor '(4 0 0 0 0 0 4 0) '(2 2 2
                                                          samples)
                                          0)))
          (trace-1 (lambda (shape) (tensor* (/ 1. (expt (noise-deviation shape) 2)) shape))))
+    (check-covariance 'noise-covariance (products samples))
     (let loop ((shape (trace-1 (products samples))) (steps 12))
       (let ((found (energies shape)))
         (if (zero? steps)
