@@ -103,9 +103,12 @@ read_hdf5 (const char *path)
   for (int i = 0; items && i < count; i++)
     {
       double number;
-      use (tp_hdf5_load (path, items[i].name, 0, -1));
-      free (tp_hdf5_text (path, items[i].name));
-      tp_hdf5_number (path, items[i].name, &number);
+      if (items[i].kind == 's')
+        free (tp_hdf5_text (path, items[i].name));
+      else if (items[i].name[0] == '@')
+        tp_hdf5_number (path, items[i].name, &number);
+      else
+        use (tp_hdf5_load (path, items[i].name, 0, -1));
     }
   use (tp_hdf5_load (path, "no such array", 0, -1));
   if (items)
