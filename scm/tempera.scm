@@ -61,7 +61,7 @@
     ((data fetch) data-fetch!)
     ((data file-info) file-info)
     ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
-    ((data quality) ms-ssim psnr ssim)
+    ((data quality) fastmri-psnr fastmri-ssim ms-ssim nmse psnr ssim)
     ((data raw-scans)
      load-scan raw-scan-facts raw-scan-kspace raw-scan-mask raw-scan-noise raw-scan-path raw-scan-shape
      raw-scan-source raw-scan-trajectory raw-scan?)
@@ -193,6 +193,8 @@
      annealed-sampler make-model model-noise model-operator model-prior model? prior-samples simulate
      simulations-draws simulations-measurements simulations-model simulations-truths
      simulations?)
+    ((sample summaries)
+     exceedance log-odds region-mean sample-quantile spread-by-frequency)
     ((sample transport)
      predictor-corrector probability-flow reverse-diffusion split-gibbs)
     ((sample two-samples)

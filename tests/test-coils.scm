@@ -4,7 +4,7 @@
 (use-modules (harness) (small-problem)
              (srfi srfi-1) (srfi srfi-11)
              (ice-9 format) (ice-9 popen) (ice-9 textual-ports)
-             (tempera) (tempera tensor primitives))
+             (tempera) ((tempera problem coils) #:select (sensitivity-doubts)) (tempera tensor primitives))
 
 (start-tests "coils")
 
@@ -296,6 +296,25 @@
       (and (close-to? 1e-5 (apply-normal op x) (apply-adjoint op (apply-forward op x)))
            (close-to? 1e-5 (apply-normal op x) (fourier-multiply x (operator-normal-diagonal op))))))
   (test-posterior "a map of noise" m 400 0.02 #:temperatures cooled))
+
+;;; --- Sensitivities of another scan, or another convention ---------------------------------------------
+
+(let* ((mask (random-mask 80 #:acceleration 2 #:seed 1))
+       (y (measure (sense-operator maps (mri-operator #:mask mask #:shape sizes)) head #:noise 3 #:seed 1))
+       (half (lambda (s axis)
+               (let ((n (tensor-size s axis)))
+                 (tensor-concatenate (list (tensor-copy (tensor-slice s axis (quotient n 2) n))
+                                           (tensor-copy (tensor-slice s axis 0 (quotient n 2)))) axis))))
+       (said (lambda (text maps)
+               (let ((doubts (sensitivity-doubts maps y mask)))
+                 (test-assert text (and (= 1 (length doubts)) (string-contains (car doubts) text)))))))
+  (test-equal "true maps: silence" '() (sensitivity-doubts maps y mask))
+  (test-equal "ESPIRiT's too" '() (sensitivity-doubts (sensitivities y #:mask mask) y mask))
+  (said "give their conjugates, which explain" (tensor-conjugate maps))
+  (said "give the same moved by half their size" (half (half maps 1) 2))
+  (said "give the same moved by half their rows" (half maps 1))
+  (said "give their conjugates moved by half their columns" (half (tensor-conjugate maps) 2))
+  (said "its coils in this order?" (half maps 0)))
 
 ;;; --- From raw data to a measurement -------------------------------------------------------------------------
 

@@ -56,11 +56,28 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (define quickly "ratio=0.7")
    (define train "tempera train size=32 channels=2,4 blocks=1 convolutions=1 batch=1 every=2")
    (define calibrate "tempera calibrate size=8 simulations=6 draws=7 ratio=0.8")
-   (check "reconstruct" 0 "r: mean.npy std.npy samples.npy figure.png report.html summary.json\n"
+   (check "reconstruct" 0 "r: mean.npy std.npy quantiles.npy samples.npy figure.png report.html summary.json\n"
           reconstruct quickly "--out=r")
    (check "with dashes" 0 "r2: mean.npy" "tempera reconstruct --chains 2 --ratio=0.7 --simulate --prior=net.safetensors \
 --out r2 --input=scan.npy")
    (check-same "the same, with dashes" "r" "r2")
+   ;; What it says besides of a region, a level and the frequencies.
+   (save-npy "region.npy" (tensor< 0.5 (random-uniform '(32 32) 1)))
+   (check "with a region" 0 "q: mean.npy" reconstruct quickly "region=region.npy exceeds=1 --out=q")
+   (let* ((summary (load-json "q/summary.json"))
+          (field (lambda keys (fold (lambda (key found) (assoc-ref found key)) summary keys)))
+          (samples (load-npy "q/samples.npy")))
+     (call-with-values (lambda () (region-mean samples (tensor< 0 (load-npy "region.npy"))))
+       (lambda expected
+         (test-assert "its mean and its interval"
+           (every (lambda (x key) (< (abs (- x (field "region" key))) 1e-3)) expected '("mean" "low" "high")))))
+     (test-assert "the probability to exceed a level" (tensor-identical? (exceedance samples 1) (load-npy "q/exceeds.npy")))
+     (test-equal "quantiles" '(3 32 32) (tensor-shape (load-npy "q/quantiles.npy")))
+     (test-assert "the spread of samples" (every (lambda (key) (> (field "spread" key) 0)) '("measured" "unmeasured" "noise")))
+     (test-assert "fastMRI's measures"
+       (every (lambda (key) (real? (field key "sample_mean"))) '("nmse" "fastmri_psnr" "fastmri_ssim"))))
+   (check "a region of another shape" 1 "region: mask.npy: expected a mask of 0 and 1 over (32 32)" reconstruct quickly
+          "region=mask.npy --out=misshapen")
    ;; Other patterns, and only a part of k-space's columns.
    (for-each (lambda (pattern)
                (check pattern 0 "mean.npy" reconstruct "ratio=0.3 acceleration=4 partial-fourier=0.75"
@@ -223,6 +240,43 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
    (test-assert "its log is its own" (not (string-contains (run-log (open-run "v")) "expected slice=N")))
    (check "measured k-space" 0 "k: mean.npy" "tempera reconstruct kspace.npy mask=mask.npy noise=1 prior=net.safetensors \
 chains=1 ratio=0.5 --out=k")
+
+   ;; A scan slice by slice: each once, however often it is killed, to the same bits.
+   (let ((y (load-npy "kspace.npy")))
+     (save-hdf5 "scan.h5" `(("kspace" . ,(tensor-concatenate
+                                          (map (lambda (k) (tensor-reshape (tensor* (* 1e-6 (+ 2 k)) y) '(1 32 32))) (iota 4)) 0))
+                            ("mask" . ,(load-npy "mask.npy")))))
+   (let* ((of-scan "tempera reconstruct scan.h5 noise=1 prior=net.safetensors chains=2 ratio=0.93 slices=1-3 --out=")
+          (killed (string-append of-scan "killed")))
+     (check "slices" 0 "slice 3: 3 of 3 done, 0:00 left" (string-append of-scan "all-slices"))
+     (for-each (lambda (file)
+                 (check (string-append "killed: " file) 137 ""
+                        killed ">/dev/null 2>&1 & p=$!; until test -s" file "|| ! kill -0 $p; do sleep 0.02; done; sleep 0.1; kill -9 $p; \
+wait $p 2>/dev/null"))
+               '("killed/slice-0001/summary.json" "killed/slice-0002/summary.json"))
+     (let ((before (bytes "killed/slice-0001/samples.npy")))
+       (delete-file "killed/slice-0001/samples.npy")
+       (check "gone on with" 0 "killed: reconstruction.h5" killed)
+       (test-assert "what was done is not done again" (not (file-exists? "killed/slice-0001/samples.npy")))
+       (call-with-output-file "killed/slice-0001/samples.npy" #:binary #t
+         (lambda (port) ((@ (ice-9 binary-ports) put-bytevector) port before))))
+     (check-same "slices: the same bits" "all-slices" "killed")
+     (test-equal "a row for each" '(1 2 3) (table-column (load-table "killed/metrics.csv") 'slice))
+     (let* ((volume (load-hdf5 "killed/reconstruction.h5:/reconstruction"))
+            (slice (lambda (k) (tensor-reshape (tensor-copy (tensor-slice volume 0 k (1+ k))) '(32 32))))
+            (summary (load-json "killed/slice-0003/summary.json")))
+       (test-equal "the volume" '(3 32 32) (tensor-shape volume))
+       ;; The last slice is 5/3 of the first: in the units of the file, on one scale.
+       (test-assert "in the units of the file"
+         (tensor-identical? (slice 2) (tensor/ (load-npy "killed/slice-0003/mean.npy") (assoc-ref summary "scale"))))
+       (test-equal "on one scale" (assoc-ref summary "scale")
+         (assoc-ref (load-json "killed/slice-0001/summary.json") "scale")))
+     (for-each (lambda (slices)
+                 (check "slices that are not there" 1 "slices: expected all, or FIRST-LAST from 0 to 3, got" "tempera reconstruct scan.h5 \
+prior=net.safetensors --out=no-slices" (string-append "slices=" slices)))
+               '("2-4" "3-1" "few" "1-2-3"))
+     (check "slices of an image" 1 "slices: they are of measured k-space" "tempera reconstruct slices.npy prior=net.safetensors simulate=yes \
+slices=all --out=none"))
 
    ;; At the prompt they are runs like others.
    (let ((run (with-output-to-port (%make-void-port "w") (lambda () (resume-run "cut-c")))))

@@ -4,7 +4,7 @@
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 popen) (ice-9 textual-ports)
-             (tempera file values) (tempera file pictures) (tempera problem masks) (tempera problem kspace) (tempera problem measurements)
+             (tempera file values) (tempera file pictures) (tempera problem coils) (tempera problem masks) (tempera problem kspace) (tempera problem measurements)
              (tempera problem operators) (tempera problem targets) (tempera method compressed-sensing) (tempera method plug-and-play)
              (tempera method updnet) (tempera method vae) (tempera tensor primitives)
              (tempera problem priors) (tempera problem gaussian) (tempera data sampling) (tempera data scans) (tempera tensor tensors))
@@ -138,6 +138,7 @@
             (tensor* square (plane 64 64 (lambda (i j) (if (and (< 28 i 36) (< 28 j 36)) 0 1))))
             (tensor* (measured square) (plane 64 64 (lambda (i j) (if (and (< 28 i 36) (< 28 j 36)) 0 1)))))
   (doubtful "noise in other units" "noise: 100 is more than the 9.1 that" columns (measured columns) #:noise 100)
+  (doubtful "noise below rounding" "noise: 1.0e-6 is less than the" columns (measured columns) #:noise 1e-6)
 
   ;; What is a value has been checked.
   (let* ((said '())
@@ -286,6 +287,7 @@
                    (tensor-concatenate (map (lambda (t) (tensor-reshape t '(1 32 32))) parts) 0)))
           (given (string-append "--mask=" (in "mask.npy") " --noise=1 ")))
      (save-npy (in "k.npy") y)
+     (save-npy (in "whole.npy") (fft2 x))
      (save-npy (in "one.npy") (tensor-reshape y '(1 32 32)))
      (save-npy (in "coils.npy") (stack (list y (tensor* 0.5 y) (tensor* 2 y))))
      (save-npy (in "moved.npy") (measure op (turned x 1) #:noise 1))
@@ -320,6 +322,42 @@
                 (reconstruct (string-append "--mask=" (in "mask.npy")) (in "coils.npy")))
      (test-said "coils called slices: a warning" 0 "look like coils"
                 (reconstruct given "--first-axis=slices --slice=1" (in "coils.npy")))
+     ;; The mask is not this k-space's, or nothing is where it is 1.
+     (let* ((square (points 32 32 6)) (full (measure (mri-operator #:mask square) x #:noise 1 #:seed 1)))
+       (save-npy (in "points.npy") full)
+       (save-npy (in "other-points.npy") (tensor-concatenate (map (lambda (f) (tensor-reshape (tensor* f full) '(1 32 32)))
+                                                                  '(1 0.5 2)) 0))
+       (for-each
+        (lambda (name text mask file)
+          (save-npy (in "this-mask.npy") mask)
+          (test-said name 1 text (reconstruct "--noise=1" (string-append "--mask=" (in "this-mask.npy")) (in file))))
+        '("a transposed mask" "of several coils, before their noise is looked for" "a mask that is moved" "another scan's"
+          "columns that are 0" "no column measured" "none of several coils")
+        '("k-space has data where it is 0, but not where its transpose is: transpose it" "transpose it" "apply fftshift to it"
+          "it is of another scan" "all of columns 0 " "it is 0 everywhere, nothing was measured"
+          "it is 0 everywhere, nothing was measured")
+        (list (transposed square) (transposed square) (turned square 1) (random-mask 32 #:acceleration 2 #:seed 9)
+              (tensor+ 1 (tensor-zeros '(32))) (tensor-zeros '(32)) (tensor-zeros '(32)))
+        '("points.npy" "other-points.npy" "points.npy" "k.npy" "k.npy" "k.npy" "coils.npy"))
+       (save-npy (in "this-mask.npy") mask)
+       (test-said "data where the mask is 0: a warning" 0 "leaves out"
+                  (reconstruct "--noise=1" (string-append "--mask=" (in "this-mask.npy")) (in "whole.npy"))))
+     ;; Whatever its units, k-space is brought to one scale.
+     (let ((mean (begin (reconstruct given (in "k.npy")) (load-npy (in "out/mean.npy")))))
+       (save-npy (in "small.npy") (tensor* 1e-9 y))
+       (test-said "units of 1e-9" 0 "e-9 in the units of the data" (reconstruct given (in "small.npy")))
+       (test-assert "give the same image"
+         (< (tensor->number (tensor-max (tensor-abs (tensor- mean (load-npy (in "out/mean.npy")))))) 0.1)))
+     (test-said "noise in those units: a warning" 0 "to which k-space, of up to"
+                (reconstruct (string-append "--mask=" (in "mask.npy")) "--noise=1e-9" (in "small.npy")))
+     ;; Sensitivities as another program may have them.
+     (let ((maps (simulated-sensitivities 4 '(32 32))))
+       (save-npy (in "four.npy") (measure (sense-operator maps op) x #:noise 1 #:seed 1))
+       (save-npy (in "maps.npy") maps)
+       (save-npy (in "conjugates.npy") (tensor-conjugate maps))
+       (let ((with (lambda (file) (reconstruct given (string-append "--sensitivities=" (in file)) (in "four.npy")))))
+         (test-assert "the right ones: silence" (not (string-contains (cdr (with "maps.npy")) "sensitivities:")))
+         (test-said "conjugates: a warning" 0 "give their conjugates, which explain" (with "conjugates.npy"))))
      (save-npy (in "image.npy") (tensor-abs x))
      (test-said "no column left" 1 "no column of 32 is left at 1000"
                 (reconstruct "--simulate --acceleration=1000" (in "image.npy")))

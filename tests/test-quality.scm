@@ -1,4 +1,4 @@
-;;; test-quality.scm -- multi-scale structural similarity: by hand, at every size, its gradient.
+;;; test-quality.scm -- multi-scale structural similarity: by hand, at every size, its gradient; fastMRI's measures.
 
 (use-modules (harness)
              (tempera data quality) (tempera tensor primitives) (tempera tensor tensors)
@@ -76,5 +76,34 @@
   (ms-ssim (random-normal '(2 16 16) 1) (random-normal '(2 16 16) 1) (list->tensor '(1))))
 (test-error-matching "range" "range: expected positive numbers, got"
   (ms-ssim (random-normal '(1 16 16) 1) (random-normal '(1 16 16) 1) (list->tensor '(0))))
+
+;;; --- fastMRI's -------------------------------------------------------------------------
+
+;; One window of 7 x 7, of two slices, by the definition: the range is that of both.
+(let* ((truth (tensor-abs (random-normal '(2 7 7) 1))) (image (tensor-abs (like truth 0.3)))
+       (pixels (lambda (t) (tensor->list t)))
+       (slice (lambda (t k) (list-head (list-tail (pixels t) (* k 49)) 49)))
+       (mean (lambda (l) (/ (apply + l) (length l))))
+       (covariance (lambda (a b) (/ (apply + (map (lambda (x y) (* (- x (mean a)) (- y (mean b)))) a b)) 48)))
+       (greatest (apply max (pixels truth)))
+       (squares (apply + (map (lambda (a b) (expt (- a b) 2)) (pixels image) (pixels truth))))
+       (similarity (lambda (k)
+                     (let ((a (slice image k)) (b (slice truth k)) (c1 (expt (* 0.01 greatest) 2)) (c2 (expt (* 0.03 greatest) 2)))
+                       (/ (* (+ (* 2 (mean a) (mean b)) c1) (+ (* 2 (covariance a b)) c2))
+                          (* (+ (expt (mean a) 2) (expt (mean b) 2) c1) (+ (covariance a a) (covariance b b) c2)))))))
+  (test-approximate "fastMRI's SSIM" (/ (+ (similarity 0) (similarity 1)) 2) (fastmri-ssim image truth) 1e-5)
+  (test-approximate "PSNR" (* 10 (log10 (/ (* greatest greatest 98) squares))) (fastmri-psnr image truth) 1e-4)
+  (test-approximate "NMSE" (/ squares (apply + (map (lambda (x) (* x x)) (pixels truth)))) (nmse image truth) 1e-6)
+  (test-equal "of equals" '(1. +inf.0 0.)
+    (let ((image (tensor-reshape (random-normal '(20 24) 1) '(20 24))))
+      (list (/ (round (* 1e6 (fastmri-ssim image image))) 1e6) (fastmri-psnr image image) (nmse image image))))
+  (for-each
+   (lambda (measure)
+     (test-error-matching "shapes" "expected the shape" (measure (tensor-zeros '(8 8)) truth))
+     (test-error-matching "a truth of zeros" "values above 0" (measure truth (tensor-zeros '(2 7 7))))
+     (test-error-matching "no tensor" "image: expected an image" (measure 3 truth))
+     (test-error-matching "not finite" "image: expected finite" (measure (tensor/ truth 0) truth)))
+   (list nmse fastmri-psnr fastmri-ssim))
+  (test-error-matching "too small" "7 x 7 pixels or more" (fastmri-ssim (tensor-abs (random-normal '(5 9) 1)) (tensor-abs (random-normal '(5 9) 1)))))
 
 (finish-tests)

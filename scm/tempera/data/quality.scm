@@ -1,14 +1,16 @@
-;;; quality.scm -- how near an image is to the truth: PSNR, SSIM, and multi-scale SSIM to learn by.
+;;; quality.scm -- how near an image is to the truth: PSNR, SSIM, those of fastMRI, and multi-scale SSIM to learn by.
 ;;;
-;;; PSNR and SSIM are of magnitudes and computed in C.  The last is made of operations that the tape
-;;; knows: blurs are convolutions, scales are halved by average pooling.
+;;; PSNR and SSIM are of magnitudes and computed in C.  fastMRI's are of volumes: what they compare with is the
+;;; greatest value of the whole volume, so that numbers of papers on its data can be compared.  The last is made of
+;;; operations that the tape knows: blurs are convolutions, scales are halved by average pooling.
 
 (define-module (tempera data quality)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera data images)
   #:use-module (tempera tensor primitives)
-  #:export (psnr ssim ms-ssim))
+  #:use-module ((tempera tensor tensors) #:select (with-scope))
+  #:export (psnr ssim nmse fastmri-psnr fastmri-ssim ms-ssim))
 
 (define (compare who measure image truth)
   ;; MEASURE of the magnitudes of IMAGE and TRUTH; a list of it for a batch of images.
@@ -42,6 +44,70 @@ Example: (psnr (chain-mean chain) scan)"
 Source: Wang, Bovik, Sheikh, Simoncelli, IEEE Trans. Image Processing 13 (2004).
 Example: (ssim (chain-mean chain) scan)"
   (compare 'ssim image-ssim image truth))
+
+;;; --- fastMRI's ------------------------------------------------------------------------
+
+(define (call-with-volumes who image truth receive)
+  ;; RECEIVE gets magnitudes, f32 (slices rows columns).
+  (for-each (lambda (name t)
+              (check-that (and (tensor? t) (memv (length (tensor-shape t)) '(2 3))) who
+                          "~a: expected an image (rows columns) or a volume (slices rows columns), got ~s" name t)
+              (check-that (tensor-finite? t) who "~a: expected finite numbers, got NaN or infinite ones" name))
+            '("image" "truth") (list image truth))
+  (check-that (equal? (tensor-shape image) (tensor-shape truth)) who
+              "image: expected the shape ~a of the truth, got ~a" (tensor-shape truth) (tensor-shape image))
+  (let ((volume (lambda (t) (tensor-reshape (image-magnitude t) (cons -1 (take-right (tensor-shape t) 2))))))
+    (check-that (> (tensor->number (tensor-max (image-magnitude truth))) 0) who
+                "truth: expected one that has values above 0")
+    (with-scope (lambda () (receive (volume image) (volume truth))))))
+
+(define (nmse image truth)
+  "The normalised mean square error of IMAGE, |IMAGE - TRUTH|^2 / |TRUTH|^2, of magnitudes; of volumes (slices rows
+columns) by the sums over all.
+Example: (nmse (tensor* 0.9 scan) scan) => 0.01"
+  (call-with-volumes 'nmse image truth
+    (lambda (image truth)
+      (/ (tensor->number (tensor-sum-squares (tensor- image truth)))
+         (tensor->number (tensor-sum-squares truth))))))
+
+(define (fastmri-psnr image truth)
+  "fastMRI's peak signal-to-noise ratio of IMAGE in dB, of magnitudes: as `psnr', of an image or a whole volume (slices rows
+columns), but with the greatest value of TRUTH for L.  Source: Zbontar et al., arXiv:1811.08839.
+Example: (fastmri-psnr (tensor* 0.9 scan) scan)"
+  (call-with-volumes 'fastmri-psnr image truth
+    (lambda (image truth)
+      (let ((error (tensor->number (tensor-mean (tensor-square (tensor- image truth)))))
+            (greatest (tensor->number (tensor-max truth))))
+        (if (> error 0) (* 10 (log10 (/ (* greatest greatest) error))) +inf.0)))))
+
+(define fastmri-window 7)
+
+(define (fastmri-ssim image truth)
+  "fastMRI's structural similarity of IMAGE, of magnitudes: the mean over places and slices, of an image or a volume (slices rows
+columns); uniform window of 7 x 7, variances over 48, K1 = 0.01, K2 = 0.03, and the greatest value of the whole TRUTH as
+data range.  Source: Zbontar et al., arXiv:1811.08839.
+Example: (fastmri-ssim scan scan) => 1.0"
+  (call-with-volumes 'fastmri-ssim image truth
+    (lambda (image truth)
+      (let* ((shape (tensor-shape truth)) (greatest (tensor->number (tensor-max truth)))
+             (window (* fastmri-window fastmri-window))
+             (ones (tensor+ 1 (tensor-zeros (list fastmri-window fastmri-window 1 1))))
+             (means (lambda (t) (tensor/ (convolution t ones #f #f 1 0) window))))
+        (check-that (>= (min (second shape) (third shape)) fastmri-window) 'fastmri-ssim
+                    "image: expected 7 x 7 pixels or more, got ~a x ~a" (second shape) (third shape))
+        ;; Over the range, so that squares stay small.
+        (let* ((x (tensor-reshape (tensor/ image greatest) (append shape '(1))))
+               (y (tensor-reshape (tensor/ truth greatest) (append shape '(1))))
+               (mx (means x)) (my (means y))
+               (covariance (lambda (a b ma mb)
+                             (tensor* (/ window (1- window)) (tensor- (means (tensor* a b)) (tensor* ma mb)))))
+               (c1 1e-4) (c2 9e-4))
+          (tensor->number
+           (tensor-mean
+            (tensor/ (tensor* (tensor+ c1 (tensor* 2 (tensor* mx my)))
+                              (tensor+ c2 (tensor* 2 (covariance x y mx my))))
+                     (tensor* (tensor+ c1 (tensor+ (tensor-square mx) (tensor-square my)))
+                              (tensor+ c2 (tensor+ (covariance x x mx mx) (covariance y y my my))))))))))))
 
 ;;; --- Multi-scale SSIM -------------------------------------------------------------
 

@@ -14,7 +14,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (with-scope))
-  #:export (kspace-doubts check-kspace warn-of-doubt coil-coherence middle whole-middle))
+  #:export (kspace-doubts check-kspace check-sampling warn-of-doubt coil-coherence middle whole-middle))
 
 (define numpy-line "fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy")
 
@@ -172,6 +172,7 @@ when it is moved by half its size; if it is, make k-space by ~a, with the ifftsh
 (define (noise-doubts mask energy scale noise)
   ;; The outer eighths of the rows have the noise and what there is of the image.  That their
   ;; energy, over 64 points or more, is a quarter of the noise's is 6 standard deviations away.
+  ;; Numbers of float32 as large as SCALE, the peak of k-space, are rounded to 2^-24 of it.
   (let* ((n (first (tensor-shape mask)))
          (mean (mean-where (lambda (k) (or (< k (quotient n 8)) (>= k (- n (quotient n 8)))))
                            (line-sums energy 0) (line-sums mask 0)))
@@ -179,7 +180,11 @@ when it is moved by half its size; if it is, make k-space by ~a, with the ifftsh
     (if (and deviation (< deviation (* 1/2 noise)))
         `((doubtful . ,(format #f "noise: ~a is more than the ~a that k-space has at its edges, with \
 all there is of the image; are its units those of k-space?" noise (significant deviation 2))))
-        '())))
+        (let ((rounding (* scale (expt 2. -24))))
+          (if (< noise rounding)
+              `((doubtful . ,(format #f "noise: ~a is less than the ~a to which k-space, of up to ~a, is rounded; \
+are its units those of k-space?" noise (significant rounding 2) (significant scale 3))))
+              '())))))
 
 (define (check-arguments who op y noise)
   (check-that (and (operator? op) (operator-mask op)) who
@@ -211,24 +216,48 @@ Example: (kspace-doubts op y) => ()"
   (check-arguments 'kspace-doubts op y noise)
   (doubts-of op y noise))
 
+(define (sampling-doubts mask coils)
+  ;; Of COILS, (coils rows columns) with a peak of 1, and MASK (rows columns): what they show without an image.
+  (let* ((there (tensor-max (tensor< 1e-6 (tensor-abs coils)) 0))
+         (doubts (append (mask-doubts mask coils there) (coil-doubts coils))))
+    (if (assq 'wrong doubts)
+        doubts
+        (append doubts (centre-doubts mask (coils-energy mask coils))))))
+
+(define (coils-energy mask coils)
+  (tensor* mask (tensor-mean (tensor-square (tensor-abs coils)) 0)))
+
+(define (peak-of y)
+  ;; Of the parts, not of their squares: these would be 0 for k-space in small units.
+  (tensor->number (tensor-max (tensor-abs (real-view y)))))
+
+(define (over-peak y)
+  (let ((peak (peak-of y))) (if (> peak 0) (tensor/ y peak) y)))
+
 (define (doubts-of op y noise)
   (with-scope
    (lambda ()
      (let* ((shape (take-right (tensor-shape y) 2))
             (mask (tensor-copy (tensor-broadcast (operator-mask op) shape)))
-            ;; Of the parts, not of their squares: these would be 0 for k-space in small units.
-            (peak (tensor->number (tensor-max (tensor-abs (real-view y)))))
-            (y (if (> peak 0) (tensor/ y peak) y))
-            (coils (tensor-reshape y (cons -1 shape)))
-            (there (tensor-max (tensor< 1e-6 (tensor-abs coils)) 0))
-            (doubts (append (mask-doubts mask coils there) (coil-doubts coils))))
+            (scaled (over-peak y))
+            (coils (tensor-reshape scaled (cons -1 shape)))
+            (doubts (sampling-doubts mask coils)))
        (if (assq 'wrong doubts)
            doubts
-           (let* ((energy (tensor* mask (tensor-mean (tensor-square (tensor-abs coils)) 0)))
-                  (centre (centre-doubts mask energy)))
-             (append doubts centre
-                     (if (assq 'wrong centre) '() (place-doubts op y))
-                     (if noise (noise-doubts mask energy peak noise) '()))))))))
+           (append doubts
+                   (place-doubts op scaled)
+                   (if noise (noise-doubts mask (coils-energy mask coils) (peak-of y) noise) '())))))))
+
+(define (check-sampling who mask y)
+  "Complain from WHO of what `kspace-doubts' finds wrong with Y, k-space c64 (coils rows columns), measured where
+MASK, f32 (columns) or (rows columns), is 1, before noise and sensitivities are known: what is found of wrong k-space
+is wrong too.
+Example: (check-sampling 'me (operator-mask op) (tensor-reshape y '(1 16 16)))"
+  (let ((wrong (with-scope
+                (lambda ()
+                  (assq 'wrong (sampling-doubts (tensor-copy (tensor-broadcast mask (cdr (tensor-shape y))))
+                                                (over-peak y)))))))
+    (when wrong (complain who "~a" (cdr wrong)))))
 
 (define (warn-of-doubt text)
   "Print TEXT, of what is doubtful."

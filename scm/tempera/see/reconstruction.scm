@@ -20,13 +20,16 @@
   #:use-module (tempera data images)
   #:use-module (tempera data quality)
   #:use-module (tempera problem measurements)
+  #:use-module (tempera problem operators)
   #:use-module (tempera problem scan-measurements)
   #:use-module (tempera tensor primitives)
+  #:use-module ((tempera tensor tensors) #:select (tensor-count tensor-size))
   #:use-module (tempera see report chain)
   #:use-module (tempera see report registry)
   #:use-module (tempera sample anneal)
   #:use-module (tempera sample chain)
   #:use-module (tempera sample chain-files)
+  #:use-module (tempera sample summaries)
   #:use-module (tempera problem targets)
   #:export (reconstruct reconstruct-to summary-table))
 
@@ -52,6 +55,27 @@ Example: (reconstruct (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(1
     ("complex_mean" . ,(measure complex-mean truth))
     ("samples" . ,(list->vector (measure samples truth)))))
 
+(define (field-quality measure truth zero-filled mean complex-mean)
+  ;; By fastMRI's definitions, of which a batch is one volume.
+  `(("zero_filled" . ,(measure zero-filled truth))
+    ("sample_mean" . ,(measure mean truth))
+    ("complex_mean" . ,(measure complex-mean truth))))
+
+(define (spread-facts samples measurement)
+  ;; For the summary, and warnings of it.
+  (if (and (operator-mask (measurement-operator measurement)) (> (tensor-size samples 0) 1))
+      (let-values (((measured unmeasured) (spread-by-frequency samples measurement))
+                   ((noise) (measurement-noise measurement)))
+        (values `(("measured" . ,measured) ("unmeasured" . ,(or unmeasured 'null)) ("noise" . ,noise))
+                (cond ((spread-warning measured noise (tensor-size samples 0) (tensor-count (measurement-data measurement)))
+                       => list)
+                      (else '()))))
+      (values 'null '())))
+
+(define (region-facts samples region)
+  (let-values (((mean low high) (region-mean samples region)))
+    `(("mean" . ,mean) ("low" . ,low) ("high" . ,high) ("level" . 0.9))))
+
 (define (anneal-over-stops target checkpoint chains hook settings)
   ;; The chain that `anneal' gives of TARGET.  It is written to the file CHECKPOINT, unless #f, now and
   ;; then and when a signal stops it; if the file is there already, it goes on from there.
@@ -65,23 +89,27 @@ Example: (reconstruct (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(1
 
 (define* (reconstruct-to out prior measurement #:optional data
                          #:key (noise #f) (chains 8) (seed 42) (truth #f)
-                         (about '()) (settings '()) (command #f) (hook (const #f)) (checkpoint #f))
+                         (region #f) (level #f) (about '()) (settings '()) (command #f) (hook (const #f)) (checkpoint #f))
   "Sample the posterior of PRIOR (a score network or other prior) and MEASUREMENT, or an operator,
 DATA and NOISE, as `posterior' takes them, and write into the folder OUT:
   samples.npy   the CHAINS samples, c64 (C H W)
   mean.npy      the mean of their magnitudes, f32 (H W)
   std.npy       the standard deviation of their magnitudes, f32 (H W)
+  quantiles.npy the quantiles 0.05, 0.5 and 0.95 of their magnitudes, f32 (3 H W)
+  exceeds.npy   with LEVEL, a number: the probability that the magnitude exceeds it, f32 (H W)
   figure.png    TRUTH if known, zero-filled, mean, standard deviation, samples
   report.html   all that `write-report' has of the chain
-  summary.json  PSNR and SSIM if TRUTH is known, cost, acceptance, settings, and the diagnosis
+  summary.json  PSNR, SSIM, NMSE and fastMRI's PSNR and SSIM if TRUTH is known; the mean over REGION, f32 (H W), with
+                its interval of 90 %, if there is one; the spread of samples at measured and unmeasured frequencies,
+                with a warning if the first is beyond the noise; cost, acceptance, settings, and the diagnosis
 Returns the summary, an alist.  SETTINGS are further keywords for `anneal'; ABOUT is an
 alist that goes first into the summary; COMMAND is what the report says is run to make it again.
 HOOK is called with the chain at the end of each temperature.  CHECKPOINT, the name of a file or #f,
 gets the chain now and then while it samples, and after Ctrl-C or SIGTERM.  If the file is there, the
 chain goes on from it to the same bits: give the same arguments.  It is removed at the end.
 Example: (reconstruct-to \"out/scan\" prior (measurement op y #:noise 0.1) #:truth scan)"
-  (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "figure.png" "report.html"
-                                      "summary.json"))
+  (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "quantiles.npy" "exceeds.npy"
+                                      "figure.png" "report.html" "summary.json"))
   (let* ((start (seconds-now))
          (measurement (as-measurement 'reconstruct-to measurement data noise))
          (target (posterior prior measurement))
@@ -95,20 +123,27 @@ Example: (reconstruct-to \"out/scan\" prior (measurement op y #:noise 0.1) #:tru
     (check-that (tensor-finite? samples) 'reconstruct-to
                 "the samples have NaN or infinite values: the step size is too large, or the \
 prior was not trained for this")
-    (call-with-values (lambda () (magnitude-statistics samples))
-      (lambda (mean std)
+    (let*-values (((mean std) (magnitude-statistics samples))
+                  ((spread spread-warnings) (spread-facts samples measurement)))
         (let* ((denoised (tensor-mean (tensor-abs (denoise chain)) 0))
                (rate (lambda (measure)
                        (quality measure truth zero-filled mean complex-mean denoised samples)))
                (summary
                 (append
                  about
-                 (if truth `(("psnr" . ,(rate psnr)) ("ssim" . ,(rate ssim))) '())
+                 (if truth
+                     `(("psnr" . ,(rate psnr)) ("ssim" . ,(rate ssim))
+                       ,@(map (lambda (name measure)
+                                (cons name (field-quality measure truth zero-filled mean complex-mean)))
+                              '("nmse" "fastmri_psnr" "fastmri_ssim") (list nmse fastmri-psnr fastmri-ssim)))
+                     '())
+                 (if region `(("region" . ,(region-facts samples region))) '())
                  `(("score_evaluations" . ,(chain-evaluations chain))
                    ("sigma_final" . ,(chain-sigma chain))
                    ("acceptance" . ,(chain-acceptance chain))
                    ("diagnosis" . ,(diagnosis-summary diagnosis))
-                   ("warnings" . ,(list->vector (diagnosis-warnings diagnosis)))
+                   ("warnings" . ,(list->vector (append (diagnosis-warnings diagnosis) spread-warnings)))
+                   ("spread" . ,spread)
                    ("seconds" . ,seconds)
                    ("shape" . ,(list->vector (tensor-shape mean)))
                    ("noise" . ,(measurement-noise measurement))
@@ -117,14 +152,20 @@ prior was not trained for this")
           (save-npy (in-out "samples.npy") samples)
           (save-npy (in-out "mean.npy") mean)
           (save-npy (in-out "std.npy") std)
-          (save-json (in-out "summary.json") summary)
+          (save-npy (in-out "quantiles.npy")
+                    (tensor-concatenate (map (lambda (q) (tensor-reshape (sample-quantile samples q)
+                                                                         (cons 1 (tensor-shape mean))))
+                                             '(0.05 0.5 0.95))
+                                        0))
+          (when level (save-npy (in-out "exceeds.npy") (exceedance samples level)))
           (save-figure (in-out "figure.png")
                        (posterior-panels #:truth truth #:zero-filled zero-filled #:mean mean
                                          #:std std #:samples samples))
           (write-report chain (in-out "report.html") #:truth truth #:command command
                         #:title (assoc-ref about "name"))
+          (save-json (in-out "summary.json") summary) ; last: where it is all is
           (when (and checkpoint (file-exists? checkpoint)) (delete-file checkpoint))
-          summary)))))
+          summary))))
 
 (define (decibels x)
   (if (finite? x) (format #f "~,2f" x) "inf"))

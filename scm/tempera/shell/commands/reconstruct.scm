@@ -1,4 +1,7 @@
-;;; reconstruct.scm -- `tempera reconstruct': the posterior of one image.
+;;; reconstruct.scm -- `tempera reconstruct': the posterior of one image, or of the slices of a scan one by one.
+;;;
+;;; Of a scan each slice has a folder, whose summary.json is written last: a run that goes on leaves alone the slices that have
+;;; one, and samples the one where it was stopped from its checkpoint on.
 
 (define-module (tempera shell commands reconstruct)
   #:use-module (ice-9 format)
@@ -6,13 +9,17 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
+  #:use-module ((tempera base progress) #:select (duration-text))
   #:use-module (tempera base program)
   #:use-module (tempera data images)
   #:use-module (tempera data sampling)
   #:use-module (tempera data raw-scans)
   #:use-module (tempera data scans)
   #:use-module (tempera file formats)
+  #:use-module (tempera file hdf5)
+  #:use-module (tempera file paths)
   #:use-module (tempera file programs)
+  #:use-module (tempera file values)
   #:use-module (tempera method network-files)
   #:use-module (tempera problem kspace)
   #:use-module (tempera problem masks)
@@ -32,7 +39,7 @@
 (define summary "sample the posterior of an image from undersampled k-space")
 
 (define files                           ; that it writes
-  '("mean.npy" "std.npy" "samples.npy" "figure.png" "report.html" "summary.json"))
+  '("mean.npy" "std.npy" "quantiles.npy" "samples.npy" "figure.png" "report.html" "summary.json"))
 
 (define-experiment reconstruct
   ((input (required file) (const #t)
@@ -47,6 +54,7 @@ or a folder of DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
             "of the simulated mask: random, equispaced or gaussian, of columns; poisson or caipirinha, of points")
    (partial-fourier 1. (lambda (f) (and (< 1/2 f) (<= f 1))) "the part of the columns that is acquired at most")
    (slice (optional integer) (lambda (n) (>= n 0)) "which slice of a volume, from 0")
+   (slices (optional string) "of measured k-space, one after the other: FIRST-LAST, such as 10-20, or all")
    (first-axis (optional symbol) (lambda (what) (memq what '(slices coils)))
                "what the first of three axes of k-space is; coils unless given")
    (sensitivities (optional file) "of the coils, (coils rows columns); else ESPIRiT finds them in the middle of k-space")
@@ -57,6 +65,8 @@ or a folder of DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
    (noise (optional estimate) (const #t) "its standard deviation, on the intensity scale, or auto: by a noise scan or the \
 edges of k-space; unless given 0.1, of several coils auto")
    (chains 8 positive? "samples to draw")
+   (region (optional file) "0 and 1 over (rows columns): the mean over it, with its interval, goes into the summary")
+   (exceeds (optional number) "write exceeds.npy, the probability that the magnitude exceeds this, on the intensity scale")
    (ratio 0.9 (lambda (r) (< 0 r 1)) "of one temperature to the one before; its square below 4")
    (until 0.046 positive? "the last temperature is the first below this")
    (precision 'float32 (lambda (name) (memq name '(float32 bf16)))
@@ -64,8 +74,8 @@ edges of k-space; unless given 0.1, of several coils auto")
    (seed 1 (lambda (n) (>= n 0)) "of mask, noise and chains"))
   "INPUT is measured k-space (c64, centred, 0 where not measured:
 fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy; what is wrong with it is said), of one coil with mask=FILE,
-or of several, (coils rows columns), or a whole image with simulate=yes.  Writes mean.npy, std.npy, samples.npy, figure.png,
-report.html, summary.json."
+or of several, (coils rows columns), or a whole image with simulate=yes.  Writes mean.npy, std.npy, quantiles.npy,
+samples.npy, figure.png, report.html, summary.json."
   #:check (begin
             (check-that prior 'reconstruct
                         "prior: expected one of ~a, or a .safetensors file, got none"
@@ -74,46 +84,63 @@ report.html, summary.json."
                         "expected either mask=FILE or simulate=yes")
             (check-that (not (and simulate (or sensitivities calibration coils))) 'reconstruct
                         "sensitivities, calibration, coils: they are of measured k-space, expected none with simulate=yes")
+            (check-that (not (and slices (or simulate slice))) 'reconstruct
+                        "slices: they are of measured k-space, expected neither simulate nor slice beside them")
             (check-that (not (and simulate (eq? noise 'auto))) 'reconstruct
                         "noise: expected a number, of simulated noise, got auto"))
-  (let ((doubts '()))
-    (define (doubt! text)
-      (format (current-error-port) "warning: ~a~%" text)
-      (set! doubts (append doubts (list text))))
-    (let*-values (((network) (load-score-network prior #:precision precision))
-                  ((measurement truth scale)
-                   (if simulate
-                       (simulated input (one-image input (load-image input #:volume volume #:nan-is-zero? nan-is-zero) slice)
-                                  (lambda (shape)
-                                    (simulated-mask pattern shape acceleration partial-fourier seed))
-                                  (or noise usual-noise) seed doubt!)
-                       (measured input first-axis slice noise doubt!
-                                 #:mask (and mask (load-image mask)) #:scale scale #:coils coils
-                                 #:calibration calibration
-                                 #:sensitivities (and sensitivities (load-kspace sensitivities)))))
-                  ((results)
-                   (reconstruct-to (run-path) network measurement
-                                   #:chains chains #:seed seed #:truth truth
-                                   #:command (shell-text (list "tempera" "rerun" (run-path)))
-                                   #:settings (list #:temperatures
-                                                    (default-temperatures network #:ratio ratio
-                                                                          #:until until))
-                                   #:checkpoint (run-path "chain.safetensors")
-                                   #:hook record-temperature!
-                                   #:about `(("name" . ,(basename input))
-                                             ("input" . ,input)
-                                             ("prior" . ,prior)
-                                             ("precision" . ,(symbol->string precision))
-                                             ("version" . ,tempera-version)
-                                             ("acceleration" . ,(if simulate acceleration
-                                                                    (undersampling measurement)))
-                                             ("scale" . ,scale)
-                                             ("doubts" . ,(list->vector doubts))))))
-      (when truth
-        (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
-      (print-diagnosis results)
-      (format #t "~a: ~a~%" (run-path) (string-join files))
-      (outcome results))))
+  (let ((network (load-score-network prior #:precision precision)))
+    (define (sampled out measurement truth scale doubts hook)
+      (reconstruct-to out network measurement
+                      #:chains chains #:seed seed #:truth truth
+                      #:region (and region (region-of region measurement)) #:level exceeds
+                      #:command (shell-text (list "tempera" "rerun" (run-path)))
+                      #:settings (list #:temperatures (default-temperatures network #:ratio ratio #:until until))
+                      #:checkpoint (string-append out "/chain.safetensors")
+                      #:hook hook
+                      #:about `(("name" . ,(basename input))
+                                ("input" . ,input)
+                                ("prior" . ,prior)
+                                ("precision" . ,(symbol->string precision))
+                                ("version" . ,tempera-version)
+                                ("acceleration" . ,(if simulate acceleration (undersampling measurement)))
+                                ("scale" . ,scale)
+                                ("doubts" . ,(list->vector doubts)))))
+    (define (of-slice scan slice scale doubt!)
+      (measured scan slice noise doubt!
+                #:mask (and mask (load-image mask)) #:scale scale #:coils coils #:calibration calibration
+                #:sensitivities (and sensitivities (load-kspace sensitivities))))
+    (define (one-image!)
+      (let*-values (((doubt! doubts) (collector))
+                    ((measurement truth scale)
+                     (if simulate
+                         (simulated input (one-image input (load-image input #:volume volume #:nan-is-zero? nan-is-zero) slice)
+                                    (lambda (shape) (simulated-mask pattern shape acceleration partial-fourier seed))
+                                    (or noise usual-noise) seed doubt!)
+                         (let-values (((measurement scale)
+                                       (of-slice (scan-of input first-axis slice doubt!) slice scale doubt!)))
+                           (values measurement #f scale))))
+                    ((results) (sampled (run-path) measurement truth scale (doubts) record-temperature!)))
+        (when truth
+          (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
+        (print-diagnosis results)
+        (format #t "~a: ~a~%" (run-path) (string-join files))
+        (outcome results)))
+    (define (whole-scan!)
+      (let*-values (((doubt! doubts) (collector))
+                    ((scan) (scan-of input first-axis #f doubt!))
+                    ((numbers) (slice-numbers slices (first (raw-scan-shape scan))))
+                    ;; One scale for all, or neighbours could not be compared.
+                    ((_ scale) (if scale
+                                   (values #f scale)
+                                   (of-slice scan (list-ref numbers (quotient (length numbers) 2)) #f (const #f)))))
+        (slice-by-slice numbers
+                        (lambda (slice out)
+                          (let*-values (((doubt! of-this) (collector))
+                                        ((measurement scale) (of-slice scan slice scale doubt!)))
+                            (sampled out measurement #f scale (append (doubts) (of-this)) (const #f)))))
+        (format #t "~a: ~a~%" (run-path) (string-join (save-volume input numbers)))
+        (slices-outcome numbers)))
+    (if slices (whole-scan!) (one-image!))))
 
 (define (main words) (run-command reconstruct words))
 
@@ -198,21 +225,86 @@ give its mask instead" input)))
     (values (as-measurement 'reconstruct op (measure op scan #:noise noise #:seed seed) noise)
             scan 'null)))
 
-(define (measured input first-axis slice noise doubt! . settings)
-  ;; Measurement on the intensity scale, no truth, and the scale.
-  (let* ((scan (scan-of input first-axis slice doubt!))
-         (noise (or noise (if (> (second (raw-scan-shape scan)) 1) 'auto usual-noise))))
-    (let-values (((measurement scale)
-                  (apply scan-measurement scan #:slice slice #:noise noise #:warn doubt!
-                         #:say (lambda (text) (format #t "~a~%" text))
-                         settings)))
-      (values measurement #f scale))))
+(define (measured scan slice noise doubt! . settings)
+  ;; Measurement on the intensity scale, and the scale.
+  (apply scan-measurement scan #:slice slice #:warn doubt!
+         #:noise (or noise (if (> (second (raw-scan-shape scan)) 1) 'auto usual-noise))
+         #:say (lambda (text) (format #t "~a~%" text))
+         settings))
+
+(define (region-of path measurement)
+  ;; 0 and 1, of the file PATH, as pictures have it too.
+  (let ((image (load-image path)) (shape (take-right (tensor-shape (measurement-data measurement)) 2)))
+    (check-that (and (eq? 'f32 (tensor-dtype image)) (equal? shape (plain-shape image))) 'reconstruct
+                "region: ~a: expected a mask of 0 and 1 over ~a, got ~a ~a" path shape (tensor-dtype image)
+                (tensor-shape image))
+    (tensor< 0 (tensor-reshape image shape))))
 
 (define (undersampling measurement)
   ;; How many points k-space has for each that the mask measured.
   (let ((mask (tensor-broadcast (operator-mask (measurement-operator measurement))
                                 (take-right (tensor-shape (measurement-data measurement)) 2))))
     (significant (/ 1. (tensor->number (tensor-mean mask))) 4)))
+
+;;; --- Slice by slice ---------------------------------------------------------------
+
+(define (slice-numbers text count)
+  ;; Those that TEXT names of COUNT slices.
+  (let* ((numbers (map string->number (string-split text #\-)))
+         (from (if (string=? text "all") 0 (first numbers)))
+         (to (if (string=? text "all") (1- count) (last numbers))))
+    (check-that (and (<= (length numbers) 2) (exact-integer? from) (exact-integer? to) (<= 0 from to) (< to count)) 'reconstruct
+                "slices: expected all, or FIRST-LAST from 0 to ~a, got ~a" (1- count) text)
+    (iota (1+ (- to from)) from)))
+
+(define (slice-folder slice)
+  (let ((name (number->string slice)))
+    (run-path (string-append "slice-" (make-string (max 0 (- 4 (string-length name))) #\0) name))))
+
+(define (slice-summary slice)
+  (load-json (string-append (slice-folder slice) "/summary.json")))
+
+(define (slice-by-slice numbers reconstruct-slice)
+  ;; Call (RECONSTRUCT-SLICE slice folder) for those of NUMBERS that are not done, and record a row of each.
+  (define (done? slice) (file-exists? (string-append (slice-folder slice) "/summary.json")))
+  (let ((start (seconds-now)) (todo (count (negate done?) numbers)))
+    (fold (lambda (slice made)
+            (let ((new? (not (done? slice))))
+              (when new?
+                (make-directories (slice-folder slice))
+                (print-diagnosis (reconstruct-slice slice (slice-folder slice))))
+              (let ((summary (slice-summary slice)) (made (if new? (1+ made) made)))
+                (record-metrics! `((slice . ,slice)
+                                   (acceptance . ,(assoc-ref summary "acceptance"))
+                                   (score-evaluations . ,(assoc-ref summary "score_evaluations"))))
+                (when new?
+                  (format #t "slice ~a: ~a of ~a done, ~a left~%" slice (- (length numbers) (- todo made)) (length numbers)
+                          (duration-text (* (- todo made) (/ (- (seconds-now) start) made))))
+                  (force-output))
+                made)))
+          0 numbers)))
+
+(define (save-volume input numbers)
+  ;; Mean and standard deviation of the slices NUMBERS in the units of the file INPUT, f32 (slices rows columns); the
+  ;; names of the files.  In HDF5 the mean is called as fastMRI's evaluation reads it.
+  (define (volume name)
+    (tensor-concatenate
+     (map (lambda (slice)
+            (let ((image (load-npy (string-append (slice-folder slice) "/" name))))
+              (tensor-reshape (tensor/ image (assoc-ref (slice-summary slice) "scale")) (cons 1 (tensor-shape image)))))
+          numbers)
+     0))
+  (cond ((eq? 'hdf5 (file-format input))
+         (save-hdf5 (run-path "reconstruction.h5") `(("reconstruction" . ,(volume "mean.npy")) ("std" . ,(volume "std.npy"))))
+         '("reconstruction.h5"))
+        (else
+         (for-each (lambda (name) (save-npy (run-path name) (volume name))) '("mean.npy" "std.npy"))
+         '("mean.npy" "std.npy"))))
+
+(define (slices-outcome numbers)
+  (let ((of-all (lambda (key) (map (lambda (slice) (assoc-ref (slice-summary slice) key)) numbers))))
+    `((acceptance . ,(mean (of-all "acceptance")))
+      (score-evaluations . ,(apply + (of-all "score_evaluations"))))))
 
 ;;; --- What is said -----------------------------------------------------------------
 
@@ -222,6 +314,14 @@ give its mask instead" input)))
   (record-metrics! `((sigma . ,(transition-sigma (last (chain-trace chain))))
                      (acceptance . ,(chain-acceptance chain))
                      (score-evaluations . ,(chain-evaluations chain)))))
+
+(define (collector)
+  ;; Two values: a procedure that prints a text of what is doubtful and keeps it, and one that gives those kept.
+  (let ((texts '()))
+    (values (lambda (text)
+              (warn-of-doubt text)
+              (set! texts (append texts (list text))))
+            (lambda () texts))))
 
 (define (print-diagnosis results)
   (format #t "~a~%" (assoc-ref results "diagnosis"))
