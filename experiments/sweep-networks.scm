@@ -5,9 +5,9 @@
 ;;; equation 3's loss at each sigma, over that of a score of 0; and by posteriors of undersampled k-space,
 ;;; how far a sample and the mean are above zero-filled, and how many pixels the 90 % intervals hold.
 ;;;
-;;; sweep-networks.csv is its table.
+;;; sweep-networks.csv is its table, of four of the networks below:
 ;;;
-;;;   tempera run experiments/sweep-networks.scm validate-on=ds00274848,ds00001110,openms20
+;;;   tempera run experiments/sweep-networks.scm minutes=8 'networks=(0 1 2 4)' validate-on=ds00274848,ds00001110,openms20
 
 (use-modules (tempera)
              (ice-9 format)
