@@ -603,11 +603,15 @@ write_array (hid_t file, const char *name, hid_t type, int rank, const int64_t *
   hid_t space = rank ? H5Screate_simple (rank, lengths, NULL) : H5Screate (H5S_SCALAR);
   hid_t links = H5Pcreate (H5P_LINK_CREATE);
   H5Pset_create_intermediate_group (links, 1);
-  hid_t dataset = H5Dcreate2 (file, name, type, space, links, H5P_DEFAULT, H5P_DEFAULT);
+  /* Without the time, or the same arrays would be other bytes. */
+  hid_t creation = H5Pcreate (H5P_DATASET_CREATE);
+  H5Pset_obj_track_times (creation, 0);
+  hid_t dataset = H5Dcreate2 (file, name, type, space, links, creation, H5P_DEFAULT);
   bool good = dataset >= 0
               && (empty || H5Dwrite (dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
   if (dataset >= 0)
     good = H5Dclose (dataset) >= 0 && good;
+  H5Pclose (creation);
   H5Pclose (links);
   H5Sclose (space);
   return good;

@@ -3,8 +3,8 @@
 ;;; A posterior is just as confident when k-space is not centred, or has another scan's mask.
 ;;; Some of this can be noticed: by exact zeros, which noise never gives; by where the energy is,
 ;;; which in an image is the middle of k-space; by the air around an object.  Beside each limit
-;;; stands how far correct data are from it.  What no data can show is not checked: a conjugate
-;;; (the image turned by 180 degrees), an origin that is off by one point.
+;;; stands how far correct data are from it.  What k-space cannot show is not checked: a conjugate
+;;; (the image turned by 180 degrees), an origin that is off by one point.  Conjugate sensitivities are noticed in coils.scm.
 
 (define-module (tempera problem kspace)
   #:use-module (srfi srfi-1)
