@@ -213,12 +213,17 @@ tp_mgh_save (const char *path, const tp_tensor *t, const tp_geometry *geometry)
   if (!copy)
     return tp_last_status ();
   int64_t count = tp_tensor_count (copy);
-  uint32_t *words = (uint32_t *) tp_f32 (copy);
+  float *numbers = tp_f32 (copy);
   for (int64_t i = 0; i < count && !big_endian (); i++)
-    words[i] = __builtin_bswap32 (words[i]);
+    {
+      uint32_t word;
+      memcpy (&word, numbers + i, sizeof word);
+      word = __builtin_bswap32 (word);
+      memcpy (numbers + i, &word, sizeof word);
+    }
   size_t length = strlen (path);
   tp_status status = tp_gzip_write (path, length && strchr ("zZ", path[length - 1]), header, HEADER,
-                                    words, (size_t) count * sizeof *words);
+                                    numbers, (size_t) count * sizeof *numbers);
   tp_tensor_free (copy);
   return status;
 }

@@ -32,14 +32,18 @@ tp_eigen (int n, double complex *a, double *values)
   int whole_length;
   solve (n, a, values, &length, -1, &real_length, -1, &whole_length, -1);
   size_t complexes = (size_t) creal (length), reals = (size_t) real_length, wholes = (size_t) whole_length;
-  double complex *work = tp_scratch_alloc (complexes * sizeof *work + reals * sizeof (double)
-                                           + wholes * sizeof (int));
-  if (!work)
-    return tp_fail (TP_NO_MEMORY, "no memory for the eigenvalues of a matrix of %d rows", n);
-  double *real_work = (double *) (work + complexes);
-  int info = solve (n, a, values, work, (int) complexes, real_work, (int) reals,
-                    (int *) (real_work + reals), (int) wholes);
+  double complex *work = tp_scratch_alloc (complexes * sizeof *work);
+  double *real_work = tp_scratch_alloc (reals * sizeof *real_work);
+  int *whole_work = tp_scratch_alloc (wholes * sizeof *whole_work);
+  int info = 0;
+  bool room = work && real_work && whole_work;
+  if (room)
+    info = solve (n, a, values, work, (int) complexes, real_work, (int) reals, whole_work, (int) wholes);
   tp_scratch_free (work);
+  tp_scratch_free (real_work);
+  tp_scratch_free (whole_work);
+  if (!room)
+    return tp_fail (TP_NO_MEMORY, "no memory for the eigenvalues of a matrix of %d rows", n);
   if (info)
     return tp_fail (TP_BAD_VALUE, "a: its eigenvalues were not found; are all its numbers finite?");
   /* Greatest first, and no conjugates any more. */
