@@ -131,7 +131,7 @@ static double complex
 phase (int64_t d, int64_t n, int64_t length)
 {
   double angle = 2 * M_PI * (double) (d * (n - length / 2)) / (double) length;
-  return CMPLX (cos (angle), sin (angle));
+  return cexp (I * angle);
 }
 
 /* TO += FACTOR FROM, by parts, as the compiler vectorises it. */

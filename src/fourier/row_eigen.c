@@ -76,7 +76,7 @@ tp_row_eigen (const tp_tensor *s, const tp_tensor *table, tp_tensor **values, tp
           for (int64_t k = 0; k < w; k++)
             {
               double angle = 2 * M_PI * (double) ((k - w / 2) * d % w) / (double) w;
-              kernel[d] += tp_f32 (table)[k] * CMPLX (cos (angle), sin (angle)) / (double) w;
+              kernel[d] += tp_f32 (table)[k] * cexp (I * angle) / (double) w;
             }
         }
       job j = { .s = tp_c64 (s), .kernel = kernel, .values = tp_f32 (*values), .vectors = tp_c64 (*vectors),
