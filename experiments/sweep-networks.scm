@@ -21,9 +21,8 @@
   '(("paper's, appendix A.1" paper-unet)
     ("paper's, four scales, no norm"
      paper-unet #:channels (32 64 128 128) #:blocks 1 #:convolutions 2 #:normalisation #f)
-    ("edm, full resolution" edm-unet #:width 24 #:multipliers (1 2 3 4) #:blocks 1 #:attention (8))
-    ("edm, half resolution, 32"
-     edm-unet #:width 32 #:multipliers (1 2 4 4) #:blocks 1 #:attention (16) #:unshuffle 2)
+    ("edm, full resolution, 32" edm-unet #:width 32 #:multipliers (1 2 4 4) #:blocks 1 #:attention (8))
+    ("edm, full resolution, 16" edm-unet #:width 16 #:multipliers (1 2 4 8) #:blocks 1 #:attention (8))
     ("edm, half resolution, 48"
      edm-unet #:width 48 #:multipliers (1 2 3 3) #:blocks 1 #:attention (16) #:unshuffle 2)
     ("edm, half resolution, 64"
@@ -73,10 +72,11 @@ the zero-filled image in dB, and the share of pixels inside of the 90 % interval
   ((network 0 (lambda (n) (< -1 n (length networks))) "which one of the list")
    (minutes 15.0 positive? "of one processor, to train for")
    (batch 8 positive? "images of 128 x 128 a step")
-   (rate 6e-4 positive? "Adam's rate while it is steady")
+   (rate 8e-4 positive? "Adam's rate while it is steady")
    (validate-on "" string? "persons to judge on and not to train on, separated by commas")
    (images 16 positive? "of these persons, to judge by")
-   (scans 3 positive? "of these, to take posteriors of")
+   (scans 2 positive? "of these, to take posteriors of")
+   (acceleration 4 (lambda (r) (>= r 1)) "of their undersampling")
    (seed 1 (lambda (s) (>= s 0)) "of training, masks, noise and chains"))
   "Train one network for some minutes and measure it as a denoiser and as a prior."
   (let*-values (((name description) (car+cdr (list-ref networks network)))
@@ -89,18 +89,15 @@ the zero-filled image in dB, and the share of pixels inside of the 90 % interval
     (train! trainer)
     (let* ((network (trainer-averaged trainer))
            (losses (table-column ((validation truth #:sigmas sigmas) network) 'loss))
-           (gains (lambda (acceleration)
-                    (map (lambda (k) (posterior-measures network (image k truth) acceleration (+ seed k)))
-                         (iota (min scans images)))))
-           (column (lambda (rows k) (mean (map (lambda (row) (list-ref row k)) rows))))
-           (at-4 (gains 4)) (at-8 (gains 8)))
+           (gains (map (lambda (k) (posterior-measures network (image k truth) acceleration (+ seed k)))
+                       (iota (min scans images))))
+           (column (lambda (k) (mean (map (lambda (row) (list-ref row k)) gains)))))
       `((name . ,name)
         (parameters . ,(parameter-count network))
         (step . ,step)
         (steps . ,(trainer-step trainer))
         ,@(map (lambda (sigma loss) (cons (string->symbol (format #f "loss-~a" sigma)) loss)) sigmas losses)
-        (sample-4 . ,(column at-4 0)) (mean-4 . ,(column at-4 1)) (coverage-4 . ,(column at-4 2))
-        (sample-8 . ,(column at-8 0)) (mean-8 . ,(column at-8 1)) (coverage-8 . ,(column at-8 2))))))
+        (sample . ,(column 0)) (mean . ,(column 1)) (coverage . ,(column 2))))))
 
 (define-experiment sweep-networks
   ((networks (iota (length networks)) pair? "by number, as listed above")

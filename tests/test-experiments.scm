@@ -107,10 +107,12 @@
                 (parse-words 'toy words (parameter-specs (out (optional string)) (quick #f))
                              #:parameters (experiment-parameters toy))))
     (list options settings others)))
-(test-equal "a parameter, four ways"
-  '(() ((chains . "3") (chains . "4") (chains . "5") (fast . "yes") (fast . "no")) ())
-  (words "chains=3" "--chains=4" "--chains" "5" "--fast" "--fast=no"))
-(test-equal "text with =, and none" '(() ((name . "x=y") (name . "")) ()) (words "name=x=y" "name="))
+(for-each
+ (lambda (given expected)
+   (test-equal (format #f "a parameter as ~a" given) (list '() (list expected) '()) (apply words given)))
+ '(("chains=3") ("--chains=4") ("--chains" "5") ("--fast") ("--fast=no") ("name=x=y") ("name="))
+ '((chains . "3") (chains . "4") (chains . "5") (fast . "yes") (fast . "no") (name . "x=y") (name . "")))
+(test-error-matching "a parameter twice" "toy: chains: expected one value, got 3 and 4" (words "chains=3" "--chains=4"))
 (test-equal "options are behind dashes, others are none of these"
   '(((out . "here") (quick . "yes")) ((noise . "1")) ("-" "a.scm" "/tmp/out=3" "--x"))
   (words "--out=here" "-" "a.scm" "noise=1" "--quick" "/tmp/out=3" "--" "--x"))

@@ -1,4 +1,4 @@
-/* test-fourier.c -- transforms, on a grid and at any points, against direct sums; the MRI operator. */
+/* test-fourier.c -- transforms, on a grid and at any points, against direct sums; the MRI operator, several coils. */
 #include "check.h"
 
 #include <string.h>
@@ -6,9 +6,12 @@
 
 #include "core/random.h"
 #include "core/threads.h"
+#include "fourier/coils.h"
+#include "fourier/espirit.h"
 #include "fourier/fft.h"
 #include "fourier/mri.h"
 #include "fourier/nufft.h"
+#include "fourier/row_eigen.h"
 
 #define SHAPE(...) (const int64_t[]) { __VA_ARGS__ }
 
@@ -411,5 +414,59 @@ test_wisdom (void)
   CHECK (system (command) == 0);
 }
 
-CHECK_MAIN (test_nufft, test_nufft_cartesian, test_nufft_density, test_nufft_threads, test_nufft_bad_input, test_tape, test_direct, test_adjoint, test_multiply, test_threads, test_mri, test_wisdom,
+/* Three coils: A = M F s, its normal operator in one go, and by eigenvectors of rows. */
+static void
+test_coils (void)
+{
+  tp_tensor *s = noise (3, SHAPE (3, 7, 10), 1), *x = noise (3, SHAPE (2, 7, 10), 2);
+  tp_tensor *y = noise (4, SHAPE (2, 3, 7, 10), 3), *mask = tp_tensor_zeros (TP_F32, 1, SHAPE (10));
+  for (int c = 0; c < 10; c += c < 4 || c > 6 ? 3 : 1)
+    tp_f32 (mask)[c] = 1;
+  tp_tensor *seen = tp_coil_images (x, s), *combined = tp_coil_combine (y, s);
+  CHECK_CLOSE (inner (seen, y), inner (x, combined), 1e-3);
+  CHECK (fabs (inner (seen, y)) > 0.1);
+  tp_tensor *ax = tp_mri_forward (seen, mask), *images = tp_mri_adjoint (ax, mask);
+  tp_tensor *expected = tp_coil_combine (images, s), *normal = tp_sense_normal (x, s, mask);
+  CHECK_CLOSE (distance (normal, expected), 0, 1e-4);
+  tp_tensor *values, *vectors;
+  CHECK (tp_row_eigen (s, mask, &values, &vectors) == TP_OK);
+  tp_tensor *by_rows = tp_row_multiply (x, vectors, values);
+  CHECK_CLOSE (distance (by_rows, expected), 0, 1e-4);
+  tp_tensor *wrong = noise (3, SHAPE (2, 7, 9), 2);
+  CHECK (!tp_coil_images (wrong, s) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_coil_combine (x, s) && tp_last_status () == TP_BAD_SHAPE);
+  CHECK (!tp_sense_normal (x, s, vectors) && !tp_row_multiply (wrong, vectors, values));
+  CHECK (tp_row_eigen (s, values, &values, &vectors) == TP_BAD_SHAPE);
+  tp_tensor_free (s), tp_tensor_free (x), tp_tensor_free (y), tp_tensor_free (mask), tp_tensor_free (seen);
+  tp_tensor_free (combined), tp_tensor_free (ax), tp_tensor_free (images), tp_tensor_free (expected);
+  tp_tensor_free (normal), tp_tensor_free (values), tp_tensor_free (vectors), tp_tensor_free (by_rows);
+  tp_tensor_free (wrong);
+}
+
+/* Two coils that see points with (1, i / 2) everywhere: their sensitivities, of length 1. */
+static void
+test_espirit (void)
+{
+  tp_tensor *y = noise (3, SHAPE (2, 16, 16), 1), *maps, *values;
+  for (int i = 0; i < 256; i++)
+    tp_c64 (y)[256 + i] = 0.5f * I * tp_c64 (y)[i];
+  CHECK (tp_espirit (y, 4, 0.03, 5, 6, 1, &maps, &values) == TP_OK);
+  for (int i = 0; i < 30; i++)
+    {
+      double complex a = tp_c64 (maps)[i], b = tp_c64 (maps)[30 + i];
+      CHECK_CLOSE (cabs (b - 0.5 * I * a), 0, 1e-5);
+      CHECK_CLOSE (cabs (a) * cabs (a) + cabs (b) * cabs (b), 1, 1e-5);
+      CHECK_CLOSE (tp_f32 (values)[i], 1, 1e-4);
+    }
+  tp_tensor_free (maps), tp_tensor_free (values);
+  CHECK (tp_espirit (y, 20, 0.03, 5, 6, 1, &maps, &values) == TP_BAD_SHAPE);
+  CHECK (tp_espirit (y, 4, 0.03, 5, 6, 3, &maps, &values) == TP_BAD_ARGUMENT);
+  memset (tp_c64 (y), 0, 512 * sizeof (tp_complex));
+  CHECK (tp_espirit (y, 4, 0.03, 5, 6, 1, &maps, &values) == TP_BAD_VALUE);
+  tp_c64 (y)[3] = NAN;
+  CHECK (tp_espirit (y, 4, 0.03, 5, 6, 1, &maps, &values) == TP_BAD_VALUE);
+  tp_tensor_free (y);
+}
+
+CHECK_MAIN (test_coils, test_espirit, test_nufft, test_nufft_cartesian, test_nufft_density, test_nufft_threads, test_nufft_bad_input, test_tape, test_direct, test_adjoint, test_multiply, test_threads, test_mri, test_wisdom,
             test_bad_input)

@@ -103,6 +103,8 @@
 ;; Five points of the k-space of 4 x 3 pixels.
 (define curve (list->tensor '(0 0 1.3 0.4 -1.9 1.5 0.25 -0.8 2 -1) '(5 2)))
 
+(define sensitivities (random-normal '(2 4 3) 11 0 'c64))
+
 ;; Name, whether twice, inputs, procedure.
 (define table
   `((tensor-copy #t ,one ,tensor-copy)
@@ -173,6 +175,11 @@
     (matrix-product #t ((normal (3 4)) (normal (4 2))) ,matrix-product)
     (matrix-product #t ((normal (4 3)) (normal (2 4))) ,(lambda (a b) (matrix-product a b #t #t)))
     (matrix-product #t ((normal (3 4)) (normal (2 4))) ,(lambda (a b) (matrix-product a b #f #t)))
+    (matrix-product #t ((normal (3 4) c64) (normal (4 2) c64)) ,matrix-product)
+    (matrix-product #t ((normal (4 3) c64) (normal (2 4) c64)) ,(lambda (a b) (matrix-product a b #t #t)))
+    (coil-images #t ((normal (2 4 3) c64)) ,(lambda (x) (coil-images x sensitivities)))
+    (coil-combine #t ((normal (3 2 4 3) c64)) ,(lambda (y) (coil-combine y sensitivities)))
+    (sense-normal #t ((normal (2 4 3) c64)) ,(lambda (x) (sense-normal x sensitivities (list->tensor '(1 0.5 0)))))
     (fft2 #t ((normal (2 4 3) c64)) ,fft2)
     (ifft2 #t ((normal (4 3) c64)) ,ifft2)
     (nufft-forward #t ((normal (2 4 3) c64)) ,(lambda (x) (nufft-forward x curve)))
@@ -332,6 +339,11 @@
                  (trajectory 'leapfrog (lambda (x) (tensor* w x)) (zeros 2 2) (zeros 2 2) (zeros 2 2) 0.1 2 #f)))
    (conjugate-gradient (conjugate-gradient half (want '(2 2)) 2 1e-3))
    (path-integral (path-integral half (want '(2 2)) (zeros 2 2) (zeros 2 2) (zeros 2 2) 2))
+   (hermitian-eigen (hermitian-eigen (complex-view (want '(2 2 2)))))
+   (espirit-maps (espirit-maps (complex-view (want '(2 4 4 2))) '(4 4) 2 0.1 1))
+   (round-to-half (round-to-half (want '(2 2))))
+   (row-eigen (row-eigen (complex-view (want '(2 4 4 2))) (zeros 4)))
+   (row-multiply (row-multiply (complex-view (want '(1 4 4 2))) (complex-view (zeros 4 4 4 2)) (zeros 4 4)))
    (momentum-draw (momentum-draw (want '(2 2)) #f 1 0))
    (nufft-density (nufft-density (want '(4 2)) 9 9 2))
    (toeplitz-table (toeplitz-table (zeros 4 2) (want '(4)) 4 4))

@@ -253,7 +253,7 @@
   (test-error-matching "other numbers" "0 and 1 only" (mri-operator #:mask (tensor* 3 mask)))
   (test-error-matching "transposed" "transposed it would fit"
     (mri-operator #:mask (points 32 20 1) #:shape '(20 32)))
-  (test-error-matching "three axes" "expected an f32 tensor" (mri-operator #:mask (tensor-zeros '(2 3 4)))))
+  (test-error-matching "three axes" "expected a tensor (columns)" (mri-operator #:mask (tensor-zeros '(2 3 4)))))
 (test-error-matching "no column left" "acceleration: no column of 128 is left at 1000"
   (random-mask 128 #:acceleration 1000))
 (test-error-matching "nor at equal spacing" "no column of 128 is left"
@@ -310,11 +310,14 @@
          (vector-length (assoc-ref (load-json (in "out/summary.json")) "doubts"))))
      (for-each
       (lambda (name text . arguments) (test-said name 1 text (apply reconstruct given arguments)))
-      '("not centred" "coils without a middle to find their sensitivities" "a coil chosen as a slice" "another axis")
+      '("not centred" "too small a middle" "a coil chosen as a slice" "another axis")
       '("measurement: k-space: it is not centred" "calibration: expected a middle of 8 x 8 points or more"
         "is a single image of 3 coils; if its first axis is of slices, say first-axis=slices"
         "first-axis: expected a name, slices or coils, got rows")
-      (map in '("raw.npy" "coils.npy" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
+      (map in '("raw.npy" "coils.npy --calibration=4" "coils.npy --slice=1" "coils.npy --first-axis=rows")))
+     (test-said "coils" 0 "where white is 150" (reconstruct given (in "coils.npy")))
+     (test-said "noise by edges that coils share wholly" 1 "another's copy?"
+                (reconstruct (string-append "--mask=" (in "mask.npy")) (in "coils.npy")))
      (test-said "coils called slices: a warning" 0 "look like coils"
                 (reconstruct given "--first-axis=slices --slice=1" (in "coils.npy")))
      (save-npy (in "image.npy") (tensor-abs x))

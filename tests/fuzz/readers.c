@@ -91,6 +91,7 @@ read_items (const char *path, tp_item *items, int count, tp_tensor *(*load) (con
 {
   for (int i = 0; items && i < count; i++)
     use (load (path, items[i].name));
+  use (load (path, "no such array"));
   tp_items_free (items, count);
 }
 
@@ -110,21 +111,23 @@ read_mat (const char *path)
   read_items (path, items, count, tp_mat_load);
 }
 
-static tp_tensor *
-load_hdf5 (const char *path, const char *name)
-{
-  double number;
-  free (tp_hdf5_text (path, name));
-  tp_hdf5_number (path, name, &number);
-  return tp_hdf5_load (path, name, 0, -1);
-}
-
 static void
 read_hdf5 (const char *path)
 {
   int count = 0;
   tp_item *items = tp_hdf5_items (path, &count);
-  read_items (path, items, count, load_hdf5);
+  for (int i = 0; items && i < count; i++)
+    {
+      double number;
+      if (items[i].kind == 's')
+        free (tp_hdf5_text (path, items[i].name));
+      else if (items[i].name[0] == '@')
+        tp_hdf5_number (path, items[i].name, &number);
+      else
+        use (tp_hdf5_load (path, items[i].name, 0, -1));
+    }
+  use (tp_hdf5_load (path, "no such array", 0, -1));
+  tp_items_free (items, count);
 }
 
 static void
@@ -265,7 +268,7 @@ test_seeds (void)
   make_folder ();
   for (int i = 0; i < READERS; i++)
     {
-      char name[PATH_MAX / 2], path[PATH_MAX];
+      char name[PATH_MAX + 64], path[PATH_MAX + 512];
       snprintf (name, sizeof name, "%s/%s", check_file ("fuzz/seeds"), readers[i].name);
       DIR *entries = opendir (name);
       int tried = 0;

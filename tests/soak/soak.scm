@@ -234,6 +234,12 @@
     "(gradients (lambda () (tensor-sum (convolution (random-normal '(8 256 256 32) 1) (random-normal '(3 3 32 32) 2) #f #f 1 1 1))) '())"))
 
 (define (interrupt count)
+  (dynamic-wind
+    (const #t)
+    (lambda () (interrupt-at-prompt count))
+    (lambda () (tmux "kill-server"))))
+
+(define (interrupt-at-prompt count)
   (save-npy "b.npy" (random-normal '(1000 1000) 1))
   (tmux "new-session" "-d" "-s" "soak" "-x" "150" "-y" "50" "tempera")
   (unless (screen-has? "tempera>" 60) (finding! "no prompt"))
@@ -256,8 +262,7 @@
               (tmux "kill-server")
               (usleep 200000)
               (tmux "new-session" "-d" "-s" "soak" "-x" "150" "-y" "50" "tempera")
-              (screen-has? "tempera>" 60))))))
-  (tmux "kill-server"))
+              (screen-has? "tempera>" 60)))))))
 
 ;;; --- The hours -----------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@
   "The operator x -> F^H TRANSFER F x called NAME, with F the unitary transform of `fft2' and TRANSFER, c64 or f32
 (H W), over centred k-space.  Real images stay real: of their result the imaginary part is dropped, which TRANSFER
 of a real filter does not have.
-Example: (apply-forward (fourier-operator \"half\" (tensor* 1/2 (operator-mask op))) scan)"
+Example: (apply-forward (fourier-operator \"smooth\" (power-spectrum '(16 16))) scan)"
   (check-that (and (tensor? transfer) (= 2 (length (tensor-shape transfer))) (tensor-finite? transfer))
               'fourier-operator "transfer: expected a finite table (rows columns), got ~s" transfer)
   (let* ((shape (tensor-shape transfer))

@@ -62,6 +62,9 @@ Example: (tensor-shape (apply-forward (sense-operator (tensor-zeros '(2 16 16) '
      #:forward (lambda (x) (by-coil (lambda (x) (apply-forward op x)) (coil-images x maps) 2))
      #:adjoint (lambda (y)
                  (coil-combine (by-coil (lambda (y) (apply-adjoint op y)) y (length range)) maps))
+     #:approximate-inverse (lambda (y)
+                             (coil-combine (by-coil (lambda (y) (apply-approximate-inverse op y)) y (length range))
+                                           maps))
      #:normal (if diagonal
                   (lambda (x) (sense-normal x maps diagonal))
                   (lambda (x)

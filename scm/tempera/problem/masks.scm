@@ -201,8 +201,8 @@ Example: (tensor-shape (gaussian-mask '(230 180) #:acceleration 8)) => (230 180)
 
 (define* (poisson-mask size #:key (acceleration 8) calibration (slope 1) (corners? #t) (seed 0))
   "A mask over SIZE, (rows columns), of one point in ACCELERATION: the middle CALIBRATION, (rows columns),
-as of `gaussian-mask' unless given, and points in random places but no nearer to each other than a distance that grows away from the middle, by
-SLOPE times itself up to the edge: a variable-density Poisson disc.  Without CORNERS? nothing is acquired
+as of `gaussian-mask' unless given, and points in random places but no nearer to each other than a
+distance that grows away from the middle, by SLOPE times itself up to the edge: a variable-density Poisson disc.  Without CORNERS? nothing is acquired
 outside of the ellipse that touches the edges.  Source: Bridson 2007; Lustig et al. 2007.
 Example: (tensor-shape (poisson-mask '(64 48) #:acceleration 6)) => (64 48)"
   (check-size 'poisson-mask size)
@@ -263,7 +263,7 @@ Example: (tensor-shape (poisson-mask '(64 48) #:acceleration 6)) => (64 48)"
 moves on by SHIFT from one such row to the next, so that copies of the image overlap less; and
 of the middle CALIBRATION, (rows columns), as of `gaussian-mask' unless given.  Source: Breuer et al. 2006.
 Example: (tensor->list (caipirinha-mask '(4 4) #:calibration '(0 0)))
-         => (1.0 0.0 1.0 0.0 0.0 0.0 0.0 0.0 0.0 1.0 0.0 1.0 0.0 0.0 0.0 0.0)"
+         => (0.0 1.0 0.0 1.0 0.0 0.0 0.0 0.0 1.0 0.0 1.0 0.0 0.0 0.0 0.0 0.0)"
   (check-size 'caipirinha-mask size)
   (check-that (and (list? by) (= 2 (length by)) (every (lambda (n) (and (exact-integer? n) (> n 0))) by))
               'caipirinha-mask "by: expected two positive integers, got ~s" by)

@@ -50,13 +50,13 @@ takes no other" (raw-scan-path what))
   (cond ((and (tensor? noise) (eq? 'c64 (tensor-dtype noise))) (values noise "as given"))
         ((not (eq? noise 'auto)) (values #f "as given"))
         ((and (raw-scan? what) (raw-scan-noise what)) (values (noise-covariance what) "by the noise scan"))
-        (else (values (noise-covariance y #:mask mask) "by the edges of k-space"))))
+        (else (values (noise-covariance y #:mask mask) "by the edges of what was measured"))))
 
 (define (edges-text y mask scale)
   ;; What the edges have, for a comparison; "" where there are too few.
   (let ((covariance (false-if-error (noise-covariance y #:mask mask))))
     (if covariance
-        (format #f "; the edges of k-space have ~a" (significant (* scale (noise-deviation covariance)) 3))
+        (format #f "; the edges have ~a" (significant (* scale (noise-deviation covariance)) 3))
         "")))
 
 (define (coils-operator who y op mask maps calibration)
@@ -115,7 +115,7 @@ Example: (scan-measurement (measure (mri-operator #:mask (tensor+ 1 (tensor-zero
                               (else noise)))
              (measurement (measurement op (tensor* y scale) #:noise deviation #:warn warn))
              (deviation (measurement-noise measurement)))
-        (say (format #f "noise ~a where white is ~a, ~a in the units of k-space; scale ~a; ~a~a"
+        (say (format #f "noise ~a where white is ~a, ~a in the units of the data; scale ~a; ~a~a"
                      (significant deviation 3) white (significant (/ deviation scale) 3)
                      (significant scale 4) source
                      (if (equal? source "as given")

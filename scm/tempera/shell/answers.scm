@@ -5,16 +5,15 @@
 
 (define answers
   ;; Title, text, and further words by which it is found.
-  '(("Several coils"
-    "Multi-coil data (parallel imaging, SENSE, GRAPPA, coil sensitivities): c64 (coils rows columns), 0 where
-nothing was measured, or a raw file of ISMRMRD or fastMRI:
+  '(("Parallel imaging"
+    "Multi-coil data (several coils, SENSE, GRAPPA, coil sensitivities): c64 (coils rows columns), 0 where
+nothing was measured, or a raw file of ISMRMRD or fastMRI, multi-coil k-space as it is:
 
   tempera reconstruct kspace.npy prior=brain
   (reconstruct (load-scan \"scan.h5\") (load-network \"brain\") #:slice 5)
 
-Noise is found and whitened, sensitivities come from the middle of k-space by ESPIRiT.  The parts are
-`noise-covariance', `whitening-matrix', `compress-coils', `espirit', `sense-operator' and
-`scan-measurement'; the manual has a section of this name."
+A SENSE reconstruction finds noise and whitens it, and sensitivities by ESPIRiT in the middle of k-space.
+(help \"Several coils\") has its parts."
     "multi-coil multicoil parallel imaging SENSE GRAPPA sensitivities")
    ("Noise of a measurement"
     "How to estimate the noise, #:noise of `posterior': it is the standard deviation of the real and of the

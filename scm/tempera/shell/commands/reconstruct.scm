@@ -72,6 +72,8 @@ report.html, summary.json."
                         (string-join (shipped-priors) ", "))
             (check-that (if simulate (not mask) (or mask (says-where? input))) 'reconstruct
                         "expected either mask=FILE or simulate=yes")
+            (check-that (not (and simulate (or sensitivities calibration coils))) 'reconstruct
+                        "sensitivities, calibration, coils: they are of measured k-space, expected none with simulate=yes")
             (check-that (not (and simulate (eq? noise 'auto))) 'reconstruct
                         "noise: expected a number, of simulated noise, got auto"))
   (let ((doubts '()))
