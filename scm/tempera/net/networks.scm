@@ -52,7 +52,7 @@ Example: (set-sigma-range! net '(0.04 4000))"
   (set-network-sigma-range! network range))
 
 (define* (set-prior-scale! network white #:optional (unit ""))
-  "NETWORK was trained with images whose 99.9th percentile of magnitude is at WHITE, in UNIT: see `prior-scale'.
+  "NETWORK is of images whose 99.9th percentile of magnitude is at WHITE, in UNIT: see `prior-scale'.
 Example: (set-prior-scale! net 255 \"grey levels\")"
   (check-that (network? network) 'set-prior-scale! "network: expected one, got ~s" network)
   (check-that (positive-number? white) 'set-prior-scale! "white: expected a positive number, got ~s" white)
