@@ -75,6 +75,10 @@
      gaussian-posterior gaussian-prior hybrid-prior power-law? power-spectrum
      power-spectrum-by-size power-spectrum-of)
     ((problem kspace) coil-coherence kspace-doubts)
+    ((problem likelihoods)
+     has-likelihood-density? likelihood-curvature likelihood-data likelihood-draw likelihood-log-density likelihood-name
+     likelihood-operator likelihood-score likelihood-start likelihood? magnitude-likelihood make-likelihood
+     poisson-likelihood student-t-likelihood)
     ((problem masks)
      caipirinha-mask equispaced-mask gaussian-mask load-mask partial-fourier poisson-mask random-mask)
     ((problem masses)
@@ -95,11 +99,11 @@
      make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name
      operator-normal-diagonal operator-normal-function operator-range operator-restrict operator?)
     ((problem priors)
-     greatest-sigma has-log-density? learned? log-density make-prior prior-draw prior-dtype prior-name
-     prior-shape prior? score sigma-range)
+     greatest-sigma has-log-density? image-dtype learned? log-density make-prior prior-draw prior-dtype prior-name
+     prior-scale prior-shape prior? score sigma-range white-level)
     ((problem scan-measurements) scan-measurement)
     ((problem targets)
-     denoise make-target posterior prior-target target-dtype target-likelihood-score
+     denoise make-target posterior prior-target target-dtype target-gaussian-likelihood? target-likelihood-score
      target-log-density target-masses target-name target-prior target-prior-alone? target-score
      target-shape target-start target?)
     ((problem trajectories)
@@ -118,7 +122,7 @@
     ((net losses)
      balanced-frequencies balanced-weight denoising-losses)
     ((net networks)
-     <network> network-metadata network?)
+     <network> network-metadata network? set-prior-scale!)
     ((net noise-levels)
      largest-distance sigma-draw sigma-log-uniform sigma-mixture sigma-normal)
     ((net profile)

@@ -290,7 +290,7 @@
   (edm-unet #:width 0))
 (test-error-matching "drunet size" "drunet: images: expected rows and columns divisible by 2"
   ((drunet #:channels '(2 2) #:blocks 1) (tensor-zeros '(1 3 4 2)) (tensor-zeros '(1))))
-(test-error-matching "drunet channels" "drunet: channels, blocks, inputs: expected" (drunet #:channels 8))
+(test-error-matching "drunet channels" "drunet: channels, blocks, image-channels, inputs: expected" (drunet #:channels 8))
 (test-error-matching "features" "noise-embedding: features: expected a positive even integer, got 3"
   (noise-embedding 3 4))
 (test-error-matching "group norm, activation" "group-norm-layer: activation: expected #f or silu, got relu"

@@ -203,8 +203,10 @@
          (power (power-spectrum-of filtered #:floor 0.01)))
     (test-approximate "the floor" (* 0.01 (tensor->number (tensor-max power)))
       (tensor->number (tensor-min power)) 1e-6)))
-(test-error-matching "real images" "images: expected finite c64" (power-spectrum-of (tensor-zeros '(2 4 4))))
-(test-error-matching "one image" "images: expected finite c64" (power-spectrum-of (tensor-zeros '(4 4) 'c64)))
+(test-equal "of real images it is |F x|^2" (list 4. 4.)
+  (map (lambda (part) (/ (round (* 1e4 (tensor->number (tensor-mean part)))) 1e4))
+       (list (power-spectrum-of (tensor* 2 (tensor-sign (random-normal (list 2 4 4) 1)))) (tensor+ 4 (tensor-zeros (list 4 4))))))
+(test-error-matching "one image" "images: expected finite (images rows columns)" (power-spectrum-of (tensor-zeros '(4 4) 'c64)))
 (test-error-matching "nothing" "they are 0 everywhere" (power-spectrum-of (tensor-zeros '(2 4 4) 'c64)))
 (test-error-matching "floor" "floor: expected" (power-spectrum-of (random-normal '(2 4 4) 1 0 'c64) #:floor 0))
 

@@ -21,14 +21,15 @@
   ;; The 99.9th percentile of the magnitude of IMAGE.
   (tensor->number (tensor-quantile (tensor-reshape (tensor-abs image) '(-1)) 0.999 0)))
 
-(define (intensity-scale image)
+(define* (intensity-scale image #:optional (white top-intensity))
   "IMAGE, f32 or c64 of any shape, multiplied so that the 99.9th percentile of its
-magnitude is 150: the scale on which priors are trained and noise is given.
+magnitude is WHITE, 150 unless given: the scale on which priors are trained and noise is given (see
+`prior-scale').
 Example: (intensity-scale (load-image \"brain.png\"))"
   (let ((top (peak image)))
     (check-that (and (finite? top) (> top 0)) 'intensity-scale
                 "image: expected finite values with a positive 99.9th percentile, got ~a" top)
-    (tensor* image (/ top-intensity top))))
+    (tensor* image (/ white top))))
 
 ;;; --- Phase ------------------------------------------------------------------
 
@@ -79,10 +80,10 @@ Example: (smooth-phase (intensity-scale (load-image \"brain.png\")) #:seed 1)"
 
 ;;; --- Images in place of scans -----------------------------------------------
 
-(define* (simulated-scan image #:key (seed 0))
-  "IMAGE, (rows columns), as the scan of a simulated experiment: c64 on the paper's
-intensity scale (99.9th percentile of magnitude at 150), with a smooth random phase by
-SEED when IMAGE is f32.
+(define* (simulated-scan image #:key (seed 0) (dtype 'c64) (white top-intensity))
+  "IMAGE, (rows columns), as the scan of a simulated experiment: on the intensity scale, the 99.9th percentile of
+magnitude at WHITE, 150 unless given, and of DTYPE c64, with a smooth random phase by SEED when IMAGE is f32; or f32, real, which
+IMAGE has to be.
 Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
   (check-that (and (tensor? image) (= 2 (length (tensor-shape image)))) 'simulated-scan
               "image: expected a tensor (rows columns), got ~s" image)
@@ -91,8 +92,11 @@ Example: (simulated-scan (load-image \"brain.png\") #:seed 1)"
   (check-that (tensor-finite? image) 'simulated-scan
               "image: it has NaN or infinite values; where NaN is background, #:nan-is-zero? #t \
 of load-image (--nan-is-zero) makes it 0")
-  (let ((image (intensity-scale image)))
-    (if (eq? (tensor-dtype image) 'c64) image (smooth-phase image #:seed seed))))
+  (check-that (memq dtype '(c64 f32)) 'simulated-scan "dtype: expected c64 or f32, got ~s" dtype)
+  (check-that (or (eq? dtype 'c64) (eq? (tensor-dtype image) 'f32)) 'simulated-scan
+              "image: expected real numbers for #:dtype f32, got ~a" (tensor-dtype image))
+  (let ((image (intensity-scale image white)))
+    (if (eq? (tensor-dtype image) dtype) image (smooth-phase image #:seed seed))))
 
 (document
  (top-intensity

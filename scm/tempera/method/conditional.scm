@@ -15,6 +15,7 @@
   #:use-module (tempera net networks)
   #:use-module (tempera net bodies)
   #:use-module (tempera net score-networks)
+  #:use-module ((tempera data scans) #:select (top-intensity))
   #:use-module (tempera tensor primitives)
   #:use-module (tempera problem targets)
   #:use-module (tempera tensor tensors)
@@ -84,7 +85,7 @@ without what is complex, or one of them; got shape ~a" (list-head shape 3) (tens
   (let ((shape (list count (or size example-size) (or size example-size) 2)))
     (list (random-normal shape 1) (random-normal shape 2) 1.0)))
 
-(define* (conditional-loss #:key (sigma (sigma-log-uniform 0.05 150)) (seed 0))
+(define* (conditional-loss #:key (sigma (sigma-log-uniform 0.05 top-intensity)) (seed 0))
   "Equation 3 for conditional networks, for #:loss of `make-trainer', whose data are lists of
 zero-filled and true images, f32 (N H W 2), as `measured-slices' gives them: a procedure that gives
 the losses, (N), and sigma, drawn from the distribution SIGMA, as the noise is by SEED.

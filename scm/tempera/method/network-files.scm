@@ -33,7 +33,7 @@ precision, as `save-safetensors' has it.
 Example: (save-network \"brain.safetensors\" net #:metadata '((\"data\" . \"T1 heads\")))"
   (check-that (network? network) 'save-network "network: expected one, got ~s" network)
   (save-safetensors path (append (layer-parameters network) (layer-buffers network))
-                    #:metadata (append (network-metadata network) (sigma-range-metadata network) metadata)
+                    #:metadata (append (network-metadata network) (training-metadata network) metadata)
                     #:half? half?))
 
 (define ending ".safetensors")
@@ -103,7 +103,7 @@ Example: (load-network \"brain\")"
          (unless (tensor-finite? loaded) (bad "tensor ~s: it has NaN or infinite values" (car entry)))
          (tensor-assign! (cdr entry) loaded)))
      (append (layer-parameters network) (layer-buffers network)))
-    (read-sigma-range! network metadata bad)
+    (read-training! network metadata bad)
     network))
 
 (define* (load-score-network path #:key precision)

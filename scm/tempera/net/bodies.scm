@@ -10,7 +10,17 @@
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (with-noise-map consume consuming-sequence numbered make-body any-size))
+  #:export (with-channels with-noise-map consume consuming-sequence numbered make-body any-size))
+
+;;; --- Channels -------------------------------------------------------------------
+
+(define (with-channels x)
+  "A view of X as bodies take it: of c64 (N H W) real and imaginary part, (N H W 2), of f32 (N H W) one channel,
+(N H W 1); other f32 as it is.
+Example: (tensor-shape (with-channels (tensor-zeros '(3 4 4) 'c64))) => (3 4 4 2)"
+  (cond ((eq? (tensor-dtype x) 'c64) (real-view x))
+        ((= 3 (length (tensor-shape x))) (tensor-reshape x (append (tensor-shape x) '(1))))
+        (else x)))
 
 ;;; --- Noise as channels ----------------------------------------------------------
 

@@ -30,18 +30,19 @@
                 (lambda (x) (consume pixel-shuffle (convolve x)))
                 #:parts `(("convolution" . ,convolve)))))
 
-(define* (drunet #:key (channels '(64 128 256 512)) (blocks 4) (inputs 1) (seed 0))
+(define* (drunet #:key (channels '(64 128 256 512)) (blocks 4) (image-channels 2) (inputs 1) (seed 0))
   "The body of Zhang et al. 2021: a U-net of BLOCKS residual blocks (two convolutions, a ReLU between
 them) a scale down and up, CHANNELS by scale, strided convolutions between scales, what went into a
 scale added to what comes out of it; no norm and no bias, so that it scales as its input does; the
-noise as a map beside the images.  Images (N H W 2), noise (N); rows and columns divisible by
-2^(scales - 1).  INPUTS: of how many complex images side by side, (N H W 2 INPUTS), it makes one.
+noise as a map beside the images.  Images (N H W IMAGE-CHANNELS), 2 of complex images, 1 of grey and 3 of colour ones; noise
+(N); rows and columns divisible by 2^(scales - 1).  INPUTS: of how many images side by side,
+(N H W IMAGE-CHANNELS INPUTS), it makes one.
 Example: (drunet #:channels '(16 32) #:blocks 1)"
   (check-that (and (pair? channels) (list? channels)
                    (every (lambda (n) (and (exact-integer? n) (> n 0)))
-                          (cons* blocks inputs channels)))
-              'drunet "channels, blocks, inputs: expected a list of positive integers and two of them, \
-got ~s, ~s and ~s" channels blocks inputs)
+                          (cons* blocks image-channels inputs channels)))
+              'drunet "channels, blocks, image-channels, inputs: expected a list of positive integers and three of them, \
+got ~s, ~s, ~s and ~s" channels blocks image-channels inputs)
   (define scales (length channels))
   (define wider (cdr channels))
   (define narrower (list-head channels (1- scales)))
@@ -50,12 +51,12 @@ got ~s, ~s and ~s" channels blocks inputs)
       (consuming-sequence "blocks" (map (lambda (i) (residual-block channels)) (iota count)))))
   (with-initial-seed seed
     (lambda ()
-      (define entry (convolution-layer (1+ (* 2 inputs)) (car channels) #:bias? #f))
+      (define entry (convolution-layer (1+ (* image-channels inputs)) (car channels) #:bias? #f))
       (define down (map (row blocks) channels)) ; the last is the body between down and up
       (define halves (map halve narrower wider))
       (define doubles (map double wider narrower))
       (define up (map (row blocks) narrower))
-      (define head (convolution-layer (car channels) 2 #:bias? #f #:gain 0.05))
+      (define head (convolution-layer (car channels) image-channels #:bias? #f #:gain 0.05))
       (make-body
        'drunet (format #f "drunet, channels ~a" channels)
        (expt 2 (1- scales))

@@ -44,22 +44,23 @@ the shortcut.  W2 is zero at first, so that a block begins as its shortcut."
                           ("shortcut" . ,shortcut) ("attention" . ,attention)))))
 
 (define* (edm-unet #:key (width 64) (multipliers '(1 2 2 4)) (blocks 2) (attention '(8))
-                   (unshuffle 1) (inputs 1) (seed 0))
+                   (unshuffle 1) (image-channels 2) (inputs 1) (seed 0))
   "The body of Karras et al. 2022 with ADM's blocks: BLOCKS residual blocks at each scale down, one
 more up, WIDTH times each of MULTIPLIERS channels at the scales 1, 1/2, 1/4, ...; the noise's
 embedding of 4 WIDTH numbers scales and shifts in every block; self-attention in the middle, and in
 the blocks at the reductions in ATTENTION that there are, 8 being an eighth of the rows and columns.
 With UNSHUFFLE
 2 squares of four pixels enter and leave as channels, so that all arithmetic is at half of the
-resolution and below.  Images (N H W 2), noise (N); rows and columns divisible by UNSHUFFLE times
-2^(scales - 1).  INPUTS: of how many complex images side by side, (N H W 2 INPUTS), it makes one.
+resolution and below.  Images (N H W IMAGE-CHANNELS), 2 of complex images, 1 of grey and 3 of colour ones; noise (N); rows
+and columns divisible by UNSHUFFLE times 2^(scales - 1).  INPUTS: of how many images side by side,
+(N H W IMAGE-CHANNELS INPUTS), it makes one.
 Example: (edm-unet #:width 16 #:multipliers '(1 2) #:blocks 1 #:attention '(2))"
   (define (count? n) (and (exact-integer? n) (> n 0)))
   (check-that (and (pair? multipliers) (list? multipliers) (list? attention)
-                   (every count? (cons* width blocks unshuffle inputs (append multipliers attention))))
-              'edm-unet "width, multipliers, blocks, attention, unshuffle, inputs: expected positive \
-integers, and of multipliers and attention lists, got ~s, ~s, ~s, ~s, ~s and ~s"
-              width multipliers blocks attention unshuffle inputs)
+                   (every count? (cons* width blocks unshuffle image-channels inputs (append multipliers attention))))
+              'edm-unet "width, multipliers, blocks, attention, unshuffle, image-channels, inputs: expected positive \
+integers, and of multipliers and attention lists, got ~s, ~s, ~s, ~s, ~s, ~s and ~s"
+              width multipliers blocks attention unshuffle image-channels inputs)
   (define scales (length multipliers))
   (define channels (map (lambda (m) (* width m)) multipliers))
   (define lowest (last channels))
@@ -73,7 +74,7 @@ integers, and of multipliers and attention lists, got ~s, ~s, ~s, ~s, ~s and ~s"
   (with-initial-seed seed
     (lambda ()
       (define embed (noise-embedding width embedding))
-      (define entry (convolution-layer (* 2 inputs pixel) width))
+      (define entry (convolution-layer (* image-channels inputs pixel) width))
       (define above (cons width channels)) ; channels that come to a scale from the one above
       ;; What each scale sends across: its first map, then the output of each block.
       (define across
@@ -98,7 +99,7 @@ integers, and of multipliers and attention lists, got ~s, ~s, ~s, ~s, ~s and ~s"
              (reverse (iota scales)) (cons lowest (reverse channels)) (reverse channels)
              (reverse across)))
       (define norm (group-norm-layer (car channels) #:activation 'silu))
-      (define head (convolution-layer (car channels) (* 2 pixel) #:gain 0.05))
+      (define head (convolution-layer (car channels) (* image-channels pixel) #:gain 0.05))
       (define (join x sent blocks noise)
         ;; BLOCKS in turn, each of what is there and the last map of SENT; and what is left of SENT.
         (if (null? blocks)

@@ -11,12 +11,13 @@
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
+  #:use-module (tempera net bodies)
   #:use-module (tempera net noise-levels)
   #:export (denoising-losses balanced-weight balanced-frequencies))
 
 (define* (denoising-losses scaled x distribution #:key (frequencies #f) (seed 0) (step 0)
                            (part #f))
-  "The losses of equation 3 of X, c64 (N H W) or f32 (N ...), when SCALED is the procedure of noisy
+  "The losses of equation 3 of X, c64 or f32 (N H W), or f32 (N ...), when SCALED is the procedure of noisy
 x, f32, and sigma, (N), that gives |sigma| r: two values, the losses, f32 (N), on the tape, and
 sigma, drawn from DISTRIBUTION; by frequency errors count as FREQUENCIES says, if not #f (see
 `balanced-frequencies').  All that is random is a function of SEED and STEP.  PART: #f, or the first item
@@ -29,7 +30,7 @@ Example: (denoising-losses (lambda (x sigma) (scaled-score net x sigma))
               "distribution: expected one such as (sigma-log-uniform 0.05 150), got ~s" distribution)
   (check-seed 'denoising-losses seed)
   (let* ((here (lambda (t) (if part (tensor-copy (tensor-slice t 0 (first part) (second part))) t)))
-         (all (if (eq? (tensor-dtype x) 'c64) (real-view x) x))
+         (all (with-channels x))
          (x (here all))
          (sigma (here (sigma-draw distribution (tensor-size all 0) #:seed seed #:step step)))
          (u (here (random-normal (tensor-shape all) seed (random-stream 'noise step))))

@@ -5,6 +5,8 @@
 
 (define-module (tempera net networks)
   #:use-module (oop goops)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
@@ -13,17 +15,18 @@
   #:use-module (tempera problem priors)
   #:use-module (tempera net layers)
   #:export (<network> network? network-metadata metadata-datum network-like
-            network-inputs example-size set-sigma-range! sigma-range-metadata read-sigma-range!))
+            network-inputs example-size set-sigma-range! set-prior-scale! training-metadata read-training!))
 
 (define-class <network> (<layer>)
   ;; A layer that can be written to a file.  FORMAT names its kind in files; SETTINGS, from string
   ;; to string, are what that kind needs besides weights; ANOTHER is a thunk that makes another
   ;; with the same settings, whose weights are not trained.  SIGMA-RANGE: the least and the greatest
-  ;; sigma that it was trained at, or #f.
+  ;; sigma that it was trained at, or #f.  SCALE: the white and the unit of the images that it was trained with, or #f.
   (format #:init-keyword #:format #:getter network-format)
   (settings #:init-keyword #:settings #:getter network-settings)
   (another #:init-keyword #:another #:getter another)
   (sigma-range #:init-value #f #:getter network-sigma-range #:setter set-network-sigma-range!)
+  (scale #:init-value #f #:getter network-scale #:setter set-network-scale!)
   #:metaclass <applicable-struct-class>)
 
 (define (network? object)
@@ -35,6 +38,7 @@ Example: (network? (dense-layer 2 2)) => #f"
 (define-method (learned? (network <network>)) #t)
 
 (define-method (sigma-range (network <network>)) (network-sigma-range network))
+(define-method (prior-scale (network <network>)) (network-scale network))
 
 (define (sigma-range? object)
   (and (list? object) (= 2 (length object)) (and-map positive-number? object) (apply <= object)))
@@ -47,20 +51,37 @@ Example: (set-sigma-range! net '(0.04 4000))"
               "range: expected two positive numbers, the least first, got ~s" range)
   (set-network-sigma-range! network range))
 
-(define (sigma-range-metadata network)
-  "What a file has of the `sigma-range' of NETWORK, from string to string."
-  (let ((range (network-sigma-range network)))
-    (if range `(("sigma-range" . ,(object->string range))) '())))
+(define* (set-prior-scale! network white #:optional (unit ""))
+  "NETWORK is of images whose 99.9th percentile of magnitude is at WHITE, in UNIT: see `prior-scale'.
+Example: (set-prior-scale! net 255 \"grey levels\")"
+  (check-that (network? network) 'set-prior-scale! "network: expected one, got ~s" network)
+  (check-that (positive-number? white) 'set-prior-scale! "white: expected a positive number, got ~s" white)
+  (check-that (string? unit) 'set-prior-scale! "unit: expected a string, got ~s" unit)
+  (set-network-scale! network (list white unit)))
 
-(define (read-sigma-range! network metadata bad)
-  "Set the `sigma-range' of NETWORK to that in METADATA, of files that have one; BAD complains, with a format
-string and arguments."
-  (let ((text (assoc-ref metadata "sigma-range")))
-    (when text
-      (let ((range (read-datum text)))
-        (unless (sigma-range? range)
-          (bad "sigma-range: expected two positive numbers, the least first, got ~s" text))
-        (set-network-sigma-range! network range)))))
+;; What a file has of how a network was trained: the name, what is in the network, whether that is right, what to expect.
+(define trained
+  (list (list "sigma-range" network-sigma-range set-network-sigma-range! sigma-range?
+              "two positive numbers, the least first")
+        (list "scale" network-scale set-network-scale! scale? "a positive number and a string")))
+
+(define (training-metadata network)
+  "What a file has of the `sigma-range' and `prior-scale' of NETWORK, from string to string."
+  (filter-map (match-lambda
+                ((name get . _) (and=> (get network) (lambda (value) (cons name (object->string value))))))
+              trained))
+
+(define (read-training! network metadata bad)
+  "Set the `sigma-range' and `prior-scale' of NETWORK to those in METADATA, of files that have them; BAD complains, with
+a format string and arguments."
+  (for-each (match-lambda
+              ((name get set right? expected)
+               (let ((text (assoc-ref metadata name)))
+                 (when text
+                   (let ((value (read-datum text)))
+                     (unless (right? value) (bad "~a: expected ~a, got ~s" name expected text))
+                     (set network value))))))
+            trained))
 
 (define (network-metadata network)
   "What a file needs besides weights to make NETWORK again, from string to string.
@@ -92,6 +113,7 @@ Example: (network-like net (map cdr (append (layer-parameters net) (layer-buffer
     (for-each (lambda (to from) (tensor-assign! (cdr to) from))
               (append (layer-parameters new) (layer-buffers new)) tensors)
     (set-network-sigma-range! new (network-sigma-range network))
+    (set-network-scale! new (network-scale network))
     new))
 
 (define example-size 320)               ; rows and columns, of a network that takes any

@@ -5,6 +5,7 @@
 
 (define-module (tempera net score-networks)
   #:use-module (oop goops)
+  #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base numbers)
   #:use-module (tempera base documentation)
@@ -40,6 +41,14 @@
   "Whether OBJECT is a score network.
 Example: (score-network? car) => #f"
   (is-a? object <score-network>))
+
+;; Bodies of one's own do not say.
+(define-method (image-dtype (network <score-network>))
+  (let ((description (network-description network)))
+    (and (memq (car description) '(paper-unet code-unet edm-unet drunet))
+         (match (memq #:image-channels description)
+           ((or #f (_ 2 . _)) 'c64)
+           (_ 'f32)))))
 
 (define (paper-scaled-score body)
   ;; r = h (x, sigma) / |sigma|, so that |sigma| r is what the body gives.
@@ -91,8 +100,8 @@ Example: ((preconditioned-scaled-score (lambda (images noise) (tensor* 0 images)
 (define* (score-network description #:key (parametrisation 'preconditioned) (sigma-data 30)
                         (spectrum '(300 2.5 0.6)) (precision 'float32))
   "A score network: applied to x and sigma it gives the score r(x, sigma) of x's
-distribution under noise sigma.  x: c64 (N H W), of any size (see `any-size'), or f32 (N ...) as the
-body takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-unet
+distribution under noise sigma.  x: c64 (N H W), of any size (see `any-size'), f32 (N H W) if the body has
+#:image-channels 1, f32 (N H W 3) if 3, or f32 (N ...) as the body takes; sigma: a number, or (N).  DESCRIPTION says which body, as data: (paper-unet
 #:channels (32 64 128)), (code-unet), (edm-unet #:width 64), (drunet) or (moons-mlp).  PARAMETRISATION: paper (the body
 sees x and the signed sigma, its output is divided by |sigma|: appendix A.1), or
 preconditioned (input scaled to unit variance, a skip and an output scale that
@@ -155,14 +164,13 @@ Example: (scaled-score net (tensor-zeros '(1 32 32 2)) (list->tensor '(0.5)))"
 
 (define (score-in-parts scaled x sigma . beside)
   "The score r, of the type and shape of X, from SCALED, a procedure of x, sigma and BESIDE that
-gives |sigma| r, a few images at a time and on no tape.  X: c64 (N H W) or f32 (N ...); SIGMA: a
+gives |sigma| r, a few images at a time and on no tape.  X: c64 or f32 (N H W), or f32 (N ...); SIGMA: a
 number, or (N); BESIDE: tensors (N ...), which are cut as X is.
 Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->tensor '(3 5) '(2 1)) 0.5))
          => (-6.0 -10.0)"
   (let* ((shape (tensor-shape x))
          (count (car shape))
          (result (tensor-zeros shape (tensor-dtype x)))
-         (view (lambda (t) (if (eq? (tensor-dtype t) 'c64) (real-view t) t)))
          (together (max 1 (quotient (* pixels-at-once count) (max 1 (tensor-count x))))))
     (do ((n 0 (+ n together)))
         ((>= n count) result)
@@ -170,11 +178,11 @@ Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->
        (lambda ()
          (let* ((end (min count (+ n together)))
                 (part (lambda (t) (tensor-slice t 0 n end)))
-                (images (part (view x)))
+                (images (part (with-channels x)))
                 (sigmas (if (number? sigma)
                             (tensor-assign! (tensor-zeros (list (- end n))) sigma)
                             (tensor-copy (part sigma)))))
-           (tensor-assign! (part (view result))
+           (tensor-assign! (part (with-channels result))
                            (tensor/ (apply scaled images sigmas (map part beside))
                                     (per-item (tensor-abs sigmas) images)))
            #t))))))
@@ -182,14 +190,13 @@ Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->
 ;; J^T v is the gradient of <v, r>.  What batches are cut for is here the memory of the tape too.
 (define-method (score-and-slope (network <score-network>) x sigma v)
   (let* ((count (car (tensor-shape x)))
-         (view (lambda (t) (if (eq? (tensor-dtype t) 'c64) (real-view t) t)))
          (r (tensor-zeros (tensor-shape x) (tensor-dtype x)))
          (together (max 1 (quotient (* pixels-at-once count) (max 1 (tensor-count x))))))
     (let loop ((n 0) (slopes '()))
       (if (>= n count)
           (values r (list->vector (concatenate (reverse slopes))))
           (let* ((end (min count (+ n together)))
-                 (part (lambda (t) (tensor-copy (tensor-slice (view t) 0 n end)))))
+                 (part (lambda (t) (tensor-copy (tensor-slice (with-channels t) 0 n end)))))
             (loop end
                   (cons (with-scope
                          (lambda ()
@@ -205,7 +212,7 @@ Example: (tensor->list (score-in-parts (lambda (x sigma) (tensor* -1 x)) (list->
                                             (tensor-sum (tensor* direction of-part)))
                                           (list images)))
                                      (lambda (value gradients) (first gradients)))))
-                             (tensor-assign! (tensor-slice (view r) 0 n end) of-part)
+                             (tensor-assign! (tensor-slice (with-channels r) 0 n end) of-part)
                              (vector->list (chains-dot direction gradient)))))
                         slopes)))))))
 

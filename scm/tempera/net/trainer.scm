@@ -15,6 +15,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera base streams)
+  #:use-module ((tempera data scans) #:select (top-intensity))
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera net averages)
@@ -77,7 +78,7 @@
                    (every (lambda (e) (and (pair? e) (string? (car e)) (string? (cdr e)))) about))
               who "about: expected an association list from strings to strings, got ~s" about))
 
-(define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 150))
+(define* (make-trainer network data #:key (batch 16) (sigma (sigma-log-uniform 0.05 top-intensity))
                        (rate (warmup-stable-decay 5e-4)) (steps 1000) (seed 0)
                        (averaging 0.999) (clip 1.0) (spectral #f) (gaussian #f)
                        (weight (const 1)) (frequencies #f) (loss #f) (rectified? #f)

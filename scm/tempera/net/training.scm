@@ -69,15 +69,22 @@ weight goes by, got none")
           (else losses))))
 
 (define (known-score trainer noisy sigma)
-  ;; |sigma| times the Gaussian's score at images as their real view, or #f.
+  ;; |sigma| times the Gaussian's score at images as bodies take them, or #f.
   (let ((gaussian (trainer-setting trainer 'gaussian)))
     (when gaussian
-      (check-that (equal? (cdr (tensor-shape noisy)) (append (prior-shape gaussian) '(2))) 'train!
-                  "data: expected c64 images of shape ~a, as the spectrum of #:gaussian has"
+      (check-that (member (cdr (tensor-shape noisy))
+                          (list (append (prior-shape gaussian) '(2)) (append (prior-shape gaussian) '(1))))
+                  'train! "data: expected c64 images of shape ~a, or f32, as the spectrum of #:gaussian has"
                   (prior-shape gaussian)))
     (and gaussian
          (tensor* (per-item (tensor-abs sigma) noisy)
-                  (real-view (score gaussian (complex-view noisy) sigma))))))
+                  (if (= 2 (last (tensor-shape noisy)))
+                      (real-view (score gaussian (complex-view noisy) sigma))
+                      ;; A real field's score is that of a complex one whose imaginary part is 0.
+                      (let ((images (tensor-reshape noisy (drop-right (tensor-shape noisy) 1))))
+                        (tensor-reshape (tensor-real (score gaussian (tensor+ images (tensor-zeros (tensor-shape images) 'c64))
+                                                            sigma))
+                                        (tensor-shape noisy))))))))
 
 ;;; --- Divergence ---------------------------------------------------------------------
 

@@ -52,15 +52,17 @@ its channels differ (appendix A.1)."
 ;;; --- U-nets --------------------------------------------------------------------
 
 (define* (paper-unet #:key (channels '(32 64 128)) (blocks 2) (convolutions 3)
-                     (normalisation 'batch) (inputs 1) (seed 0))
+                     (normalisation 'batch) (image-channels 2) (inputs 1) (seed 0))
   "The body of appendix A.1: a U-net of residual blocks of CONVOLUTIONS convolutions
 with batch norm (NORMALISATION; #f: none), BLOCKS a scale down and up, CHANNELS by
 scale, average pooling down, up-convolution up, the noise map at the input and at
-the lowest scale.  Images (N H W 2), noise (N).  1,502,114 parameters as it stands.
-INPUTS: of how many complex images side by side, (N H W 2 INPUTS), it makes one.
+the lowest scale.  Images (N H W IMAGE-CHANNELS), 2 of complex images, 1 of grey and 3 of colour ones; noise (N).
+1,502,114 parameters as it stands.  INPUTS: of how many images side by side, (N H W IMAGE-CHANNELS INPUTS), it makes one.
 Example: (paper-unet #:channels '(16 32) #:blocks 1)"
   (check-that (and (exact-integer? inputs) (> inputs 0)) 'paper-unet
               "inputs: expected a positive integer, got ~s" inputs)
+  (check-that (and (exact-integer? image-channels) (> image-channels 0)) 'paper-unet
+              "image-channels: expected a positive integer, got ~s" image-channels)
   (check-that (and (pair? channels) (list? channels)
                    (every (lambda (n) (and (exact-integer? n) (> n 0)))
                           (cons* blocks convolutions channels)))
@@ -74,13 +76,13 @@ two of them, got ~s, ~s and ~s" channels blocks convolutions)
       (define down                      ; from the input and its noise map
         (map (lambda (s in)
                (blocks-of blocks (if (= s lowest) (1+ in) in) (list-ref channels s) block))
-             (iota (1+ lowest)) (cons (1+ (* 2 inputs)) (list-head channels lowest))))
+             (iota (1+ lowest)) (cons (1+ (* image-channels inputs)) (list-head channels lowest))))
       (define climb
         (map up-convolution-layer (cdr channels) (list-head channels lowest)))
       (define merge
         (map (lambda (c) (blocks-of blocks (* 2 c) c block)) (list-head channels lowest)))
       ;; The first outputs are small, whatever the depth.
-      (define head (convolution-layer (car channels) 2 #:gain 0.05))
+      (define head (convolution-layer (car channels) image-channels #:gain 0.05))
       (make-body
        'paper-unet (format #f "paper-unet, channels ~a" channels)
        (expt 2 lowest)

@@ -10,6 +10,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera problem priors)
   #:use-module (tempera tensor primitives)
+  #:use-module ((tempera tensor tensors) #:select (tensor-ref tensor-tabulate))
   #:export (power-spectrum power-spectrum-by-size power-law? power-spectrum-of
             gaussian-prior gaussian-posterior hybrid-prior))
 
@@ -61,17 +62,18 @@ Example: ((power-spectrum-by-size '(300 2.5 0.6)) '(64 64))"
             p)))))
 
 (define* (power-spectrum-of images #:key (floor 1e-6))
-  "The power over centred k-space of a batch of IMAGES, c64 (N H W): P(k) is the mean of
+  "The power over centred k-space of a batch of IMAGES, (N H W): P(k) is the mean of |F x|^2 of f32, and of c64 the mean of
 |F x|^2 / 2, the variance of the real and of the imaginary part if these are alike and have no
 mean.  No P(k) is below FLOOR times the greatest.  f32 (H W), as `gaussian-prior' takes it; of
 few images, a rough estimate.
 Example: (gaussian-prior (power-spectrum-of (random-slices (load-dataset) 8 16)))"
-  (check-that (and (tensor? images) (eq? (tensor-dtype images) 'c64)
-                   (= 3 (length (tensor-shape images))) (tensor-finite? images))
-              'power-spectrum-of "images: expected finite c64 (images rows columns), got ~s" images)
+  (check-that (and (tensor? images) (= 3 (length (tensor-shape images))) (tensor-finite? images))
+              'power-spectrum-of "images: expected finite (images rows columns), got ~s" images)
   (check-that (and (real? floor) (< 0 floor 1)) 'power-spectrum-of
               "floor: expected a number between 0 and 1, got ~s" floor)
-  (let* ((power (tensor/ (tensor-sum-squares (fft2 images) 0) (* 2 (first (tensor-shape images)))))
+  (let* ((parts (if (eq? (tensor-dtype images) 'c64) 2 1))
+         (complex (if (= parts 2) images (tensor+ images (tensor-zeros (tensor-shape images) 'c64))))
+         (power (tensor/ (tensor-sum-squares (fft2 complex) 0) (* parts (first (tensor-shape images)))))
          (greatest (tensor->number (tensor-max power))))
     (check-that (> greatest 0) 'power-spectrum-of "images: they are 0 everywhere")
     (tensor-maximum power (* floor greatest))))
@@ -87,9 +89,18 @@ Example: (gaussian-prior (power-spectrum-of (random-slices (load-dataset) 8 16))
       (tensor-reshape (tensor* sigma sigma) '(-1 1 1))
       (* sigma sigma)))
 
-(define (gaussian-prior spectrum)
-  "Complex Gaussian images whose k-space coefficients are independent, with the
-variance SPECTRUM, f32 (H W), in real and imaginary part each.
+(define (mirrored table)
+  ;; TABLE (H W) over centred k-space, at -k.
+  (let ((shape (tensor-shape table)))
+    (tensor-tabulate shape
+                     (lambda indices
+                       (apply tensor-ref table
+                              (map (lambda (i n) (modulo (- (* 2 (quotient n 2)) i) n)) indices shape))))))
+
+(define* (gaussian-prior spectrum #:key (dtype 'c64))
+  "Gaussian images whose k-space coefficients are independent: of DTYPE c64 with the
+variance SPECTRUM, f32 (H W), in real and imaginary part each; of f32 real images, the real parts of such,
+for which SPECTRUM has to be the same at k and -k.
 Convolved with noise the variance is P(k) + sigma^2.
 Example: (gaussian-prior (power-spectrum '(64 64) #:amplitude 100))"
   (check-that (and (tensor? spectrum) (eq? (tensor-dtype spectrum) 'f32)
@@ -97,35 +108,41 @@ Example: (gaussian-prior (power-spectrum '(64 64) #:amplitude 100))"
                    (tensor-finite? spectrum) (every positive? (tensor->list spectrum)))
               'gaussian-prior "spectrum: expected positive numbers, f32 (rows columns), got ~s"
               spectrum)
+  (check-that (memq dtype '(c64 f32)) 'gaussian-prior "dtype: expected c64 or f32, got ~s" dtype)
+  (check-that (or (eq? dtype 'c64)
+                  (< (tensor->number (tensor-max (tensor-abs (tensor- (tensor/ (mirrored spectrum) spectrum) 1)))) 1e-3))
+              'gaussian-prior "spectrum: expected that of real images, the same at k and -k, got ~s" spectrum)
   (let* ((shape (tensor-shape spectrum))
+         (parts (if (eq? dtype 'c64) 2 1))
          (variance (lambda (sigma) (tensor+ spectrum (noise-variance sigma))))
          (score (lambda (x sigma)
                   ;; -F^H 1/(P + sigma^2) F x
-                  (fourier-multiply x (tensor/ -1 (variance sigma))))))
-    (make-prior "Gaussian field" #:shape shape #:dtype 'c64 #:score score
+                  (fourier-filter x (tensor/ -1 (variance sigma))))))
+    (make-prior "Gaussian field" #:shape shape #:dtype dtype #:score score
                 #:log-density
                 (lambda (x sigma)
-                  ;; x^H grad log p / 2 - sum_k log (2 pi (P + sigma^2))
+                  ;; x^H grad log p / 2 - sum_k log (2 pi (P + sigma^2)), of real images half of that sum
                   (let* ((logs (tensor-log (tensor* (* 2 pi) (variance sigma))))
                          (normalisers (if (tensor? sigma)
                                           (tensor->list (tensor-sum logs '(1 2)))
                                           (make-list (first (tensor-shape x))
                                                      (tensor->number (tensor-sum logs))))))
                     (list->vector
-                     (map (lambda (inner normaliser) (- (/ inner 2) normaliser))
+                     (map (lambda (inner normaliser) (- (/ inner 2) (/ (* parts normaliser) 2)))
                           (vector->list (chains-dot x (score x sigma)))
                           normalisers))))
                 #:draw
                 (lambda (count seed)
                   ;; A momentum of mass P is a draw from N (0, F^H P F).
-                  (momentum-draw (tensor-zeros (cons count shape) 'c64) spectrum
-                                 seed (random-stream 'prior))))))
+                  (let ((draw (momentum-draw (tensor-zeros (cons count shape) 'c64) spectrum
+                                             seed (random-stream 'prior))))
+                    (if (eq? dtype 'c64) draw (tensor-real draw)))))))
 
 (define* (gaussian-posterior spectrum measurement #:optional data
                              #:key (noise #f) (sigma 0) (widening 0))
   "The posterior that `gaussian-prior' of SPECTRUM and MEASUREMENT, of DATA (H W), have exactly, at
-the temperature SIGMA: two values, the mean, c64 (H W), and the variance of real and imaginary part
-in k-space, f32 (H W): 1 / (D / (NOISE^2 + WIDENING SIGMA^2) + 1 / (P + SIGMA^2)) with D the
+the temperature SIGMA: two values, the mean, c64 or f32 (H W), and the variance of real and imaginary part
+(of real images, of the coefficient, |F x|^2) in k-space, f32 (H W): 1 / (D / (NOISE^2 + WIDENING SIGMA^2) + 1 / (P + SIGMA^2)) with D the
 diagonal of A^H A, and WIDENING as in `posterior'.  An operator, DATA and NOISE, 0.1 unless given, may
 take the place of MEASUREMENT.
 Example: (gaussian-posterior (power-spectrum '(16 16) #:amplitude 100) (measurement op y))"
@@ -144,14 +161,14 @@ Example: (gaussian-posterior (power-spectrum '(16 16) #:amplitude 100) (measurem
                       1 (tensor+ (tensor* precision diagonal)
                                  (tensor/ 1 (tensor+ spectrum (* sigma sigma)))))))
       ;; Where nothing was measured, A^H y is rounding.
-      (values (fourier-multiply (zero-filled measurement)
+      (values (fourier-filter (zero-filled measurement)
                                 (tensor* (tensor< 0 diagonal) (tensor* precision variance)))
               variance))))
 
 ;;; --- A Gaussian field and what a network knows better -----------------------
 
-(define (hybrid-prior spectrum residual)
-  "The prior whose score is that of the Gaussian field of SPECTRUM, f32 (H W), plus RESIDUAL, a
+(define* (hybrid-prior spectrum residual #:key (dtype 'c64))
+  "The prior whose score is that of the Gaussian field of SPECTRUM, f32 (H W), and DTYPE, plus RESIDUAL, a
 network or procedure of x and sigma: the Gaussian knows the power on all scales, however large,
 and the network learns only what is not Gaussian, as `make-trainer' with #:gaussian trains it.
 The network sees x and sigma alone; papers that give it the Gaussian score as a further input
@@ -160,7 +177,7 @@ Source: Remy et al., arXiv:2011.08271, section 3.
 Example: (hybrid-prior (power-spectrum '(16 16) #:amplitude 100) net)"
   (check-that (procedure? residual) 'hybrid-prior
               "residual: expected a network or a procedure, got ~s" residual)
-  (let ((gaussian (gaussian-prior spectrum)))
-    (make-prior "Gaussian field and residual" #:shape (prior-shape gaussian) #:dtype 'c64
+  (let ((gaussian (gaussian-prior spectrum #:dtype dtype)))
+    (make-prior "Gaussian field and residual" #:shape (prior-shape gaussian) #:dtype dtype
                 #:score (lambda (x sigma)
                           (tensor+ (score gaussian x sigma) (residual x sigma))))))

@@ -13,7 +13,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:export (make-mass mass? mass-draw mass-velocity mass-energy mass-operand diagonal-mass
-            normal-mass))
+            real-fourier-mass normal-mass))
 
 (define-record-type <mass>
   (%make-mass name draw velocity)
@@ -82,6 +82,14 @@ Example: (diagonal-mass 100)"
              (if (tensor? precision)
                  (lambda (m) (tensor/ m precision))
                  (lambda (m) (tensor* (/ precision) m)))))
+
+(define (real-fourier-mass table)
+  "The mass that is TABLE, f32 (H W) or (W), over centred k-space for real images, the same at k and -k; complex ones take TABLE itself.
+Example: (real-fourier-mass (power-spectrum '(16 16)))"
+  (let ((root (tensor-sqrt table)) (inverse (tensor/ 1 table)))
+    (make-mass "Fourier-diagonal"
+               (lambda (x seed stream) (fourier-filter (momentum-draw x #f seed stream) root))
+               (lambda (m) (fourier-filter m inverse)))))
 
 ;; Velocities are as exact as float32 lets them be, since the energies that decide about
 ;; acceptance come from them; the spectrum has few distinct values for most operators.

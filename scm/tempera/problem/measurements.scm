@@ -19,7 +19,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (tensor-size))
   #:export (measurement measurement? measurement-operator measurement-data measurement-noise
-            as-measurement zero-filled))
+            as-measurement zero-filled weighted-operator))
 
 (define-record-type <measurement>
   (make-measurement operator data noise)
@@ -54,8 +54,9 @@ got ~s" noise))
                             (tensor-finite? noise) (> (tensor->number (tensor-min noise)) 0))
                        who "noise: expected a map of positive numbers that fits y, ~a, got ~s" (tensor-shape y) noise)))))
 
-(define (weighted op weights)
-  ;; WEIGHTS times what OP measures.  Of an `mri-operator' the normal stays diagonal.
+(define (weighted-operator op weights)
+  "WEIGHTS, f32, times what OP measures.  Of an `mri-operator' the normal stays diagonal.
+Example: (weighted-operator op (tensor+ 2 (tensor-zeros '(16 16))))"
   (let* ((squares (tensor-square weights)) (mask (operator-mask op)))
     (make-operator (string-append (operator-name op) ", weighted")
                    #:forward (lambda (x) (tensor* weights (apply-forward op x)))
@@ -85,7 +86,7 @@ got ~s" noise))
         (else
          (let* ((deviation (sqrt (tensor->number (tensor-mean (tensor-square noise)))))
                 (weights (tensor/ deviation noise)))
-           (values (weighted op weights) (tensor* weights y) deviation)))))
+           (values (weighted-operator op weights) (tensor* weights y) deviation)))))
 
 ;;; --- Measurements ---------------------------------------------------------------------
 

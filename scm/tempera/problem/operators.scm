@@ -1,6 +1,6 @@
 ;;; operators.scm -- linear measurements y = A x + n: forward, adjoint, normal.
 ;;;
-;;; An operator acts on images (H W) and on batches (C H W), c64.  It knows its
+;;; An operator acts on images (H W) and on batches (C H W), c64 or f32.  It knows its
 ;;; adjoint A^H and its normal operator A^H A; where A^H A is diagonal in Fourier
 ;;; space it knows that diagonal too, from which the sampler makes its mass.
 
@@ -17,8 +17,18 @@
   #:export (make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-normal-function operator-mask operator-restrict mri-operator
             apply-forward apply-adjoint apply-normal apply-approximate-inverse normal-inverse
-            measure adjoint-defect check-data)
+            fourier-filter measure adjoint-defect check-data)
   #:re-export (fft2 ifft2 fourier-multiply))
+
+;;; --- Images, complex and real --------------------------------------------------
+
+(define (fourier-filter x table)
+  "F^H diag (TABLE) F X for images X, c64 or f32 (... H W), with TABLE, f32 (H W), over centred k-space.  Real images stay
+real, as they do if TABLE is the same at k and -k: what it is not is dropped.
+Example: (tensor-dtype (fourier-filter (tensor-abs scan) (power-spectrum '(16 16)))) => f32"
+  (if (eq? (tensor-dtype x) 'c64)
+      (fourier-multiply x table)
+      (tensor-real (fourier-multiply (tensor+ x (tensor-zeros (tensor-shape x) 'c64)) table))))
 
 ;;; --- Operators --------------------------------------------------------------
 
@@ -192,7 +202,7 @@ Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
            (inverse (tensor/ (tensor< 0 (if measured? (tensor+ diagonal (tensor* 0 table)) sum))
                              (tensor-maximum 1e-30 sum))))
       (lambda (v)
-        (fourier-multiply v (tensor-copy (tensor-broadcast inverse (tensor-shape v)))))))
+        (fourier-filter v (tensor-copy (tensor-broadcast inverse (tensor-shape v)))))))
    ((and (operator-normal-function op) (real? table))
     (lambda (v)
       (tensor-reshape ((operator-normal-function op) (lambda (values) (tensor/ 1 (tensor+ values table)))
@@ -204,7 +214,7 @@ Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
        (conjugate-gradient (lambda (x)
                              (tensor+ (apply-normal op x)
                                       (if (tensor? table)
-                                          (fourier-multiply x table)
+                                          (fourier-filter x table)
                                           (tensor* table x))))
                            (batch-of-one v) 100 1e-6)
        (tensor-shape v))))))

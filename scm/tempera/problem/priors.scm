@@ -14,31 +14,37 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera base numbers)
   #:use-module (tempera base streams)
+  #:use-module (tempera data scans)
   #:export (make-prior prior? prior-name prior-shape prior-dtype
-            check-prior score score-and-slope log-density has-log-density? prior-draw learned? sigma-range greatest-sigma))
+            check-prior score score-and-slope log-density has-log-density? prior-draw learned? sigma-range greatest-sigma
+            image-dtype prior-scale scale? white-level relative-white))
 
 (define-record-type <prior>
-  (%make-prior name shape dtype score log-density draw)
+  (%make-prior name shape dtype score log-density draw scale)
   prior?
   (name prior-name)
   (shape prior-shape)                   ; of one x
   (dtype prior-dtype)
   (score prior-score)
   (log-density prior-log-density)       ; or #f
-  (draw prior-drawer))                  ; count seed -> batch, or #f
+  (draw prior-drawer)                   ; count seed -> batch, or #f
+  (scale own-scale))                    ; (white unit), or #f
 
 (set-record-type-printer! <prior>
   (lambda (p port)
     (format port "#<prior ~a over ~a>" (prior-name p) (prior-shape p))))
 
-(define* (make-prior name #:key shape (dtype 'f32) score log-density draw)
+(define* (make-prior name #:key shape (dtype 'f32) score log-density draw (scale #f))
   "A prior called NAME over x of SHAPE and DTYPE, f32 or c64: SCORE is the procedure x sigma -> score,
 LOG-DENSITY x sigma -> a vector with a number for each chain (or #f), DRAW count
-seed -> a batch of draws (or #f).
+seed -> a batch of draws (or #f), SCALE as `prior-scale' has it, or #f.
 Example: (make-prior \"flat\" #:shape '(2) #:score (lambda (x sigma) (tensor* 0 x)))"
   (check-that (procedure? score) 'make-prior "score: expected a procedure, got ~s" score)
-  (%make-prior name shape dtype score log-density draw))
+  (check-that (or (not scale) (scale? scale)) 'make-prior
+              "scale: expected a positive number and a string, (white unit), got ~s" scale)
+  (%make-prior name shape dtype score log-density draw scale))
 
 (define (check-prior who prior)
   "Complain from WHO unless PRIOR is a prior, a network or a procedure."
@@ -49,12 +55,36 @@ Example: (make-prior \"flat\" #:shape '(2) #:score (lambda (x sigma) (tensor* 0 
 (define-method (learned? (prior <top>)) #f)
 (define-method (sigma-range (prior <top>)) #f)
 
-(define (greatest-sigma prior otherwise)
-  "The largest sigma that PRIOR was trained at (see `sigma-range'), where chains without data begin; OTHERWISE
-where that is not known.
-Example: (greatest-sigma (two-moons-prior) 150) => 150"
+(define* (greatest-sigma prior #:optional (otherwise (white-level prior)))
+  "The largest sigma that PRIOR was trained at (see `sigma-range'), where chains without data begin; OTHERWISE, the
+white of its images unless given, where that is not known.
+Example: (greatest-sigma (two-moons-prior) 4) => 4"
   (let ((range (sigma-range prior)))
     (if range (second range) otherwise)))
+
+;;; --- The images that it is of ----------------------------------------------------
+
+(define-method (image-dtype (prior <top>)) (and (prior? prior) (prior-dtype prior)))
+(define-method (prior-scale (prior <top>)) (and (prior? prior) (own-scale prior)))
+
+(define (scale? object)
+  "Whether OBJECT is a list of a positive number and a string, as `prior-scale' gives it.
+Example: (scale? '(255 \"grey levels\")) => #t"
+  (and (list? object) (= 2 (length object)) (positive-number? (first object)) (string? (second object))))
+
+(define (relative-white prior)
+  "The `white-level' of PRIOR over `top-intensity', on which numbers that go with intensities were chosen.
+Example: (relative-white (two-moons-prior)) => 1"
+  (/ (white-level prior) top-intensity))
+
+(define (white-level prior)
+  "The intensity of white, the 99.9th percentile of magnitude, in the images that PRIOR is of, as its
+`prior-scale' says, or `top-intensity'.
+Example: (white-level (make-prior \"flat\" #:shape '(2) #:score tensor-negate #:scale '(1 \"flux\"))) => 1"
+  (let ((scale (prior-scale prior)))
+    (if scale (first scale) top-intensity)))
+
+;;; --- Scores -----------------------------------------------------------------------
 
 (define (score prior x sigma)
   "The score grad log p_sigma at X, (C ...), of PRIOR: a prior, a network or any
@@ -108,6 +138,15 @@ Example: (learned? prior) => #f")
   "The least and the greatest sigma that PRIOR was trained at, a list, or #f: exact priors know every sigma, and of a
 network from a file that does not say it is not known.
 Example: (sigma-range (two-moons-prior)) => #f")
+ (image-dtype
+  "The type of the images that PRIOR is of, c64 or f32, or #f where it does not say: of a network by its body's
+#:image-channels.
+Example: (image-dtype (two-moons-prior)) => f32")
+ (prior-scale
+  "The intensity scale of the images that PRIOR is of, (white unit): the 99.9th percentile of magnitude, and what
+it is measured in, a string; or #f where it does not say, of networks from files without one: then `top-intensity'.
+See `set-prior-scale!'.
+Example: (prior-scale (two-moons-prior)) => #f")
  (prior?
   "True when OBJECT is an exact prior.
 Example: (prior? prior) => #t")

@@ -1,6 +1,6 @@
 ;;; scan-measurements.scm -- from raw data to a measurement: noise, coils, sensitivities and scale.
 ;;;
-;;; Priors know images on one scale, 99.9th percentile of magnitude at 150, so k-space is multiplied
+;;; Priors know images on one scale, 99.9th percentile of magnitude at white, so k-space is multiplied
 ;;; until its zero-filled image, combined over coils, is on it.  What was found is said, in the scan's
 ;;; units and on that scale, before anything is sampled.
 
@@ -66,7 +66,7 @@ takes no other" (raw-scan-path what))
         (else (sense-operator (sensitivities y #:mask mask #:calibration calibration) op))))
 
 (define* (scan-measurement what #:key (slice #f) (mask #f) (noise 'auto) (sensitivities #f) (calibration #f)
-                           (coils #f) (scale #f) (warn warn-of-doubt) (say say-line))
+                           (coils #f) (white top-intensity) (scale #f) (warn warn-of-doubt) (say say-line))
   "The measurement that posteriors take, of one slice of WHAT, a raw scan of `load-scan' or k-space, c64 (rows
 columns) or (coils rows columns), and the factor that brings it to the intensity scale: two values.
   SLICE          which of a raw scan, from 0
@@ -78,6 +78,7 @@ columns) or (coils rows columns), and the factor that brings it to the intensity
   SENSITIVITIES  of the coils, c64 (K rows columns), as they are in the file; unless given, by `espirit', of the middle
                  that CALIBRATION says
   COILS          compress to so many virtual ones first (`compress-coils')
+  WHITE          of the intensity scale, 150 unless given: see `white-level'
   SCALE          the factor itself
 SAY is called with a line that has noise and scale, WARN with what is doubtful (`kspace-doubts'); both print to
 the error port unless given.
@@ -103,8 +104,8 @@ Example: (scan-measurement (measure (mri-operator #:mask (tensor+ 1 (tensor-zero
         (for-each warn (sensitivity-doubts sensitivities y mask)))
       (let*-values
           (((covariance source) (found-noise what y mask noise))
-           ((white) (and several? covariance (whitening-matrix covariance)))
-           ((mix) (lambda (t) (if white (mix-coils white t) t)))
+           ((whitening) (and several? covariance (whitening-matrix covariance)))
+           ((mix) (lambda (t) (if whitening (mix-coils whitening t) t)))
            ((whitened) (mix y))
            ((y) (if coils (compress-coils whitened coils) whitened))
            ((op) (coils-operator who y op mask (and sensitivities (mix sensitivities)) calibration))
@@ -112,14 +113,14 @@ Example: (scan-measurement (measure (mri-operator #:mask (tensor+ 1 (tensor-zero
            ((peak) (tensor->number (tensor-quantile (tensor-reshape (image-magnitude (apply-adjoint op y)) '(-1))
                                                     0.999 0))))
         (check-that (> peak 0) who "k-space: it is 0 wherever the mask is 1")
-        (let* ((scale (or scale (/ top-intensity peak)))
+        (let* ((scale (or scale (/ white peak)))
                (deviation (cond (covariance (* scale (noise-deviation covariance)))
                                 ((tensor? noise) (tensor* scale noise))
                                 (else noise)))
                (measurement (measurement op (tensor* y scale) #:noise deviation #:warn warn))
                (deviation (measurement-noise measurement)))
           (say (format #f "noise ~a where white is ~a, ~a in the units of the data; scale ~a; ~a~a"
-                       (significant deviation 3) top-intensity (significant (/ deviation scale) 3)
+                       (significant deviation 3) white (significant (/ deviation scale) 3)
                        (significant scale 4) source
                        (if (equal? source "as given")
                            (edges-text (if (= 2 (length (tensor-shape y))) (tensor-reshape y (cons 1 shape)) y) mask scale)

@@ -11,6 +11,7 @@
   #:use-module ((rnrs base) #:select (vector-map))
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
+  #:use-module (tempera problem likelihoods)
   #:use-module (tempera problem masses)
   #:use-module (tempera problem measurements)
   #:use-module (tempera base numbers)
@@ -20,11 +21,11 @@
   #:use-module (tempera tensor tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
             target-log-density target-masses target-start target-prior target-likelihood-score has-likelihood-score?
-            target-prior-alone? target-caution
+            target-prior-alone? target-gaussian-likelihood? target-caution
             posterior prior-target denoise))
 
 (define-record-type <target>
-  (%make-target name shape dtype score log-density masses start prior likelihood caution)
+  (%make-target name shape dtype score log-density masses start prior likelihood gaussian-likelihood? caution)
   target?
   (name target-name)
   (shape target-shape)                  ; of one chain's state
@@ -35,6 +36,7 @@
   (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
   (prior target-prior)                  ; what `denoise' uses
   (likelihood target-likelihood)        ; x sigma -> the part of SCORE that is not PRIOR's, or #f
+  (gaussian-likelihood? target-gaussian-likelihood?) ; so that the first mass is its precision
   (caution target-caution))             ; why its samples may be wrong, a string, or #f
 
 (set-record-type-printer! <target>
@@ -78,15 +80,16 @@ make-target; take a sampler that need not know, such as (hmc)" target)
   ((target-likelihood target) x sigma))
 
 (define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior
-                      likelihood caution)
+                      likelihood (gaussian-likelihood? #t) caution)
   "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
 x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it is
 known; MASSES an association list from a name to a procedure sigma -> mass, the best
 first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
-unless given); LIKELIHOOD, x sigma -> the likelihood's part of SCORE, of data that are linear in x, if
-PRIOR is the other part and the first of MASSES, a procedure sigma [width] -> mass, is the likelihood's
-precision at sigma and 1 / width^2, width being sigma unless given (see `split-gibbs'); CAUTION, a string, what is doubtful about the target, of which `chain-warnings'
-warns.
+unless given); LIKELIHOOD, x sigma -> the likelihood's part of SCORE, if PRIOR is the other part and the first
+of MASSES, a procedure sigma [width] -> mass, is the likelihood's precision at sigma and 1 / width^2, width being
+sigma unless given (see `split-gibbs'); GAUSSIAN-LIKELIHOOD?, #f where that is not its precision everywhere, since data are
+not linear in x or their noise is not Gaussian; CAUTION, a string, what is doubtful about the target, of which
+`chain-warnings' warns.
 Example: (make-target \"normal\" #:shape '(2)
            #:score (lambda (x sigma) (tensor* (/ -1 (+ 1 (* sigma sigma))) x)))"
   (check-that (and (list? shape) (every (lambda (n) (and (exact-integer? n) (> n 0))) shape)
@@ -102,7 +105,7 @@ Example: (make-target \"normal\" #:shape '(2)
   (check-that (or (not caution) (string? caution)) 'make-target
               "caution: expected a string, got ~s" caution)
   (%make-target name shape dtype score log-density masses start (or prior score)
-                (or likelihood (and (or (not prior) (eq? prior score)) no-likelihood)) caution))
+                (or likelihood (and (or (not prior) (eq? prior score)) no-likelihood)) gaussian-likelihood? caution))
 
 ;;; --- Denoising ----------------------------------------------------------------
 
@@ -133,6 +136,31 @@ own; got ~s after ~s" others what))
 fit the data so closely, and proposals are rejected for it; give #:noise ~a or more"
                  noise (significant size 3) (significant (* least-noise size) 2)))))
 
+(define (prior-precision sigma)
+  ;; No curvature of p_sigma is above this.
+  (/ (square sigma)))
+
+(define (likelihood-masses op precision dtype)
+  ;; Of images of DTYPE, A^H A times PRECISION, a procedure of sigma, and 1 / width^2.
+  (let ((diagonal (operator-normal-diagonal op))
+        (fourier-mass (if (eq? dtype 'c64) identity real-fourier-mass)))
+    `(,@(if diagonal
+            `((fourier . ,(lambda* (sigma #:optional (width sigma))
+                            ;; M(k) = D(k) precision + 1 / width^2
+                            (fourier-mass (tensor+ (tensor* diagonal (precision sigma)) (prior-precision width))))))
+            '())
+      (normal . ,(lambda* (sigma #:optional (width sigma))
+                   (normal-mass op (precision sigma) (prior-precision width)))))))
+
+(define (check-start prior start)
+  ;; That chains on PRIOR can begin at START, an image.
+  (check-that (or (not (prior? prior)) (not (prior-shape prior)) (equal? (prior-shape prior) (tensor-shape start)))
+              'posterior "prior: expected one over images of shape ~a, as y by the operator has \
+them, got ~a" (tensor-shape start) prior)
+  (check-that (memq (image-dtype prior) (list #f (tensor-dtype start)))
+              'posterior "prior: expected one over ~a images, as y by the operator has them, got ~a over ~a"
+              (tensor-dtype start) prior (image-dtype prior)))
+
 (define (fitting-widening op)
   ;; Of k-space whose A^H A has neither known eigenvectors nor few distinct values, as of several coils measured at
   ;; points, conjugate gradients take some 7 steps times the root of the mass's condition, 1 / WIDENING at most; with 0.02
@@ -150,19 +178,49 @@ nor near to a projection may want more, or the mass is hard to invert at large s
 but 0.02 of several coils that are not measured by whole columns.
 Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where A's
 normal is diagonal in Fourier space, and normal, without any matrix, for every A.
+In the measurement's place a likelihood, as `poisson-likelihood' makes, makes the score
+r(x, sigma) + A^H s(A x), with s its own, which is not blurred, and the mass A^H C A + 1 / sigma^2, with C its curvature.
 Example: (posterior (load-network \"brain\") (measurement op y #:noise 0.1))"
   (check-that (or (not widening) (and (real? widening) (finite? widening) (>= widening 0))) 'posterior
               "widening: expected a number of 0 or more, got ~s" widening)
   (check-prior 'posterior prior)
-  (let* ((measurement (as-measurement 'posterior measurement data noise))
-         (op (measurement-operator measurement))
+  (cond
+   ((likelihood? measurement)
+    (for-each (lambda (name value)
+                (check-that (not value) 'posterior "~a: expected none beside ~a, got ~s" name measurement value))
+              '("y" "noise") (list data noise))
+    (check-that (memv widening '(#f 0)) 'posterior
+                "widening: expected 0 beside ~a, since only Gaussian likelihoods are blurred, got ~s" measurement widening)
+    (likelihood-posterior prior measurement))
+   (else
+    (gaussian-posterior-target prior (as-measurement 'posterior measurement data noise) widening))))
+
+(define (likelihood-posterior prior likelihood)
+  (let* ((op (likelihood-operator likelihood))
+         (start (likelihood-start likelihood))
+         (curvature (likelihood-curvature likelihood))
+         (likelihood-score (lambda (x sigma) (likelihood-score likelihood x))))
+    (check-start prior start)
+    (make-target
+     (format #f "posterior of ~a, ~a" (operator-name op) (likelihood-name likelihood))
+     #:shape (tensor-shape start) #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:score (lambda (x sigma) (tensor+ (score prior x sigma) (likelihood-score x sigma)))
+     #:likelihood likelihood-score #:gaussian-likelihood? #f
+     #:log-density (and (has-log-density? prior) (has-likelihood-density? likelihood)
+                        (lambda (x sigma)
+                          (vector-map + (log-density prior x sigma) (likelihood-log-density likelihood x))))
+     #:masses (if (tensor? curvature)
+                  (let ((weighted (weighted-operator op (tensor-sqrt curvature))))
+                    `((normal . ,(lambda* (sigma #:optional (width sigma))
+                                   (normal-mass weighted 1 (prior-precision width))))))
+                  (likelihood-masses op (const curvature) (tensor-dtype start))))))
+
+(define (gaussian-posterior-target prior measurement widening)
+  (let* ((op (measurement-operator measurement))
          (widening (or widening (fitting-widening op)))
-         (y (measurement-data measurement))
          (noise (measurement-noise measurement))
          (start (zero-filled measurement))
-         (shape (tensor-shape start))
-         (data (batch-of-one y))
-         (diagonal (operator-normal-diagonal op))
+         (data (batch-of-one (measurement-data measurement)))
          (data-precision (lambda (sigma)
                            (/ (+ (square noise) (* widening (square sigma))))))
          (precision (lambda (sigma)
@@ -177,12 +235,10 @@ Example: (posterior (load-network \"brain\") (measurement op y #:noise 0.1))"
             ;; The difference is taken where it was measured: that of the images A^H y and A^H A x
             ;; is rounding where nothing was, which 1 / noise^2 blows up.
             (tensor* (apply-adjoint op (tensor- data (apply-forward op x))) (precision sigma)))))
-    (check-that (or (not (prior? prior)) (not (prior-shape prior)) (equal? (prior-shape prior) shape))
-                'posterior "prior: expected one over images of shape ~a, as y by the operator has \
-them, got ~a" shape prior)
+    (check-start prior start)
     (make-target
      (format #f "posterior of ~a" (operator-name op))
-     #:shape shape #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:shape (tensor-shape start) #:dtype (tensor-dtype start) #:start start #:prior prior
      #:caution (noise-caution noise start)
      #:score (lambda (x sigma) (tensor+ (score prior x sigma) (likelihood x sigma)))
      #:likelihood likelihood
@@ -193,23 +249,13 @@ them, got ~a" shape prior)
                    (scaled (tensor* residual (precision sigma))))
               (vector-map (lambda (log-prior squares) (- log-prior (/ squares 2)))
                           (log-density prior x sigma) (chains-dot residual scaled)))))
-     #:masses
-     (let (;; No curvature of p_sigma is above this.
-           (prior-precision (lambda (sigma) (/ (square sigma)))))
-       `(,@(if diagonal
-               `((fourier . ,(lambda* (sigma #:optional (width sigma))
-                               ;; M(k) = D(k) / (noise^2 + widening sigma^2) + 1 / width^2
-                               (tensor+ (tensor* diagonal (data-precision sigma))
-                                        (prior-precision width)))))
-               '())
-         (normal . ,(lambda* (sigma #:optional (width sigma))
-                      (normal-mass op (data-precision sigma) (prior-precision width)))))))))
+     #:masses (likelihood-masses op data-precision (tensor-dtype start)))))
 
 ;;; --- The prior alone ------------------------------------------------------------
 
 (define* (prior-target prior #:key shape dtype)
   "The target that is PRIOR alone, over states of SHAPE and DTYPE: an exact prior knows its own, a
-network takes images of many shapes, c64 unless told.  Its mass, white, is 1 / sigma^2, above
+network takes images of many shapes, of its `image-dtype'.  Its mass, white, is 1 / sigma^2, above
 which no curvature of p_sigma is.
 Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:ratio 0.8 #:until 0.02))"
   (check-prior 'prior-target prior)
@@ -227,7 +273,8 @@ Example: (anneal (prior-target (two-moons-prior)) #:temperatures (geometric 3 #:
                  #:shape shape #:prior prior #:likelihood no-likelihood
                  #:dtype (cond (dtype dtype)
                                ((prior? prior) (prior-dtype prior))
-                               ((and (learned? prior) (list? shape) (= 2 (length shape))) 'c64)
+                               ((and (learned? prior) (list? shape) (= 2 (length shape)))
+                                (or (image-dtype prior) 'c64))
                                (else 'f32))
                  #:score (lambda (x sigma) (score prior x sigma))
                  #:log-density (and (has-log-density? prior)
@@ -257,6 +304,9 @@ Example: (map car (target-masses target)) => (fourier normal)")
  (target-prior
   "The prior of TARGET, or #f.
 Example: (target-prior target)")
+ (target-gaussian-likelihood?
+  "Whether data of TARGET, if any, are linear in x and their noise is Gaussian, so that x given them can be drawn exactly.
+Example: (target-gaussian-likelihood? target) => #t")
  (target-caution
   "Why samples of TARGET may be wrong, a string, or #f: such as noise below float32's rounding.
 Example: (target-caution target) => #f")

@@ -99,7 +99,7 @@
               "base: expected a prior with a log density, got ~s" base)
   (check-seed who seed))
 
-(define* (flow-log-density prior x #:key (from 1) (until 150) (ratio 0.9) (probes 1) (seed 0) (base #f))
+(define* (flow-log-density prior x #:key (from 1) (until (white-level prior)) (ratio 0.9) (probes 1) (seed 0) (base #f))
   "log p_FROM of each of the batch X, (N ...), as a vector, for any PRIOR that has a score (see `score'): by the
 probability flow from sigma = FROM to UNTIL, the largest that PRIOR knows, by Heun's rule in steps by
 1 / RATIO.  The divergence is by PROBES random directions at each step, or, if PROBES is all, by every
@@ -131,7 +131,7 @@ Example: (flow-log-density prior (prior-draw prior 2) #:from 0.5 #:ratio 0.7 #:b
           (loop (cdr levels) (1+ k) x sum)
           (vector-map - (base-log-density base x until) sum)))))
 
-(define* (denoising-log-density prior x #:key (from 1) (until 150) (ratio 0.9) (draws 1) (seed 0) (base #f))
+(define* (denoising-log-density prior x #:key (from 1) (until (white-level prior)) (ratio 0.9) (draws 1) (seed 0) (base #f))
   "What E log p_FROM of each of the batch X, (N ...), under noise FROM is at least, as a vector, for any PRIOR that has a
 score (see `score'): by equation 3's loss at sigmas from FROM to UNTIL, the largest that PRIOR knows, in steps by
 1 / RATIO, with DRAWS of noise at each.  It is exact for an exact score.  At UNTIL the density is that of BASE, an exact

@@ -60,14 +60,19 @@ Example: (anneal target #:transitions-per-temperature (accepted-transitions 4))"
   ;; A few chains that are behind need not hold up all the others.
   (lambda (made accepted) (or (>= accepted (- count 1/2)) (>= made at-most))))
 
-(define structures-found 4)             ; on the scale of images whose white is 150
+(define structures-found 4)             ; on the scale of images whose white is `top-intensity'
 
-(define* (default-temperatures prior #:key (from 100) (ratio #f) (until 0.046))
+(define (hot prior)
+  (* 100 (relative-white prior)))
+
+(define* (default-temperatures prior #:key (from (hot prior)) (ratio #f)
+                               (until (* 0.046 (relative-white prior))))
   "The temperatures that chains with PRIOR have if they are not told others: (geometric FROM #:ratio RATIO
 #:until UNTIL), RATIO 0.95 if #f.  Where PRIOR is a network RATIO is 0.9, and from 4 on sigma falls twice as fast,
 by RATIO^2.  An exact score wants time, the more the better.  The errors of a learned one add up with
 it: above 4 large structures find their places and need some, below they hardly move any more
-(doc/sampling.texi).  Chains without data begin at the `greatest-sigma' of PRIOR instead of FROM.
+(doc/sampling.texi).  FROM is 100, UNTIL 0.046 unless given; they and the 4 are for images whose `white-level' is 150, and
+as much more or less for others.  Chains without data begin at the `greatest-sigma' of PRIOR instead of FROM.
 Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93))"
   (check-that (or (not ratio) (and (positive-number? ratio) (< ratio 1))) 'default-temperatures
               "ratio: expected a number between 0 and 1, got ~s" ratio)
@@ -76,7 +81,8 @@ Example: (anneal target #:temperatures (default-temperatures prior #:ratio 0.93)
   (check-that (and (positive-number? until) (<= until from)) 'default-temperatures
               "until: expected a positive number, ~a at most, got ~s" from until)
   (let ((ratio (or ratio (if (learned? prior) 0.9 0.95)))
-        (cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until))))
+        (cooled (lambda (from ratio until) (geometric from #:ratio ratio #:until until)))
+        (structures-found (* structures-found (relative-white prior))))
     (if (and (learned? prior) (< until structures-found from))
         (schedule-append (cooled from ratio structures-found)
                          (cooled structures-found (* ratio ratio) until))
@@ -179,8 +185,8 @@ procedure of sigma, got ~s" (if (null? (target-masses target)) "best"
                         ;; Without data chains begin with all the noise that the prior knows.
                         (default-temperatures (target-prior target)
                                               #:from (if (target-prior-alone? target)
-                                                         (greatest-sigma (target-prior target) 100)
-                                                         100)))
+                                                         (greatest-sigma (target-prior target) (hot (target-prior target)))
+                                                         (hot (target-prior target)))))
                        (mass 'best)
                        (step-size (if (or (eq? mass 'identity) (null? (target-masses target)))
                                       (power-law 10)

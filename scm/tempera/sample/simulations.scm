@@ -31,11 +31,12 @@
             simulations-model simulations-count draws-count truth-and-draws check-simulations))
 
 (define-record-type <model>
-  (%make-model prior operator noise sample)
+  (%make-model prior operator noise measure sample)
   model?
   (prior model-prior)
   (operator model-operator)
   (noise model-noise)                   ; of the measurements
+  (measure model-measure)               ; x seed -> y
   (sample model-sample))                ; y count seed -> batch (count ...)
 
 (set-record-type-printer! <model>
@@ -60,17 +61,23 @@ Example: ((annealed-sampler prior op #:noise 0.1) y 31 42)"
       (check-that (chain-finished? chain) 'annealed-sampler "paused before the end")
       (chain-samples chain))))
 
-(define* (make-model prior op #:key (noise 0.1) (sample (annealed-sampler prior op #:noise noise)))
+(define (gaussian-data op noise)
+  (lambda (x seed) (measure op x #:noise noise #:seed seed)))
+
+(define* (make-model prior op #:key (noise 0.1) (measure (gaussian-data op noise))
+                     (sample (annealed-sampler prior op #:noise noise)))
   "A model to be calibrated: PRIOR, measured by OP with NOISE, and the sampler of the posterior
 that is to be judged, SAMPLE, a procedure (sample y count seed) that returns a batch
-(COUNT ...) of draws.  Any will do that gives the same for the same SEED.
+(COUNT ...) of draws.  Any will do that gives the same for the same SEED.  MEASURE, a procedure (measure x seed) that
+returns data, takes the place of Gaussian noise: see `likelihood-draw'.
 Example: (make-model prior op #:noise 0.1
                      #:sample (annealed-sampler prior op #:noise 0.1 #:settings '(#:step-size 1)))"
   (check-that (operator? op) 'make-model "operator: expected one, got ~s" op)
   (check-that (and (real? noise) (finite? noise) (> noise 0)) 'make-model
               "noise: expected a positive number, got ~s" noise)
   (check-that (procedure? sample) 'make-model "sample: expected a procedure, got ~s" sample)
-  (%make-model prior op noise sample))
+  (check-that (procedure? measure) 'make-model "measure: expected a procedure, got ~s" measure)
+  (%make-model prior op noise measure sample))
 
 (define-record-type <simulations>
   (make-simulations model truths measurements draws)
@@ -95,10 +102,10 @@ Example: (make-model prior op #:noise 0.1
   ;; says is said: how to go on after Ctrl-C.
   (parameterize ((progress-port (%make-void-port "w"))) (thunk)))
 
-(define* (prior-samples prior count #:key shape dtype (from (greatest-sigma prior 150)) (ratio #f) (until 0.046) (base #f) (seed 0))
+(define* (prior-samples prior count #:key shape dtype (from (greatest-sigma prior)) (ratio #f)
+                        (until (* 0.046 (relative-white prior))) (base #f) (seed 0))
   "COUNT samples of PRIOR, which may be learned, without any data: a batch (COUNT ...) of SHAPE and DTYPE, where PRIOR
-has none of its own (see `prior-target').  Chains by `reverse-diffusion' from noise of FROM, the largest sigma that PRIOR knows (150 where a network does not
-say), to UNTIL, at the temperatures that `default-temperatures' gives for RATIO.  They begin with noise alone, or with
+has none of its own (see `prior-target').  Chains by `reverse-diffusion' from noise of FROM, the largest sigma that PRIOR knows (see `greatest-sigma'), to UNTIL, at the temperatures that `default-temperatures' gives for RATIO.  They begin with noise alone, or with
 draws of BASE, an exact prior, under it: images that are larger than FROM want a Gaussian field of their spectrum.
 As the truths of `simulate' they tell sampler and prior apart.
 Example: (let ((truths (prior-samples prior 4 #:ratio 0.7)))
@@ -165,8 +172,7 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
           (lambda (i whole!)
             ;; Other simulations, and those of other seeds, have other random numbers.
             (let* ((own-seed (modulo (+ (* 1000003 seed) i) (expt 2 62)))
-                   (y (measure (model-operator model) (member-of truths i)
-                               #:noise (model-noise model) #:seed own-seed)))
+                   (y ((model-measure model) (member-of truths i) own-seed)))
               (when (>= i done)
                 (with-scope (lambda () (sample! i y own-seed)))
                 (set! done (1+ i))

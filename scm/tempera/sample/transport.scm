@@ -20,6 +20,7 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera problem masses)
+  #:use-module (tempera problem operators)
   #:use-module (tempera problem targets)
   #:use-module (tempera sample kernel)
   #:export (probability-flow predictor-corrector reverse-diffusion split-gibbs))
@@ -29,6 +30,12 @@
   (let ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel)))
     (check-that (or (not next) (<= next sigma)) who
                 "temperatures: expected ones that do not rise, got ~a after ~a" next sigma)))
+
+;; Draws given the data are of a Gaussian.
+(define (check-gaussian who kernel)
+  (check-that (target-gaussian-likelihood? (kernel-target kernel)) who
+              "target: expected data that are linear in x with Gaussian noise, which this sampler draws by exactly, \
+got ~a; take one that asks its score alone, such as (hmc) or (mala)" (kernel-target kernel)))
 
 ;;; --- Samplers of Song et al. (2021) -----------------------------------------------
 
@@ -116,7 +123,13 @@ Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-correc
             tables)))))
 
 (define (image? x)
-  (and (eq? (tensor-dtype x) 'c64) (= 3 (length (tensor-shape x)))))
+  (= 3 (length (tensor-shape x))))
+
+(define (complex? x)
+  (eq? (tensor-dtype x) 'c64))
+
+(define (frequencies x)
+  (fft2 (if (complex? x) x (tensor+ x (tensor-zeros (tensor-shape x) 'c64)))))
 
 (define (by-band a b combine)
   ;; COMBINE of the sums of A and of B over each band of |k|, for each chain: a table over k.
@@ -136,10 +149,14 @@ finds out how far that is."
                                                                          (tensor/ power weight))))))))
     (if (image? r)
         (let* ((product (lambda (k v)
-                          (tensor-real (tensor* (tensor-conjugate k) (fft2 (mass-velocity mass v))))))
-               (n (fft2 probe))
-               (phases (tensor/ n (tensor-abs n))))
-          (by-band (product (fft2 r) r) (tensor* 2 (product phases (ifft2 phases))) share))
+                          (tensor-real (tensor* (tensor-conjugate k) (frequencies (mass-velocity mass v))))))
+               (n (frequencies probe))
+               (phases (tensor/ n (tensor-abs n)))
+               ;; Of unit power in each part.
+               (white (ifft2 phases)))
+          (by-band (product (frequencies r) r)
+                   (if (complex? r) (tensor* 2 (product phases white)) (product phases (tensor-real white)))
+                   share))
         (let ((dots (lambda (v)
                       (per-item (list->tensor (vector->list (chains-dot v (mass-velocity mass v))))
                                 v))))
@@ -150,7 +167,7 @@ finds out how far that is."
 (define (coloured share n)
   ;; Noise N of the variance SHARE, as `open-share' has it.
   (let ((root (tensor-sqrt share)))
-    (if (image? n) (fourier-multiply n root) (tensor* root n))))
+    (if (image? n) (fourier-filter n root) (tensor* root n))))
 
 (define (no-longer-than-noise r s)
   ;; Score R at noise s, cut to the length of noise where it is longer than chance allows: -s r is the
@@ -234,6 +251,7 @@ Example: (anneal (posterior prior op y) #:sampler (split-gibbs))"
               "ratio: expected a number between 0 and 1, got ~s" ratio)
   (lambda (kernel state)
     (check-falls 'split-gibbs kernel)
+    (check-gaussian 'split-gibbs kernel)
     (let ((levels (map (lambda (i) (if (= i steps) 0 (* (kernel-sigma kernel) (expt ratio i))))
                        (iota steps 1))))
       (values (moved kernel state (state-x state) (state-score state) levels) #f #f))))
@@ -253,6 +271,7 @@ Example: (anneal (prior-target prior) #:sampler (reverse-diffusion))"
     (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
            (data? (not (target-prior-alone? (kernel-target kernel)))))
       (check-falls 'reverse-diffusion kernel)
+      (check-gaussian 'reverse-diffusion kernel)
       (let-values (((x g) (corrected kernel state corrections)))
         (if (or data? next)
             (values (moved kernel state x g (list (* (if data? depth 1) (or next sigma)))) #f #f)

@@ -382,7 +382,9 @@ Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs i
     (append (if truth (list (grey "truth" truth)) '())
             (if zero-filled (list (rated "zero-filled" zero-filled)) '())
             (list (rated "mean" mean))
-            (if std (list (panel "standard deviation" std #:colours 'heat #:bar? #t)) '())
+            (if std (list (panel "standard deviation" (if (= 3 (length shape)) (tensor-mean std 2) std) ; over colours
+                                #:colours 'heat #:bar? #t))
+                '())
             (map (lambda (k)
                    (rated (format #f "sample ~a" (1+ k))
                           (tensor-reshape (tensor-slice samples 0 k (1+ k)) shape)))

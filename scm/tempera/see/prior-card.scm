@@ -39,9 +39,7 @@
     (table (cons 'to (map car batches))
            (apply map (lambda (band . others) (cons* (car band) (cdr band) (map cdr others))) power))))
 
-(define edges (iota 41 0 5))            ; of magnitudes, on the scale of images whose white is 150
-
-(define (magnitude-table batches)
+(define (magnitude-table batches edges)
   (table (cons 'from (map car batches))
          (apply map list (drop-right edges 1)
                 (map (lambda (batch) (magnitude-shares (cdr batch) edges)) batches))))
@@ -107,7 +105,7 @@
 
 (define (median numbers) (list-ref (sort numbers <) (quotient (length numbers) 2)))
 
-(define* (prior-card-to out prior training held-out #:key (count #f) (least 1) (greatest (greatest-sigma prior 150)) (probes 1)
+(define* (prior-card-to out prior training held-out #:key (count #f) (least 1) (greatest (greatest-sigma prior)) (probes 1)
                         (seed 0) (about '()))
   "Judge PRIOR by COUNT samples without data, as many as there are HELD-OUT images unless given, by HELD-OUT, c64
 (N H W), of persons that PRIOR has not seen, and by TRAINING, N images or more; write into the folder OUT:
@@ -168,7 +166,7 @@ Example: (let ((field (gaussian-prior (power-spectrum '(32 32) #:amplitude 100))
            (denoising ((validation held-out #:sigmas (sigmas-between least greatest) #:seed seed) prior))
            (batches `((samples . ,samples) (held-out . ,held-out) (training . ,training)))
            (power (power-table batches))
-           (magnitudes (magnitude-table batches))
+           (magnitudes (magnitude-table batches (iota 41 0 (* 5 (relative-white prior)))))
            (summary
             (append
              about

@@ -21,6 +21,7 @@
   #:use-module (tempera data quality)
   #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
+  #:use-module (tempera problem priors)
   #:use-module (tempera problem scan-measurements)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (tensor-count tensor-size))
@@ -43,7 +44,7 @@ Example: (reconstruct (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(1
                                                     '(#:slice #:mask #:noise #:sensitivities #:calibration #:coils
                                                       #:scale #:warn #:say)
                                                     settings))
-                ((measurement scale) (apply scan-measurement scan about-scan)))
+                ((measurement scale) (apply scan-measurement scan #:white (white-level prior) about-scan)))
     (apply anneal (posterior prior measurement) others)))
 
 (pauses! resume! reconstruct)

@@ -12,6 +12,7 @@
   #:use-module (tempera data images)
   #:use-module (tempera data quality)
   #:use-module (tempera base numbers)
+  #:use-module (tempera problem likelihoods)
   #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
@@ -41,12 +42,12 @@ Example: (save-figure \"chain.png\" (filter panel? (view chain)))"
 
 (define (show object . options)
   "Show OBJECT in the terminal, in pixels or characters by what it can do:
-  an image (rows columns) or a batch of them (n rows columns), f32 or c64
+  an image (rows columns) or a batch of them (n rows columns), f32 or c64, or in colour, f32 (... 3)
       #:part (magnitude, phase, real or imaginary), #:low, #:high (all but the brightest
       thousandth), #:colours (grey, heat, wheel), #:logarithmic?
       (of k-space, say), #:bar?, #:title or #:titles, #:shown (16)
   a chain: mean, standard deviation and #:samples (3); #:truth adds PSNRs
-  a measurement: its zero-filled image, with the options of an image
+  a measurement: its zero-filled image, with the options of an image; a likelihood: the image that chains start at
   a panel or a list of them, and strings
   the name of a file: PNG and what `load-image' reads
 and what other modules add.  For all of them #:as, kitty, iterm, sixel, symbols or ascii,
@@ -108,7 +109,10 @@ Example: (show (chain-mean chain) #:part 'phase)"
 
 (define (batch? object)
   (and (tensor? object)
-       (match (tensor-shape object) (((? positive?) _ _) (not (coloured? object))) (_ #f))))
+       (match (tensor-shape object)
+         (((? positive?) _ _) (not (coloured? object)))
+         (((? positive?) _ _ 3) (eq? (tensor-dtype object) 'f32)) ; in colour
+         (_ #f))))
 
 (define (slice batch k)
   (tensor-reshape (tensor-slice batch 0 k (1+ k)) (cdr (tensor-shape batch))))
@@ -143,6 +147,12 @@ Example: (show (chain-mean chain) #:part 'phase)"
                            (operator-name (measurement-operator measurement))
                            (measurement-noise measurement))
                    (apply view (zero-filled measurement) options))))
+
+(add-view! likelihood?
+           (lambda (likelihood . options)
+             (cons (format #f "where chains start; ~a; ~a noise" (operator-name (likelihood-operator likelihood))
+                           (likelihood-name likelihood))
+                   (apply view (likelihood-start likelihood) options))))
 
 ;;; --- Files ------------------------------------------------------------------------
 

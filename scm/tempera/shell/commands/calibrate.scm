@@ -63,7 +63,7 @@ Writes summary.json, ranks.csv, ranks.png, coverage.png, reliability.png."
          (paths (if images (images-in images) '()))
          (network (and prior (load-score-network prior)))
          (truths (cond (images (load-truths paths seed))
-                       (network (prior-samples network simulations #:shape (list size size) #:from (or greatest (greatest-sigma network 150))
+                       (network (prior-samples network simulations #:shape (list size size) #:from (or greatest (greatest-sigma network))
                                                #:until until #:seed seed))
                        (else #f)))
          (make (lambda (prior op settings)

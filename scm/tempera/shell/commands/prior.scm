@@ -31,8 +31,8 @@
     (values training held-out)))
 
 (define (greatest-sigma-of prior greatest least)
-  ;; GREATEST, unless it is #f; else what the file PRIOR says, or 150, which those that do not were trained with.
-  (let ((greatest (or greatest (greatest-sigma (load-score-network prior) 150))))
+  ;; GREATEST, unless it is #f; else what the file PRIOR says, or white, which those that do not were trained with.
+  (let ((greatest (or greatest (greatest-sigma (load-score-network prior)))))
     (check-that (< least greatest) 'prior "expected least below greatest, got ~a and ~a" least greatest)
     greatest))
 
