@@ -115,8 +115,8 @@ test_modulate (void)
 {
   tp_tensor *images = make (3, (int64_t[]) { 2, 5, 8 });
   tp_tensor *c = tp_tensor_zeros (TP_C64, 3, (int64_t[]) { 2, 2, 3 });
-  tp_c64 (c)[6 + 0] = CMPLXF (0.1f, 2.0f); /* of the second image: everywhere */
-  tp_c64 (c)[6 + 5] = CMPLXF (0.2f, -1.0f); /* cos (pi y) cos (2 pi x) */
+  tp_c64 (c)[6 + 0] = 0.1f + 2.0f * I; /* of the second image: everywhere */
+  tp_c64 (c)[6 + 5] = 0.2f + -1.0f * I; /* cos (pi y) cos (2 pi x) */
   tp_tensor *out = tp_modulate (images, c);
   const tp_complex *z = tp_c64 (out);
   const float *m = tp_f32 (images);
