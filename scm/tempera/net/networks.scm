@@ -5,7 +5,6 @@
 
 (define-module (tempera net networks)
   #:use-module (oop goops)
-  #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
@@ -67,20 +66,21 @@ Example: (set-prior-scale! net 255 \"grey levels\")"
 
 (define (training-metadata network)
   "What a file has of the `sigma-range' and `prior-scale' of NETWORK, from string to string."
-  (filter-map (match-lambda
-                ((name get . _) (and=> (get network) (lambda (value) (cons name (object->string value))))))
+  (filter-map (lambda (entry)
+                (let ((value ((second entry) network)))
+                  (and value (cons (first entry) (object->string value)))))
               trained))
 
 (define (read-training! network metadata bad)
   "Set the `sigma-range' and `prior-scale' of NETWORK to those in METADATA, of files that have them; BAD complains, with
 a format string and arguments."
-  (for-each (match-lambda
-              ((name get set right? expected)
-               (let ((text (assoc-ref metadata name)))
-                 (when text
-                   (let ((value (read-datum text)))
-                     (unless (right? value) (bad "~a: expected ~a, got ~s" name expected text))
-                     (set network value))))))
+  (for-each (lambda (entry)
+              (let ((text (assoc-ref metadata (first entry))))
+                (when text
+                  (let ((value (read-datum text)))
+                    (unless ((fourth entry) value)
+                      (bad "~a: expected ~a, got ~s" (first entry) (fifth entry) text))
+                    ((third entry) network value)))))
             trained))
 
 (define (network-metadata network)

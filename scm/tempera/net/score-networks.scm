@@ -5,7 +5,6 @@
 
 (define-module (tempera net score-networks)
   #:use-module (oop goops)
-  #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base numbers)
   #:use-module (tempera base documentation)
@@ -46,9 +45,8 @@ Example: (score-network? car) => #f"
 (define-method (image-dtype (network <score-network>))
   (let ((description (network-description network)))
     (and (memq (car description) '(paper-unet code-unet edm-unet drunet))
-         (match (memq #:image-channels description)
-           ((or #f (_ 2 . _)) 'c64)
-           (_ 'f32)))))
+         (let ((given (memq #:image-channels description)))
+           (if (or (not given) (equal? 2 (cadr given))) 'c64 'f32)))))
 
 (define (paper-scaled-score body)
   ;; r = h (x, sigma) / |sigma|, so that |sigma| r is what the body gives.
