@@ -15,11 +15,13 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-64)
   #:use-module (ice-9 match)
+  #:use-module (ice-9 popen)
+  #:use-module (ice-9 textual-ports)
   #:use-module (tempera base errors)
   #:re-export (test-assert test-equal test-eqv test-eq test-approximate test-error
                test-group test-skip test-begin test-end)
   #:export (start-tests finish-tests test-error-matching test-file
-            call-with-temporary-directory error-message-of same-text?))
+            call-with-temporary-directory error-message-of same-text? shell check-shell))
 
 (define passed 0)
 (define failed 0)
@@ -89,6 +91,22 @@
       (const #t)
       (lambda () (procedure directory))
       (lambda () (system* "rm" "-rf" directory)))))
+
+;;; --- Commands of the shell ---------------------------------------------------
+
+(define (shell . words)
+  "The exit status of WORDS, a command of the shell, and what it said on both streams, a pair."
+  (let* ((port (open-input-pipe (string-append "{ " (string-join words) "; } 2>&1")))
+         (text (get-string-all port)))
+    (cons (status:exit-val (close-pipe port)) text)))
+
+(define (check-shell name status text . words)
+  "That the command WORDS ends with STATUS and says TEXT, among other things."
+  (let ((said (apply shell words)))
+    (test-equal name (list status text)
+                (if (and (eqv? status (car said)) (string-contains (cdr said) text))
+                    (list status text)
+                    said))))
 
 ;;; --- Printed values ----------------------------------------------------------
 

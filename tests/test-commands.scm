@@ -4,27 +4,14 @@
 
 (use-modules (harness)
              (srfi srfi-1) (srfi srfi-11)
-             (ice-9 popen) (ice-9 textual-ports)
+             (ice-9 textual-ports)
              (tempera))
 
 (start-tests "commands")
 
-(define (shell . words)
-  ;; Exit status and what WORDS, a command of the shell, said on both streams.
-  (let* ((port (open-input-pipe (string-append "{ " (string-join words) "; } 2>&1")))
-         (text (get-string-all port)))
-    (cons (status:exit-val (close-pipe port)) text)))
-
-(define (check name status text . words)
-  (let ((said (apply shell words)))
-    (test-equal name (list status text)
-                (if (and (eqv? status (car said)) (string-contains (cdr said) text))
-                    (list status text)
-                    said))))
-
 (define (check-stopped name directory file . words)
   ;; Begin WORDS, whose run leaves DIRECTORY, and end it by SIGTERM some time after FILE in there has something.
-  (check (string-append name ": stopped") 143
+  (check-shell (string-append name ": stopped") 143
          (format #f "~a: interrupted; go on with: tempera run --continue=~a\n" directory directory)
          (format #f "~a >said 2>&1 & p=$!; until test -s ~a/~a || ! kill -0 $p; do sleep 0.02; done; \
 sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) directory file)))
@@ -49,21 +36,21 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
      (save-npy "kspace.npy" (measure (mri-operator #:mask mask) scan #:noise 1 #:seed 1)))
    (save-npy "volume.npy" (tensor-abs (random-normal '(24 32 32) 1)))
    (save-network "net.safetensors" (score-network '(paper-unet #:channels (2 4) #:blocks 1)))
-   (check "a volume" 0 "person p" "tempera data --add=volume.npy --person=p --orientation=SAR")
+   (check-shell "a volume" 0 "person p" "tempera data --add=volume.npy --person=p --orientation=SAR")
 
    ;; What each leaves: with dashes or without, it is the same run.
    (define reconstruct "tempera reconstruct scan.npy prior=net.safetensors simulate=yes chains=2")
    (define quickly "ratio=0.7")
    (define train "tempera train size=32 channels=2,4 blocks=1 convolutions=1 batch=1 every=2")
    (define calibrate "tempera calibrate size=8 simulations=6 draws=7 ratio=0.8")
-   (check "reconstruct" 0 "r: mean.npy std.npy quantiles.npy samples.npy figure.png report.html summary.json\n"
+   (check-shell "reconstruct" 0 "r: mean.npy std.npy quantiles.npy samples.npy figure.png report.html summary.json\n"
           reconstruct quickly "--out=r")
-   (check "with dashes" 0 "r2: mean.npy" "tempera reconstruct --chains 2 --ratio=0.7 --simulate --prior=net.safetensors \
+   (check-shell "with dashes" 0 "r2: mean.npy" "tempera reconstruct --chains 2 --ratio=0.7 --simulate --prior=net.safetensors \
 --out r2 --input=scan.npy")
    (check-same "the same, with dashes" "r" "r2")
    ;; What it says besides of a region, a level and the frequencies.
    (save-npy "region.npy" (tensor< 0.5 (random-uniform '(32 32) 1)))
-   (check "with a region" 0 "q: mean.npy" reconstruct quickly "region=region.npy exceeds=1 --out=q")
+   (check-shell "with a region" 0 "q: mean.npy" reconstruct quickly "region=region.npy exceeds=1 --out=q")
    (let* ((summary (load-json "q/summary.json"))
           (field (lambda keys (fold (lambda (key found) (assoc-ref found key)) summary keys)))
           (samples (load-npy "q/samples.npy")))
@@ -76,24 +63,24 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
      (test-assert "the spread of samples" (every (lambda (key) (> (field "spread" key) 0)) '("measured" "unmeasured" "noise")))
      (test-assert "fastMRI's measures"
        (every (lambda (key) (real? (field key "sample_mean"))) '("nmse" "fastmri_psnr" "fastmri_ssim"))))
-   (check "a region of another shape" 1 "region: mask.npy: expected a mask of 0 and 1 over (32 32)" reconstruct quickly
+   (check-shell "a region of another shape" 1 "region: mask.npy: expected a mask of 0 and 1 over (32 32)" reconstruct quickly
           "region=mask.npy --out=misshapen")
    ;; Other patterns, and only a part of k-space's columns.
    (for-each (lambda (pattern)
-               (check pattern 0 "mean.npy" reconstruct "ratio=0.3 acceleration=4 partial-fourier=0.75"
+               (check-shell pattern 0 "mean.npy" reconstruct "ratio=0.3 acceleration=4 partial-fourier=0.75"
                       (string-append "pattern=" pattern) (string-append "--out=of-" pattern)))
              '("equispaced" "gaussian" "poisson" "caipirinha"))
-   (check "no such pattern" 1 "pattern: expected" reconstruct "pattern=star --out=none")
-   (check "half of k-space" 1 "partial-fourier: expected" reconstruct "partial-fourier=0.5 --out=none")
+   (check-shell "no such pattern" 1 "pattern: expected" reconstruct "pattern=star --out=none")
+   (check-shell "half of k-space" 1 "partial-fourier: expected" reconstruct "partial-fourier=0.5 --out=none")
    ;; What a run that goes on knows its rows by.
    (test-assert "a sigma for each temperature, the first too"
      (let ((sigmas (table-column (run-metrics (open-run "r")) 'sigma)))
        (and (apply > sigmas) (= 100 (first sigmas)))))
-   (check "train" 0 "wrote t/prior.safetensors\n" train "steps=6 --out=t")
-   (check "calibrate" 0 "c: summary.json ranks.csv ranks.png coverage.png reliability.png\n" calibrate "--out=c")
-   (check "truths from the prior" 0 "own: summary.json ranks.csv ranks.png coverage.png reliability.png\n"
+   (check-shell "train" 0 "wrote t/prior.safetensors\n" train "steps=6 --out=t")
+   (check-shell "calibrate" 0 "c: summary.json ranks.csv ranks.png coverage.png reliability.png\n" calibrate "--out=c")
+   (check-shell "truths from the prior" 0 "own: summary.json ranks.csv ranks.png coverage.png reliability.png\n"
           (string-append calibrate " prior=net.safetensors --out=own"))
-   (check "in runs/ where nothing is said" 0 "runs/calibrate-" calibrate)
+   (check-shell "in runs/ where nothing is said" 0 "runs/calibrate-" calibrate)
    (for-each
     (lambda (name folder metric results files)
       (let ((run (open-run folder)))
@@ -113,14 +100,14 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
     '(("summary.json" "samples.npy") ("prior.safetensors") ("summary.json" "ranks.csv")))
    (test-equal "no checkpoint is left" '(#f #f)
      (map file-exists? '("r/chain.safetensors" "c/draws.safetensors")))
-   (check "a finished run is kept" 1 "r: has a finished run" reconstruct quickly "--out=r")
+   (check-shell "a finished run is kept" 1 "r: has a finished run" reconstruct quickly "--out=r")
 
    ;; Again: the same bits, and a report beside the chain's own.
    (for-each
     (lambda (folder)
-      (check (string-append "rerun " folder) 0 "the same bits in result, metrics and"
+      (check-shell (string-append "rerun " folder) 0 "the same bits in result, metrics and"
              "tempera rerun" folder (format #f "--out=again-~a" folder))
-      (check (string-append "report " folder) 0 (string-append folder "/run.html\n")
+      (check-shell (string-append "report " folder) 0 (string-append folder "/run.html\n")
              "tempera report" folder))
     '("r" "t" "c"))
    (test-assert "the chain's page is what it was"
@@ -134,37 +121,37 @@ sleep 0.3; kill $p; wait $p; s=$?; cat said; (exit $s)" (string-join words) dire
    (check-stopped "reconstruct" "cut" "metrics.csv" reconstruct slowly "--out=cut")
    (test-equal "interrupted" 'interrupted (run-state (open-run "cut")))
    (test-assert "with its chain" (file-exists? "cut/chain.safetensors"))
-   (check "from where it was: a torn chain is noticed" 1 "torn/chain.safetensors"
+   (check-shell "from where it was: a torn chain is noticed" 1 "torn/chain.safetensors"
           "cp -r cut torn; head -c 100 cut/chain.safetensors >torn/chain.safetensors; tempera run --continue=torn")
    (let ((done (table-size (run-metrics (open-run "cut")))))
-     (check "goes on" 0 "cut: finished in" "tempera run --continue=cut")
-     (check "unbroken" 0 "whole: mean.npy" reconstruct slowly "--out=whole")
+     (check-shell "goes on" 0 "cut: finished in" "tempera run --continue=cut")
+     (check-shell "unbroken" 0 "whole: mean.npy" reconstruct slowly "--out=whole")
      (test-assert "it was stopped on its way" (< 0 done (table-size (run-metrics (open-run "whole"))))))
    (check-same "reconstruct: the same bits" "whole" "cut")
    ;; Of a kill that nothing answers, the run begins anew.
-   (check "killed" 137 "" reconstruct slowly "--out=dead >/dev/null 2>&1 & p=$!; until test -s dead/metrics.csv; do sleep 0.02; done; \
+   (check-shell "killed" 137 "" reconstruct slowly "--out=dead >/dev/null 2>&1 & p=$!; until test -s dead/metrics.csv; do sleep 0.02; done; \
 kill -9 $p; wait $p")
    (test-equal "is interrupted" 'interrupted (run-state (open-run "dead")))
-   (check "the same command goes on" 0 "dead: mean.npy" reconstruct slowly "--out=dead")
+   (check-shell "the same command goes on" 0 "dead: mean.npy" reconstruct slowly "--out=dead")
    (check-same "killed: the same bits" "whole" "dead")
 
    (check-stopped "train" "cut-t" "metrics.csv" train "steps=600 --out=cut-t")
-   (check "train goes on" 0 "cut-t: finished in" "tempera run --continue=cut-t")
-   (check "train unbroken" 0 "wrote" train "steps=600 --out=whole-t")
+   (check-shell "train goes on" 0 "cut-t: finished in" "tempera run --continue=cut-t")
+   (check-shell "train unbroken" 0 "wrote" train "steps=600 --out=whole-t")
    (test-assert "train: the same weights"
      (equal? (bytes "whole-t/prior.safetensors") (bytes "cut-t/prior.safetensors")))
    ;; From another's checkpoint.
-   (check "train from" 0 "on-t/prior.safetensors" train "steps=8 from=t --out=on-t 2>said")
+   (check-shell "train from" 0 "on-t/prior.safetensors" train "steps=8 from=t --out=on-t 2>said")
    (test-equal "what is other is said" '("steps: 6 until step 6, now 8")
      (filter (lambda (line) (string-contains line "until step"))
              (string-split (call-with-input-file "said" get-string-all) #\newline)))
    (test-equal "it has the other's losses" '(2 4 6 8) (table-column (run-metrics (open-run "on-t")) 'step))
-   (check "another network" 1 "body: this trainer has" "tempera train size=32 channels=4,4 blocks=1 convolutions=1 batch=1 from=t")
-   (check "no checkpoint" 1 "train: from: no such file: c/checkpoint.safetensors" train "from=c --out=none")
+   (check-shell "another network" 1 "body: this trainer has" "tempera train size=32 channels=4,4 blocks=1 convolutions=1 batch=1 from=t")
+   (check-shell "no checkpoint" 1 "train: from: no such file: c/checkpoint.safetensors" train "from=c --out=none")
    ;; Another network, other losses, validated on a person that is not trained on.
    (save-npy "volume-q.npy" (tensor-abs (random-normal '(24 32 32) 8)))
-   (check "a second volume" 0 "person q" "tempera data --add=volume-q.npy --person=q --orientation=SAR")
-   (check "train another network" 0 "wrote other/prior.safetensors"
+   (check-shell "a second volume" 0 "person q" "tempera data --add=volume-q.npy --person=q --orientation=SAR")
+   (check-shell "train another network" 0 "wrote other/prior.safetensors"
           "tempera train network=edm-unet width=8 multipliers=1,2 blocks=1 attention=2 parametrisation=wiener weight=learned \
 balance=yes size=16 steps=2 every=1 batch=2 accumulate=2 hold-out=q validation-images=2 --out=other")
    (test-equal "its losses on q" '(2) (delete-duplicates (table-column (run-validation (open-run "other")) 'step)))
@@ -177,34 +164,34 @@ balance=yes size=16 steps=2 every=1 batch=2 accumulate=2 hold-out=q validation-i
    (test-assert "calibrate: with its draws" (file-exists? "cut-c/draws.safetensors"))
 
    ;; Sweeps.
-   (check "sweep reconstruct" 0 "s: results.csv" "tempera sweep reconstruct noise=0.5,1 scan.npy --prior=net.safetensors \
+   (check-shell "sweep reconstruct" 0 "s: results.csv" "tempera sweep reconstruct noise=0.5,1 scan.npy --prior=net.safetensors \
 --simulate chains=2 --ratio=0.7 --workers=2 --out=s")
    (let ((results (sweep-results "s")))
      (test-equal "a row for each" '(0.5 1) (table-column results 'noise))
      (test-equal "finished" '(finished finished) (table-column results 'state))
      (test-assert "their results" (every real? (table-column results 'psnr))))
-   (check "point 1 alone" 0 "p1: mean.npy" reconstruct quickly "noise=0.5 --out=p1")
+   (check-shell "point 1 alone" 0 "p1: mean.npy" reconstruct quickly "noise=0.5 --out=p1")
    (check-same "a point is a run" "s/points/0001" "p1")
-   (check "its rerun" 0 "the same bits" "tempera rerun s/points/0002 --out=p2")
-   (check "its report" 0 "s/report.html" "tempera report s")
-   (check "sweep train" 0 "st: results.csv" "tempera sweep train steps=2 'channels=2,4;4,4' blocks=1 convolutions=1 size=32 batch=1 \
+   (check-shell "its rerun" 0 "the same bits" "tempera rerun s/points/0002 --out=p2")
+   (check-shell "its report" 0 "s/report.html" "tempera report s")
+   (check-shell "sweep train" 0 "st: results.csv" "tempera sweep train steps=2 'channels=2,4;4,4' blocks=1 convolutions=1 size=32 batch=1 \
 --out=st --workers=1")
    (test-equal "trained" '(finished finished) (table-column (sweep-results "st") 'state))
-   (check "over files" 0 "sf: results.csv" "tempera sweep reconstruct input=scan.npy,r/mean.npy prior=net.safetensors simulate=yes \
+   (check-shell "over files" 0 "sf: results.csv" "tempera sweep reconstruct input=scan.npy,r/mean.npy prior=net.safetensors simulate=yes \
 chains=2 ratio=0.5 --out=sf")
-   (check "a point that fails" 1 "a point failed: 0002" "tempera sweep reconstruct scan.npy prior=net.safetensors simulate=yes \
+   (check-shell "a point that fails" 1 "a point failed: 0002" "tempera sweep reconstruct scan.npy prior=net.safetensors simulate=yes \
 chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
-   (check "again, as it is" 1 "a point failed: 0002" "tempera sweep --continue=sx --mended")
-   (check "no script to mend" 1 "mend-sweep!: sx: its experiment has no script, got x.scm" "tempera sweep --continue=sx --mended x.scm")
-   (check "no point runs if one is wrong" 1 "sweep: ratio: expected a number, 0 < ratio < 1, got 2"
+   (check-shell "again, as it is" 1 "a point failed: 0002" "tempera sweep --continue=sx --mended")
+   (check-shell "no script to mend" 1 "mend-sweep!: sx: its experiment has no script, got x.scm" "tempera sweep --continue=sx --mended x.scm")
+   (check-shell "no point runs if one is wrong" 1 "sweep: ratio: expected a number, 0 < ratio < 1, got 2"
           "tempera sweep reconstruct scan.npy prior=net.safetensors simulate=yes ratio=0.5,2 --out=sy")
    (test-assert "nor is there a folder" (not (file-exists? "sy")))
-   (check "neither command nor script" 1 "load-script: no such file: recnstruct" "tempera sweep recnstruct noise=1,2")
+   (check-shell "neither command nor script" 1 "load-script: no such file: recnstruct" "tempera sweep recnstruct noise=1,2")
 
    ;; What does not fit is said before anything is made.
    (for-each
     (lambda (text . words)
-      (check text 1 text "tempera" (string-join words) "--out=none")
+      (check-shell text 1 text "tempera" (string-join words) "--out=none")
       (test-assert (string-append text ": no folder") (not (file-exists? "none"))))
     '("reconstruct: ratio: expected a number, 0 < ratio < 1, got 1.2"
       "reconstruct: chains: expected an integer, chains > 0, got \"2.5\""
@@ -234,11 +221,11 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
    ;; A run that failed before it had anything to show gives way to the right settings.
    (save-npy "slices.npy" (tensor-abs (random-normal '(3 32 32) 5)))
    (define volume "tempera reconstruct slices.npy prior=net.safetensors simulate=yes chains=1 ratio=0.5 --out=v")
-   (check "a slice is missing" 1 "slices.npy has 3 slices: expected slice=N; v/log.txt has its backtrace" volume)
+   (check-shell "a slice is missing" 1 "slices.npy has 3 slices: expected slice=N; v/log.txt has its backtrace" volume)
    (test-equal "that run failed" 'failed (run-state (open-run "v")))
-   (check "the slice that is meant" 0 "v: mean.npy" volume "slice=1")
+   (check-shell "the slice that is meant" 0 "v: mean.npy" volume "slice=1")
    (test-assert "its log is its own" (not (string-contains (run-log (open-run "v")) "expected slice=N")))
-   (check "measured k-space" 0 "k: mean.npy" "tempera reconstruct kspace.npy mask=mask.npy noise=1 prior=net.safetensors \
+   (check-shell "measured k-space" 0 "k: mean.npy" "tempera reconstruct kspace.npy mask=mask.npy noise=1 prior=net.safetensors \
 chains=1 ratio=0.5 --out=k")
 
    ;; A scan slice by slice: each once, however often it is killed, to the same bits.
@@ -248,14 +235,14 @@ chains=1 ratio=0.5 --out=k")
                             ("mask" . ,(load-npy "mask.npy")))))
    (let* ((of-scan "tempera reconstruct scan.h5 noise=1 prior=net.safetensors chains=2 ratio=0.93 slices=1-3 --out=")
           (killed (string-append of-scan "killed")))
-     (check "slices" 0 "slice 3: 3 of 3 done, 0:00 left" (string-append of-scan "all-slices"))
+     (check-shell "slices" 0 "slice 3: 3 of 3 done, 0:00 left" (string-append of-scan "all-slices"))
      (for-each (lambda (file)
-                 (check (string-append "killed: " file) 137 ""
+                 (check-shell (string-append "killed: " file) 137 ""
                         killed ">/dev/null 2>&1 & p=$!; until test -s" file "|| ! kill -0 $p; do sleep 0.02; done; sleep 0.1; kill -9 $p; \
 wait $p 2>/dev/null"))
                '("killed/slice-0001/summary.json" "killed/slice-0002/summary.json"))
      (rename-file "killed/slice-0001/samples.npy" "kept.npy")
-     (check "gone on with" 0 "killed: reconstruction.h5" killed)
+     (check-shell "gone on with" 0 "killed: reconstruction.h5" killed)
      (test-assert "what was done is not done again" (not (file-exists? "killed/slice-0001/samples.npy")))
      (rename-file "kept.npy" "killed/slice-0001/samples.npy")
      (check-same "slices: the same bits" "all-slices" "killed")
@@ -270,16 +257,16 @@ wait $p 2>/dev/null"))
        (test-equal "on one scale" (assoc-ref summary "scale")
          (assoc-ref (load-json "killed/slice-0001/summary.json") "scale")))
      (for-each (lambda (slices)
-                 (check "slices that are not there" 1 "slices: expected all, or FIRST-LAST from 0 to 3, got" "tempera reconstruct scan.h5 \
+                 (check-shell "slices that are not there" 1 "slices: expected all, or FIRST-LAST from 0 to 3, got" "tempera reconstruct scan.h5 \
 prior=net.safetensors --out=no-slices" (string-append "slices=" slices)))
                '("2-4" "3-1" "few" "1-2-3"))
-     (check "slices of an image" 1 "slices: they are of measured k-space" "tempera reconstruct slices.npy prior=net.safetensors simulate=yes \
+     (check-shell "slices of an image" 1 "slices: they are of measured k-space" "tempera reconstruct slices.npy prior=net.safetensors simulate=yes \
 slices=all --out=none"))
 
    ;; At the prompt they are runs like others.
    (let ((run (with-output-to-port (%make-void-port "w") (lambda () (resume-run "cut-c")))))
      (test-equal "gone on with from Scheme" 'finished (run-state run)))
-   (check "calibrate unbroken" 0 "whole-c: summary.json" (string-append many "whole-c"))
+   (check-shell "calibrate unbroken" 0 "whole-c: summary.json" (string-append many "whole-c"))
    (check-same "calibrate: the same bits" "whole-c" "cut-c")
    (test-error-matching "a module that is gone" "module-experiment: the module (no such module) that defines"
      (begin

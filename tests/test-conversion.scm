@@ -1,8 +1,6 @@
 ;;; test-conversion.scm -- what files hold, as `file-info' says it, and a file in another format.
 
 (use-modules (srfi srfi-1)
-             (ice-9 popen)
-             (ice-9 textual-ports)
              (rnrs bytevectors)
              (harness)
              (files)
@@ -17,11 +15,7 @@
 
 (define (info path name) (assq-ref (file-info path) name))
 
-(define (shell words)
-  ;; What WORDS, a command of the shell, say on both streams.
-  (let* ((port (open-input-pipe (string-append "{ " words "; } 2>&1"))) (text (get-string-all port)))
-    (close-pipe port)
-    text))
+(define (said-by words) (cdr (shell words)))
 
 (call-with-temporary-directory
  (lambda (folder)
@@ -167,11 +161,11 @@
 
    (test-group "from the shell"
      (test-equal "tempera info" "file         image.npy\nformat       npy\nshape        32 x 24\ntype         32-bit floats\nrange        0 to 100\n"
-       (shell (format #f "cd ~a && tempera info image.npy" folder)))
+       (said-by (format #f "cd ~a && tempera info image.npy" folder)))
      (test-equal "tempera convert" "file         s.nii\nformat       NIfTI\nshape        4 x 5 x 6\ntype         32-bit floats\nspacing      1 x 1 x 1 mm\n"
-       (let ((text (shell (format #f "cd ~a && tempera convert t.npy s.nii --volume=1" folder))))
+       (let ((text (said-by (format #f "cd ~a && tempera convert t.npy s.nii --volume=1" folder))))
          (substring text 0 (or (string-contains text "range") (string-length text)))))
-     (test-assert "no file" (string-contains (shell "tempera info") "tempera: info: expected FILE..., got none"))
-     (test-assert "one file" (string-contains (shell "tempera convert a.npy") "expected FROM TO, got a.npy")))))
+     (test-assert "no file" (string-contains (said-by "tempera info") "tempera: info: expected FILE..., got none"))
+     (test-assert "one file" (string-contains (said-by "tempera convert a.npy") "expected FROM TO, got a.npy")))))
 
 (finish-tests)

@@ -2,7 +2,7 @@
 
 (use-modules (harness)
              (srfi srfi-1)
-             (ice-9 ftw) (ice-9 popen) (ice-9 textual-ports)
+             (ice-9 ftw) (ice-9 popen)
              (tempera) (tempera base interrupts) (tempera file paths) (tempera tensor primitives))
 
 (start-tests "leavings")
@@ -24,19 +24,6 @@
 
 (define (names folder)
   (scandir folder (lambda (name) (not (member name '("." ".."))))))
-
-(define (shell . words)
-  ;; Exit status and what WORDS, a command of the shell, said on both streams.
-  (let* ((port (open-input-pipe (string-append "{ " (string-join words) "; } 2>&1")))
-         (text (get-string-all port)))
-    (cons (status:exit-val (close-pipe port)) text)))
-
-(define (check name status text . words)
-  (let ((said (apply shell words)))
-    (test-equal name (list status text)
-                (if (and (eqv? status (car said)) (string-contains (cdr said) text))
-                    (list status text)
-                    said))))
 
 (define script "
 (define-experiment toy ((n 1 positive?) (wait 0) (size 8))
@@ -76,7 +63,7 @@
        (map (lambda (n) (if (string-prefix? "living" n) (substring n 0 23) n)) (names "out")))
      (kill living SIGKILL)
      (waitpid living)
-     (check "the start of a run sweeps its folder" 0 "" "cp -r out/living* out/x.png.tempera-tmp-AAAAAA; mkdir run;"
+     (check-shell "the start of a run sweeps its folder" 0 "" "cp -r out/living* out/x.png.tempera-tmp-AAAAAA; mkdir run;"
             "mv out/x.png.tempera-tmp-AAAAAA run; tempera run --out=run toy.scm")
      (test-equal "gone" '("config.scm" "lock" "log.txt" "script.scm" "state.scm" "x.npy") (names "run")))
 
@@ -94,19 +81,19 @@
    ;;; --- No room -----------------------------------------------------------------
 
    ;; 20 blocks of 512 or 1024 bytes, for 40000 bytes.
-   (check "a file without room is an error that names it" 1 "x.npy: File too large"
+   (check-shell "a file without room is an error that names it" 1 "x.npy: File too large"
           "ulimit -f 20; tempera run --out=full toy.scm size=10000")
    (test-equal "the run can be gone on with" 'interrupted (run-state (open-run "full")))
    (test-assert "it says why" (string-contains (run-error (open-run "full")) "File too large"))
    (test-equal "nothing is left half-written" '() (filter (lambda (n) (string-contains n "tempera-tmp")) (names "full")))
-   (check "it is gone on with" 0 "" "tempera run --continue=full")
+   (check-shell "it is gone on with" 0 "" "tempera run --continue=full")
    (test-equal "to its end" 'finished (run-state (open-run "full")))
-   (check "a sweep says which points had no room" 1 "a point had no room: 0002: "
+   (check-shell "a sweep says which points had no room" 1 "a point had no room: 0002: "
           "ulimit -f 20; tempera sweep --out=swept --workers=1 toy.scm size=8,10000")
-   (check "--continue runs them again" 0 "finished" "tempera sweep --continue=swept")
+   (check-shell "--continue runs them again" 0 "finished" "tempera sweep --continue=swept")
    (test-equal "all" '(finished finished) (table-column (sweep-results "swept") 'state))
-   (check "printing without room" 1 "tempera: standard output: No space left" "tempera --help >/dev/full")
-   (check "a reader that has enough" 0 "status 141\n"
+   (check-shell "printing without room" 1 "tempera: standard output: No space left" "tempera --help >/dev/full")
+   (check-shell "a reader that has enough" 0 "status 141\n"
           "{ { tempera --help; echo status $? >&3; } | true; } 3>&1")
 
    ;;; --- Points whose driver is killed ---------------------------------------------

@@ -4,7 +4,7 @@
 (use-modules (harness)
              (tempera) (tempera base streams)
              (srfi srfi-1) (srfi srfi-11)
-             (ice-9 popen) (ice-9 textual-ports))
+             (ice-9 textual-ports))
 
 (start-tests "prior card")
 
@@ -124,33 +124,24 @@
 
    ;; --- The command ------------------------------------------------------------------------
 
-   (define (shell . words)
-     (let* ((port (open-input-pipe (string-append "{ " (string-join words) "; } 2>&1")))
-            (text (get-string-all port)))
-       (cons (status:exit-val (close-pipe port)) text)))
-   (define (check name status text . words)
-     (let ((said (apply shell words)))
-       (test-assert (format #f "~a: ~a" name said)
-         (and (= status (car said)) (string-contains (cdr said) text)))))
-
    (save-network "net.safetensors" (score-network '(paper-unet #:channels (2 4) #:blocks 1)))
    (for-each (lambda (person seed)
                (save-npy (string-append person ".npy") (tensor-abs (random-normal '(24 40 40) seed)))
-               (check "a volume" 0 person (format #f "tempera data --add=~a.npy --person=~a --orientation=SAR"
+               (check-shell "a volume" 0 person (format #f "tempera data --add=~a.npy --person=~a --orientation=SAR"
                                                   person person)))
              '("ann" "bob") '(1 2))
-   (check "the command" 0 "c: card.md summary.json samples.png charts.png\n"
+   (check-shell "the command" 0 "c: card.md summary.json samples.png charts.png\n"
           "tempera prior net.safetensors bob size=32 samples=2 training=2 --out=c")
    (let ((run (open-run "c")))
      (test-equal "a run" 'finished (run-state run))
      (test-equal "its result" '(bits flow-lost gaussian-bits energy-samples energy-held-out energy-samples-p nearest-p)
        (map car (run-outcome run))))
-   (check "nobody" 1 "persons: expected some of" "tempera prior net.safetensors hold-out=eve")
-   (check "all" 1 "hold-out: nobody is left to compare with: ann, bob" "tempera prior net.safetensors ann,bob")
-   (check "no prior" 1 "no-such: no such file" "tempera prior no-such bob")
-   (check "sizes" 1 "prior: size: expected an integer for which `multiple-of-32' holds, got 40"
+   (check-shell "nobody" 1 "persons: expected some of" "tempera prior net.safetensors hold-out=eve")
+   (check-shell "all" 1 "hold-out: nobody is left to compare with: ann, bob" "tempera prior net.safetensors ann,bob")
+   (check-shell "no prior" 1 "no-such: no such file" "tempera prior no-such bob")
+   (check-shell "sizes" 1 "prior: size: expected an integer for which `multiple-of-32' holds, got 40"
           "tempera prior net.safetensors bob size=40")
-   (check "sigmas" 1 "expected least below greatest, got 3 and 2"
+   (check-shell "sigmas" 1 "expected least below greatest, got 3 and 2"
           "tempera prior net.safetensors bob least=3 greatest=2")))
 
 (finish-tests)

@@ -280,7 +280,7 @@ Example: (student-t-likelihood op y #:scale 0.1 #:freedom 3)"
   "Magnitudes, the phase unknown: Y, f32 of 0 or more, is |A x + n| with n complex, of standard deviation NOISE in real
 and imaginary part each, which makes it Rician:
 log p(y | z) = -|z|^2 / (2 NOISE^2) + log I0(u), u = y |z| / NOISE^2, with the score
-z (y^2 / NOISE^2 I1(u) / (u I0(u)) - 1) / NOISE^2; Bessel functions to 6e-7.  Images have DTYPE, c64 or, where A x
+z (y^2 / NOISE^2 I1(u) / (u I0(u)) - 1) / NOISE^2; the ratio of Bessel functions to 1e-6.  Images have DTYPE, c64 or, where A x
 is real and its sign is what is unknown, f32.  The curvature is 1 / NOISE^2 at most.  At z = 0 the log density has a minimum, all phases are
 alike, and a posterior has as many modes as the prior and A leave phases open.
 Source: Gudbjartsson and Patz, The Rician distribution of noisy MRI data, Magn. Reson. Med. 34 (1995);
