@@ -61,6 +61,7 @@
     ((data fetch) data-fetch!)
     ((data file-info) file-info)
     ((data images) half-size image-magnitude image-part image-window magnitude-statistics montage)
+    ((data noise) mix-coils noise-covariance noise-deviation whitening-matrix)
     ((data quality) fastmri-psnr fastmri-ssim ms-ssim nmse psnr ssim)
     ((data raw-scans)
      load-scan raw-scan-facts raw-scan-kspace raw-scan-mask raw-scan-noise raw-scan-path raw-scan-shape
@@ -93,7 +94,6 @@
      crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
     ((problem shear) shear-operator)
     ((problem nufft) nufft-operator)
-    ((problem noise) mix-coils noise-covariance noise-deviation whitening-matrix)
     ((problem operators)
      adjoint-defect apply-adjoint apply-approximate-inverse apply-forward apply-normal fft2 fourier-multiply ifft2
      make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name

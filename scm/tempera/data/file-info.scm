@@ -6,6 +6,7 @@
   #:use-module (ice-9 match)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
+  #:use-module (tempera data noise)
   #:use-module (tempera data raw-scans)
   #:use-module (tempera data sampling)
   #:use-module (tempera file bart)
@@ -24,7 +25,7 @@ arrays, a list of name, type and shape each; of a volume spacing (mm), orientati
 there are, and the range of its numbers; of raw data, and complex arrays that look like k-space,
 their sampling, the peak (the row and column of most energy, which should be the middle) and noise,
 the standard deviation of a part of a point, by the noise scan or by the edges of k-space
-(`edge-noise'); and what the file says besides.  Of FILE:/NAME, the array NAME.  What there is
+(`noise-covariance'); and what the file says besides.  Of FILE:/NAME, the array NAME.  What there is
 nothing to say of is left out.
 Example: (begin (save-npy \"y.npy\" y) (assq-ref (file-info \"y.npy\") 'shape)) => (16 16)"
   (check-path 'file-info path)
@@ -74,7 +75,7 @@ Example: (begin (save-npy \"y.npy\" y) (assq-ref (file-info \"y.npy\") 'shape)) 
     (centred . ,(and (any (lambda (place n) (> (abs (- place (quotient n 2))) (max 2 (quotient n 8))))
                           (kspace-peak y) (cdr (tensor-shape y)))
                      "no: its peak is far from the middle"))
-    (noise . ,(edge-noise y))))
+    (noise . ,(false-if-error (noise-deviation (noise-covariance y))))))
 
 ;;; --- Arrays -----------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-;;; sampling.scm -- what k-space says of itself: whether it is one, what was measured, where its middle and
-;;; its noise are.
+;;; sampling.scm -- what k-space says of itself: whether it is one, what was measured, and where its
+;;; middle is.
 
 (define-module (tempera data sampling)
   #:use-module (srfi srfi-1)
@@ -7,8 +7,8 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
-  #:use-module ((tempera tensor tensors) #:select (linspace tensor-size with-scope))
-  #:export (kspace-like? measured-mask sampling-text kspace-peak edge-noise))
+  #:use-module ((tempera tensor tensors) #:select (with-scope))
+  #:export (kspace-like? measured-mask sampling-text kspace-peak))
 
 ;;; --- K-space or an image ------------------------------------------------------------
 
@@ -104,7 +104,7 @@ Example: (sampling-text (list->tensor '(1 0 0 0 1 1 0 0 0 1))) => \"4 of 10 colu
                         (if (> count 0) (number-text (/ total count)) "?")
                         (if (> side 1) (format #f "; the middle ~a x ~a all" side side) "")))))))))
 
-;;; --- Middle and noise -------------------------------------------------------------------
+;;; --- Its middle -------------------------------------------------------------------------
 
 (define (kspace-peak kspace)
   "The row and column, a list, at which KSPACE, c64 (coils rows columns), has most energy: where its middle is,
@@ -117,32 +117,3 @@ Example: (kspace-peak (tensor-reshape y '(1 16 16))) => (8 8)"
                      (let ((most (tensor->list (tensor-max energy (list (- 1 axis))))))
                        (list-index (lambda (e) (= e (apply max most))) most)))))
        (list (place 0) (place 1))))))
-
-(define (edge-noise kspace)
-  "The standard deviation of the real part of noise in KSPACE, c64 (coils rows columns), by the eighth of its measured
-points that is farthest from the middle, of at most eight coils: the median of their energies, which
-a few points of an image do not move, over 2 log 2.  There is all that is left of the image too: the noise is
-at most that.  #f where the points are fewer than 64.
-Example: (edge-noise (random-normal '(2 64 64) 1 0 'c64))"
-  (with-scope
-   (lambda ()
-     (match (tensor-shape kspace)
-       ((coils rows columns)
-        (let* ((few (tensor-slice kspace 0 0 (min coils 8)))
-               (energy (tensor-square (tensor-abs few)))
-               (there (tensor< 0 (tensor-sum energy '(0))))
-               (squares (lambda (n shape)
-                          (tensor-reshape (tensor-square (tensor/ (tensor- (linspace 0 (1- n) n) (quotient n 2)) n))
-                                          shape)))
-               ;; 1 and more where there is something.
-               (distance (tensor* there (tensor+ 1 (tensor+ (squares rows (list rows 1))
-                                                            (squares columns (list 1 columns))))))
-               (distances (filter positive? (tensor->list distance)))
-               (far (and (pair? distances)
-                         (tensor->number (tensor-quantile (list->tensor distances) 7/8 0))))
-               (energies (if far
-                             (filter positive?
-                                     (tensor->list (tensor* energy (tensor- 1 (tensor< distance far)))))
-                             '())))
-          (and (>= (length energies) 64)
-               (sqrt (/ (tensor->number (tensor-quantile (list->tensor energies) 0.5 0)) (* 2 (log 2)))))))))))

@@ -12,7 +12,7 @@
   #:use-module ((tempera base numbers) #:select (positive-number?))
   #:use-module (tempera data raw-scans)
   #:use-module ((tempera problem kspace) #:select (middle whole-middle))
-  #:use-module (tempera problem noise)
+  #:use-module (tempera data noise)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)

@@ -14,7 +14,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera problem kspace)
-  #:use-module (tempera problem noise)
+  #:use-module (tempera data noise)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module ((tempera tensor tensors) #:select (tensor-size))

@@ -12,11 +12,12 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera data images)
   #:use-module (tempera data raw-scans)
+  #:use-module (tempera data sampling)
   #:use-module (tempera data scans)
   #:use-module (tempera problem coils)
   #:use-module (tempera problem kspace)
   #:use-module (tempera problem measurements)
-  #:use-module (tempera problem noise)
+  #:use-module (tempera data noise)
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
@@ -40,10 +41,6 @@ takes no other" (raw-scan-path what))
                 "scan: expected a raw scan, or k-space (rows columns) or (coils rows columns), got ~s" what)
     (check-that (eq? 'c64 (tensor-dtype what)) who "k-space: expected complex numbers, got ~a" (tensor-dtype what))
     (tensor-reshape what (append (if (= 2 (length (tensor-shape what))) '(1) '()) (tensor-shape what))))))
-
-(define (measured-points y)
-  ;; Where Y, c64 (coils rows columns), is not 0, f32 (rows columns).
-  (tensor-max (tensor< 0 (tensor-abs y)) 0))
 
 (define (found-noise what y mask noise)
   ;; Covariance over coils, c64 (K K), and by what; or #f.
@@ -95,7 +92,7 @@ Example: (scan-measurement (measure (mri-operator #:mask (tensor+ 1 (tensor-zero
     (check-that (not (and coils sensitivities)) who "coils: sensitivities are those of all coils, so none are compressed")
     (check-that (or (not sensitivities) (and (tensor? sensitivities) (equal? (tensor-shape y) (tensor-shape sensitivities))))
                 who "sensitivities: expected c64 ~a, as k-space has it, got ~s" (tensor-shape y) sensitivities)
-    (let* ((op (mri-operator #:mask (or mask (if (raw-scan? what) (raw-scan-mask what) (measured-points y)))
+    (let* ((op (mri-operator #:mask (or mask (if (raw-scan? what) (raw-scan-mask what) (measured-mask y)))
                              #:shape shape))
            (mask (operator-mask op)))
       ;; Before noise and sensitivities are looked for, whose errors would be of what follows from it.

@@ -4,7 +4,7 @@
 ;;; the variance of real and imaginary part each, whose root is called the standard deviation.  It is
 ;;; known by a noise scan, or by the edges of k-space, where heads have next to nothing else.
 
-(define-module (tempera problem noise)
+(define-module (tempera data noise)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
   #:use-module (tempera base errors)
