@@ -21,7 +21,7 @@
      <tape> <tensor> average-pool batch-normalisation chains-dot clear-gradient! complex-view
      conjugate-gradient convolution convolution-adjoint dense dsm-loss group-normalisation
      image-resample instruction-set keep! keep-always! leaky-relu list->tensor make-tape matrix-product max-pool
-     memory-trim! memory-usage mri-adjoint mri-forward nufft-adjoint nufft-density nufft-forward peak-flops pixel-shuffle
+     memory-trim! memory-usage mpi-exchanged mpi-rank mpi-size mri-adjoint mri-forward nufft-adjoint nufft-density nufft-forward peak-flops pixel-shuffle
      pixel-unshuffle random-normal random-uniform real-view release! relu require-gradient!
      self-attention set-threads! silu tape-backward!
      tape-open? tensor* tensor+ tensor- tensor->list tensor->number tensor-abs tensor-alive?
@@ -168,7 +168,7 @@
      diagnosis-summary diagnosis-warnings diagnosis? ess-bulk ess-per-evaluation ess-tail hold
      r-hat r-hat-between)
     ((sample kernel)
-     kernel-mass kernel-next-sigma kernel-normal kernel-prior-score kernel-sampler kernel-score
+     by-chain draw-for kernel-mass kernel-next-sigma kernel-normal kernel-prior-score kernel-sampler kernel-score
      kernel-seed kernel-sigma kernel-step-size kernel-steps kernel-target kernel? make-kernel make-state
      propose state-evaluations state-number state-score state-sigma state-x state? transition
      transition-accepted transition-energy-error transition-evaluations transition-ratio

@@ -56,6 +56,12 @@ tp_ranks_forget (void)
   failed_rank = -1;
 }
 
+bool
+tp_ranks_lost (void)
+{
+  return lost;
+}
+
 double
 tp_ranks_seconds (void)
 {
@@ -175,7 +181,9 @@ leave (void)
   ended = true;
   while (!over && !lost)
     meet (&(word) { ENDED, 0, "has ended" }, &over, &heard);
-  transport->leave (!lost);
+  /* Where some are lost, whatever started the program ends the rest. */
+  if (!lost)
+    transport->leave ();
 }
 
 tp_status

@@ -27,8 +27,7 @@ typedef struct {
    * byte STARTS[r] and ends at STARTS[r + 1]. */
   bool (*scatter) (const void *mine, const int64_t *starts, void *from);
   bool (*done) (void);
-  /* Leave; with WHOLE false the others may be gone, and are ended with this one. */
-  void (*leave) (bool whole);
+  void (*leave) (void);
 } tp_transport;
 
 enum { TP_TRANSPORT = 1 };
@@ -50,6 +49,8 @@ bool tp_ranks_fail (int signal, const char *text);
 int tp_ranks_failed (int *signal, const char **text);
 /* That has been dealt with. */
 void tp_ranks_forget (void);
+/* Whether others did not come to a meeting after a signal: they have died, and there are no meetings any more. */
+bool tp_ranks_lost (void);
 
 /* Every rank has COUNTS[rank] bytes in MINE; ALL gets those of all, one after another. */
 tp_status tp_ranks_gather (const void *mine, void *all, const int64_t *bytes);

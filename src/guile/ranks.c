@@ -53,6 +53,12 @@ failure (void)
 }
 
 static SCM
+lost (void)
+{
+  return scm_from_bool (tp_ranks_lost ());
+}
+
+static SCM
 gather_texts (SCM text)
 {
   const char *me = "ranks-gather-texts";
@@ -138,6 +144,8 @@ tp_init_ranks (void)
   tp_define ("ranks-failure!", 0, 0, failure, "",
              "Which rank had failed at a meeting since the last call, its signal or 0, and why, a list; or #f.\n"
              "Example: (ranks-failure!) => #f");
+  tp_define ("ranks-lost?", 0, 0, lost, "",
+             "Whether other ranks did not come to a meeting after a signal.\nExample: (ranks-lost?) => #f");
   tp_define ("ranks-gather-texts", 1, 0, gather_texts, "text",
              "The TEXTs of all ranks, a list in their order.\n"
              "Example: (ranks-gather-texts \"here\") => (\"here\")");
@@ -154,6 +162,6 @@ tp_init_ranks (void)
   tp_define ("mpi-exchanged", 0, 0, exchanged, "",
              "How long this rank has spent in exchanges with the others, in seconds, waiting for them included, and\n"
              "how many bytes it has received, a pair.\nExample: (mpi-exchanged) => (0.0 . 0)");
-  tp_define_reading ("mpi-rank mpi-size ranks-join! ranks-fail! ranks-failure! ranks-gather-texts ranks-gather-rows! "
+  tp_define_reading ("mpi-rank mpi-size ranks-join! ranks-fail! ranks-failure! ranks-lost? ranks-gather-texts ranks-gather-rows! "
                      "ranks-sum! ranks-share-batch! mpi-exchanged");
 }

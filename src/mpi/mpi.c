@@ -109,12 +109,9 @@ done (void)
 }
 
 static void
-leave (bool whole)
+leave (void)
 {
-  if (whole)
-    MPI_Finalize ();
-  else
-    MPI_Abort (MPI_COMM_WORLD, 1);
+  MPI_Finalize ();
 }
 
 extern const tp_transport tempera_transport;

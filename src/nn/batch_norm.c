@@ -5,6 +5,7 @@
 
 #include "core/cpu.h"
 #include "core/profile.h"
+#include "core/ranks.h"
 #include "core/stop.h"
 #include "core/threads.h"
 #include "nn/layers.h"
@@ -146,14 +147,17 @@ gradient_rows (void *context, int64_t begin, int64_t end)
     }
 }
 
-/* Of gradient_pieces, added in order, into SUM_G and SUM_GX (c). */
+/* Of gradient_pieces, added in order, into SUM_G and SUM_GX (c); those times SCALE_OF_MEAN, of the batch that this
+ * rank may have but a part of, into MEAN_G and MEAN_GX. */
 static tp_status
-sum_gradients (job *j, tp_tensor *sum_g, tp_tensor *sum_gx)
+sum_gradients (job *j, tp_tensor *sum_g, tp_tensor *sum_gx, double scale_of_mean, tp_tensor *mean_g,
+               tp_tensor *mean_gx)
 {
   int64_t count = (j->rows + ROWS - 1) / ROWS, c = j->c;
-  j->partial = tp_scratch_alloc ((size_t) (count * 2 * c) * sizeof *j->partial);
+  j->partial = tp_scratch_alloc ((size_t) ((count + 1) * 2 * c) * sizeof *j->partial);
   if (!j->partial)
     return TP_NO_MEMORY;
+  double *all = j->partial + count * 2 * c; /* of all pieces, and then of all ranks */
   tp_parallel_for (count, 1, gradient_pieces, j);
   for (int64_t i = 0; i < c; i++)
     {
@@ -163,11 +167,18 @@ sum_gradients (job *j, tp_tensor *sum_g, tp_tensor *sum_gx)
           sums[0] += j->partial[piece * 2 * c + i];
           sums[1] += j->partial[piece * 2 * c + c + i];
         }
-      tp_f32 (sum_g)[i] = (float) sums[0];
-      tp_f32 (sum_gx)[i] = (float) sums[1];
+      all[i] = tp_f32 (sum_g)[i] = (float) sums[0];
+      all[c + i] = tp_f32 (sum_gx)[i] = (float) sums[1];
+    }
+  /* With running statistics there is nothing that ranks share. */
+  tp_status status = scale_of_mean != 0 ? tp_ranks_sum_of_batch (all, 2 * c) : TP_OK;
+  for (int64_t i = 0; i < c; i++)
+    {
+      tp_f32 (mean_g)[i] = (float) scale_of_mean * (float) all[i];
+      tp_f32 (mean_gx)[i] = (float) scale_of_mean * (float) all[c + i];
     }
   tp_scratch_free (j->partial);
-  return TP_OK;
+  return status;
 }
 
 /* saved: 0 mean, 1 inverse standard deviation. */
@@ -178,23 +189,22 @@ backward (const tp_record *r)
   tp_tensor *residual = r->inputs[3];
   int64_t c = gamma->shape[0], rows = tp_tensor_count (x) / c;
   tp_span span = tp_span_start ();
-  double scale_of_mean = r->numbers[0] != 0 ? 1.0 / (double) rows : 0;
+  double all_rows = r->numbers[0], scale_of_mean = all_rows != 0 ? 1.0 / all_rows : 0;
   tp_tensor *sum_g = tp_tensor_like (gamma), *sum_gx = tp_tensor_like (gamma);
-  tp_tensor *scale = tp_map2 (TP_MUL, gamma, r->saved[1]), *mean_g = NULL, *mean_gx = NULL;
+  tp_tensor *scale = tp_map2 (TP_MUL, gamma, r->saved[1]);
+  tp_tensor *mean_g = tp_tensor_like (gamma), *mean_gx = tp_tensor_like (gamma);
   tp_tensor *g_inner = tp_wants_grad (residual) ? tp_tensor_like (x) : NULL;
   /* Without an activation any sign will do, and the output may have been let go. */
   const tp_tensor *y = r->numbers[1] == 1 ? x : r->output;
   job j = { .x = tp_f32 (x), .y = tp_f32 (y), .g = tp_f32 (r->output->grad),
             .rows = rows, .c = c, .mean = tp_f32 (r->saved[0]), .inverse = tp_f32 (r->saved[1]),
             .slope = (float) r->numbers[1], .g_inner = g_inner ? tp_f32 (g_inner) : NULL };
-  bool ready = sum_g && sum_gx && scale && (g_inner || !tp_wants_grad (residual));
-  tp_status status = ready ? sum_gradients (&j, sum_g, sum_gx) : TP_NO_MEMORY;
+  bool ready = sum_g && sum_gx && mean_g && mean_gx && scale && (g_inner || !tp_wants_grad (residual));
+  tp_status status = ready ? sum_gradients (&j, sum_g, sum_gx, scale_of_mean, mean_g, mean_gx) : TP_NO_MEMORY;
   if (status == TP_OK && tp_wants_grad (x))
     {
       tp_tensor *gx = tp_tensor_like (x);
-      mean_g = tp_affine (sum_g, scale_of_mean, 0);
-      mean_gx = tp_affine (sum_gx, scale_of_mean, 0);
-      if (gx && mean_g && mean_gx)
+      if (gx)
         {
           j.out = tp_f32 (gx);
           j.scale = tp_f32 (scale);
@@ -202,7 +212,7 @@ backward (const tp_record *r)
           j.mean_gx = tp_f32 (mean_gx);
           tp_parallel_for (rows, 1 + 16384 / c, gradient_rows, &j);
         }
-      status = mean_g && mean_gx ? tp_accumulate_grad (x, gx) : TP_NO_MEMORY;
+      status = tp_accumulate_grad (x, gx);
     }
   if (status == TP_OK && tp_wants_grad (gamma))
     status = tp_accumulate_grad (gamma, tp_tensor_ref (sum_gx));
@@ -221,12 +231,14 @@ backward (const tp_record *r)
   return status;
 }
 
-/* Mean and variance of X by channel, from MOMENTS if they were taken, else from X. */
+/* Mean and variance by channel of the batch that X is, or is this rank's part of, from MOMENTS if they were
+ * taken, else from X.  The batch's rows into *ALL_ROWS. */
 static tp_status
 batch_statistics (const tp_tensor *x, const tp_moments *moments, tp_tensor *mean,
-                  tp_tensor *variance)
+                  tp_tensor *variance, double *all_rows)
 {
   tp_moments own = { 0 };
+  tp_status status = TP_NO_MEMORY;
   int64_t c = mean->shape[0], rows = tp_tensor_count (x) / c, pieces = (rows + ROWS - 1) / ROWS;
   if (!moments || !moments->pieces)
     {
@@ -235,11 +247,10 @@ batch_statistics (const tp_tensor *x, const tp_moments *moments, tp_tensor *mean
                          &(job) { .x = tp_f32 (x), .rows = rows, .c = c, .moments = &own });
       moments = &own;
     }
-  bool ready = moments->sums && moments->counts;
-  if (ready)
-    tp_moments_combine (moments, tp_f32 (mean), tp_f32 (variance));
+  if (moments->sums && moments->counts)
+    status = tp_moments_of_batch (moments, tp_f32 (mean), tp_f32 (variance), all_rows);
   tp_moments_free (&own);
-  return ready ? TP_OK : TP_NO_MEMORY;
+  return status;
 }
 
 /* Outputs from this size on are computed anew; smaller ones are not worth the time. */
@@ -383,6 +394,7 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, const tp_moments *momen
     }
   tp_span span = tp_span_start ();
   tp_tensor *mean = NULL, *variance = NULL, *y = NULL;
+  double all_rows = (double) rows;
   tp_tensor *inverse = tp_tensor_create (TP_F32, 1, &c), *scale = tp_tensor_create (TP_F32, 1, &c);
   tp_tensor *shift = tp_tensor_create (TP_F32, 1, &c);
   if (!inverse || !scale || !shift)
@@ -391,10 +403,10 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, const tp_moments *momen
     {
       mean = tp_tensor_create (TP_F32, 1, &c);
       variance = tp_tensor_create (TP_F32, 1, &c);
-      if (!mean || !variance || batch_statistics (x, moments, mean, variance) != TP_OK)
+      if (!mean || !variance || batch_statistics (x, moments, mean, variance, &all_rows) != TP_OK)
         goto done;
       tp_axpby (1 - options.decay, mean, options.decay, norm.running_mean);
-      tp_axpby ((1 - options.decay) * (double) rows / (double) (rows - 1), variance,
+      tp_axpby ((1 - options.decay) * all_rows / (all_rows - 1), variance,
                 options.decay, norm.running_variance);
     }
   else
@@ -411,7 +423,7 @@ tp_batch_norm (tp_tensor *x, tp_norm norm, tp_tensor *r, const tp_moments *momen
       normalise (y, x, scale, shift, r, options.slope);
       tp_record record = { .output = y, .inputs = { x, norm.gamma, norm.beta, r },
                            .input_count = 4, .saved = { mean, inverse },
-                           .numbers = { options.training, options.slope },
+                           .numbers = { options.training ? all_rows : 0, options.slope },
                            .unneeded = 12 /* beta, r */ | (options.slope == 1 ? TP_OUTPUT_UNNEEDED : 0) };
       if (!r && (size_t) (rows * c) * sizeof (float) >= LARGE && tp_tape_wants (record.inputs, 4))
         give_recipe (y, x, scale, shift, options.slope);

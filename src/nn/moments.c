@@ -6,6 +6,7 @@
 
 #include "core/cpu.h"
 #include "core/memory.h"
+#include "core/ranks.h"
 
 /* Channels that are summed together, in registers: their sums over a few pixels in float32,
  * those over more in double. */
@@ -89,26 +90,79 @@ tp_moments_add (tp_moments *m, int64_t piece, int64_t first, int64_t channels,
     }
 }
 
-void
-tp_moments_combine (const tp_moments *m, float *mean, float *variance)
+static double
+rows_of (const tp_moments *m)
 {
   double rows = 0;
   for (int64_t piece = 0; piece < m->pieces; piece++)
     rows += m->counts[piece];
+  return rows;
+}
+
+static double
+total_of (const tp_moments *m, int64_t i)
+{
+  double total = 0;
+  for (int64_t piece = 0; piece < m->pieces; piece++)
+    total += m->sums[piece * 2 * m->c + i];
+  return total;
+}
+
+/* The sum of squares of channel I about MEAN. */
+static double
+squares_about (const tp_moments *m, int64_t i, double mean)
+{
+  double square = 0;
+  for (int64_t piece = 0; piece < m->pieces; piece++)
+    {
+      double n = m->counts[piece], sum = m->sums[piece * 2 * m->c + i];
+      /* squares were taken about the float32 mean */
+      double d = (float) (sum / n) - mean, off = sum - n * (d + mean);
+      square += m->sums[(piece * 2 + 1) * m->c + i] + 2 * d * off + n * d * d;
+    }
+  return square;
+}
+
+void
+tp_moments_combine (const tp_moments *m, float *mean, float *variance)
+{
+  double rows = rows_of (m);
   for (int64_t i = 0; i < m->c; i++)
     {
-      double total = 0, square = 0;
-      for (int64_t piece = 0; piece < m->pieces; piece++)
-        total += m->sums[piece * 2 * m->c + i];
-      double all = total / rows;
-      for (int64_t piece = 0; piece < m->pieces; piece++)
-        {
-          double n = m->counts[piece], sum = m->sums[piece * 2 * m->c + i];
-          /* squares were taken about the float32 mean */
-          double d = (float) (sum / n) - all, off = sum - n * (d + all);
-          square += m->sums[(piece * 2 + 1) * m->c + i] + 2 * d * off + n * d * d;
-        }
+      double all = total_of (m, i) / rows;
       mean[i] = (float) all;
-      variance[i] = (float) (square / rows);
+      variance[i] = (float) (squares_about (m, i, all) / rows);
     }
+}
+
+tp_status
+tp_moments_of_batch (const tp_moments *m, float *mean, float *variance, double *rows)
+{
+  int64_t c = m->c;
+  double *totals = tp_scratch_alloc ((size_t) (c + 1) * sizeof *totals);
+  double *squares = tp_scratch_alloc ((size_t) c * sizeof *squares);
+  tp_status status = totals && squares ? TP_OK : TP_NO_MEMORY;
+  if (status == TP_OK)
+    {
+      for (int64_t i = 0; i < c; i++)
+        totals[i] = total_of (m, i);
+      totals[c] = rows_of (m);
+      status = tp_ranks_sum_of_batch (totals, c + 1);
+    }
+  if (status == TP_OK)
+    {
+      *rows = totals[c];
+      for (int64_t i = 0; i < c; i++)
+        squares[i] = squares_about (m, i, totals[i] / *rows);
+      status = tp_ranks_sum_of_batch (squares, c);
+    }
+  if (status == TP_OK)
+    for (int64_t i = 0; i < c; i++)
+      {
+        mean[i] = (float) (totals[i] / *rows);
+        variance[i] = (float) (squares[i] / *rows);
+      }
+  tp_scratch_free (totals);
+  tp_scratch_free (squares);
+  return status;
 }

@@ -35,4 +35,8 @@ void tp_moments_add (tp_moments *m, int64_t piece, int64_t first, int64_t channe
 /* The mean and the (biased) variance of all pieces, each (C). */
 void tp_moments_combine (const tp_moments *m, float *mean, float *variance);
 
+/* The same of a batch, of which each rank may have a part (core/ranks.h); its pixels, on all ranks, into
+ * *ROWS. */
+tp_status tp_moments_of_batch (const tp_moments *m, float *mean, float *variance, double *rows);
+
 #endif

@@ -2,6 +2,9 @@
 ;;;
 ;;; A step is whole or not made at all, so that training can be stopped anywhere and goes on to the
 ;;; same bits.
+;;;
+;;; Ranks (ranks.scm) divide the batch of a step, and have the same weights after it.  The random numbers of
+;;; a step are those of one process; sums over the batch are those over the ranks' parts, in the order of ranks.
 
 (define-module (tempera net training)
   #:use-module (srfi srfi-1)
@@ -11,6 +14,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera base progress)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor ranks)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera file paths)
   #:use-module (tempera problem priors)
@@ -47,14 +51,27 @@ sigmas, or #f."
              ((trainer-setting trainer 'data)
               (* (trainer-setting trainer 'accumulate) (trainer-setting trainer 'batch)) step))))
 
+(define (divided? trainer)
+  "Whether ranks divide TRAINER's batches: a loss of the user's takes them whole."
+  (and (together?) (not (trainer-setting trainer 'loss))))
+
 (define (step-parts trainer data)
   "What of DATA goes through the network at a time: a list of parts as of `denoising-losses', or of #f for all."
   (let ((parts (trainer-setting trainer 'accumulate)))
-    (if (= parts 1)
+    (if (and (= parts 1) (not (divided? trainer)))
         '(#f)
         (let* ((count (tensor-size data 0)) (parts (min parts count)))
-          (map (lambda (k) (list (quotient (* k count) parts) (quotient (* (1+ k) count) parts)))
+          (map (lambda (k)
+                 (let ((from (quotient (* k count) parts)) (to (quotient (* (1+ k) count) parts)))
+                   (if (divided? trainer) (part-of-rank from to) (list from to))))
                (iota parts))))))
+
+(define (part-of-rank from to)
+  ;; This rank's of the images FROM to TO.
+  (let ((count (- to from)))
+    (check-that (>= count (mpi-size)) 'train! "batch: expected ~a images or more at a time for ~a ranks, got ~a"
+                (mpi-size) (mpi-size) count)
+    (map (lambda (k) (+ from k)) (own-part count))))
 
 (define (weighted trainer losses sigmas)
   "LOSSES, (N), by how much the trainer's weight lets them count at SIGMAS, (N), or #f."
@@ -154,19 +171,21 @@ weight goes by, got none")
   "Add to the gradients of what TRAINER learns those of PART's share of the loss, the mean over all DATA;
 return the part's sigmas, numbers or #f, and losses, before they are weighted, as pairs."
   (let ((pairs #f) (tape (make-tape)))
-    (tape-backward!
-     tape
-     (with-tape tape
-       (lambda ()
-         (parameterize ((training? #t))
-           (call-with-values (lambda () (step-losses trainer (trainer-step trainer) data part))
-             (lambda (losses sigmas)
-               (let ((numbers (tensor->list losses)))
-                 (set! pairs (map cons (if sigmas (tensor->list sigmas) (map (const #f) numbers)) numbers)))
-               (let ((loss (tensor-mean (weighted trainer losses sigmas))))
-                 (if part
-                     (tensor* (/ (- (second part) (first part)) (tensor-size data 0)) loss)
-                     loss))))))))
+    (call-sharing-batch (divided? trainer)
+     (lambda ()
+       (tape-backward!
+        tape
+        (with-tape tape
+          (lambda ()
+            (parameterize ((training? #t))
+              (call-with-values (lambda () (step-losses trainer (trainer-step trainer) data part))
+                (lambda (losses sigmas)
+                  (let ((numbers (tensor->list losses)))
+                    (set! pairs (map cons (if sigmas (tensor->list sigmas) (map (const #f) numbers)) numbers)))
+                  (let ((loss (tensor-mean (weighted trainer losses sigmas))))
+                    (if part
+                        (tensor* (/ (- (second part) (first part)) (tensor-size data 0)) loss)
+                        loss))))))))))
     pairs))
 
 (define (train-step! trainer first-loss)
@@ -187,13 +206,15 @@ norm's running statistics; then the update, which is not."
            (for-each require-gradient! learned)
            (for-each clear-gradient! learned)
            (set! pairs
-                 (append-map (lambda (part)
-                               (with-scope
-                                (lambda ()
-                                  (let ((pairs (add-gradients! trainer data part)))
-                                    (for-each (lambda (p) (and=> (tensor-gradient p) keep!)) learned)
-                                    pairs))))
-                             (step-parts trainer data)))
+                 (concatenate
+                  (summed-over-ranks trainer learned
+                   (map-in-order (lambda (part)
+                                   (with-scope
+                                    (lambda ()
+                                      (let ((pairs (add-gradients! trainer data part)))
+                                        (for-each (lambda (p) (and=> (tensor-gradient p) keep!)) learned)
+                                        pairs))))
+                                 (step-parts trainer data)))))
            (set! loss (mean (map cdr pairs)))
            (set! skip? (and (finite? loss) (spike? trainer loss)))
            (unless (or skip? (sound-loss? loss first-loss))
@@ -209,6 +230,15 @@ norm's running statistics; then the update, which is not."
    ;; What a step that is skipped saw goes into no running statistics.
    (lambda () (and done? (not skip?))))
   (if skip? '() pairs))
+
+(define (summed-over-ranks trainer learned pairs)
+  "The PAIRS of sigma and loss, lists of this rank's parts of a batch, of the parts of all ranks.  The gradients of
+LEARNED are summed with those of the other ranks."
+  (if (divided? trainer)
+      (begin
+        (sum-over-ranks! (filter-map tensor-gradient learned))
+        (apply map append (gather-data pairs)))
+      pairs))
 
 (define (log-loss-parameters trainer)
   (if (trainer-log-loss trainer) (map cdr (layer-parameters (trainer-log-loss trainer))) '()))
@@ -268,8 +298,9 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
          (saved #f)                     ; the step that CHECKPOINT has by now,
          (saved-at started))            ; and when it was written
     (define (save!)
-      (prove! trainer first-loss)
-      (trainer-save trainer checkpoint)
+      (when (first-rank?)
+        (call-apart (lambda () (prove! trainer first-loss)))
+        (trainer-save trainer checkpoint))
       (set! saved (trainer-step trainer))
       (set! saved-at (seconds-now)))
     (define (note! save!)
@@ -283,31 +314,35 @@ Example: (train! trainer #:checkpoint \"run.safetensors\")"
       (when checkpoint (save!))
       (hook trainer))
     (record-settings! trainer)
+    (when (and (together?) (not (divided? trainer)))
+      (format (current-error-port) "a loss of #:loss takes whole batches: all ~a ranks train alike~%" (mpi-size)))
     (call-with-pause trainer "trainer"
      (lambda ()
-       (let loop ()
-         (when (< (trainer-step trainer) end)
-           (when (and keep (zero? (modulo (trainer-step trainer) keep)))
-             (trainer-keep! trainer))
-           (let ((losses (train-step! trainer first-loss)))
-             (set! first-loss (or first-loss (and (pair? losses) (mean (map cdr losses)))))
-             (set-trainer-pending! trainer (append losses (trainer-pending trainer))))
-           (progress-update! progress (trainer-step trainer)
-                             #:text (lambda ()
-                                      (format #f "~a images/s  loss ~,4f"
-                                              (number-text (/ (- (trainer-images trainer) images-before)
-                                                              (max 1e-3 (- (seconds-now) started))))
-                                              (let ((pending (map cdr (trainer-pending trainer))))
-                                                (if (null? pending) +nan.0 (mean pending))))))
-           (cond ((or (zero? (modulo (trainer-step trainer) every))
-                      (= (trainer-step trainer) end))
-                  (note! save!))
-                 ((and checkpoint minutes (>= (- (seconds-now) saved-at) (* 60 minutes)))
-                  (save!)))
-           (loop))))
+       (call-together
+        (lambda ()
+          (let loop ()
+            (when (< (trainer-step trainer) end)
+              (when (and keep (zero? (modulo (trainer-step trainer) keep)))
+                (trainer-keep! trainer))
+              (let ((losses (train-step! trainer first-loss)))
+                (set! first-loss (or first-loss (and (pair? losses) (mean (map cdr losses)))))
+                (set-trainer-pending! trainer (append losses (trainer-pending trainer))))
+              (progress-update! progress (trainer-step trainer)
+                                #:text (lambda ()
+                                         (format #f "~a images/s  loss ~,4f"
+                                                 (number-text (/ (- (trainer-images trainer) images-before)
+                                                                 (max 1e-3 (- (seconds-now) started))))
+                                                 (let ((pending (map cdr (trainer-pending trainer))))
+                                                   (if (null? pending) +nan.0 (mean pending))))))
+              (cond ((or (zero? (modulo (trainer-step trainer) every))
+                         (= (trainer-step trainer) end))
+                     (note! save!))
+                    ((and checkpoint minutes (>= (- (seconds-now) saved-at) (* 60 minutes)))
+                     (save!)))
+              (loop))))))
      (lambda (name)
        (progress-finish! progress)
-       (note! (lambda () (false-if-error (save!))))
+       (call-apart (lambda () (note! (lambda () (false-if-error (save!))))))
        (format (current-error-port) "stopped at step ~a~a~a~%" (trainer-step trainer)
                (cond ((not checkpoint) "")
                      ((eqv? saved (trainer-step trainer)) (format #f ", saved in ~a" checkpoint))

@@ -15,6 +15,7 @@
   #:use-module (tempera base progress)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor ranks)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera problem masses)
   #:use-module (tempera problem targets)
@@ -115,24 +116,26 @@ Example: (resume! (fork chain #:temperatures '(0.04 0.03))
       (hook chain))
     (call-with-pause chain "chain"
      (lambda ()
-       (let loop ()
-         (unless (chain-finished? chain)
-           (let ((index (adaptation-index (chain-adaptation chain))))
-             (with-scope
-              (lambda ()
-                (advance! chain
-                          (lambda ()
-                            (set! due? (not (= index (adaptation-index (chain-adaptation chain)))))))))
-             (progress-update! progress (- (annealed chain) begun)
-                               #:text (lambda ()
-                                        (format #f "sigma ~a  accepted ~a"
-                                                (significant (chain-sigma chain) 3)
-                                                (significant (chain-acceptance chain) 3))))
-             (when due? (call-hook)))
-           (loop))))
+       (call-together
+        (lambda ()
+          (let loop ()
+            (unless (chain-finished? chain)
+              (let ((index (adaptation-index (chain-adaptation chain))))
+                (with-scope
+                 (lambda ()
+                   (advance! chain
+                             (lambda ()
+                               (set! due? (not (= index (adaptation-index (chain-adaptation chain)))))))))
+                (progress-update! progress (- (annealed chain) begun)
+                                  #:text (lambda ()
+                                           (format #f "sigma ~a  accepted ~a"
+                                                   (significant (chain-sigma chain) 3)
+                                                   (significant (chain-acceptance chain) 3))))
+                (when due? (call-hook)))
+              (loop))))))
      (lambda (name)
        (progress-finish! progress)
-       (when due? (call-hook))
+       (when due? (call-apart call-hook))
        (when name
          (format (current-error-port) "paused at sigma ~a; (resume! ~a) goes on~%"
                  (significant (chain-sigma chain) 3) name))))

@@ -6,6 +6,8 @@
 ;;; record of what happened.  It changes nothing in place, and its random numbers depend on the
 ;;; seed and the state's number alone: the same kernel and state give the same bits.
 ;;;
+;;; Ranks (ranks.scm) divide the chains of a transition, and have the state of all after it.
+;;;
 ;;; What is adapted from one transition to the next is beside it, in adaptation.scm.
 
 (define-module (tempera sample kernel)
@@ -18,6 +20,7 @@
   #:use-module (tempera base numbers)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor ranks)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera problem masses)
   #:use-module (tempera problem priors)
@@ -26,7 +29,7 @@
             state-copy state-assign! state-at finite-chains
             make-kernel kernel? kernel-target kernel-sampler kernel-sigma kernel-next-sigma
             kernel-step-size kernel-steps kernel-mass kernel-seed kernel-score kernel-prior-score
-            kernel-normal
+            kernel-normal draw-for by-chain
             propose transition
             make-transition transition? transition-sigma transition-step-size transition-steps
             transition-accepted transition-energy-error transition-evaluations transition-ratio
@@ -35,14 +38,15 @@
 ;;; --- States -------------------------------------------------------------------
 
 (define-immutable-record-type <state>
-  (%make-state x score sigma target number evaluations)
+  (%make-state x score sigma target number evaluations whole)
   state?
   (x state-x)                           ; (C ...); not to be written into
   (score state-score)                   ; at x, of the same shape
   (sigma state-sigma)                   ; that of the score; #f: not known yet
   (target state-target)                 ; whose score it is; #f: not said
   (number state-number)                 ; transitions so far
-  (evaluations state-evaluations))      ; of the score, so far
+  (evaluations state-evaluations)       ; of the score, so far
+  (whole state-whole))                  ; of some chains among others: the x of all, and which is the first
 
 (set-record-type-printer! <state>
   (lambda (state port)
@@ -67,7 +71,7 @@ Example: (state-number (make-state (chain-samples chain))) => 0"
               "number, evaluations: expected integers of 0 or more, got ~s and ~s"
               number evaluations)
   (%make-state x (or score (tensor-zeros (tensor-shape x) (tensor-dtype x))) sigma #f number
-               evaluations))
+               evaluations #f))
 
 (define (state-copy state)
   "STATE in tensors of its own.
@@ -134,6 +138,19 @@ Example: (make-kernel target (hmc) #:sigma 0.1 #:step-size 0.45 #:steps 4
 ;; What the score gets is a view, so that a score that releases it takes the state from no chain.
 (define (checked-score which x sigma)
   ;; WHICH is a target or a prior.
+  (if (together?)
+      (call-together
+       (lambda ()
+         (let* ((rows (own-part (tensor-size x 0)))
+                (mine (and rows (call-apart (lambda () (score-here which (chains-of x rows) sigma))))))
+           (gather-rows (tensor-shape x) (tensor-dtype x) mine))))
+      (score-here which x sigma)))
+
+(define (chains-of x rows)
+  ;; Those from the first of ROWS, a list, to before the second.
+  (tensor-copy (tensor-slice x 0 (first rows) (second rows))))
+
+(define (score-here which x sigma)
   (let* ((view (tensor-reshape x (tensor-shape x)))
          (g (if (target? which) (target-score which view sigma) (score which view sigma))))
     (check-that (and (tensor? g) (eq? (tensor-dtype g) (tensor-dtype x))
@@ -163,10 +180,28 @@ Example: (anneal target #:mass 'identity #:step-size 0.1
                              (values (tensor+ (state-x state) (tensor* (kernel-step-size kernel)
                                                                        (kernel-normal kernel state)))
                                      #f #f)))"
-  (let ((x (state-x state)))
-    (random-normal (tensor-shape x) (kernel-seed kernel)
-                   (random-stream 'sampler (+ index (* 64 (state-number state))))
-                   (tensor-dtype x))))
+  (draw-for state
+            (lambda (x)
+              (random-normal (tensor-shape x) (kernel-seed kernel)
+                             (random-stream 'sampler (+ index (* 64 (state-number state))))
+                             (tensor-dtype x)))))
+
+(define (draw-for state draw)
+  "What DRAW, a procedure of x that draws random numbers of its shape, gives for the chains of STATE.  Where they
+are some of many, on one of several ranks, it draws for all, so that a chain has the same numbers wherever it is.
+Example: (draw-for state (lambda (x) (momentum-draw x #f 1 0)))"
+  (let ((whole (state-whole state)))
+    (if whole
+        (chains-of (draw (car whole))
+                   (list (cdr whole) (+ (cdr whole) (tensor-size (state-x state) 0))))
+        (draw (state-x state)))))
+
+(define (by-chain sampler)
+  "SAMPLER, which treats each chain by itself and draws by `kernel-normal' or `draw-for' alone: so ranks may
+divide the chains.  Of other samplers they divide the evaluations of the score.
+Example: (by-chain (lambda (kernel state) (values (state-x state) (state-score state) #f)))"
+  (set-procedure-property! sampler 'by-chain? #t)
+  sampler)
 
 (define (state-at state target sigma)
   "STATE with the score of TARGET at SIGMA, one evaluation more unless it has that already; a score that
@@ -245,13 +280,23 @@ Example: (propose kernel state)"
   (check-fits 'propose kernel state)
   (let* ((known (state-evaluations state))
          (state (state-at state (kernel-target kernel) (kernel-sigma kernel)))
-         (x (state-x state))
          (evaluations (- (state-evaluations state) known))
          (counting (set-field kernel (kernel-evaluate)
                               (lambda (which x sigma)
                                 (set! evaluations (1+ evaluations))
                                 ((kernel-evaluate kernel) which x sigma)))))
-    (let-values (((x1 g1 log-ratio) ((kernel-sampler kernel) counting state)))
+    (if (and (together?) (procedure-property (kernel-sampler kernel) 'by-chain?))
+        (let-values (((x1 g1 log-ratio all)
+                      (proposal-by-ranks (lambda (some) (proposal-here counting some)) state
+                                         (lambda () evaluations))))
+          (values x1 g1 log-ratio all))
+        (let-values (((x1 g1 log-ratio) (proposal-here counting state)))
+          (values x1 g1 log-ratio evaluations)))))
+
+(define (proposal-here kernel state)
+  ;; The sampler's three values, checked.
+  (let ((x (state-x state)))
+    (let-values (((x1 g1 log-ratio) ((kernel-sampler kernel) kernel state)))
       (check-that (and (tensor? x1) (eq? (tensor-dtype x1) (tensor-dtype x))
                        (equal? (tensor-shape x1) (tensor-shape x)))
                   'transition "sampler: expected it to give a ~a tensor of shape ~a first, got ~s"
@@ -260,7 +305,33 @@ Example: (propose kernel state)"
                                            (= (vector-length log-ratio) (first (tensor-shape x)))))
                   'transition "sampler: expected it to give log r of ~a chains, a vector, or #f third, got ~s"
                   (first (tensor-shape x)) log-ratio)
-      (values x1 g1 log-ratio evaluations))))
+      (values x1 g1 log-ratio))))
+
+(define (proposal-by-ranks proposal state evaluations)
+  ;; The values of PROPOSAL for STATE, of which each rank has it for its part of the chains, and what EVALUATIONS,
+  ;; a thunk, says then where there were chains.
+  (call-together
+   (lambda ()
+     (let* ((x (state-x state)) (shape (tensor-shape x)) (dtype (tensor-dtype x))
+            (rows (own-part (first shape))))
+       (let*-values (((x1 g1 log-ratio)
+                      (if rows
+                          (call-apart (lambda () (proposal (state-part state rows))))
+                          (values #f #f #f)))
+                     ((said) (filter identity
+                                     (gather-data (and rows (list (and g1 #t) log-ratio (evaluations))))))
+                     ((scored? ratios) (values (first (first said)) (map second said))))
+         (values (gather-rows shape dtype x1)
+                 (and scored? (gather-rows shape dtype g1))
+                 (and (first ratios) (list->vector (append-map vector->list ratios)))
+                 (apply max (map third said))))))))
+
+(define (state-part state rows)
+  ;; The chains of STATE from the first of ROWS to before the second.
+  (set-fields state
+    ((state-x) (chains-of (state-x state) rows))
+    ((state-score) (chains-of (state-score state) rows))
+    ((state-whole) (cons (state-x state) (first rows)))))
 
 (define (transition kernel state)
   "One transition of the chains of STATE by KERNEL: each goes where the sampler proposes with

@@ -49,8 +49,10 @@
 
 (define (hamiltonian-proposal kernel state steps integrator acceptance intervals)
   (let* ((mass (kernel-mass kernel))
-         (m (mass-draw mass (state-x state) (kernel-seed kernel)
-                       (random-stream 'momentum (state-number state)))))
+         (m (draw-for state
+                      (lambda (x)
+                        (mass-draw mass x (kernel-seed kernel)
+                                   (random-stream 'momentum (state-number state)))))))
     (check-that (tensor-finite? m) 'transition
                 "mass: its momenta at sigma ~a are NaN or infinite" (kernel-sigma kernel))
     (call-with-values
@@ -70,7 +72,7 @@
   ;; step of #:trajectory-length.
   (set-procedure-property! sampler 'integrator integrator)
   (set-procedure-property! sampler 'stages stages)
-  sampler)
+  (by-chain sampler))
 
 (define (sampler-integrator sampler)
   "The integrator that SAMPLER, made by `hmc', `langevin' or `mala', works with; #f of others.

@@ -48,17 +48,18 @@ temperature.  Steps are not fitted to the data's precision: a posterior wants #:
 grows without bounds.
 Example: (anneal (posterior prior op y #:widening 1) #:sampler (probability-flow))"
   (check-that (memv order '(1 2)) 'probability-flow "order: expected 1 or 2, got ~s" order)
-  (lambda (kernel state)
-    (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
-           (x (state-x state)) (g (state-score state)))
-      (if (not next)
-          (values x g #f)
-          (let* ((x1 (tensor+ x (tensor* (* sigma (- sigma next)) g))))
-            (if (= order 1)
-                (values x1 #f #f)
-                (let ((slope (tensor+ (tensor* sigma g)
-                                      (tensor* next (kernel-score kernel x1 next)))))
-                  (values (tensor+ x (tensor* (/ (- sigma next) 2) slope)) #f #f))))))))
+  (by-chain
+   (lambda (kernel state)
+     (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
+            (x (state-x state)) (g (state-score state)))
+       (if (not next)
+           (values x g #f)
+           (let* ((x1 (tensor+ x (tensor* (* sigma (- sigma next)) g))))
+             (if (= order 1)
+                 (values x1 #f #f)
+                 (let ((slope (tensor+ (tensor* sigma g)
+                                       (tensor* next (kernel-score kernel x1 next)))))
+                   (values (tensor+ x (tensor* (/ (- sigma next) 2) slope)) #f #f)))))))))
 
 (define* (predictor-corrector #:key (snr 0.16) (corrections 1))
   "The predictor-corrector sampler (Song et al. 2021, algorithm 2, variance exploding):
@@ -76,24 +77,25 @@ Example: (anneal (posterior prior op y #:widening 1) #:sampler (predictor-correc
                   "score: its square is ~a: x has grown without bounds; a posterior wants #:widening 1"
                   (significant (apply max squares) 2))
       (tensor-sqrt (list->tensor squares))))
-  (lambda (kernel state)
-    (check-falls 'predictor-corrector kernel)
-    (let ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel)) (x (state-x state)))
-      (let loop ((x x) (g (state-score state)) (index 0))
-        (cond
-         ((< index corrections)
-          (let* ((z (kernel-normal kernel state index))
-                 (root (tensor* snr (tensor/ (norms z) (norms g)))) ; sqrt (step / 2)
-                 (shaped (lambda (t) (per-item t x)))
-                 (x1 (tensor+ x (tensor+ (tensor* (shaped (tensor* 2 (tensor-square root))) g)
-                                         (tensor* (shaped (tensor* 2 root)) z)))))
-            (loop x1 (kernel-score kernel x1) (1+ index))))
-         ((not next) (values x g #f))
-         (else
-          (let ((drop (- (* sigma sigma) (* next next))))
-            (values (tensor+ x (tensor+ (tensor* drop g)
-                                        (tensor* (sqrt drop) (kernel-normal kernel state corrections))))
-                    #f #f))))))))
+  (by-chain
+   (lambda (kernel state)
+     (check-falls 'predictor-corrector kernel)
+     (let ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel)) (x (state-x state)))
+       (let loop ((x x) (g (state-score state)) (index 0))
+         (cond
+          ((< index corrections)
+           (let* ((z (kernel-normal kernel state index))
+                  (root (tensor* snr (tensor/ (norms z) (norms g)))) ; sqrt (step / 2)
+                  (shaped (lambda (t) (per-item t x)))
+                  (x1 (tensor+ x (tensor+ (tensor* (shaped (tensor* 2 (tensor-square root))) g)
+                                          (tensor* (shaped (tensor* 2 root)) z)))))
+             (loop x1 (kernel-score kernel x1) (1+ index))))
+          ((not next) (values x g #f))
+          (else
+           (let ((drop (- (* sigma sigma) (* next next))))
+             (values (tensor+ x (tensor+ (tensor* drop g)
+                                         (tensor* (sqrt drop) (kernel-normal kernel state corrections))))
+                     #f #f)))))))))
 
 ;;; --- How far the prior leaves x open --------------------------------------------
 
@@ -203,7 +205,7 @@ finds out how far that is."
   ;; of this Gaussian and g the likelihood's score at x: perturb and optimise (Papandreou, Yuille 2010).
   (let* ((target (kernel-target kernel))
          (mass (own-mass target sigma width))
-         (m (mass-draw mass x (kernel-seed kernel) (stream state 63))))
+         (m (draw-for state (lambda (x) (mass-draw mass x (kernel-seed kernel) (stream state 63))))))
     (tensor+ x (mass-velocity mass (tensor+ (target-likelihood-score target x sigma) m)))))
 
 (define (reversed kernel state x g levels)
@@ -235,7 +237,7 @@ finds out how far that is."
     (let loop ((x (state-x state)) (g (state-score state)) (k 0))
       (if (= k corrections)
           (values x g)
-          (let* ((m (mass-draw mass x (kernel-seed kernel) (stream state (+ 2 k))))
+          (let* ((m (draw-for state (lambda (x) (mass-draw mass x (kernel-seed kernel) (stream state (+ 2 k))))))
                  (x (tensor+ x (mass-velocity mass (tensor+ (tensor* (/ (* h h) 2) g) (tensor* h m))))))
             (loop x (kernel-score kernel x) (1+ k)))))))
 
@@ -249,12 +251,13 @@ Example: (anneal (posterior prior op y) #:sampler (split-gibbs))"
               "steps: expected an integer from 1 to 31, got ~s" steps)
   (check-that (and (positive-number? ratio) (< ratio 1)) 'split-gibbs
               "ratio: expected a number between 0 and 1, got ~s" ratio)
-  (lambda (kernel state)
-    (check-falls 'split-gibbs kernel)
-    (check-gaussian 'split-gibbs kernel)
-    (let ((levels (map (lambda (i) (if (= i steps) 0 (* (kernel-sigma kernel) (expt ratio i))))
-                       (iota steps 1))))
-      (values (moved kernel state (state-x state) (state-score state) levels) #f #f))))
+  (by-chain
+   (lambda (kernel state)
+     (check-falls 'split-gibbs kernel)
+     (check-gaussian 'split-gibbs kernel)
+     (let ((levels (map (lambda (i) (if (= i steps) 0 (* (kernel-sigma kernel) (expt ratio i))))
+                        (iota steps 1))))
+       (values (moved kernel state (state-x state) (state-score state) levels) #f #f)))))
 
 (define* (reverse-diffusion #:key (corrections 0) (depth 0.7))
   "Reverse diffusion with the exact likelihood: at each sigma CORRECTIONS steps of Langevin dynamics
@@ -267,12 +270,13 @@ Example: (anneal (prior-target prior) #:sampler (reverse-diffusion))"
               "corrections: expected an integer from 0 to 30, got ~s" corrections)
   (check-that (and (real? depth) (<= 0 depth) (< depth 1)) 'reverse-diffusion
               "depth: expected a number from 0 up to 1, got ~s" depth)
-  (lambda (kernel state)
-    (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
-           (data? (not (target-prior-alone? (kernel-target kernel)))))
-      (check-falls 'reverse-diffusion kernel)
-      (check-gaussian 'reverse-diffusion kernel)
-      (let-values (((x g) (corrected kernel state corrections)))
-        (if (or data? next)
-            (values (moved kernel state x g (list (* (if data? depth 1) (or next sigma)))) #f #f)
-            (values x g #f))))))
+  (by-chain
+   (lambda (kernel state)
+     (let* ((sigma (kernel-sigma kernel)) (next (kernel-next-sigma kernel))
+            (data? (not (target-prior-alone? (kernel-target kernel)))))
+       (check-falls 'reverse-diffusion kernel)
+       (check-gaussian 'reverse-diffusion kernel)
+       (let-values (((x g) (corrected kernel state corrections)))
+         (if (or data? next)
+             (values (moved kernel state x g (list (* (if data? depth 1) (or next sigma)))) #f #f)
+             (values x g #f)))))))

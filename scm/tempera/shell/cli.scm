@@ -149,6 +149,11 @@ or set LC_ALL to the locale in which it has its name" argument
                                   (or (setlocale LC_CTYPE) "this locale")))
                     arguments words))))))
 
+(define (joined?)
+  ;; Whether this process is one of several that compute together.
+  (let ((ranks (resolve-module '(tempera tensor ranks) #:ensure #f)))
+    (and ranks (> ((@ (tempera tensor primitives) mpi-size)) 1))))
+
 (define (main arguments)
   "Do what ARGUMENTS, those after the program's name, ask for, and leave with
 the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 after Ctrl-C."
@@ -160,6 +165,7 @@ the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 a
           (call-keeping-stack
            (lambda ()
              (handle-signals)
+             (when (rank?) (resolve-interface '(tempera tensor ranks))) ; only rank 0 prints
              (warn-of-variables)
              (started-as (cons "tempera" all-arguments))
              (check-encoding all-arguments)
@@ -174,7 +180,8 @@ the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 a
                    ;; `tempera help | head': who read it has enough.
                    ((eqv? EPIPE (failed-write exception)) (+ 128 SIGPIPE))
                    (else
-                    (when debug? (write-backtrace exception (current-error-port)))
-                    (report-error exception)
+                    (when (or (not (joined?)) ((@ (tempera tensor ranks) report-failure?) exception))
+                      (when debug? (write-backtrace exception (current-error-port)))
+                      (report-error exception))
                     1))))))
     (exit status)))

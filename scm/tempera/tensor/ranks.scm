@@ -15,25 +15,23 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base exceptions)
   #:use-module (tempera base interrupts)
+  #:use-module (tempera base program)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (start-ranks! together? first-rank? call-together call-apart own-part gather-rows gather-data
-            sum-over-ranks! report-failure?))
+  #:export (together? first-rank? call-together call-apart own-part gather-rows gather-data
+            call-sharing-batch sum-over-ranks! report-failure?))
 
 ;;; --- Starting -------------------------------------------------------------------
-
-;; What Open MPI's mpirun, that of MPICH, and srun set for the processes that they start.
-(define marks '("OMPI_COMM_WORLD_SIZE" "PMI_SIZE" "PMI_RANK" "PMIX_RANK"))
 
 (define own-errors #f)                  ; the error port as it was
 
 (define (start-ranks!)
-  "Join the other ranks, where mpirun or srun has started this process as one of several."
-  (when (and (not own-errors) (any getenv marks))
+  ;; Join the others, where there are any.
+  (when (rank?)
     (set! own-errors (current-error-port))
     (ranks-join! (foreign-library-pointer (mpi-library) "tempera_transport"))
     ;; Programs that this one starts are no ranks.
-    (for-each unsetenv marks)
+    (for-each unsetenv rank-marks)
     (unless (zero? (mpi-rank))
       (let ((nowhere (%make-void-port "w")))
         (current-output-port nowhere)
@@ -61,6 +59,10 @@ all have" sets)))
   ;; Whether what runs now is this rank's own, with which the others have nothing to do.
   (make-fluid #f))
 
+(define inside?
+  ;; Whether a `call-together' is under way, which says what ends it.
+  (make-fluid #f))
+
 (define (together?)
   "Whether work is divided among ranks here.
 Example: (together?) => #f"
@@ -79,17 +81,26 @@ Example: (call-apart together?) => #f"
 (define (call-together thunk)
   "What THUNK returns, which exchanges values with the other ranks.  When an exception ends it here, the others
 leave it with that signal, or with an error that says which rank it was and why."
-  (if (together?)
+  (if (and (together?) (not (fluid-ref inside?)))
       (call-keeping-stack
-       thunk
+       (lambda ()
+         (set! known? #f)
+         (with-fluids ((inside? #t)) (thunk)))
        (lambda (exception)
          (let ((failure (ranks-failure!)))
-           (cond ((and failure (not (= (first failure) (mpi-rank))))
-                  (if (zero? (second failure))
-                      (complain 'mpi "rank ~a: ~a" (first failure) (third failure))
-                      (raise-interrupt (second failure))))
-                 (else (tell! exception) (raise-exception exception))))))
+           (set! known? #t)
+           (cond ((ranks-lost?)
+                  (format own-errors "tempera: rank ~a: another rank has died, or does not answer~%" (mpi-rank))
+                  (raise-exception exception))
+                 ((or (not failure) (= (first failure) (mpi-rank)))
+                  (tell! exception)
+                  (raise-exception exception))
+                 ((zero? (second failure))
+                  (complain 'mpi "rank ~a: ~a" (first failure) (third failure)))
+                 (else (raise-interrupt (second failure)))))))
       (thunk)))
+
+(define known? #f)                      ; is what ended the last `call-together' known to all?
 
 (define (tell! exception)
   ;; Say at the others' next meeting what has happened; whether rank 0 knows of it then.
@@ -102,7 +113,8 @@ leave it with that signal, or with an error that says which rank it was and why.
   "Whether this rank is the one to print EXCEPTION, which ends it: rank 0, or one that rank 0 has not heard.
 The error port is one that shows it then."
   (or (first-rank?)
-      (and (not (tell! exception))
+      (and (not known?)
+           (not (tell! exception))
            (begin (current-error-port own-errors) #t))))
 
 ;;; --- Exchanges --------------------------------------------------------------------
@@ -139,5 +151,15 @@ Example: (let ((t (list->tensor '(1 2)))) (sum-over-ranks! (list t)) (tensor->li
                 (tensor-assign! t (tensor-reshape (tensor-slice flat 0 from to) (tensor-shape t)))
                 to))
             0 tensors))))
+
+(define (call-sharing-batch share? thunk)
+  "What THUNK returns, for which, with SHARE?, all ranks have parts of one batch: batch norm's statistics are those
+of all of it.
+Example: (call-sharing-batch #f (const 3)) => 3"
+  (let ((before #f))
+    (dynamic-wind
+      (lambda () (set! before (ranks-share-batch! share?)))
+      thunk
+      (lambda () (ranks-share-batch! before)))))
 
 (start-ranks!)
