@@ -86,7 +86,7 @@
            (format #f "SlurmctldPidFile=~a/slurmctld.pid" folder) (format #f "SlurmdPidFile=~a/slurmd.pid" folder)
            (format #f "SlurmctldLogFile=~a/slurmctld.log" folder) (format #f "SlurmdLogFile=~a/slurmd.log" folder)
            "ProctrackType=proctrack/linuxproc" "TaskPlugin=task/none" "JobAcctGatherType=jobacct_gather/none"
-           "SwitchType=switch/none" "MpiDefault=none" "ReturnToService=2"
+           "CommunicationParameters=NoInAddrAny,NoCtldInAddrAny" "SwitchType=switch/none" "MpiDefault=none" "ReturnToService=2"
            "SchedulerParameters=batch_sched_delay=0,bf_interval=1" "KillWait=5"
            "SelectType=select/cons_tres" "SelectTypeParameters=CR_CPU"
            "PreemptType=preempt/partition_prio" "PreemptMode=REQUEUE"
@@ -134,7 +134,7 @@
   (chmod folder #o755)
   (chmod (in-folder "key") #o700)
   (chmod (in-folder "munge") #o755)
-  (write-file (in-folder "key/key") (make-string 128 #\k))
+  (shell "head -c 128 /dev/urandom >" (in-folder "key/key"))
   (chmod (in-folder "key/key") #o600)
   (write-file (in-folder "slurm.conf") (apply configuration folder (free-ports 2)))
   (setenv "SLURM_CONF" (in-folder "slurm.conf"))
@@ -163,7 +163,7 @@
   ;; Slurm has what it queues again wait for two minutes.
   (for-each (lambda (job)
               (unless (string-null? job) (shell "scontrol" "update" (string-append "JobId=" job) "StartTime=now")))
-            (string-split (said "squeue -h -r -t PENDING -o '%r %A' | sed -n 's/^BeginTime //p'") #\newline)))
+            (string-split (said "squeue -h -r -t PENDING -o '%r %i' | sed -n 's/^BeginTime //p'") #\newline)))
 
 (define (test-slurm folder)
   (define preempting? #f)
@@ -174,10 +174,8 @@
     (write-file "urgent.sh" "#!/bin/sh\nsleep 1\n")
     (shell "sbatch --partition=high --ntasks=4 --output=/dev/null urgent.sh"))
   (define (limit!)
-    (let ((job (string-trim-both (said "squeue -h -r -t RUNNING -o '%K %A' | sed -n 's/^4 //p'"))))
-      (unless (string-null? job)
-        (set! limiting? #t)
-        (shell "scancel --signal=TERM" job))))
+    (set! limiting? #t)
+    (shell "scancel --signal=TERM $(squeue -h -r -t RUNNING -o %i | grep _4)"))
   (check-shell "submitted" 0 "points to do: 4"
     "tempera submit toy.scm kind=good,killed,preempted,limited" (string-append "journal=" folder "/journal")
     "--out=sweep --cores=1 --memory=100M --time=1 --grace=55")
@@ -197,7 +195,10 @@
               '(good killed preempted limited))
     (for-each (lambda (kind begins) (test-equal (format #f "~a: begun" kind) begins (noted 'begin kind)))
               '(good killed preempted limited) '(1 2 2 3))
-    (test-assert "one was preempted" (has? (file-text (string-append folder "/slurmctld.log")) "preempted JobId="))
+    (let ((log (file-text (string-append folder "/slurmctld.log"))))
+      (test-assert "one was preempted" (has? log "preempted JobId="))
+      (test-assert "one was put back by its script" (has? log "Requeuing JobId=1_4"))
+      (test-assert "who puts itself back leaves the others alone" (not (has? log "Requeuing JobId=1_1"))))
     (check-shell "collected" 0 "finished" "tempera collect sweep")
     (test-equal "a row each" '(1 2 2 3) (table-column (load-table "sweep/results.csv") 'begun))
     (check-shell "nothing is left" 1 "no point is left" "tempera submit --continue=sweep")))

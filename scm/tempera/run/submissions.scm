@@ -97,8 +97,9 @@ Example: (display (submission-script \"runs/norms\" 'two-moons 6 #:cores 2))"
      (string-concatenate (map (lambda (option) (format #f "#SBATCH ~a\n" option)) options))
      (format #f "
 # ~a
-again () { # LIMIT: put this job back in the queue, unless that was done LIMIT times.
-  [ \"${SLURM_RESTART_COUNT:-0}\" -ge \"$1\" ] || exec scontrol requeue \"$SLURM_JOB_ID\"
+again () { # LIMIT: put this task back in the queue, unless that was done LIMIT times.
+  [ \"${SLURM_RESTART_COUNT:-0}\" -ge \"$1\" ] ||
+    exec scontrol requeue \"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID\"
 }
 " (if each?
       (format #f "The point TASK of ~a, TASK the number of this one in the array." count)
