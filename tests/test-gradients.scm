@@ -332,6 +332,7 @@
    (tensor-assign! (tensor-assign! (zeros 2) (want '(2))))
    (tensor-assign! (tensor-assign! (want '(2)) 1))
    (tensor-axpby! (tensor-axpby! 1 (want '(2)) 1 (zeros 2)))
+   (ranks-gather-rows! (ranks-gather-rows! (zeros 2) (want '(2)))) (ranks-sum! (ranks-sum! (want '(2))))
    (image-psnr (image-psnr (want '(12 12)) (random-normal '(12 12) 4)))
    (image-ssim (image-ssim (want '(12 12)) (random-normal '(12 12) 4)))
    (trajectory (trajectory 'leapfrog half (want '(2 2)) (zeros 2 2) (zeros 2 2) 0.1 2 #f))
@@ -366,7 +367,8 @@
     load-cfl npz-read mat-read ismrmrd-header ismrmrd-read file-items load-tiff read-mgh hdf5-read hdf5-text hdf5-number read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
     terminal-text base64 sha256 word-stem write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros
     list->tensor random-normal random-uniform scope-open! scope-close! memory-usage memory-trim!
-    threads set-threads! instruction-set))
+    threads set-threads! instruction-set mpi-rank mpi-size mpi-exchanged ranks-join! ranks-fail! ranks-failure!
+    ranks-lost? ranks-gather-texts ranks-share-batch!))
 
 (define primitives
   (filter identity

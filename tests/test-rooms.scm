@@ -143,7 +143,7 @@
 
 ;;; --- C --------------------------------------------------------------------------------
 
-(define folders '(core tensor autograd nn fourier mcmc image io guile))
+(define folders '(core tensor autograd nn fourier mcmc image io mpi guile))
 
 (define (included path)
   ;; The folders of src/ that the file at PATH includes from.

@@ -162,6 +162,4 @@ tp_init_ranks (void)
   tp_define ("mpi-exchanged", 0, 0, exchanged, "",
              "How long this rank has spent in exchanges with the others, in seconds, waiting for them included, and\n"
              "how many bytes it has received, a pair.\nExample: (mpi-exchanged) => (0.0 . 0)");
-  tp_define_reading ("mpi-rank mpi-size ranks-join! ranks-fail! ranks-failure! ranks-lost? ranks-gather-texts ranks-gather-rows! "
-                     "ranks-sum! ranks-share-batch! mpi-exchanged");
 }
