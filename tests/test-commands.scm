@@ -200,7 +200,7 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
       "reconstruct: input: expected the name of a file or folder, got none"
       "reconstruct: no-such.npy: no such file"
       "reconstruct: no-mask.npy: no such file"
-      "reconstruct: expected either mask=FILE or simulate=yes"
+      "reconstruct: expected one of mask=FILE, trajectory=FILE and simulate=yes"
       "reconstruct: prior: expected one of brain"
       "reconstruct: expected key=value, got more.npy"
       "train: size: expected an integer for which `multiple-of-8' holds, got 20"
