@@ -69,6 +69,7 @@
      raw-scan-source raw-scan-trajectory raw-scan?)
     ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
     ((data slices) random-slices scan-slice)
+    ((data trajectories) density-compensation load-trajectory radial-trajectory spiral-trajectory)
     ((problem coils)
      compress-coils espirit sense-operator sensitivities simulated-sensitivities)
     ((problem compositions)
@@ -111,8 +112,6 @@
      target-log-density target-masses target-name target-prior target-prior-alone? target-score
      target-shape target-start target-start-name target?)
     ((problem wiener) wiener-draws wiener-filter)
-    ((problem trajectories)
-     density-compensation load-trajectory radial-trajectory spiral-trajectory)
     ((net averages) power-average)
     ((net bodies) any-size make-body)
     ((net drunet) drunet)

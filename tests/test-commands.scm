@@ -200,7 +200,7 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
       "reconstruct: input: expected the name of a file or folder, got none"
       "reconstruct: no-such.npy: no such file"
       "reconstruct: no-mask.npy: no such file"
-      "reconstruct: expected either mask=FILE or simulate=yes"
+      "reconstruct: expected one of mask=FILE, trajectory=FILE and simulate=yes"
       "reconstruct: prior: expected one of brain"
       "reconstruct: expected key=value, got more.npy"
       "train: size: expected an integer for which `multiple-of-8' holds, got 20"
@@ -227,41 +227,6 @@ chains=2 ratio=0.5 acceleration=2,1000 --out=sx")
    (test-assert "its log is its own" (not (string-contains (run-log (open-run "v")) "expected slice=N")))
    (check-shell "measured k-space" 0 "k: mean.npy" "tempera reconstruct kspace.npy mask=mask.npy noise=1 prior=net.safetensors \
 chains=1 ratio=0.5 --out=k")
-
-   ;; A scan slice by slice: each once, however often it is killed, to the same bits.
-   (let ((y (load-npy "kspace.npy")))
-     (save-hdf5 "scan.h5" `(("kspace" . ,(tensor-concatenate
-                                          (map (lambda (k) (tensor-reshape (tensor* (* 1e-6 (+ 2 k)) y) '(1 32 32))) (iota 4)) 0))
-                            ("mask" . ,(load-npy "mask.npy")))))
-   (let* ((of-scan "tempera reconstruct scan.h5 noise=1 prior=net.safetensors chains=2 ratio=0.93 slices=1-3 --out=")
-          (killed (string-append of-scan "killed")))
-     (check-shell "slices" 0 "slice 3: 3 of 3 done, 0:00 left" (string-append of-scan "all-slices"))
-     (for-each (lambda (file)
-                 (check-shell (string-append "killed: " file) 137 ""
-                        killed ">/dev/null 2>&1 & p=$!; until test -s" file "|| ! kill -0 $p; do sleep 0.02; done; sleep 0.1; kill -9 $p; \
-wait $p 2>/dev/null"))
-               '("killed/slice-0001/summary.json" "killed/slice-0002/summary.json"))
-     (rename-file "killed/slice-0001/samples.npy" "kept.npy")
-     (check-shell "gone on with" 0 "killed: reconstruction.h5" killed)
-     (test-assert "what was done is not done again" (not (file-exists? "killed/slice-0001/samples.npy")))
-     (rename-file "kept.npy" "killed/slice-0001/samples.npy")
-     (check-same "slices: the same bits" "all-slices" "killed")
-     (test-equal "a row for each" '(1 2 3) (table-column (load-table "killed/metrics.csv") 'slice))
-     (let* ((volume (load-hdf5 "killed/reconstruction.h5:/reconstruction"))
-            (slice (lambda (k) (tensor-reshape (tensor-copy (tensor-slice volume 0 k (1+ k))) '(32 32))))
-            (summary (load-json "killed/slice-0003/summary.json")))
-       (test-equal "the volume" '(3 32 32) (tensor-shape volume))
-       ;; The last slice is 5/3 of the first: in the units of the file, on one scale.
-       (test-assert "in the units of the file"
-         (tensor-identical? (slice 2) (tensor/ (load-npy "killed/slice-0003/mean.npy") (assoc-ref summary "scale"))))
-       (test-equal "on one scale" (assoc-ref summary "scale")
-         (assoc-ref (load-json "killed/slice-0001/summary.json") "scale")))
-     (for-each (lambda (slices)
-                 (check-shell "slices that are not there" 1 "slices: expected all, or FIRST-LAST from 0 to 3, got" "tempera reconstruct scan.h5 \
-prior=net.safetensors --out=no-slices" (string-append "slices=" slices)))
-               '("2-4" "3-1" "few" "1-2-3"))
-     (check-shell "slices of an image" 1 "slices: they are of measured k-space" "tempera reconstruct slices.npy prior=net.safetensors simulate=yes \
-slices=all --out=none"))
 
    ;; At the prompt they are runs like others.
    (let ((run (with-output-to-port (%make-void-port "w") (lambda () (resume-run "cut-c")))))

@@ -365,7 +365,7 @@
   '(end-with-parent! temporary-open temporaries-sweep! make-tape tape-enter! tape-leave! tape-open? tape-length library-versions profile-start!
     profile-stop! profile-table profile-layer! peak-flops load-npy save-text load-png
     load-cfl npz-read mat-read ismrmrd-header ismrmrd-read file-items load-tiff read-mgh hdf5-read hdf5-text hdf5-number read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
-    terminal-text base64 sha256 word-stem write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros
+    terminal-text base64 sha256 sha256-of-file word-stem write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros
     list->tensor random-normal random-uniform scope-open! scope-close! memory-usage memory-trim!
     threads set-threads! instruction-set mpi-rank mpi-size mpi-exchanged ranks-join! ranks-fail! ranks-failure!
     ranks-lost? ranks-gather-texts ranks-share-batch!))

@@ -2,7 +2,7 @@
 ;;; against what a dense matrix gives.
 
 (use-modules (harness) (tempera)
-             (tempera problem nufft) (tempera problem operators) (tempera problem trajectories)
+             (tempera problem nufft) (tempera problem operators) (tempera data trajectories)
              (srfi srfi-1) ((rnrs base) #:select (vector-map)))
 
 (start-tests "nufft")
@@ -188,6 +188,56 @@
     (/ (* chains (form (list->vector (map - (tensor->list (chain-mean chain)) (vector->list mean))))) (* 2 n))
     (* 4 (/ (sqrt n))))
   (test-assert "accepted" (> (chain-acceptance chain) 0.8)))
+
+;;; --- Raw scans along a trajectory ---------------------------------------------------
+
+(call-with-temporary-directory
+ (lambda (folder)
+   (define (in name) (string-append folder "/" name))
+   (define shape '(48 48))
+   (define head
+     (let ((down (tensor-reshape (linspace -1 1 48) '(48 1))) (across (linspace -1 1 48)))
+       ;; Smooth, so that the edges of k-space have noise alone.
+       (smooth-phase (tensor* 100 (tensor-exp (tensor* -6 (tensor+ (tensor-square down) (tensor-square across)))))
+                     #:seed 1)))
+   (define maps (simulated-sensitivities 4 shape))
+   (define t (radial-trajectory 40 96 48 #:angles 'golden))
+   (define y (measure (sense-operator maps (nufft-operator #:trajectory t #:shape shape)) head #:noise 1 #:seed 2))
+   (save-npy (in "k.npy") t)
+   (save-npy (in "y.npy") y)
+   (let ((scan (load-scan (in "y.npy") #:trajectory (in "k.npy"))))
+     (test-equal "as it prints" "#<raw scan y.npy, 1 slice, 4 coils, 40 x 96 samples along a trajectory>" (object->string scan))
+     (test-equal "it has no mask" #f (raw-scan-mask scan))
+     ;; 4 coils of 192 points: 4 / sqrt (2 4 192) = 0.10 for the noise, and what the head has there.
+     (test-approximate "noise by the edges" 1 (noise-deviation (noise-covariance scan)) 0.12)
+     (call-with-values (lambda () (scan-measurement scan #:say (const #f)))
+       (lambda (found scale)
+         (test-equal "as wide as the trajectory" shape (operator-domain (measurement-operator found)))
+         ;; The head, by sensitivities found in the gridded images of coils.
+         (test-approximate "its gridded image" 0
+           (relative (tensor-abs (zero-filled found)) (tensor* scale (tensor-abs head))) 0.1)))
+     (test-equal "a larger view" '(64 60)
+       (call-with-values (lambda () (scan-measurement scan #:shape '(64 60) #:say (const #f)))
+         (lambda (found scale) (operator-domain (measurement-operator found)))))
+     (test-assert "given at the prompt"
+       (tensor-identical? (measurement-data (scan-measurement scan #:say (const #f)))
+                          (measurement-data (scan-measurement y #:trajectory t #:say (const #f)))))
+     (test-error-matching "in other units" "trajectory: its coordinates are 0.5 at most"
+       (scan-measurement y #:trajectory (tensor/ t 48)))
+     (test-error-matching "of other data" "trajectory: expected the points of k-space, (40 96)"
+       (scan-measurement y #:trajectory (radial-trajectory 8 96 48)))
+     (test-error-matching "with a mask" "mask: expected none" (scan-measurement scan #:mask (tensor-zeros '(96))))
+     (test-error-matching "with maps of another shape" "sensitivities: expected c64 (4 48 48), as coils of the image"
+       (scan-measurement scan #:sensitivities (simulated-sensitivities 4 '(8 8)))))
+   (test-error-matching "shape on a grid" "shape: that of images on a grid" (scan-measurement head #:shape '(8 8)))
+   (test-error-matching "k-space of another shape" "expected k-space of 8 readouts of 96 samples"
+     (load-scan (in "y.npy") #:trajectory (radial-trajectory 8 96 48)))
+   ;; BART has readouts on axis 2 and coils on axis 3.
+   (save-cfl (in "y.cfl") (tensor-transpose (tensor-reshape y '(4 40 96 1)) '(3 2 1 0)))
+   (save-cfl (in "t.cfl") (tensor-transpose (tensor-concatenate (list t (tensor-zeros '(40 96 1))) 2) '(2 1 0)))
+   (let ((scan (load-scan (in "y.cfl") #:trajectory (in "t.cfl"))))
+     (test-assert "BART's" (tensor-identical? y (raw-scan-kspace scan 0)))
+     (test-assert "and where" (tensor-identical? t (raw-scan-trajectory scan))))))
 
 ;;; --- Bad input -----------------------------------------------------------------------
 

@@ -186,12 +186,20 @@ save_mat (SCM path, SCM arrays)
 }
 
 static SCM
+point_list (const float point[3])
+{
+  return scm_list_3 (scm_from_double ((double) point[0]), scm_from_double ((double) point[1]),
+                     scm_from_double ((double) point[2]));
+}
+
+static SCM
 acquisition_list (const tp_acquisition *a)
 {
   const int numbers[] = { a->coils, a->samples, a->center, a->discard_pre, a->discard_post,
                           a->dimensions, a->encoding, a->step_1, a->step_2, a->average, a->slice,
                           a->contrast, a->phase, a->repetition, a->set };
-  SCM list = SCM_EOL;
+  SCM list = scm_list_4 (point_list (a->position), point_list (a->directions[0]),
+                         point_list (a->directions[1]), point_list (a->directions[2]));
   for (int i = sizeof numbers / sizeof *numbers - 1; i >= 0; i--)
     list = scm_cons (scm_from_int (numbers[i]), list);
   return scm_cons (scm_from_uint64 (a->flags), list);
@@ -739,6 +747,34 @@ sha256 (SCM bytes)
 }
 
 static SCM
+sha256_of_file (SCM path)
+{
+  static const char name[] = "sha256-of-file";
+  scm_dynwind_begin (0);
+  const char *file_name = path_argument (name, path);
+  int64_t left;
+  FILE *file = tp_file_open (file_name, &left);
+  if (!file)
+    tp_raise (name);
+  GChecksum *sum = g_checksum_new (G_CHECKSUM_SHA256);
+  tp_status status = TP_OK;
+  guchar piece[1 << 16];
+  while (status == TP_OK && left > 0)
+    {
+      size_t bytes = left < (int64_t) sizeof piece ? (size_t) left : sizeof piece;
+      status = tp_file_read (file, file_name, piece, bytes);
+      g_checksum_update (sum, piece, (gssize) bytes);
+      left -= (int64_t) bytes;
+    }
+  fclose (file);
+  SCM string = scm_from_latin1_string (g_checksum_get_string (sum));
+  g_checksum_free (sum);
+  tp_require (name, status);
+  scm_dynwind_end ();
+  return string;
+}
+
+static SCM
 crc (SCM object, SCM before)
 {
   static const char name[] = "crc32";
@@ -915,7 +951,8 @@ tp_init_io (void)
   tp_define ("ismrmrd-header", 1, 0, ismrmrd_header, "path",
              "The header, XML, of the ISMRMRD file PATH, and after it each acquisition: a list of flags, coils,\n"
              "samples, center, discard-pre, discard-post, dimensions of the trajectory, encoding space,\n"
-             "encoding steps 1 and 2, average, slice, contrast, phase, repetition and set.");
+             "encoding steps 1 and 2, average, slice, contrast, phase, repetition, set, and four lists (x y z): the\n"
+             "position of the middle, the directions of readout, phase encoding and slices.");
   tp_define ("ismrmrd-read", 2, 0, ismrmrd_read, "path indices",
              "Of the acquisitions INDICES of the ISMRMRD file PATH a list of pairs: samples, c64 (coils samples),\n"
              "and trajectory, f32 (samples dimensions), or #f.");
@@ -1006,6 +1043,9 @@ tp_init_io (void)
   tp_define ("sha256", 1, 0, sha256, "bytes",
              "The SHA-256 checksum of the bytevector BYTES in 64 hexadecimal digits, a string.\n"
              "Example: (sha256 #vu8()) => \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"");
+  tp_define ("sha256-of-file", 1, 0, sha256_of_file, "path",
+             "The SHA-256 checksum of the bytes in the file PATH, as `sha256' has it, read piece by piece.\n"
+             "Example: (begin (save-text \"empty.txt\" \"\") (equal? (sha256 #vu8()) (sha256-of-file \"empty.txt\"))) => #t");
   tp_define ("terminal-detect", 1, 0, terminal_detect, "environment",
              "How pictures go to a terminal by the variables of ENVIRONMENT, strings NAME=value: kitty,\n"
              "iterm, sixel or symbols, paired with its number of colours.\n"

@@ -40,7 +40,7 @@ open_dataset (ISMRMRD_Dataset *dataset, const char *path)
 static tp_acquisition
 about (const ISMRMRD_AcquisitionHeader *h)
 {
-  return (tp_acquisition) {
+  tp_acquisition a = {
     .flags = h->flags, .coils = h->active_channels, .samples = h->number_of_samples,
     .center = h->center_sample, .discard_pre = h->discard_pre, .discard_post = h->discard_post,
     .dimensions = h->trajectory_dimensions, .encoding = h->encoding_space_ref,
@@ -48,6 +48,11 @@ about (const ISMRMRD_AcquisitionHeader *h)
     .average = h->idx.average, .slice = h->idx.slice, .contrast = h->idx.contrast,
     .phase = h->idx.phase, .repetition = h->idx.repetition, .set = h->idx.set,
   };
+  memcpy (a.position, h->position, sizeof a.position);
+  memcpy (a.directions[0], h->read_dir, sizeof a.directions[0]);
+  memcpy (a.directions[1], h->phase_dir, sizeof a.directions[1]);
+  memcpy (a.directions[2], h->slice_dir, sizeof a.directions[2]);
+  return a;
 }
 
 /* Whether A's buffers have the sizes that its header says. */

@@ -9,6 +9,9 @@ typedef struct {
   uint64_t flags; /* bit k - 1 is flag k of the standard */
   int coils, samples, center, discard_pre, discard_post, dimensions, encoding;
   int step_1, step_2, average, slice, contrast, phase, repetition, set;
+  /* In the patient, towards left, posterior and superior: where the middle of the field of view is,
+   * in mm, and the directions of readout, phase encoding and slices. */
+  float position[3], directions[3][3];
 } tp_acquisition;
 
 typedef struct {

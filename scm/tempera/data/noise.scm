@@ -9,6 +9,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera base errors)
   #:use-module (tempera data raw-scans)
+  #:use-module (tempera data trajectories)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:export (noise-covariance noise-deviation whitening-matrix mix-coils check-covariance from-eigen))
@@ -126,22 +127,29 @@ Example: (noise-deviation (complex-view (list->tensor '(4 0 0 0 0 0 4 0) '(2 2 2
 
 ;;; --- From k-space ------------------------------------------------------------------
 
-(define (edge-samples y mask)
-  ;; The measured points of Y, c64 (K rows columns), farthest from the middle, a tenth of them but at least 16 for
-  ;; each coil and 64: c64 (K samples).
-  (let* ((shape (tensor-shape y)) (rows (second shape)) (columns (third shape))
-         (measured (tensor->list (tensor-broadcast mask (list rows columns))))
-         (square (lambda (k n) (expt (/ (- k (quotient n 2)) (/ n 2.)) 2)))
-         (places (filter-map (lambda (m at)
-                               (and (= m 1)
-                                    (cons (+ (square (quotient at columns) rows) (square (modulo at columns) columns))
-                                          at)))
-                             measured (iota (* rows columns))))
-         (wanted (max 64 (* 16 (first shape)) (min most-samples (quotient (length places) 20)))))
-    (check-that (<= wanted (length places)) 'noise-covariance
-                "k-space: expected ~a measured points or more, to tell the noise of ~a coils by its edges, got ~a"
-                wanted (first shape) (length places))
-    (points-at y (map cdr (take (sort places (lambda (a b) (> (car a) (car b)))) wanted)))))
+(define (edge-samples y distances)
+  ;; The measured points of Y, c64 (K rows columns), farthest from the middle, a twentieth of them but at least 16 for
+  ;; each coil and 64: c64 (K samples).  DISTANCES is a list of pairs of a point's distance, in any measure, and its place,
+  ;; counted row by row.
+  (let ((coils (tensor-size y 0)) (count (length distances)))
+    (let ((wanted (max 64 (* 16 coils) (min most-samples (quotient count 20)))))
+      (check-that (<= wanted count) 'noise-covariance
+                  "k-space: expected ~a measured points or more, to tell the noise of ~a coils by its edges, got ~a"
+                  wanted coils count)
+      (points-at y (map cdr (take (sort distances (lambda (a b) (> (car a) (car b)))) wanted))))))
+
+(define (distances-on-grid mask rows columns)
+  ;; Of the points where MASK is 1.
+  (let ((square (lambda (k n) (expt (/ (- k (quotient n 2)) (/ n 2.)) 2))))
+    (filter-map (lambda (m at)
+                  (and (= m 1)
+                       (cons (+ (square (quotient at columns) rows) (square (modulo at columns) columns)) at)))
+                (tensor->list (tensor-broadcast mask (list rows columns))) (iota (* rows columns)))))
+
+(define (distances-along trajectory)
+  ;; Of the points of TRAJECTORY, f32 (readouts samples 2).
+  (let ((squares (tensor->list (tensor-reshape (tensor-sum (tensor-square trajectory) 2) '(-1)))))
+    (map cons squares (iota (length squares)))))
 
 (define (points-at y places)
   ;; The points of Y, c64 (K rows columns), at PLACES, counted row by row: c64 (K points).
@@ -154,10 +162,11 @@ Example: (noise-deviation (complex-view (list->tensor '(4 0 0 0 0 0 4 0) '(2 2 2
                             (iota coils))))
     (complex-view (list->tensor parts (list coils (length places) 2)))))
 
-(define* (noise-covariance what #:key mask (slice #f))
+(define* (noise-covariance what #:key mask (slice #f) (trajectory #f))
   "The covariance of noise over coils, c64 (K K): E n n^H / 2, so that its diagonal has the variance of
 real and imaginary part each.  WHAT is samples of noise alone, c64 (K samples); or k-space, c64 (K rows
-columns), measured where MASK, f32 (columns) or (rows columns), is 1, or where it is not 0: its points
+columns), measured where MASK, f32 (columns) or (rows columns), is 1, or where it is not 0, or along TRAJECTORY,
+f32 (rows columns 2): its points
 farthest from the middle, a twentieth of them, count, by a robust estimate, since images have little there (what
 they have makes it too large: by 2 % in a head of 1 mm, by 18 % in one of 2 mm); or a raw scan of `load-scan': its
 noise scan, or if it has none the edges of SLICE, the middle one unless given.
@@ -166,8 +175,10 @@ Example: (tensor-shape (noise-covariance (random-normal '(3 500) 1 0 'c64))) => 
    ((raw-scan? what)
     (if (raw-scan-noise what)
         (noise-covariance (raw-scan-noise what))
-        (noise-covariance (raw-scan-kspace what (or slice (quotient (first (raw-scan-shape what)) 2)))
-                          #:mask (or mask (raw-scan-mask what)))))
+        (let ((slice (or slice (quotient (first (raw-scan-shape what)) 2))))
+          (noise-covariance (raw-scan-kspace what slice) #:mask (or mask (raw-scan-mask what))
+                            #:trajectory (and=> (raw-scan-trajectory what slice)
+                                                (lambda (given) (plain-trajectory 'noise-covariance given)))))))
    (else
     (check-that (and (tensor? what) (eq? 'c64 (tensor-dtype what)) (memv (length (tensor-shape what)) '(2 3)))
                 'noise-covariance "expected a raw scan, noise, c64 (coils samples), or k-space, c64 (coils rows \
@@ -185,4 +196,7 @@ columns), got ~s" what)
          (let ((y (tensor/ what peak))  ; its square may be 0 in float32
                (there (or mask (tensor-max (tensor< 0 (tensor-abs what)) 0))))
            (tensor* (* peak peak)
-                    (if samples? (covariance-of y) (robust-covariance (edge-samples y there)))))))))))
+                    (if samples? (covariance-of y) (robust-covariance
+                        (edge-samples y (if trajectory
+                                            (distances-along trajectory)
+                                            (distances-on-grid there (tensor-size y 1) (tensor-size y 2))))))))))))))

@@ -16,6 +16,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera data headers)
   #:use-module (tempera data sampling)
+  #:use-module (tempera data trajectories)
   #:use-module (tempera file bart)
   #:use-module (tempera file formats)
   #:use-module (tempera file hdf5)
@@ -46,7 +47,8 @@ Example: (begin (save-npy \"y.npy\" y) (raw-scan-path (load-scan \"y.npy\"))) =>
 Example: (begin (save-npy \"y.npy\" y) (raw-scan-source (load-scan \"y.npy\"))) => array")
  (raw-scan-shape "The shape of the k-space of SCAN: slices, coils, rows, columns.
 Example: (begin (save-npy \"y.npy\" y) (raw-scan-shape (load-scan \"y.npy\"))) => (1 1 16 16)")
- (raw-scan-facts "What the file of SCAN says besides, an alist: of `header-facts', and what it has as attributes.
+ (raw-scan-facts "What the file of SCAN says besides, an alist: of `header-facts', what it has as attributes,
+and as affine where its voxels lie, as NIfTI has it, if ISMRMRD's acquisitions say that.
 Example: (begin (save-npy \"y.npy\" y) (raw-scan-facts (load-scan \"y.npy\"))) => ()")
  (raw-scan-noise "The samples of the noise scan of SCAN, c64 (coils samples), or #f.
 Example: (begin (save-npy \"y.npy\" y) (raw-scan-noise (load-scan \"y.npy\"))) => #f"))
@@ -163,12 +165,14 @@ coils rows columns), got shape ~a" path shape))))
 
 (define-record-type <line>
   (make-line index flags coils samples center pre post dimensions encoding step-1 step-2 average slice
-             contrast phase repetition set)
+             contrast phase repetition set position read-direction phase-direction slice-direction)
   line?
   (index line-index) (flags line-flags) (coils line-coils) (samples line-samples) (center line-center)
   (pre line-pre) (post line-post) (dimensions line-dimensions) (encoding line-encoding)
   (step-1 line-step-1) (step-2 line-step-2) (average line-average) (slice line-slice)
-  (contrast line-contrast) (phase line-phase) (repetition line-repetition) (set line-set))
+  (contrast line-contrast) (phase line-phase) (repetition line-repetition) (set line-set)
+  (position line-position) (read-direction line-read-direction) (phase-direction line-phase-direction)
+  (slice-direction line-slice-direction))
 
 (define (flag? line . flags)
   ;; Whether LINE has one of FLAGS, as the standard counts them.
@@ -324,8 +328,40 @@ coils rows columns), got shape ~a" path shape))))
                   "~a: expected one slab of a scan encoded in three dimensions, got ~a" path (length slices))
       (make-raw-scan path 'ismrmrd
                      (if three? (list kept coils y z) (list (length slices) coils kept y))
-                     facts noise read #f
+                     (append facts (header-place facts (list kept y z) three?
+                                                 (map (lambda (k) (car (of-slice k))) (iota (length slices)))))
+                     noise read #f
                      (delay (if three? (measured-mask (read (quotient kept 2))) (line-mask y column (of-slice 0))))))))
+
+(define (header-place facts lengths three? lines)
+  ;; Where the voxels lie, ((affine . THREE-ROWS)), by the headers of LINES, one of each slice; () where they do not say.
+  ;; LENGTHS are those of the image along readout, phase encoding and slab.
+  (let* ((scale (lambda (v s) (map (lambda (x) (* s x)) v)))
+         (minus (lambda (a b) (map - a b)))
+         (size (lambda (v) (sqrt (apply + (map * v v)))))
+         (first-line (car lines)) (last-line (last lines))
+         (steps (and (assq-ref facts 'encoded) (assq-ref facts 'encoded-view)
+                     (map (lambda (view n) (/ view (max n 1))) (assq-ref facts 'encoded-view) (assq-ref facts 'encoded))))
+         (directions (list (line-read-direction first-line) (line-phase-direction first-line)
+                           (line-slice-direction first-line)))
+         (vectors (and steps (map scale directions steps)))
+         (between (minus (line-position last-line) (line-position first-line))))
+    (if (and vectors
+             (every (lambda (direction) (< 0.99 (size direction) 1.01)) directions)
+             (every positive? steps)
+             (or three? (null? (cdr lines)) (> (size between) 0)))
+        ;; From the slowest of the image's axes to the fastest.
+        (let* ((axes (if three?
+                         vectors
+                         (list (if (null? (cdr lines)) (third vectors) (scale between (/ (1- (length lines)))))
+                               (first vectors) (second vectors))))
+               (halves (map (lambda (n) (quotient n 2)) (if three? lengths (cons 0 (take lengths 2)))))
+               (origin (fold (lambda (axis half at) (minus at (scale axis half))) (line-position first-line) axes halves))
+               ;; Towards right and anterior, as NIfTI has it.
+               (row (lambda (sign k) (map (lambda (v) (* sign (list-ref v k)))
+                                          (append (reverse axes) (list origin))))))
+          `((affine ,(row -1 0) ,(row -1 1) ,(row 1 2))))
+        '())))
 
 (define (line-mask columns column lines)
   ;; The columns that LINES measure.
@@ -345,11 +381,11 @@ coils rows columns), got shape ~a" path shape))))
     (check-that (every positive? shape) 'load-scan "~a: it holds no numbers, its shape is ~a" path shape)
     (whole-scan path (tensor-reshape kspace shape))))
 
-(define (whole-scan path kspace)
-  ;; Of KSPACE (slices coils rows columns), which is in memory.
+(define* (whole-scan path kspace #:optional (trajectory #f))
+  ;; Of KSPACE (slices coils rows columns), which is in memory; TRAJECTORY is #f or a procedure of a slice.
   (let* ((shape (tensor-shape kspace))
          (read (lambda (k) (tensor-reshape (tensor-copy (tensor-slice kspace 0 k (1+ k))) (cdr shape)))))
-    (make-raw-scan path 'array shape '() #f read #f (delay (measured-mask (read 0))))))
+    (make-raw-scan path 'array shape '() #f read trajectory (delay (and (not trajectory) (measured-mask (read 0)))))))
 
 ;;; --- BART -----------------------------------------------------------------------
 
@@ -387,12 +423,34 @@ Example: (begin (save-npy \"y.npy\" y) (raw-file-kind \"y.npy\")) => #f"
 
 (define (member? name names) (and (member name names) #t))
 
-(define* (load-scan path #:key (oversampled? #f) (first-axis 'coils) (encoding 0) (contrast 0) (phase 0)
+(define (load-along-trajectory path trajectory first-axis)
+  ;; K-space of an array, measured along TRAJECTORY, f32 (readouts samples 2): with any axes of length 1, as BART has
+  ;; (1 samples readouts coils).
+  (match (tensor-shape trajectory)
+    ((readouts samples _)
+     (let* ((kspace (load-kspace path))
+            (shape (delete 1 (tensor-shape kspace)))
+            (points (delete 1 (list readouts samples)))
+            (leading (- (length shape) (length points))))
+       (check-that (and (<= 0 leading 2) (equal? points (drop shape leading))) 'load-scan
+                   "~a: expected k-space of ~a readouts of ~a samples, as the trajectory has, or with axes of coils, and slices, \
+before them; got shape ~a" path readouts samples (tensor-shape kspace))
+       (let ((slices-and-coils (match (take shape leading)
+                                 (() '(1 1))
+                                 ((n) (if (eq? first-axis 'slices) (list n 1) (list 1 n)))
+                                 (both both))))
+         (whole-scan path (tensor-reshape kspace (append slices-and-coils (list readouts samples)))
+                     (const trajectory)))))
+    (shape (complain 'load-scan "trajectory: expected one (readouts samples 2), got shape ~a" shape))))
+
+(define* (load-scan path #:key (oversampled? #f) (first-axis 'coils) (trajectory #f) (encoding 0) (contrast 0) (phase 0)
                     (repetition 0) (set 0))
   "What the raw file PATH holds: ISMRMRD, fastMRI's HDF5, or k-space that `load-kspace' reads.
 It prints what there is, and k-space is read by slice (`raw-scan-kspace').  Readout oversampling is
 removed as the header says, but with OVERSAMPLED?.  FIRST-AXIS says what the first of three axes of plain
-k-space is, coils or slices.  Of an ISMRMRD file with several, ENCODING, CONTRAST, PHASE, REPETITION and
+k-space is, coils or slices.  TRAJECTORY, f32 (readouts samples 2), or the file of one (`load-trajectory'), says along what
+an array was measured that is no grid: (readouts samples), (coils readouts samples) or (slices coils readouts samples), or
+BART's.  Of an ISMRMRD file with several, ENCODING, CONTRAST, PHASE, REPETITION and
 SET choose one; averages become their mean, noise scans are kept apart, and other lines that are not of
 the image left out.
 Example: (begin (save-npy \"y.npy\" y) (load-scan \"y.npy\")) => #<raw scan y.npy, 1 slice, 1 coil, 16 x 16>"
@@ -400,9 +458,17 @@ Example: (begin (save-npy \"y.npy\" y) (load-scan \"y.npy\")) => #<raw scan y.np
   (check-that (memq first-axis '(coils slices)) 'load-scan "#:first-axis: expected coils or slices, got ~s"
               first-axis)
   (check-that (or (file-exists? path) (string-contains path ":/")) 'load-scan "~a: no such file" path)
+  (check-that (or (not trajectory) (not (raw-file-kind path))) 'load-scan
+              "#:trajectory: expected none of ~a, which says itself where it was measured" path)
   (case (raw-file-kind path)
     ((ismrmrd) (load-ismrmrd path oversampled?
                              `((encoding . ,encoding) (contrast . ,contrast) (phase . ,phase)
                                (repetition . ,repetition) (set . ,set))))
     ((fastmri) (load-fastmri path oversampled?))
-    (else (if (bart? path) (load-bart-scan path) (load-array path first-axis)))))
+    (else
+     (cond (trajectory
+            (load-along-trajectory path (if (string? trajectory) (load-trajectory trajectory)
+                                            (plain-trajectory 'load-scan trajectory))
+                                   first-axis))
+           ((bart? path) (load-bart-scan path))
+           (else (load-array path first-axis))))))

@@ -9,7 +9,8 @@
   #:use-module (ice-9 match)
   #:use-module (tempera base errors)
   #:use-module (tempera tensor primitives)
-  #:export (load-nifti load-mgh save-nifti save-mgh volume-affine zero-for-nan turn-upright three-axes))
+  #:export (load-nifti load-mgh save-nifti save-mgh volume-affine upright-affine zero-for-nan turn-upright
+            three-axes))
 
 (define (zero-for-nan path volume nan-is-zero?)
   "VOLUME with 0 where it is NaN if NAN-IS-ZERO?; how often that was in the file PATH is said."
@@ -122,6 +123,19 @@ Two values, the volume and its spacing.  Errors are of WHO."
                 (complex-view (image-reorient (real-view volume) (append axes '(3)) (append backward '(#f))))
                 (image-reorient volume axes backward))
             (map (lambda (axis) (list-ref spacing axis)) axes))))
+
+(define (upright-affine who affine shape orientation)
+  "AFFINE, of a volume of SHAPE whose axes rise in the directions ORIENTATION, as it is when `turn-upright' has
+turned it.  Errors are of WHO."
+  (let* ((axes (axes-of who orientation upright))
+         (moved (filter-map (lambda (axis letter) (and (not (eqv? (string-ref orientation axis) letter)) axis))
+                            axes (string->list upright))))
+    (map (lambda (row)
+           (let ((steps (reverse (take row 3)))) ; the slowest axis first
+             (append (reverse (map (lambda (axis) (* (if (memv axis moved) -1 1) (list-ref steps axis))) axes))
+                     (list (fold (lambda (axis at) (+ at (* (list-ref steps axis) (1- (list-ref shape axis)))))
+                                 (fourth row) moved)))))
+         affine)))
 
 (define (three-axes volume spacing)
   "VOLUME without axes of one point before its last three, such as time's, or with one slice, and

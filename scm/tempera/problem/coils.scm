@@ -16,7 +16,7 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (sense-operator espirit sensitivities simulated-sensitivities sensitivity-doubts compress-coils))
+  #:export (sense-operator espirit usual-calibration sensitivities simulated-sensitivities sensitivity-doubts compress-coils))
 
 ;;; --- The operator ----------------------------------------------------------------
 

@@ -4,7 +4,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera problem operators)
-  #:use-module (tempera problem trajectories)
+  #:use-module (tempera data trajectories)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:export (nufft-operator))

@@ -83,8 +83,12 @@
 
 (define (compared-files run)
   ;; A report is a view of the rest, and may be made later; which checkpoint was before the last
-  ;; depends on where a run was interrupted.
-  (remove (lambda (name) (or (string-suffix? ".html" name) (string-suffix? ".before" name)))
+  ;; depends on where a run was interrupted.  Runs and sweeps inside of it have logs and times of their own.
+  (define (beside? name other) (file-exists? (string-append (run-directory run) "/" (dirname name) "/" other)))
+  (remove (lambda (name)
+            (or (string-suffix? ".html" name) (string-suffix? ".before" name)
+                (and (own-name? (basename name)) (beside? name "config.scm"))
+                (and (member (basename name) '("sweep.scm" "errors.txt")) (beside? name "sweep.scm"))))
           (run-own-files run)))
 
 (define (compare-runs before after)

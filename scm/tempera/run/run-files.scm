@@ -14,7 +14,7 @@
   #:use-module (tempera file paths)
   #:use-module (tempera file values)
   #:use-module (tempera file tables)
-  #:use-module ((tempera tensor primitives) #:select (crc32 sha256))
+  #:use-module ((tempera tensor primitives) #:select (crc32 sha256 sha256-of-file))
   #:re-export (file-text)
   #:export (format-number own-name? own-names in-run files-below text-hash file-bytes file-hash
             with-present-hashes replace-script!
@@ -217,7 +217,7 @@ Example: (text-hash \"\") => \"sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e464
 
 (define (file-hash path)
   "A hash of the bytes in the file PATH, as `text-hash' has it of a text's."
-  (string-append hash-prefix (sha256 (file-bytes path))))
+  (string-append hash-prefix (sha256-of-file path)))
 
 (define (with-present-hashes directory config)
   "CONFIG, what config.scm or sweep.scm of DIRECTORY says, with hashes as `text-hash' makes them: those

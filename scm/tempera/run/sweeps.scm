@@ -2,7 +2,7 @@
 ;;;
 ;;;   sweep.scm     experiment, points, halving; read, never evaluated
 ;;;   script.scm    the script as it was, if the experiment is of one
-;;;   points/0001   the run of the first point, and so on; with halving 0001-100, the budget last
+;;;   points/0001   the run of the first point, and so on, or by names given; with halving 0001-100, the budget last
 ;;;   results.csv   the table, when all is done
 ;;;   errors.txt    what the points' processes said to standard error
 ;;;
@@ -90,9 +90,10 @@ Example: (length (sweep-points (open-sweep \"runs/norms\")))"
 
 (define (in-sweep directory name) (string-append directory "/" name))
 
-(define* (make-sweep experiment points #:key (settings '()) (directory #f) (halving #f))
+(define* (make-sweep experiment points #:key (settings '()) (directory #f) (halving #f) (names #f))
   "Write down the sweep of EXPERIMENT over POINTS in DIRECTORY, a new one in the folder runs/ unless
-given, and run nothing.  SETTINGS are those that all points share; HALVING is that of `halving'.
+given, and run nothing.  SETTINGS are those that all points share; HALVING is that of `halving'; NAMES are
+those of the points' directories, strings, numbers from 0001 on unless given.
 Where DIRECTORY has a sweep already, it must be the same.
 Example: (make-sweep two-moons (grid #:norms '((0) (1))))"
   (check-points 'sweep points)
@@ -100,6 +101,9 @@ Example: (make-sweep two-moons (grid #:norms '((0) (1))))"
   (check-that (or (experiment-script experiment) (experiment-module experiment)) 'sweep
               "~a: points run in processes of their own, which read the experiment from its \
 script; define it in a file and load that" (experiment-name experiment))
+  (check-that (or (not names) (and (list? names) (= (length names) (length points)) (every string? names)
+                                   (= (length names) (length (delete-duplicates names)))))
+              'sweep "names: expected a string for each point, no two alike, got ~s" names)
   (let* ((budget (and halving (assq-ref halving 'budget)))
          (full (lambda (point) (experiment-settings experiment (append settings point))))
          (checked (map (lambda (point)
@@ -119,6 +123,7 @@ script; define it in a file and load that" (experiment-name experiment))
                    (settings . ,settings)
                    (halving . ,halving)
                    (points . ,checked)
+                   ,@(if names `((names . ,names)) '())
                    (folder . ,(getcwd))
                    (version . ,tempera-version)))
          (directory (or directory
@@ -141,7 +146,7 @@ script; define it in a file and load that" (experiment-name experiment))
                           "~a: has a sweep with other ~a; go on with what it has (`tempera sweep \
 --continue=~a', with --mended by the script as it is now) or choose another directory" directory
                           (if (eq? key 'script-hash) "text of its script" key) directory))
-            '(experiment script-hash settings halving points)))
+            '(experiment script-hash settings halving points names)))
 
 (define (open-sweep directory)
   "The sweep in DIRECTORY as a value, complete or not; see `sweep-results'.
@@ -157,7 +162,7 @@ Example: (open-sweep \"runs/norms\")"
                 (check-that (good? (assq-ref config key)) 'open-sweep
                             "~a/sweep.scm: ~a: expected ~a, got ~s" directory key expected
                             (assq-ref config key)))
-              '(script settings halving)
+              '(script settings halving names)
               (list (lambda (script) (or (string? script) (and (not script) (assq-ref config 'module))))
                     (lambda (settings) (and (list? settings) (every pair? settings)))
                     (lambda (halving)
@@ -167,8 +172,12 @@ Example: (open-sweep \"runs/norms\")"
                                (every symbol? (map (lambda (k) (assq-ref halving k))
                                                    '(metric budget best)))
                                (let ((keep (assq-ref halving 'keep)))
-                                 (and (real? keep) (< 0 keep 1)))))))
-              '("the name of a file" "an association list" "what `halving' makes"))
+                                 (and (real? keep) (< 0 keep 1))))))
+                    (lambda (names)
+                      (or (not names)
+                          (and (list? names) (= (length names) (length (assq-ref config 'points)))
+                               (every string? names)))))
+              '("the name of a file" "an association list" "what `halving' makes" "a string for each point"))
     (check-scripts 'open-sweep directory (assq-ref config 'scripts))
     (check-module 'open-sweep directory (assq-ref config 'module))
     (%make-sweep directory (with-present-hashes directory config))))
@@ -201,7 +210,8 @@ Example: (sweep-experiment (open-sweep \"runs/norms\"))"
 
 (define (job-of sweep point budget)
   (let* ((parameter (and budget (assq-ref (assq-ref (sweep-config sweep) 'halving) 'budget)))
-         (number (string-pad (number->string point) 4 #\0)))
+         (names (assq-ref (sweep-config sweep) 'names))
+         (number (if names (list-ref names (1- point)) (string-pad (number->string point) 4 #\0))))
     (make-job sweep point
               (append (list-ref (sweep-points sweep) (1- point))
                       (if parameter `((,parameter . ,budget)) '()))

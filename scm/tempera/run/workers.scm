@@ -20,19 +20,19 @@
   #:use-module (tempera file tables)
   #:export (sweep continue-sweep sweep-done-text tempera-program last-metrics))
 
-(define* (sweep experiment points #:key (settings '()) (directory #f) (halving #f)
+(define* (sweep experiment points #:key (settings '()) (directory #f) (halving #f) (names #f)
                 (workers (threads)) (retries 3))
   "Run EXPERIMENT at each of POINTS (see `grid', `random-points', `sobol-points'; any list of
 association lists) and return the sweep, a value: `sweep-results' is its table.  SETTINGS are those
 that all points share.  WORKERS points run at a time, each in a process of its own, which reads
 the experiment from its script.  All goes to DIRECTORY, a new one in the folder runs/ unless
-given.  HALVING, as `halving' gives, stops bad points early.  A point whose process dies is tried
+given.  HALVING, as `halving' gives, stops bad points early; NAMES are those of points' directories.  A point whose process dies is tried
 again RETRIES times.  What is interrupted, or killed, is gone on with by `continue-sweep', which
 may run at several terminals at once.
 Example: (sweep two-moons (grid #:norms '((0) (1) (10))) #:workers 2)"
   (check-workers 'sweep workers retries)
   (drive (make-sweep experiment points #:settings settings #:directory directory
-                     #:halving halving)
+                     #:halving halving #:names names)
          workers retries))
 
 (define* (continue-sweep sweep #:key (workers (threads)) (retries 3) (mended #f))
@@ -234,15 +234,22 @@ Example: (sweep-done-text (open-sweep \"runs/norms\"))"
   (set-board-done! board (1+ (board-done board)))
   (unless (board-port board)
     (let ((run (open-run-or-false (job-directory job))) (outcome (job-outcome job)))
-      (format #t "~a ~a~a  ~a  ~a~%" (job-name job) outcome
+      (format #t "~a ~a~a  ~a  ~a  (~a)~%" (job-name job) outcome
               (if (and run (eq? outcome 'finished))
                   (format #f " in ~a" (duration-text (run-seconds run)))
                   "")
               (entries-text (job-settings job))
               (cond ((not run) "")
                     ((eq? outcome 'finished) (short (run-outcome run)))
-                    (else (or (run-error run) ""))))
+                    (else (or (run-error run) "")))
+              (progress-text board))
       (force-output))))
+
+(define (progress-text board)
+  ;; Of points, or with halving of the runs of which it is known by now.
+  (let* ((all (length (sweep-jobs (board-sweep board)))) (left (- all (board-done board) (board-begun board))))
+    (format #f "~a of ~a, ~a left" (- all left) all
+            (duration-text (* left (/ (- (seconds-now) (board-started board)) (board-done board)))))))
 
 (define (open-run-or-false directory)
   (catch 'tempera-error (lambda () (open-run directory)) (const #f)))

@@ -38,11 +38,11 @@
 (define (reconstruct scan prior . settings)
   "The chain that samples the posterior, under PRIOR, of one slice of SCAN, a raw scan of `load-scan' or k-space, c64
 (rows columns) or (coils rows columns).  SETTINGS are keywords of `scan-measurement', as #:slice, #:mask,
-#:noise, #:coils and #:calibration, and of `anneal', as #:chains and #:seed.  Images are on the intensity
+#:trajectory, #:noise, #:coils and #:calibration, and of `anneal', as #:chains and #:seed.  Images are on the intensity
 scale.
 Example: (reconstruct (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(16)))) scan #:noise 1) prior #:chains 2)"
   (let*-values (((about-scan others) (split-options 'reconstruct
-                                                    '(#:slice #:mask #:noise #:sensitivities #:calibration #:coils
+                                                    '(#:slice #:mask #:trajectory #:shape #:noise #:sensitivities #:calibration #:coils
                                                       #:scale #:warn #:say)
                                                     settings))
                 ((measurement scale) (apply scan-measurement scan #:white (white-level prior) about-scan)))

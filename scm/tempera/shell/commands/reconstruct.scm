@@ -1,7 +1,7 @@
 ;;; reconstruct.scm -- `tempera reconstruct': the posterior of one image, or of the slices of a scan one by one.
 ;;;
-;;; Of a scan each slice has a folder, whose summary.json is written last: a run that goes on leaves alone the slices that have
-;;; one, and samples the one where it was stopped from its checkpoint on.
+;;; Slices are runs of this same experiment, inside the run of the whole (run/slice-runs.scm); what they come to becomes
+;;; volumes in the file's own format (data/scan-results.scm).
 
 (define-module (tempera shell commands reconstruct)
   #:use-module (ice-9 format)
@@ -9,14 +9,13 @@
   #:use-module (srfi srfi-11)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
-  #:use-module ((tempera base progress) #:select (duration-text))
   #:use-module (tempera base program)
   #:use-module (tempera data images)
   #:use-module (tempera data sampling)
   #:use-module (tempera data raw-scans)
+  #:use-module (tempera data scan-results)
   #:use-module (tempera data scans)
   #:use-module (tempera file formats)
-  #:use-module (tempera file hdf5)
   #:use-module (tempera file paths)
   #:use-module (tempera file programs)
   #:use-module (tempera file values)
@@ -28,6 +27,8 @@
   #:use-module (tempera problem scan-measurements)
   #:use-module (tempera run experiments)
   #:use-module (tempera run recorders)
+  #:use-module (tempera run runs)
+  #:use-module (tempera run slice-runs)
   #:use-module (tempera sample chain)
   #:use-module (tempera sample kernel)
   #:use-module (tempera sample settings)
@@ -55,6 +56,9 @@
 or a folder of DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
    (prior (optional string) "the score network: the name of a shipped one, such as brain, or a .safetensors file")
    (mask (optional file) "the mask of measured k-space, (columns) or (rows columns) of 0 and 1; else what is not 0")
+   (trajectory (optional file) (const #t) "where k-space off a grid was measured, (readouts samples 2), or BART's (.cfl)")
+   (size (optional numbers) (lambda (size) (and (= 2 (length size)) (every (lambda (n) (and (integer? n) (> n 0))) size)))
+         "ROWS,COLUMNS of the image along a trajectory; else as the header says, or as wide as the trajectory goes")
    (simulate #f "the input is a whole image: undersample its k-space and add noise")
    (acceleration 4 (lambda (r) (>= r 1)) "of the simulated mask")
    (volume (optional integer) (lambda (n) (>= n 0)) "which of several volumes in a file, from 0")
@@ -62,7 +66,8 @@ or a folder of DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
             "of the simulated mask: random, equispaced or gaussian, of columns; poisson or caipirinha, of points")
    (partial-fourier 1. (lambda (f) (and (< 1/2 f) (<= f 1))) "the part of the columns that is acquired at most")
    (slice (optional integer) (lambda (n) (>= n 0)) "which slice of a volume, from 0")
-   (slices (optional string) "of measured k-space, one after the other: FIRST-LAST, such as 10-20, or all")
+   (slices (optional string) "several slices, FIRST-LAST, such as 10-20, or all, and volumes of what they come to")
+   (workers 1 positive? "slices at a time, each in a process of its own")
    (first-axis (optional symbol) (lambda (what) (memq what '(slices coils)))
                "what the first of three axes of k-space is; coils unless given")
    (sensitivities (optional file) "of the coils, (coils rows columns); else ESPIRiT finds them in the middle of k-space")
@@ -82,25 +87,26 @@ edges of k-space; unless given 0.1, of several coils auto")
    (seed 1 (lambda (n) (>= n 0)) "of mask, noise and chains"))
   "INPUT is measured k-space (c64, centred, 0 where not measured:
 fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy; what is wrong with it is said), of one coil with mask=FILE,
-or of several, (coils rows columns), or a whole image with simulate=yes.  Writes mean.npy, std.npy, quantiles.npy,
+of several, (coils rows columns), or with trajectory=FILE along any trajectory, or a whole image with simulate=yes.  Writes mean.npy, std.npy, quantiles.npy,
 samples.npy, figure.png, report.html, summary.json."
   #:check (begin
             (check-that prior 'reconstruct
                         "prior: expected one of ~a, or a .safetensors file, got none"
                         (string-join (shipped-priors) ", "))
-            (check-that (if simulate (not mask) (or mask (says-where? input))) 'reconstruct
-                        "expected either mask=FILE or simulate=yes")
+            (check-that (if simulate (not mask) (or mask trajectory (says-where? input))) 'reconstruct
+                        "expected one of mask=FILE, trajectory=FILE and simulate=yes")
+            (check-that (not (and trajectory (or mask simulate))) 'reconstruct
+                        "trajectory: expected neither mask nor simulate beside it")
             (check-that (not (and simulate (or sensitivities calibration coils))) 'reconstruct
                         "sensitivities, calibration, coils: they are of measured k-space, expected none with simulate=yes")
-            (check-that (not (and slices (or simulate slice))) 'reconstruct
-                        "slices: they are of measured k-space, expected neither simulate nor slice beside them")
+            (check-that (not (and slices slice)) 'reconstruct "slices: expected none beside slice, got both")
             (check-that (not (and simulate (eq? noise 'auto))) 'reconstruct
                         "noise: expected a number, of simulated noise, got auto"))
   (let ((network (load-score-network prior #:precision precision)))
     (define (sampled out measurement truth scale doubts hook)
       (reconstruct-to out network measurement
                       #:chains chains #:seed seed #:truth truth
-                      #:region (and region (region-of region (take-right (tensor-shape (measurement-data measurement)) 2))) #:level exceeds
+                      #:region (and region (region-of region (tensor-shape (zero-filled measurement)))) #:level exceeds
                       #:command (shell-text (list "tempera" "rerun" (run-path)))
                       #:settings (list #:temperatures (default-temperatures network #:ratio ratio #:until until))
                       #:checkpoint (string-append out "/chain.safetensors")
@@ -115,7 +121,7 @@ samples.npy, figure.png, report.html, summary.json."
                                 ("doubts" . ,(list->vector doubts)))))
     (define (of-slice scan slice scale doubt!)
       (measured scan slice noise doubt!
-                #:mask (and mask (load-image mask)) #:scale scale #:coils coils #:calibration calibration
+                #:mask (and mask (load-image mask)) #:shape (and size (map inexact->exact size)) #:scale scale #:coils coils #:calibration calibration
                 #:sensitivities (and sensitivities (load-kspace sensitivities))))
     (define (one-image!)
       (let*-values (((doubt! doubts) (collector))
@@ -125,27 +131,35 @@ samples.npy, figure.png, report.html, summary.json."
                                     (lambda (shape) (simulated-mask pattern shape acceleration partial-fourier seed))
                                     (or noise usual-noise) seed doubt!)
                          (let-values (((measurement scale)
-                                       (of-slice (scan-of input first-axis slice doubt!) slice scale doubt!)))
+                                       (of-slice (scan-of input first-axis trajectory slice doubt!) slice scale doubt!)))
                            (values measurement #f scale))))
                     ((results) (sampled (run-path) measurement truth scale (doubts) record-temperature!)))
         (print-results results)
         (outcome results)))
-    (define (whole-scan!)
-      (let*-values (((doubt! doubts) (collector))
-                    ((scan) (scan-of input first-axis #f doubt!))
-                    ((numbers) (slice-numbers slices (first (raw-scan-shape scan))))
-                    ;; One scale for all, or neighbours could not be compared.
-                    ((_ scale) (if scale
-                                   (values #f scale)
-                                   (of-slice scan (list-ref numbers (quotient (length numbers) 2)) #f (const #f)))))
-        (slice-by-slice numbers
-                        (lambda (slice out)
-                          (let*-values (((doubt! of-this) (collector))
-                                        ((measurement scale) (of-slice scan slice scale doubt!)))
-                            (sampled out measurement #f scale (append (doubts) (of-this)) (const #f)))))
-        (format #t "~a: ~a~%" (run-path) (string-join (save-volume input numbers)))
-        (slices-outcome numbers)))
-    (if slices (whole-scan!) (one-image!))))
+    (define (slice-count scan)
+      (if scan
+          (first (raw-scan-shape scan))
+          (let ((shape (plain-shape (load-image input #:volume volume))))
+            (check-that (= 3 (length shape)) 'reconstruct "slices: ~a is a single image" input)
+            (first shape))))
+    (define (slice-by-slice!)
+      (let* ((scan (and (not simulate) (scan-of input first-axis trajectory #f warn-of-doubt)))
+             (numbers (slice-numbers 'reconstruct slices (slice-count scan)))
+             (settings (lambda ()
+                         (if (or simulate scale)
+                             (settings-but '(slices workers slice))
+                             ;; One scale for all, or neighbours could not be compared.
+                             (let-values (((_ scale) (of-slice scan (list-ref numbers (quotient (length numbers) 2)) #f
+                                                               (const #f))))
+                               (cons `(scale . ,scale) (settings-but '(slices workers slice scale)))))))
+             (folders (slice-runs reconstruct numbers settings workers)))
+        (say-warnings numbers folders)
+        (for-each (lambda (number folder)
+                    (record-metrics! `((slice . ,number) ,@(run-outcome (open-run folder)))))
+                  numbers folders)
+        (format #t "~a: ~a~%" (run-path) (string-join (save-volumes input scan volume numbers folders)))
+        (slices-outcome folders)))
+    (if slices (slice-by-slice!) (one-image!))))
 
 (define (main words)
   (let ((experiment (experiment-for words)))
@@ -164,12 +178,12 @@ samples.npy, figure.png, report.html, summary.json."
       (let ((given (load-image input)))
         (and (eq? 'c64 (tensor-dtype given)) (= 3 (length (plain-shape given)))))))
 
-(define (scan-of input first-axis slice doubt!)
+(define (scan-of input first-axis trajectory slice doubt!)
   ;; What INPUT holds, after doubt whether the first of three axes is what it is taken for.
-  (let* ((scan (load-scan input #:first-axis (or first-axis 'coils)))
+  (let* ((scan (load-scan input #:first-axis (or first-axis 'coils) #:trajectory trajectory))
          (shape (raw-scan-shape scan)) (slices (first shape)) (coils (second shape))
          (alike (lambda (y) (coil-coherence y (raw-scan-mask scan)))))
-    (when (eq? 'array (raw-scan-source scan))
+    (when (and (eq? 'array (raw-scan-source scan)) (raw-scan-mask scan))
       (cond ((and (> slices 1) (= coils 1))
              (let ((alike (alike (tensor-reshape (raw-scan-kspace scan) (list slices (third shape) (fourth shape))))))
                (when (and alike (> alike 0.5))
@@ -205,14 +219,15 @@ have 0.5 or more; if they are, say first-axis=slices slice=N" input coils alike)
    part))
 
 (define (simulated input image mask-of noise seed doubt!)
-  ;; Measurement, truth and no scale; MASK-OF is a procedure from the image's shape to a mask.
+  ;; Measurement, truth and scale; MASK-OF is a procedure from the image's shape to a mask.
   (when (and (eq? (tensor-dtype image) 'c64) (kspace-like? image))
     (doubt! (format #f "~a looks like k-space, and simulate takes an image; for measured k-space \
 give its mask instead" input)))
   (let* ((scan (simulated-scan image #:seed seed))
+         (greatest (lambda (image) (tensor->number (tensor-max (tensor-abs image)))))
          (op (mri-operator #:mask (mask-of (tensor-shape scan)))))
     (values (as-measurement 'reconstruct op (measure op scan #:noise noise #:seed seed) noise)
-            scan 'null)))
+            scan (/ (greatest scan) (greatest image)))))
 
 (define (measured scan slice noise doubt! . settings)
   ;; Measurement on the intensity scale, and the scale.
@@ -222,67 +237,54 @@ give its mask instead" input)))
          settings))
 
 (define (undersampling measurement)
-  ;; How many points k-space has for each that the mask measured.
-  (let ((mask (tensor-broadcast (operator-mask (measurement-operator measurement))
-                                (take-right (tensor-shape (measurement-data measurement)) 2))))
-    (significant (/ 1. (tensor->number (tensor-mean mask))) 4)))
+  ;; How many points k-space has for each that the mask measured; along a trajectory null.
+  (let ((mask (operator-mask (measurement-operator measurement))))
+    (if mask
+        (let ((whole (tensor-broadcast mask (take-right (tensor-shape (measurement-data measurement)) 2))))
+          (significant (/ 1. (tensor->number (tensor-mean whole))) 4))
+        'null)))
 
 ;;; --- Slice by slice ---------------------------------------------------------------
 
-(define (slice-numbers text count)
-  ;; Those that TEXT names of COUNT slices.
-  (let* ((numbers (map string->number (string-split text #\-)))
-         (from (if (string=? text "all") 0 (first numbers)))
-         (to (if (string=? text "all") (1- count) (last numbers))))
-    (check-that (and (<= (length numbers) 2) (exact-integer? from) (exact-integer? to) (<= 0 from to) (< to count)) 'reconstruct
-                "slices: expected all, or FIRST-LAST from 0 to ~a, got ~a" (1- count) text)
-    (iota (1+ (- to from)) from)))
+(define (settings-but names)
+  ;; Those of the run that is active, without those of NAMES.
+  (remove (lambda (setting) (memq (car setting) names))
+          (assq-ref (run-config (open-run (run-path))) 'settings)))
 
-(define (slice-folder slice)
-  (let ((name (number->string slice)))
-    (run-path (string-append "slice-" (make-string (max 0 (- 4 (string-length name))) #\0) name))))
+(define (summary-of folder)
+  (load-json (string-append folder "/summary.json")))
 
-(define (slice-summary slice)
-  (load-json (string-append (slice-folder slice) "/summary.json")))
+(define (save-volumes input scan volume numbers folders)
+  ;; Mean and standard deviation of the slices NUMBERS, of which FOLDERS are the runs, in the units of the file INPUT;
+  ;; the names of the files.
+  (define (in-units name)
+    (lambda (number)
+      (let ((folder (list-ref folders (- number (first numbers)))))
+        (tensor/ (load-npy (string-append folder "/" name)) (assoc-ref (summary-of folder) "scale")))))
+  (save-scan-results input scan numbers `(("mean" . ,(in-units "mean.npy")) ("std" . ,(in-units "std.npy")))
+                     #:path-of run-path #:volume volume
+                     #:note (format #f "tempera ~a: reconstruct ~a, slices ~a-~a" tempera-version (basename input)
+                                    (first numbers) (last numbers))))
 
-(define (slice-by-slice numbers reconstruct-slice)
-  ;; Call (RECONSTRUCT-SLICE slice folder) for those of NUMBERS that are not done, and record a row of each.
-  (define (done? slice) (file-exists? (string-append (slice-folder slice) "/summary.json")))
-  (let ((start (seconds-now)) (undone (count (negate done?) numbers)))
-    (fold (lambda (slice made)
-            (let ((new? (not (done? slice))))
-              (when new?
-                (make-directories (slice-folder slice))
-                (print-diagnosis (reconstruct-slice slice (slice-folder slice))))
-              (let ((summary (slice-summary slice)) (made (if new? (1+ made) made)))
-                (record-metrics! `((slice . ,slice)
-                                   (acceptance . ,(assoc-ref summary "acceptance"))
-                                   (score-evaluations . ,(assoc-ref summary "score_evaluations"))))
-                (when new?
-                  (format #t "slice ~a: ~a of ~a done, ~a left~%" slice (- (length numbers) (- undone made)) (length numbers)
-                          (duration-text (* (- undone made) (/ (- (seconds-now) start) made))))
-                  (force-output))
-                made)))
-          0 numbers)))
+(define (slices-outcome folders)
+  (let* ((outcomes (map (lambda (folder) (run-outcome (open-run folder))) folders))
+         (of-all (lambda (key) (map (lambda (outcome) (assq-ref outcome key)) outcomes))))
+    (filter-map (lambda (key)
+                  (let ((values (of-all key)))
+                    (and (every real? values)
+                         (cons key (if (eq? key 'score-evaluations) (apply + values) (mean values))))))
+                '(psnr ssim acceptance score-evaluations))))
 
-(define (save-volume input numbers)
-  ;; Mean and standard deviation of the slices NUMBERS in the units of the file INPUT, f32 (slices rows columns); the
-  ;; names of the files.  In HDF5 the mean is called as fastMRI's evaluation reads it.
-  (define (volume name)
-    (tensor-concatenate
-     (map (lambda (slice)
-            (let ((image (load-npy (string-append (slice-folder slice) "/" name))))
-              (tensor-reshape (tensor/ image (assoc-ref (slice-summary slice) "scale")) (cons 1 (tensor-shape image)))))
-          numbers)
-     0))
-  (cond ((eq? 'hdf5 (file-format input))
-         (save-hdf5 (run-path "reconstruction.h5") `(("reconstruction" . ,(volume "mean.npy")) ("std" . ,(volume "std.npy"))))
-         '("reconstruction.h5"))
-        (else
-         (for-each (lambda (name) (save-npy (run-path name) (volume name))) '("mean.npy" "std.npy"))
-         '("mean.npy" "std.npy"))))
-
-(define (slices-outcome numbers)
-  (let ((of-all (lambda (key) (map (lambda (slice) (assoc-ref (slice-summary slice) key)) numbers))))
-    `((acceptance . ,(mean (of-all "acceptance")))
-      (score-evaluations . ,(apply + (of-all "score_evaluations"))))))
+(define (say-warnings numbers folders)
+  ;; Each warning once, with the slices that have it.
+  (let ((found '()))                    ; texts, each with its numbers
+    (for-each (lambda (number folder)
+                (let ((summary (summary-of folder)))
+                  (for-each (lambda (text)
+                              (set! found (assoc-set! found text (cons number (or (assoc-ref found text) '())))))
+                            (append (vector->list (assoc-ref summary "doubts"))
+                                    (vector->list (assoc-ref summary "warnings"))))))
+              numbers folders)
+    (for-each (lambda (entry)
+                (format #t "slices ~a: ~a~%" (string-join (map number->string (reverse (cdr entry)))) (car entry)))
+              (reverse found))))

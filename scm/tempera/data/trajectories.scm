@@ -4,7 +4,7 @@
 ;;; of centred k-space, in units of 1 / field of view.  An image of N pixels determines k-space from
 ;;; -N/2 to N/2.
 
-(define-module (tempera problem trajectories)
+(define-module (tempera data trajectories)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera file formats)
