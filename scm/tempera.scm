@@ -39,6 +39,7 @@
      with-scope with-tape)
     ((file bart) load-cfl save-cfl)
     ((file dicom) load-dicom)
+    ((file fits) fits-value load-fits save-fits)
     ((file formats) load-image load-kspace load-npy load-volume save-image save-npy)
     ((file hdf5) hdf5-arrays hdf5-facts load-hdf5 save-hdf5)
     ((file members) load-mat load-npz save-mat save-npz)
@@ -95,7 +96,8 @@
     ((problem operator-checks) check-operator operator-check-faults operator-check?)
     ((problem pixels)
      crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
-    ((problem shear) shear-operator)
+    ((problem shear) kaiser-squires shear-operator)
+    ((problem sky) angular-power-of angular-power-spectrum log-normal-fields)
     ((problem nufft) nufft-operator)
     ((problem operators)
      adjoint-defect apply-adjoint apply-approximate-inverse apply-forward apply-normal fft2 fourier-multiply ifft2
@@ -110,6 +112,7 @@
      denoise make-target posterior prior-target target-dtype target-gaussian-likelihood? target-likelihood-score
      target-log-density target-masses target-name target-prior target-prior-alone? target-score
      target-shape target-start target-start-name target?)
+    ((problem wiener) wiener-draws wiener-filter)
     ((problem trajectories)
      density-compensation load-trajectory radial-trajectory spiral-trajectory)
     ((net averages) power-average)
