@@ -78,7 +78,8 @@
      gaussian-posterior gaussian-prior hybrid-prior power-law? power-spectrum
      power-spectrum-by-size power-spectrum-of)
     ((problem inverse-problems)
-     make-problem problem-likelihoods problem-measurement problem-simulation problem?)
+     make-problem problem-likelihoods problem-load problem-measurement problem-prior problem-simulation
+     problem?)
     ((problem kspace) coil-coherence kspace-doubts)
     ((problem likelihoods)
      has-likelihood-density? likelihood-curvature likelihood-data likelihood-draw likelihood-log-density likelihood-name
@@ -106,6 +107,7 @@
     ((problem priors)
      greatest-sigma has-log-density? image-dtype learned? log-density make-prior prior-draw prior-dtype prior-name
      prior-scale prior-shape prior? score sigma-range white-level)
+    ((problem radon) enough-detectors projection-angles radon-operator)
     ((problem scan-measurements) scan-measurement)
     ((problem targets)
      denoise make-target posterior prior-target target-dtype target-gaussian-likelihood? target-likelihood-score

@@ -44,7 +44,8 @@
                        (scale #f) (prior (const #f)))
   "An inverse problem, of data y = A x and noise.
   OPERATOR     the procedure shape seed -> A for images of SHAPE, (rows columns); what it draws at random is by SEED
-  IMAGE-SHAPE  the procedure from the shape of data to that of images; `identity' unless given
+  IMAGE-SHAPE  the procedure from the shape of data to that of images, `identity' unless given; or to two values, that and
+               the OPERATOR of data of that shape, where the shape of images does not determine it
   NOISE        its standard deviation unless told, over the 99.9th percentile of the magnitude of y
   LIKELIHOODS  which of gaussian, student-t, poisson and magnitude fit, the usual one first
   LOAD         the procedure path -> data, (rows columns), and their noise, a number, a map or #f, two values; #f: images
@@ -150,8 +151,8 @@ Example: (problem-measurement (make-problem #:operator (lambda (shape seed) (den
   (check-that (and (tensor? data) (= 2 (length (tensor-shape data)))) who
               "data: expected a tensor (rows columns), got ~s" data)
   (let* ((likelihood (likelihood-of who problem likelihood dtype noise counts))
-         (shape ((problem-image-shape problem) (tensor-shape data)))
-         (op ((problem-operator problem) shape seed))
+         (op (call-with-values (lambda () ((problem-image-shape problem) (tensor-shape data)))
+               (lambda* (shape #:optional (operator (problem-operator problem))) (operator shape seed))))
          (seen (is-number? data))
          (unseen (- (tensor-count data) (inexact->exact (round (tensor->number (tensor-sum seen)))))))
     (check-that (or nan-is-unmeasured? (zero? unseen)) who
