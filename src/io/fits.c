@@ -5,11 +5,13 @@
 #include "io/fits.h"
 
 #include <fitsio.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/file.h"
+#include "io/numbers.h"
 #include "io/trial.h"
 
 /* Deflate makes at most 1032 bytes of one. */
@@ -192,20 +194,22 @@ read_cards (reader *r)
   return text;
 }
 
+/* Into OUT, which has place for COUNT doubles: cfitsio makes floats of them without a word where they do not fit. */
 static void
-read_pixels (reader *r, const image *i, float *out)
+read_pixels (reader *r, const image *i, double *out)
 {
-  float blank = NAN;
+  double blank = NAN;
   int any;
   LONGLONG first[TP_MAX_RANK];
   for (int k = 0; k < i->rank; k++)
     first[k] = 1;
-  fits_read_pixll (r->fits, TFLOAT, first, i->count, &blank, out, &any, &r->status);
+  fits_read_pixll (r->fits, TDOUBLE, first, i->count, &blank, out, &any, &r->status);
 }
 
 typedef struct {
   reader *reader;
   const image *image;
+  double *out;
 } trial;
 
 /* Tiles that are damaged may bring cfitsio down. */
@@ -213,10 +217,7 @@ static void
 try_pixels (void *data)
 {
   const trial *t = data;
-  float *out = malloc ((size_t) t->image->count * sizeof *out);
-  if (out)
-    read_pixels (t->reader, t->image, out);
-  free (out);
+  read_pixels (t->reader, t->image, t->out);
 }
 
 static tp_tensor *
@@ -225,19 +226,24 @@ read_image (reader *r, const image *i)
   int64_t shape[TP_MAX_RANK];
   for (int k = 0; k < i->rank; k++)
     shape[k] = i->lengths[i->rank - 1 - k];
-  if (i->compressed && tp_trial (r->path, try_pixels, &(trial) { r, i }) != TP_OK)
-    return NULL;
   tp_tensor *t = tp_tensor_create (TP_F32, i->rank, shape);
-  if (!t)
-    return NULL;
-  read_pixels (r, i, tp_f32 (t));
-  if (!r->status)
+  double *out = t ? malloc ((size_t) i->count * sizeof *out) : NULL;
+  tp_status status = TP_OK;
+  if (!out)
+    status = t ? tp_fail (TP_NO_MEMORY, "%s: no memory for its %" PRId64 " pixels", r->path, i->count) : tp_last_status ();
+  else if (i->compressed)
+    status = tp_trial (r->path, try_pixels, &(trial) { r, i, out });
+  if (status == TP_OK)
+    {
+      read_pixels (r, i, out);
+      status = r->status ? fail (r, "its pixels")
+                         : tp_numbers_read (r->path, tp_number_type_of ('f', 8), false, (unsigned char *) out,
+                                            tp_f32 (t), i->count, 0);
+    }
+  free (out);
+  if (status == TP_OK)
     return t;
   tp_tensor_free (t);
-  if (r->status == NUM_OVERFLOW)
-    tp_fail (TP_BAD_FILE, "%s: it has numbers beyond those of float32", r->path);
-  else
-    fail (r, "its pixels");
   return NULL;
 }
 
