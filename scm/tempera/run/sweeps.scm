@@ -25,7 +25,7 @@
   #:use-module (tempera run runs)
   #:use-module (tempera file tables)
   #:export (halving make-sweep open-sweep sweep? sweep-directory sweep-config sweep-points
-            sweep-experiment sweep-results sweep-metrics sweep-stage
+            sweep-experiment sweep-results save-results! sweep-metrics sweep-stage
             sweep-jobs job? job-sweep job-name job-point job-settings job-directory job-outcome job-error
             run-job mend-sweep!))
 
@@ -396,6 +396,10 @@ Example: (table-sort (sweep-results \"runs/norms\") 'psnr #:descending #t)"
                               'stopped
                               outcome)))))
           jobs))))
+
+(define (save-results! sweep)
+  "Write results.csv of SWEEP: its table of `sweep-results'."
+  (save-table (in-sweep (sweep-directory sweep) "results.csv") (sweep-results sweep)))
 
 (define (sweep-metrics sweep)
   "The metrics of all runs of SWEEP, or of the directory of one, as a table: their rows, each with its

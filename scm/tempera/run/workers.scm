@@ -18,7 +18,7 @@
   #:use-module (tempera run runs)
   #:use-module (tempera run sweeps)
   #:use-module (tempera file tables)
-  #:export (sweep continue-sweep sweep-done-text))
+  #:export (sweep continue-sweep sweep-done-text tempera-program last-metrics))
 
 (define* (sweep experiment points #:key (settings '()) (directory #f) (halving #f)
                 (workers (threads)) (retries 3))
@@ -55,7 +55,8 @@ Example: (continue-sweep \"runs/norms\" #:workers 1)"
 ;;; --- Processes ----------------------------------------------------------------
 
 (define (tempera-program)
-  ;; What started this process; of another Guile, what the path has.
+  "The program to start: what started this process; of another Guile, what the path has.
+Example: (tempera-program)"
   (or (getenv "TEMPERA_PROGRAM") "tempera"))
 
 (define (start-process job threads)
@@ -174,7 +175,7 @@ and the sweep's errors.txt" n (if (status:term-sig status)
    (lambda ()
      (run-stages (sweep-stage sweep))
      (board-finish! board)
-     (save-table (string-append (sweep-directory sweep) "/results.csv") (sweep-results sweep)))
+     (save-results! sweep))
    (lambda (name)
      (board-finish! board)
      (stop-processes (map task-process tasks))
@@ -277,6 +278,8 @@ Example: (sweep-done-text (open-sweep \"runs/norms\"))"
         (set-board-lines! board (length lines))))))
 
 (define (last-metrics directory)
+  "The last numbers that the run in DIRECTORY recorded, up to three: \"step 300  loss 0.21\".
+Example: (last-metrics \"runs/norms/points/0001\")"
   (let* ((run (open-run-or-false directory))
          (metrics (and run (false-if-error (run-metrics run)))))
     (if (and metrics (pair? (table-rows metrics)))
