@@ -131,13 +131,16 @@ not measure."
   (let ((precision (tensor->number (tensor-max (tensor/ mask (tensor-square noise))))))
     (lambda (sigma) (diagonal-mass (+ precision (/ (* sigma sigma)))))))
 
-(define (sample prior power measurement noise mask chains from until ratio seed)
+(define (sample prior power measurement noise mask sampler chains from until ratio seed)
   "A chain from draws of the Gaussian field's posterior: at FROM the network knows next to nothing that it does not."
   (let ((start (tensor+ (wiener-draws power measurement chains #:seed seed)
                         (tensor* from (random-normal (cons chains (tensor-shape mask)) (+ seed 1) 0)))))
-    (anneal (posterior prior measurement) #:start start #:chains chains #:seed seed
+    (apply anneal (posterior prior measurement) #:start start #:chains chains #:seed seed
             #:temperatures (geometric from #:ratio ratio #:until until)
-            #:mass (mass-of noise mask) #:keep #f)))
+            #:keep #f
+            (case sampler
+              ((hmc) (list #:mass (mass-of noise mask)))
+              (else (list #:sampler (reverse-diffusion) #:transitions-per-temperature 1))))))
 
 ;;; --- The experiment -----------------------------------------------------------------------
 
@@ -146,6 +149,8 @@ not measure."
      (field 'twin (lambda (f) (memq f '(twin cosmos))) "twin, a simulation, or cosmos")
      (prior "mass-mapping" string? "the residual: a name or a file; none: the Gaussian field alone")
      (row 5 positive? "which row of the theory is C_l")
+     (sampler 'reverse-diffusion (lambda (s) (memq s '(reverse-diffusion hmc))) "reverse-diffusion or hmc")
+     (wavelets #t boolean? "of the twin, compare with sparsity, which takes some minutes")
      (chains 8 (lambda (n) (> n 1)) "how many")
      (from 0.2 positive? "the first temperature")
      (until 0.005 positive? "the last")
@@ -175,7 +180,7 @@ not measure."
          (chain (sample (if (string=? prior "none")
                             (gaussian-prior power #:dtype 'f32)
                             (hybrid-prior power (load-network prior) #:dtype 'f32))
-                        power measured noise mask chains from until ratio seed))
+                        power measured noise mask sampler chains from until ratio seed))
          (samples (denoise chain))
          (mean-map (tensor-mean samples 0))
          (std (tensor-sqrt (tensor/ (tensor-sum-squares (tensor- samples mean-map) 0) (1- chains))))
@@ -183,18 +188,18 @@ not measure."
                                       (noise-maps noise mask 16))))
                        (tensor-sqrt (tensor/ (tensor-sum-squares (stack maps) 0) 16))))
          (smooth-samples (stack (map (lambda (x) (smoothed x smoothing)) (planes samples))))
-         (above (map (lambda (k) (tensor-mean (tensor< (tensor* k peak-noise) smooth-samples) 0)) '(3 4 5)))
+         (above (map (lambda (k) (tensor* mask (tensor-mean (tensor< (tensor* k peak-noise) smooth-samples) 0))) '(3 4 5)))
          (peaks (highest (smoothed mean-map smoothing) mask 10 (* 3 smoothing)))
          (ks (map (lambda (s) (cons s (tensor-real (kaiser-squires shear #:smoothing s)))) (if truth '(2 3 4 5 6 8) (list smoothing))))
          (ks (if truth (best-by-error ks truth mask) (first ks)))
-         (sparse (and truth
+         (sparse (and truth wavelets
                       (best-by-error (map (lambda (w) (cons w (wavelet-reconstruction measured #:weight w #:iterations 60)))
                                           '(0.2 0.35 0.6 1))
                                      truth mask)))
          (methods (and truth
-                       (map (lambda (name map) (cons name (against truth mask map)))
-                            '("kaiser-squires" "wiener" "wavelets" "posterior mean")
-                            (list (cdr ks) wiener (cdr sparse) mean-map))))
+                       (filter-map (lambda (name map) (and map (cons name (against truth mask map))))
+                                   '("kaiser-squires" "wiener" "wavelets" "posterior mean")
+                                   (list (cdr ks) wiener (and=> sparse cdr) mean-map))))
          (summary `(("field" . ,(symbol->string field))
                     ("wiener_rms" . ,(rms wiener)) ("wiener_rms_of_b_mode" . ,b-mode)
                     ("wiener_rms_of_b_mode_null" . ,(list->vector null))
@@ -205,7 +210,7 @@ not measure."
                                           (list (cons (string-append "error " (first method)) (second method))
                                                 (cons (string-append "correlation " (first method)) (third method))))
                                         methods)
-                            ("weight_wavelets" . ,(car sparse))
+                            ("weight_wavelets" . ,(if sparse (car sparse) 'null))
                             ("coverage_90" . ,(covered truth mask mean-map std samples)))
                           '()))))
     (format #t "rms of Wiener's map ~,4f, of B modes ~,4f, of B modes where there are none ~,4f to ~,4f~%"
