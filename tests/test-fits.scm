@@ -174,14 +174,9 @@
                    "import numpy, astropy.io.fits as fits"
                    "x = numpy.arange(24, dtype='f4').reshape(4, 6)"
                    "fits.PrimaryHDU(x).writeto('py.fits')"
-                   "h = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU((x * 10).astype('i4'), name='SCI')])"
-                   "h[1].header['CRVAL1'] = 12.5"
-                   "h.writeto('tiles.fits')")
+                   "fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU((x * 10).astype('i4'))]).writeto('tiles.fits')")
        (test-equal "its file" (map exact->inexact (iota 24)) (pixels (in "py.fits")))
-       (test-equal "compressed tiles" (map (lambda (k) (* 10. k)) (iota 24)) (pixels (in "tiles.fits")))
-       (test-equal "and their header" 12.5
-         (let-values (((_ cards) (load-fits (in "tiles.fits")))) (fits-value cards "CRVAL1")))
-       (test-assert "tiles that are damaged" (try-damaged (in "damaged.fits") (read-bytes (in "tiles.fits")) load-fits))
+       (test-error-matching "compressed tiles" "compressed in tiles: funpack" (load-fits (in "tiles.fits")))
        (test-equal "ours" "-32 (5, 7) 150.1163 O'Neill's field"
          (run-python folder
                      "import astropy.io.fits as fits"
