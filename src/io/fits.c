@@ -298,6 +298,7 @@ tp_fits_items (const char *path, int *count)
   if (status == TP_OK)
     return items;
   tp_items_free (items, *count);
+  *count = 0;
   return NULL;
 }
 
