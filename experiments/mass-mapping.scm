@@ -56,8 +56,8 @@ and data/massivenu of https://github.com/CosmoStat/jax-lensing (commit 81da742, 
 
 (define (noise-of folder mask shear)
   "The standard deviation of noise in each part of SHEAR: the mean of the two maps that come with it, any number where
-nothing was measured, times the number that makes the mean square of SHEAR what it is.  (The noise is 1.2 times what the maps say; the
-shear that mass makes is a fiftieth of the mean square.)"
+nothing was measured, times the number that makes the mean square of SHEAR what it is.  (The noise of the twin is 1.2 times what the
+maps say, that of COSMOS 1.03; the shear that mass makes is a fiftieth of the mean square.)"
   (let* ((square (lambda (name) (tensor-square (load-fits (data-file folder name)))))
          (inside (tensor* mask (tensor-sqrt (tensor/ (tensor+ (square 'noise-1) (square 'noise-2)) 2))))
          (given (tensor+ inside (tensor* (mean-where mask inside) (tensor- 1 mask))))
@@ -153,7 +153,7 @@ not measure."
      (wavelets #t boolean? "of the twin, compare with sparsity, which takes some minutes")
      (chains 8 (lambda (n) (> n 1)) "how many")
      (from 0.2 positive? "the first temperature")
-     (until 0.005 positive? "the last")
+     (until 0.004 positive? "the last")
      (ratio 0.9 (lambda (r) (< 0 r 1)) "between temperatures")
      (smoothing 4 positive? "pixels, of what is called a peak")
      (seed 42 (lambda (s) (>= s 0)) "of the chains"))
