@@ -28,7 +28,7 @@
      (size 128 positive? "pixels a side")
      (shift 0.03 positive? "of the log-normal maps: sources at redshift 1")
      (channels '(16 32 64 64) pair? "of the network, by scale")
-     (steps 5000 positive? "optimiser steps")
+     (steps 2600 positive? "optimiser steps")
      (batch 2 positive? "maps a step")
      (rate 1e-3 positive? "Adam's rate while it is steady")
      (seed 1)

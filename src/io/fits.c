@@ -5,12 +5,13 @@
 #include "io/fits.h"
 
 #include <fitsio.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/file.h"
-#include "io/trial.h"
+#include "io/numbers.h"
 
 /* Deflate makes at most 1032 bytes of one. */
 #define BEST_COMPRESSION 1032
@@ -20,7 +21,8 @@
 typedef struct {
   const char *path;
   void *bytes;
-  size_t count;
+  size_t count; /* of the file's bytes; */
+  size_t room;  /* of those in memory, whole blocks, which cfitsio takes for granted */
   fitsfile *fits;
   int status; /* cfitsio's */
 } reader;
@@ -30,7 +32,6 @@ typedef struct {
   int rank;
   LONGLONG lengths[TP_MAX_RANK]; /* the file's first axis first */
   int64_t count;
-  bool compressed; /* in tiles */
 } image;
 
 /* --- Reading ------------------------------------------------------------------ */
@@ -82,7 +83,8 @@ open_reader (reader *r, const char *path)
   fclose (file);
   if (status != TP_OK)
     return status;
-  if (!(r->bytes = malloc (r->count + 1)))
+  r->room = (r->count + BLOCK - 1) / BLOCK * BLOCK;
+  if (!(r->bytes = calloc (r->room + BLOCK, 1)))
     return tp_fail (TP_NO_MEMORY, "%s: no memory for its %zu bytes", path, r->count);
   if (!tp_gzip_read (path, 0, r->bytes, r->count))
     {
@@ -91,7 +93,7 @@ open_reader (reader *r, const char *path)
     }
   else if (r->count < BLOCK || memcmp (r->bytes, "SIMPLE  =", 9))
     status = tp_file_mistaken (path, "a FITS file");
-  else if (fits_open_memfile (&r->fits, "fits", READONLY, &r->bytes, &r->count, 0, NULL, &r->status))
+  else if (fits_open_memfile (&r->fits, "fits", READONLY, &r->bytes, &r->room, 0, NULL, &r->status))
     status = fail (r, "its header");
   if (status != TP_OK)
     close_reader (r);
@@ -107,8 +109,10 @@ look (reader *r, image *i)
   *i = (image) { 0 };
   if (fits_get_hdu_type (r->fits, &kind, &r->status))
     return fail (r, "its header");
-  i->compressed = kind == BINARY_TBL && fits_is_compressed_image (r->fits, &r->status);
-  if (kind != IMAGE_HDU && !i->compressed)
+  /* Of damaged tiles cfitsio makes more than there is memory for. */
+  if (fits_is_compressed_image (r->fits, &r->status))
+    return tp_fail (TP_UNSUPPORTED, "%s: its pixels are compressed in tiles: funpack makes a plain FITS file of it", r->path);
+  if (kind != IMAGE_HDU)
     return TP_OK;
   if (fits_get_img_dim (r->fits, &rank, &r->status))
     return fail (r, "its shape");
@@ -123,7 +127,7 @@ look (reader *r, image *i)
   int raw = 8;
   if (fits_get_img_type (r->fits, &raw, &r->status))
     return fail (r, "its type");
-  double promised = i->compressed ? 1.0 / BEST_COMPRESSION : abs (raw) / 8;
+  double promised = abs (raw) / 8;
   i->count = 1;
   for (int k = 0; k < rank; k++)
     {
@@ -133,7 +137,7 @@ look (reader *r, image *i)
       promised *= (double) i->lengths[k];
       i->count = promised > 1e15 ? 0 : i->count * i->lengths[k];
     }
-  if (promised > (i->compressed ? (double) r->count : (double) r->count - (double) data))
+  if (promised > (double) r->count - (double) data)
     return tp_fail (TP_BAD_FILE, "%s: truncated: its header promises %.0f bytes of pixels", r->path, promised);
   i->rank = i->count ? rank : 0; /* NAXISn = 0: there is none */
   return TP_OK;
@@ -192,31 +196,16 @@ read_cards (reader *r)
   return text;
 }
 
+/* Into OUT, which has place for COUNT doubles: cfitsio makes floats of them without a word where they do not fit. */
 static void
-read_pixels (reader *r, const image *i, float *out)
+read_pixels (reader *r, const image *i, double *out)
 {
-  float blank = NAN;
+  double blank = NAN;
   int any;
   LONGLONG first[TP_MAX_RANK];
   for (int k = 0; k < i->rank; k++)
     first[k] = 1;
-  fits_read_pixll (r->fits, TFLOAT, first, i->count, &blank, out, &any, &r->status);
-}
-
-typedef struct {
-  reader *reader;
-  const image *image;
-} trial;
-
-/* Tiles that are damaged may bring cfitsio down. */
-static void
-try_pixels (void *data)
-{
-  const trial *t = data;
-  float *out = malloc ((size_t) t->image->count * sizeof *out);
-  if (out)
-    read_pixels (t->reader, t->image, out);
-  free (out);
+  fits_read_pixll (r->fits, TDOUBLE, first, i->count, &blank, out, &any, &r->status);
 }
 
 static tp_tensor *
@@ -225,19 +214,22 @@ read_image (reader *r, const image *i)
   int64_t shape[TP_MAX_RANK];
   for (int k = 0; k < i->rank; k++)
     shape[k] = i->lengths[i->rank - 1 - k];
-  if (i->compressed && tp_trial (r->path, try_pixels, &(trial) { r, i }) != TP_OK)
-    return NULL;
   tp_tensor *t = tp_tensor_create (TP_F32, i->rank, shape);
-  if (!t)
-    return NULL;
-  read_pixels (r, i, tp_f32 (t));
-  if (!r->status)
+  double *out = t ? malloc ((size_t) i->count * sizeof *out) : NULL;
+  tp_status status = TP_OK;
+  if (!out)
+    status = t ? tp_fail (TP_NO_MEMORY, "%s: no memory for its %" PRId64 " pixels", r->path, i->count) : tp_last_status ();
+  else
+    {
+      read_pixels (r, i, out);
+      status = r->status ? fail (r, "its pixels")
+                         : tp_numbers_read (r->path, tp_number_type_of ('f', 8), false, (unsigned char *) out,
+                                            tp_f32 (t), i->count, 0);
+    }
+  free (out);
+  if (status == TP_OK)
     return t;
   tp_tensor_free (t);
-  if (r->status == NUM_OVERFLOW)
-    tp_fail (TP_BAD_FILE, "%s: it has numbers beyond those of float32", r->path);
-  else
-    fail (r, "its pixels");
   return NULL;
 }
 
@@ -306,6 +298,7 @@ tp_fits_items (const char *path, int *count)
   if (status == TP_OK)
     return items;
   tp_items_free (items, *count);
+  *count = 0;
   return NULL;
 }
 

@@ -15,7 +15,7 @@
 (define* (load-fits path #:key (hdu #f) (nan-is-zero? #f))
   "Two values: the image in the FITS file PATH, .fits or .fits.gz, f32, and the cards of its header, strings (see
 `fits-value').  It is that of the header-data unit HDU, from 0, also as FILE:/HDU, or the first that there is; numbers
-of any type, with BSCALE and BZERO applied, also in compressed tiles.  Its axes are the file's reversed: NAXIS1 is the
+of any type, with BSCALE and BZERO applied, not compressed in tiles.  Its axes are the file's reversed: NAXIS1 is the
 last, so that a row follows a row, the lowest on the sky often first.  Pixels that are NaN, or BLANK, become 0 if
 NAN-IS-ZERO?, and how many is said.
 Example: (begin (save-fits \"a.fits\" (tensor-abs scan)) (tensor-shape (load-fits \"a.fits\"))) => (16 16)"
