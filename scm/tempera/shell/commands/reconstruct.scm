@@ -30,6 +30,7 @@
   #:use-module (tempera run recorders)
   #:use-module (tempera sample chain)
   #:use-module (tempera sample kernel)
+  #:use-module (tempera sample schedules)
   #:use-module (tempera sample settings)
   #:use-module (tempera see reconstruction)
   #:use-module (tempera shell launch)
@@ -88,6 +89,7 @@ samples.npy, figure.png, report.html, summary.json."
                         "slices: they are of measured k-space, expected neither simulate nor slice beside them")
             (check-that (not (and simulate (eq? noise 'auto))) 'reconstruct
                         "noise: expected a number, of simulated noise, got auto"))
+  #:trials (trials-of (load-score-network prior) ratio until chains input slices)
   (let ((network (load-score-network prior #:precision precision)))
     (define (sampled out measurement truth scale doubts hook)
       (reconstruct-to out network measurement
@@ -143,6 +145,24 @@ samples.npy, figure.png, report.html, summary.json."
     (if slices (whole-scan!) (one-image!))))
 
 (define (main words) (run-command reconstruct words))
+
+(define (trials-of network ratio until chains input slices)
+  ;; Few chains on a few temperatures, from the first to the last; of a scan one slice.
+  (define (temperatures ratio)
+    (schedule-length (default-temperatures network #:ratio ratio #:until until)))
+  (let* ((few (min chains 2)) (more (min chains 4)) (steep 0.1) (less-steep 0.5)
+         (numbers (if slices
+                      (slice-numbers slices (first (raw-scan-shape
+                                                    (parameterize ((current-output-port (%make-void-port "w")))
+                                                      (load-scan input #:first-axis 'slices)))))
+                      '(0)))
+         (one (if slices `((slices . ,(number->string (list-ref numbers (quotient (length numbers) 2))))) '())))
+    `((small (chains . ,few) (ratio . ,steep) ,@one)
+      (large (chains . ,more) (ratio . ,less-steep) ,@one)
+      (seconds ,(* few (temperatures steep)) ,(* more (temperatures less-steep)) ,(* chains (temperatures ratio)))
+      (memory ,few ,more ,chains)
+      (disk ,few ,more ,chains)
+      (times . ,(length numbers)))))
 
 ;;; --- What is read -----------------------------------------------------------------
 
