@@ -14,12 +14,12 @@
   #:use-module (tempera run costs)
   #:use-module (tempera run experiments)
   #:use-module (tempera tensor primitives)
-  #:export (trial-options point-costs with-made-input))
+  #:export (trial-option point-costs with-made-input))
 
-(define trial-options
-  (parameter-specs
-   (trial (optional string) "PARAMETER=SMALL,LARGE: what trials are, of an experiment that does not say; time is in proportion to it")
-   (made (optional string) "COILSxROWSxCOLUMNS: the input is k-space of that shape, made up for the trials")))
+(define trial-option
+  (car (parameter-specs
+        (trial (optional string)
+               "PARAMETER=SMALL,LARGE: the trials of an experiment that does not say; time is in proportion to it"))))
 
 (define (trials-of-text experiment settings text)
   ;; As `experiment-trials' has them: TEXT is what --trial says.

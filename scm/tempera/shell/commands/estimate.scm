@@ -21,8 +21,9 @@
 (define options
   (append
    points-options
-   trial-options
+   (list trial-option)
    (parameter-specs
+    (made (optional string) "COILSxROWSxCOLUMNS: the input is k-space of that shape, made up for the trials")
     (cores (optional integer) positive? "of a process; as many as there are threads here")
     (ranks 1 positive? "processes that share the work of a point by MPI")
     (times 1 positive? "how often all of it is to be done")
