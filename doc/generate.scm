@@ -7,17 +7,31 @@
 
 (use-modules (srfi srfi-1) (srfi srfi-11)
              (ice-9 format) (ice-9 regex)
-             (tempera) (tempera shell cli) (tempera shell options) (tempera base documentation) (tempera base program) (tempera base parameters))
+             (tempera) (tempera shell cli) (tempera shell options) (tempera shell problems) (tempera base documentation) (tempera base program) (tempera base parameters))
 
 (define (commands) (command-names))
 
-(define (options-of command)
-  ;; All that may stand behind dashes.
-  (let-values (((operands text parameters options) (command-usage command)))
-    (append parameters options)))
-
 (define (parameters-of command)
   (let-values (((operands text parameters options) (command-usage command))) parameters))
+
+(define (problems command)
+  ;; The names of those that COMMAND solves besides the one whose parameters are its own.
+  (if (string=? command "reconstruct") (cdr (problem-names)) '()))
+
+(define (problem-summary name)
+  ;; The first sentence of what it says of itself.
+  (let ((text (experiment-documentation (named-problem name))))
+    (substring text 0 (string-contains text "  "))))
+
+(define (all-parameters command)
+  ;; Those of its problems too.
+  (delete-duplicates (append (parameters-of command)
+                             (append-map (lambda (name) (experiment-parameters (named-problem name))) (problems command)))
+                     (lambda (a b) (eq? (parameter-name a) (parameter-name b)))))
+
+(define (all-options command)
+  (let-values (((operands text parameters options) (command-usage command)))
+    (append (all-parameters command) options)))
 
 (define (flag? option)
   (eq? 'flag (parameter-type option)))
@@ -100,7 +114,16 @@
        (for-each (lambda (entry)
                    (format #t "@item ~a~%~a~%" (texinfo (car entry)) (prose (cdr entry))))
                  (explained parameters options))
-       (format #t "@end table~%")))
+       (format #t "@end table~%")
+       (for-each
+        (lambda (name)
+          (format #t "~%@subheading @samp{problem=~a}~%~%~a~%" name (prose (problem-summary name)))
+          (unless (null? (problem-parameters name))
+            (format #t "~%@table @option~%")
+            (for-each (lambda (entry) (format #t "@item ~a~%~a~%" (texinfo (car entry)) (prose (cdr entry))))
+                      (explained (problem-parameters name) '()))
+            (format #t "@end table~%")))
+        (problems command))))
    (commands)))
 
 ;;; --- The man page ---------------------------------------------------------------
@@ -146,7 +169,14 @@ on an error, show where it came from
          (format #t ".PP~%~a~%" (string-join (map roff (string-split text #\newline)) "\n")))
        (for-each (lambda (entry)
                    (format #t ".TP~%.B ~a~%~a~%" (roff (car entry)) (roff (cdr entry))))
-                 (explained parameters options))))
+                 (explained parameters options))
+       (for-each
+        (lambda (name)
+          (format #t ".PP~%With problem=~a: ~a~%" (roff name) (roff (problem-summary name)))
+          (for-each (lambda (entry)
+                      (format #t ".TP~%.B ~a~%~a~%" (roff (car entry)) (roff (cdr entry))))
+                    (explained (problem-parameters name) '())))
+        (problems command))))
    (commands))
   (display ".SH ENVIRONMENT
 .TP
@@ -204,17 +234,22 @@ _tempera ()
     esac
   done
   if [ \"${COMP_WORDS[COMP_CWORD]}\" = = ] || [ \"${COMP_WORDS[COMP_CWORD - 1]}\" = = ]; then
-    COMPREPLY=($(compgen -f -- \"$word\"))
+    i=$((COMP_CWORD - 1))
+    if [ \"${COMP_WORDS[COMP_CWORD]}\" != = ]; then i=$((i - 1)); fi
+    case ${COMP_WORDS[i]} in
+      problem | --problem) COMPREPLY=($(compgen -W '~a' -- \"$word\") $(compgen -f -X '!*.scm' -- \"$word\")) ;;
+      *) COMPREPLY=($(compgen -f -- \"$word\")) ;;
+    esac
     return
   fi
   case $command in
     '') options='--debug --help --version ~a' ;;
-" (words (commands)))
+" (words (problem-names)) (words (commands)))
   (for-each (lambda (command)
               (format #t "    ~a) options='~a' parameters='~a' ;;~%" command
-                      (words (map completion-words (options-of command)))
+                      (words (map completion-words (all-options command)))
                       (words (map (lambda (p) (format #f "~a=" (parameter-name p)))
-                                  (parameters-of command)))))
+                                  (all-parameters command)))))
             (commands))
   (display "    *) options= ;;
   esac
@@ -264,8 +299,11 @@ _tempera () {
                           (format #t "      '~a~a[~a]~a' \\~%" (option-name option)
                                   (if (flag? option) "" "=")
                                   (zsh (parameter-documentation option))
-                                  (if (flag? option) "" ":value:_files")))
-                        (options-of command))
+                                  (cond ((flag? option) "")
+                                        ((eq? 'problem (parameter-name option))
+                                         (format #f ":problem:(~a)" (words (problem-names))))
+                                        (else ":value:_files"))))
+                        (all-options command))
               (format #t "      '*:file:_files' ;;~%"))
             (commands))
   (display "  esac
@@ -285,9 +323,13 @@ _tempera \"$@\"
              (fish (command-summary command)))
      (for-each (lambda (option)
                  (format #t "complete -c tempera -n '__fish_seen_subcommand_from ~a' -l ~a~a -d '~a'~%"
-                         command (parameter-name option) (if (flag? option) "" " -r")
+                         command (parameter-name option)
+                         (cond ((flag? option) "")
+                               ((eq? 'problem (parameter-name option))
+                                (format #f " -x -a '~a'" (words (problem-names))))
+                               (else " -r"))
                          (fish (parameter-documentation option))))
-               (options-of command)))
+               (all-options command)))
    (commands)))
 
 (setlocale LC_ALL "C.UTF-8")

@@ -39,6 +39,7 @@
      with-scope with-tape)
     ((file bart) load-cfl save-cfl)
     ((file dicom) load-dicom)
+    ((file fits) fits-value load-fits save-fits)
     ((file formats) load-image load-kspace load-npy load-volume save-image save-npy)
     ((file hdf5) hdf5-arrays hdf5-facts load-hdf5 save-hdf5)
     ((file members) load-mat load-npz save-mat save-npz)
@@ -75,6 +76,8 @@
     ((problem gaussian)
      gaussian-posterior gaussian-prior hybrid-prior power-law? power-spectrum
      power-spectrum-by-size power-spectrum-of)
+    ((problem inverse-problems)
+     make-problem problem-likelihoods problem-measurement problem-simulation problem?)
     ((problem kspace) coil-coherence kspace-doubts)
     ((problem likelihoods)
      has-likelihood-density? likelihood-curvature likelihood-data likelihood-draw likelihood-log-density likelihood-name
@@ -92,11 +95,12 @@
     ((problem operator-checks) check-operator operator-check-faults operator-check?)
     ((problem pixels)
      crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
-    ((problem shear) shear-operator)
+    ((problem shear) kaiser-squires shear-operator)
+    ((problem sky) angular-power-of angular-power-spectrum log-normal-fields)
     ((problem nufft) nufft-operator)
     ((problem operators)
      adjoint-defect apply-adjoint apply-approximate-inverse apply-forward apply-normal fft2 fourier-multiply ifft2
-     make-operator measure mri-operator normal-inverse operator-domain operator-mask operator-name
+     make-operator measure mri-operator normal-inverse operator-domain operator-inverse-name operator-mask operator-name
      operator-normal-diagonal operator-normal-function operator-range operator-restrict operator?)
     ((problem priors)
      greatest-sigma has-log-density? image-dtype learned? log-density make-prior prior-draw prior-dtype prior-name
@@ -105,7 +109,8 @@
     ((problem targets)
      denoise make-target posterior prior-target target-dtype target-gaussian-likelihood? target-likelihood-score
      target-log-density target-masses target-name target-prior target-prior-alone? target-score
-     target-shape target-start target?)
+     target-shape target-start target-start-name target?)
+    ((problem wiener) wiener-draws wiener-filter)
     ((problem trajectories)
      density-compensation load-trajectory radial-trajectory spiral-trajectory)
     ((net averages) power-average)
@@ -276,7 +281,9 @@
     ((see watch)
      watch)
     ((shell help)
-     add-help-topic! help help-search)))
+     add-help-topic! help help-search)
+    ((shell problems)
+     define-problem problem problem-names)))
 
 (let ((interface (module-public-interface (current-module))))
   (for-each

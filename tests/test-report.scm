@@ -101,7 +101,7 @@
 (test-embedded "samples to half a step" (chain-samples chain) (field pictures "samples"))
 (test-embedded "the mean" (chain-mean chain) (field pictures "mean"))
 (test-embedded "the truth" scan (field pictures "truth"))
-(test-embedded "the zero-filled image" (apply-adjoint op y) (field pictures "zeroFilled"))
+(test-embedded "the zero-filled image" (apply-adjoint op y) (field pictures "start"))
 (test-embedded "the standard deviation of magnitudes"
   (call-with-values (lambda () (magnitude-statistics (chain-samples chain)))
     (lambda (mean sd) sd))
@@ -147,7 +147,7 @@
        (chain (anneal target #:chains 3 #:temperatures '(1 0.5)))
        (text (report-of chain)) (pictures (field (section-of (report-data text) "Pictures") "blocks" 0)))
   (test-equal "a real image has no truth, no zero-filled one" '(#f #f #f)
-    (map (lambda (key) (field pictures key)) '("complex" "truth" "zeroFilled")))
+    (map (lambda (key) (field pictures key)) '("complex" "truth" "start")))
   (test-assert "and its signed numbers"
     (near? (chain-samples chain) (numbers-of text (field pictures "samples"))
            (step-of (field pictures "samples"))))

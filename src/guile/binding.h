@@ -75,6 +75,7 @@ void tp_init_fourier (void);
 void tp_init_mcmc (void);
 void tp_init_image (void);
 void tp_init_io (void);
+void tp_init_ranks (void);
 void tp_init_words (void);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "io/cfl.h"
 #include "io/file.h"
+#include "io/fits.h"
 #include "io/geometry.h"
 #include "io/gif.h"
 #include "io/hdf5.h"
@@ -448,6 +449,38 @@ write_tiff (SCM path, SCM tensor, SCM note)
   return SCM_UNSPECIFIED;
 }
 
+/* The image in header-data unit HDU of PATH, or the first when that is #f, paired with the cards of its header. */
+static SCM
+read_fits (SCM path, SCM hdu)
+{
+  static const char name[] = "load-fits";
+  int which = scm_is_false (hdu) ? -1 : (int) tp_to_int (name, "hdu", hdu, 0, 1 << 20);
+  char *cards;
+  scm_dynwind_begin (0);
+  tp_tensor *t = tp_fits_load (path_argument (name, path), which, &cards);
+  scm_dynwind_free (cards);
+  SCM tensor = tp_from_tensor (name, t), text = text_of_file (cards);
+  scm_dynwind_end ();
+  return scm_cons (tensor, text);
+}
+
+static SCM
+write_fits (SCM path, SCM tensor, SCM cards, SCM note)
+{
+  static const char name[] = "save-fits";
+  const tp_tensor *t = tp_to_tensor (name, "tensor", tensor);
+  scm_dynwind_begin (0);
+  const char *file = path_argument (name, path);
+  char *lines = tp_to_string (name, "cards", cards);
+  scm_dynwind_free (lines);
+  char *text = tp_to_string (name, "note", note);
+  scm_dynwind_free (text);
+  tp_require (name, tp_fits_save (file, t, lines, text));
+  scm_dynwind_end ();
+  scm_remember_upto_here_1 (tensor);
+  return SCM_UNSPECIFIED;
+}
+
 /* --- What a file holds ---------------------------------------------------------- */
 
 static const struct {
@@ -458,7 +491,7 @@ static const struct {
   { "png", "load-png", tp_png_items },       { "tiff", "load-tiff", tp_tiff_items },
   { "nifti", "load-nifti", tp_nifti_items }, { "mgh", "load-mgh", tp_mgh_items },
   { "bart", "load-cfl", tp_cfl_items },      { "matlab", "load-mat", tp_mat_items },
-  { "hdf5", "load-hdf5", tp_hdf5_items },
+  { "hdf5", "load-hdf5", tp_hdf5_items },   { "fits", "load-fits", tp_fits_items },
 };
 
 static SCM
@@ -480,8 +513,8 @@ file_items (SCM format, SCM path)
   while (k < known && !scm_is_eq (format, scm_from_utf8_symbol (listers[k].format)))
     k++;
   if (k == known)
-    tp_raise_argument ("file-items", "format: expected npy, npz, png, tiff, nifti, mgh, bart, matlab or"
-                       " hdf5");
+    tp_raise_argument ("file-items", "format: expected npy, npz, png, tiff, nifti, mgh, bart, matlab, hdf5"
+                       " or fits");
   const char *name = listers[k].procedure;
   int count;
   scm_dynwind_begin (0);
@@ -887,7 +920,7 @@ tp_init_io (void)
              "Of the acquisitions INDICES of the ISMRMRD file PATH a list of pairs: samples, c64 (coils samples),\n"
              "and trajectory, f32 (samples dimensions), or #f.");
   tp_define ("file-items", 2, 0, file_items, "format path",
-             "All arrays of the file PATH of a FORMAT (npy, npz, png, tiff, nifti, mgh, bart, matlab or hdf5),\n"
+             "All arrays of the file PATH of a FORMAT (npy, npz, png, tiff, nifti, mgh, bart, matlab, hdf5 or fits),\n"
              "and the attributes of an HDF5 file as @NAME: lists of name, kind (real, integer, complex, text,\n"
              "other), bytes a number and shape.  Names are empty in formats of one array.\n"
              "Example: (begin (save-hdf5 \"a.h5\" `((\"y\" . ,y))) (file-items 'hdf5 \"a.h5\")) => ((\"y\" complex 8 (16 16)))");
@@ -931,6 +964,13 @@ tp_init_io (void)
   tp_define ("write-mgh", 4, 0, write_mgh, "path tensor spacing affine",
              "Write TENSOR to the MGH file PATH; `save-mgh' is its convenient form.\n"
              "Example: (write-mgh \"mean.mgz\" (tensor-abs scan) '(1 1) #f)");
+  tp_define ("read-fits", 2, 0, read_fits, "path hdu",
+             "The image in header-data unit HDU of the FITS file PATH, or the first when HDU is #f, paired with the\n"
+             "cards of its header, lines; `load-fits' is its convenient form.\n"
+             "Example: (begin (save-fits \"a.fits\" (tensor-abs scan)) (tensor-shape (car (read-fits \"a.fits\" #f)))) => (16 16)");
+  tp_define ("write-fits", 4, 0, write_fits, "path tensor cards note",
+             "Write TENSOR to the FITS file PATH with CARDS, lines; `save-fits' is its convenient form.\n"
+             "Example: (write-fits \"mean.fits\" (tensor-abs scan) \"\" \"\")");
   tp_define ("load-tiff", 1, 0, load_tiff, "path",
              "The pictures in the TIFF file PATH: f32 (rows columns), (pages rows columns) when there are\n"
              "several, with a last axis of 3 when they have colours; c64 when the numbers are complex.  They are\n"
@@ -984,6 +1024,6 @@ tp_init_io (void)
              "Write the frames that NEXT gives, bytevectors of words #xFFrrggbb and #f after the last, to\n"
              "PATH; `save-animation' is its convenient form.");
   tp_define_reading ("crc32 save-npy save-cfl save-npz save-mat hdf5-write save-hdf5 write-png save-png "
-                     "write-nifti save-nifti write-mgh save-mgh write-tiff save-tiff "
+                     "write-nifti save-nifti write-mgh save-mgh write-fits save-fits write-tiff save-tiff "
                      "safetensors-write save-safetensors");
 }

@@ -21,5 +21,6 @@ tempera_init (void)
   tp_init_mcmc ();
   tp_init_image ();
   tp_init_io ();
+  tp_init_ranks ();
   tp_init_words ();
 }

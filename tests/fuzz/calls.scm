@@ -1,21 +1,28 @@
-;;; calls.scm -- random calls of every primitive and of everything that a user calls, with arguments of
-;;; every kind: an error or a value, and no crash.  See driver.scm.
+;;; calls.scm -- random calls of every primitive and of everything that a user calls: an error or a value, and no
+;;; crash.  See driver.scm.
+;;;
+;;; Half of them are calls with arguments of every kind; few of these get far.  The other half are the examples
+;;; of docstrings, with one or two of their expressions replaced by such an argument.
 
-(use-modules (driver)
+(use-modules (driver) (examples)
              (srfi srfi-1)
              (ice-9 session)
-             (tempera) (tempera tensor primitives))
+             (tempera) (tempera base documentation) (tempera tensor primitives))
 
 ;; What acts on other processes and the network, waits for keys, or is to take long.
 (define excluded
   '(end-with-parent! run-program data-fetch! terminal-ask watch sweep continue-sweep help help-search
     set-threads! save-charts))
 
+(define source (dirname (dirname (dirname (car (command-line)))))) ; of all
+
 (define procedures
   (filter-map
    (lambda (entry)
      (let ((value (cdr entry)))
-       (and (procedure? value) (not (memq (car entry) excluded)) entry)))
+       ;; With its arguments, which take long to find out.
+       (and (procedure? value) (not (memq (car entry) excluded))
+            (list (car entry) value (or (procedure-arguments value) '())))))
    (delete-duplicates
     (append-map (lambda (module)
                   (sort (module-map (lambda (name variable) (cons name (variable-ref variable)))
@@ -71,9 +78,8 @@
     ((10) (cons 1 2))
     (else (if (> depth 1) '() (map (lambda (k) (make-argument state (1+ depth))) (iota (random 4 state)))))))
 
-(define (arguments-for procedure state)
-  (let* ((arguments (or (procedure-arguments procedure) '()))
-         (required (length (or (assq-ref arguments 'required) '())))
+(define (arguments-for arguments state)
+  (let* ((required (length (or (assq-ref arguments 'required) '())))
          (optional (length (or (assq-ref arguments 'optional) '())))
          (keywords (or (assq-ref arguments 'keyword) '()))
          (count (+ required (if (zero? optional) 0 (random (1+ optional) state))
@@ -86,12 +92,68 @@
                                 (list (if (pair? keyword) (car keyword) keyword) (make-argument state 0))))
                             (iota (random 3 state)))))))
 
+(define (text-of object longest)
+  ;; On one line.
+  (let ((text (or (false-if-exception (object->string object)) "?")))
+    (string-map (lambda (c) (if (char=? c #\newline) #\space c))
+                (if (> (string-length text) longest) (substring text 0 longest) text))))
+
+;;; --- Calls with arguments of every kind ---------------------------------------------
+
+(define (random-call state)
+  (let* ((entry (pick state procedures)) (arguments (arguments-for (third entry) state)))
+    (values (format #f "(~a~{ ~a~})" (first entry) (map (lambda (x) (text-of x 60)) arguments))
+            (lambda () (apply (second entry) arguments)))))
+
+;;; --- Examples with something else in them ---------------------------------------------
+
+(define (tree-any proc tree)
+  (if (pair? tree) (or (tree-any proc (car tree)) (tree-any proc (cdr tree))) (proc tree)))
+
+(define examples
+  (filter (lambda (form) (and (pair? form) (not (tree-any (lambda (x) (memq x excluded)) form))))
+          (filter-map example-of (documented-names))))
+
+(define world #f)                       ; made in the folder of the first try
+
+(define (make-world)
+  (unless (file-exists? "brain.png")
+    (make-example-files (string-append source "/experiments/pd-head/brain_013.png")
+                        (string-append source "/priors/brain-small.safetensors")))
+  (set! world (examples-world)))
+
+(define (tree-size form)
+  ;; How many places there are in FORM but for the heads of lists, which say what is done.
+  (if (pair? form) (fold + 1 (map tree-size (filter-list (cdr form)))) 1))
+(define (filter-list x) (if (list? x) x '()))
+
+(define (replaced form at object)
+  ;; FORM with OBJECT, quoted, at the place of number AT, not 0, which is all of it.
+  (define left at)
+  (define (walk form)
+    (if (zero? left)
+        (begin (set! left -1) `(quote ,object))
+        (begin
+          (set! left (1- left))
+          (if (and (pair? form) (list? form)) (cons (car form) (map-in-order walk (cdr form))) form))))
+  (walk form))
+
+(define (random-example state)
+  (unless world (make-world))
+  (let loop ((form (pick state examples)) (changes (1+ (random 2 state))))
+    (if (zero? changes)
+        (values (text-of form 2000)
+                (lambda ()
+                  (let ((module (fresh-module)))
+                    (module-use! module world)
+                    (module-define! module 't (tensor-copy (module-ref world 't)))
+                    (eval form module))))
+        (let ((object (make-argument state 0)) (size (tree-size form)))
+          (loop (if (= size 1) form (replaced form (1+ (random (1- size) state)) object))
+                (1- changes))))))
+
 (call-with-tries (command-line) "random calls" 2000
   (lambda (state)
-    (let* ((entry (pick state procedures)) (arguments (arguments-for (cdr entry) state)))
-      (values (false-if-exception (format #f "(~a~{ ~a~})" (car entry)
-                                          (map (lambda (a)
-                                                 (let ((text (object->string a)))
-                                                   (if (> (string-length text) 60) (substring text 0 60) text)))
-                                               arguments)))
-              (lambda () (with-scope (lambda () (apply (cdr entry) arguments) #t)))))))
+    (call-with-values (lambda () ((pick state (list random-call random-example)) state))
+      (lambda (text thunk)
+        (values text (lambda () (with-scope (lambda () (thunk) #t))))))))

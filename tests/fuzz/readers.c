@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/cfl.h"
+#include "io/fits.h"
 #include "io/hdf5.h"
 #include "io/ismrmrd.h"
 #include "io/mat.h"
@@ -64,6 +65,21 @@ static void
 read_tiff (const char *path)
 {
   use (tp_tiff_load (path));
+}
+
+static void
+read_fits (const char *path)
+{
+  int count = 0;
+  tp_item *items = tp_fits_items (path, &count);
+  for (int i = -1; i < count; i++)
+    {
+      char *cards;
+      use (tp_fits_load (path, i < 0 ? -1 : atoi (items[i].name), &cards));
+      free (cards);
+    }
+  if (items)
+    tp_items_free (items, count);
 }
 
 static void
@@ -155,6 +171,7 @@ static const struct {
   void (*read) (const char *path);
 } readers[] = {
   { "cfl", "a.hdr", "a.cfl", read_cfl },
+  { "fits", "a.fits", NULL, read_fits },
   { "hdf5", "a.h5", NULL, read_hdf5 },
   { "ismrmrd", "a.mrd", NULL, read_ismrmrd },
   { "mat", "a.mat", NULL, read_mat },

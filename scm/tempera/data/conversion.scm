@@ -9,6 +9,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base program)
   #:use-module (tempera data raw-scans)
+  #:use-module (tempera file fits)
   #:use-module (tempera file formats)
   #:use-module (tempera file hdf5)
   #:use-module (tempera file members)
@@ -65,10 +66,13 @@ Example: (begin (save-npy \"y.npy\" y) (convert-file \"y.npy\" \"y.cfl\")) => \"
 
 (define (convert-image from to volume note)
   (let-values (((image spacing orientation affine) (load-unturned from #:volume volume)))
-    (check-that (or (eq? 'f32 (tensor-dtype image)) (not (memq (file-format to) '(png tiff mgh)))) 'convert-file
+    (check-that (or (eq? 'f32 (tensor-dtype image)) (not (memq (file-format to) '(png tiff mgh fits)))) 'convert-file
                 "~a: its numbers are complex, which ~a cannot hold; .npy, .npz, .nii, .h5, .mat and .cfl can"
                 from to)
-    (cond ((memq (file-format to) '(nifti mgh))
+    (cond ((and (eq? 'fits (file-format to)) (eq? 'fits (file-format from)))
+           (let-values (((image cards) (load-fits from)))
+             (save-fits to image #:cards cards #:note note)))
+          ((memq (file-format to) '(nifti mgh))
            (save-image to image #:spacing spacing #:affine affine #:note note))
           (else
            (let ((image (if orientation (load-image from #:volume volume) image)))

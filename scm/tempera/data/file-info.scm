@@ -156,7 +156,7 @@ Example: (begin (save-npy \"y.npy\" y) (assq-ref (file-info \"y.npy\") 'shape)) 
 (define format-texts
   '((fastmri . "fastMRI's HDF5") (ismrmrd . "ISMRMRD") (twix . "Siemens raw data (twix)") (hdf5 . "HDF5")
     (matlab . "MATLAB") (nifti . "NIfTI") (mgh . "MGH, FreeSurfer's") (bart . "BART's cfl") (dicom . "DICOM")
-    (tiff . "TIFF") (png . "PNG")))
+    (tiff . "TIFF") (png . "PNG") (fits . "FITS")))
 
 (define (value-text name value)
   (case name

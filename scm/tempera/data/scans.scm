@@ -10,15 +10,16 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base streams)
   #:use-module (tempera tensor primitives)
-  #:export (top-intensity intensity-scale smooth-phase simulated-scan
+  #:export (top-intensity peak-magnitude intensity-scale smooth-phase simulated-scan
             draws-per-image uniform-source log-uniform phase-coefficients))
 
 (define top-intensity
   ;; Where the paper's scale has the 99.9th percentile of an image's magnitude.
   150)
 
-(define (peak image)
-  ;; The 99.9th percentile of the magnitude of IMAGE.
+(define (peak-magnitude image)
+  "The 99.9th percentile of the magnitude of IMAGE, f32 or c64 of any shape.
+Example: (peak-magnitude (list->tensor '(3 -4 0) '(3))) => 3.997999906539917"
   (tensor->number (tensor-quantile (tensor-reshape (tensor-abs image) '(-1)) 0.999 0)))
 
 (define* (intensity-scale image #:optional (white top-intensity))
@@ -26,7 +27,7 @@
 magnitude is WHITE, 150 unless given: the scale on which priors are trained and noise is given (see
 `prior-scale').
 Example: (intensity-scale (load-image \"brain.png\"))"
-  (let ((top (peak image)))
+  (let ((top (peak-magnitude image)))
     (check-that (and (finite? top) (> top 0)) 'intensity-scale
                 "image: expected finite values with a positive 99.9th percentile, got ~a" top)
     (tensor* image (/ white top))))

@@ -13,6 +13,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera file bart)
   #:use-module (tempera file dicom)
+  #:use-module (tempera file fits)
   #:use-module (tempera file hdf5)
   #:use-module (tempera file members)
   #:use-module (tempera file pictures)
@@ -85,6 +86,8 @@
      (dicom (".dcm" ".ima") (image volume) ,(volumes load-dicom) #f #f ,dicom?)
      (tiff (".tif" ".tiff") (image volume) ,(plain load-pages)
            ,(lambda (path tensor spacing affine note) (save-tiff path tensor #:note note)) #f #f)
+     (fits (".fits" ".fit" ".fts" ".fits.gz") (image volume) ,(plain load-sky-image)
+           ,(lambda (path tensor spacing affine note) (save-fits path tensor #:note note)) #f #f)
      (npz (".npz") (image volume kspace) ,(plain load-npz) ,(tensor-writer save-one-npz) #f #f)
      (hdf5 (".h5" ".hdf5") (image volume kspace) ,(plain load-hdf5) ,save-one-hdf5 #f #f)
      (matlab (".mat") (image volume kspace) ,(plain load-mat) ,(tensor-writer save-one-mat) #f #f)
@@ -220,7 +223,7 @@ Example: (load-volume \"volume.npy\")"
                       (or orientation from-file)))))
 
 (define* (load-image path #:key (volume #f) (nan-is-zero? #f))
-  "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .tif, .nii,
+  "The image or images in PATH, by its extension: .npy (f32 or c64), .png, .tif, .fits, .nii,
 .nii.gz, .mgz, .dcm (DICOM also without), or a folder of DICOM slices.  A single slice of a volume
 comes as (rows columns), and so does a picture with colours that are all grey; of several volumes
 VOLUME, from 0, is the one that is read.  The numbers are the file's own, but that NaN becomes 0 if NAN-IS-ZERO?.

@@ -114,5 +114,5 @@ Example: (conditional-target (conditional-network '(paper-unet #:inputs 2 #:chan
   (make-target "conditional posterior"
                #:shape (tensor-shape zero-filled) #:dtype 'c64
                #:score (lambda (x sigma) (network x zero-filled sigma))
-               #:start zero-filled
+               #:start zero-filled #:start-name "zero-filled"
                #:masses `((white . ,(lambda (sigma) (diagonal-mass (/ (* sigma sigma))))))))

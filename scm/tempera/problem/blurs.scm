@@ -14,8 +14,8 @@
 
 ;;; --- Filters --------------------------------------------------------------------
 
-(define (fourier-operator name transfer)
-  "The operator x -> F^H TRANSFER F x called NAME, with F the unitary transform of `fft2' and TRANSFER, c64 or f32
+(define* (fourier-operator name transfer #:key (inverse-name "adjoint"))
+  "The operator x -> F^H TRANSFER F x called NAME, whose adjoint reports call INVERSE-NAME, with F the unitary transform of `fft2' and TRANSFER, c64 or f32
 (H W), over centred k-space.  Real images stay real: of their result the imaginary part is dropped, which TRANSFER
 of a real filter does not have.
 Example: (apply-forward (fourier-operator \"smooth\" (power-spectrum '(16 16))) scan)"
@@ -32,7 +32,7 @@ Example: (apply-forward (fourier-operator \"smooth\" (power-spectrum '(16 16))) 
     (make-operator name #:forward (filtered transfer) #:adjoint (filtered conjugate)
                    #:normal (lambda (x)
                               (if (eq? (tensor-dtype x) 'c64) (fourier-multiply x power) ((filtered power) x)))
-                   #:domain shape #:normal-diagonal power)))
+                   #:domain shape #:normal-diagonal power #:inverse-name inverse-name)))
 
 (define (as-complex x)
   (tensor+ x (tensor-zeros (tensor-shape x) 'c64)))
@@ -68,7 +68,7 @@ Example: (blur-operator (gaussian-kernel 1.5) '(64 64) #:border 'valid)"
   (check-kernel 'blur-operator kernel shape)
   (let ((circular (fourier-operator (format #f "blur by ~a x ~a" (first (tensor-shape kernel))
                                             (second (tensor-shape kernel)))
-                                    (transfer-of kernel shape))))
+                                    (transfer-of kernel shape) #:inverse-name "blurred")))
     (case border
       ((circular) circular)
       ((valid)
@@ -81,15 +81,21 @@ Example: (blur-operator (gaussian-kernel 1.5) '(64 64) #:border 'valid)"
 (define* (strided-blur-operator factor shape #:key (kernel (box-kernel factor)))
   "Super-resolution: images of SHAPE, (H W), are blurred by KERNEL, periodically, and of each square of FACTOR x FACTOR
 pixels one is kept, y (H / FACTOR, W / FACTOR).  With the kernel that it has unless told, `box-kernel', y are the
-means of the squares; `bicubic-kernel' is what many tools shrink images by.
+means of the squares; `bicubic-kernel' is what many tools shrink images by.  FACTOR^2 A^H y is the image enlarged.
 Example: (strided-blur-operator 2 '(64 64) #:kernel (bicubic-kernel 2))"
   (check-that (and (positive-integer? factor) (list? shape) (every positive-integer? shape)
                    (every (lambda (n) (zero? (modulo n factor))) shape))
               'strided-blur-operator "factor: expected a positive integer that divides ~a, got ~s" shape factor)
   (check-kernel 'strided-blur-operator kernel shape)
-  (composed-operator (decimation-operator factor shape
-                                          #:from (map (lambda (n) (kept factor n)) (tensor-shape kernel)))
-                     (blur-operator kernel shape)))
+  (let ((op (composed-operator (decimation-operator factor shape
+                                                    #:from (map (lambda (n) (kept factor n)) (tensor-shape kernel)))
+                               (blur-operator kernel shape))))
+    (make-operator (operator-name op)
+                   #:forward (lambda (x) (apply-forward op x)) #:adjoint (lambda (y) (apply-adjoint op y))
+                   #:normal (lambda (x) (apply-normal op x))
+                   ;; As bright as what was measured; of means of squares the pseudo-inverse.
+                   #:approximate-inverse (lambda (y) (tensor* (* factor factor) (apply-adjoint op y)))
+                   #:inverse-name "enlarged" #:domain (operator-domain op) #:range (operator-range op))))
 
 (define (kept factor n)
   ;; The first row that is kept: about it a kernel of N rows has its middle in the middle of a square, or half

@@ -52,6 +52,7 @@ Example: (composed-operator op (scaled-operator 2 (adjoint-operator op)))"
                  #:normal (lambda (x) (apply-adjoint b (apply-normal a (apply-forward b x))))
                  #:approximate-inverse
                  (lambda (y) (apply-approximate-inverse b (apply-approximate-inverse a y)))
+                 #:inverse-name (operator-inverse-name b)
                  #:domain (operator-domain b) #:range (operator-range a)
                  #:restrict (operator-restrict a)
                  ;; Where A^H A is a number c, c B^H B.

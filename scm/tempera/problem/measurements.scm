@@ -64,7 +64,7 @@ Example: (weighted-operator op (tensor+ 2 (tensor-zeros '(16 16))))"
                    #:normal (lambda (x) (apply-adjoint op (tensor* squares (apply-forward op x))))
                    #:normal-diagonal (and mask (eq? mask (operator-normal-diagonal op)) (tensor* squares mask))
                    #:domain (operator-domain op) #:range (operator-range op)
-                   #:mask mask #:restrict (operator-restrict op))))
+                   #:mask mask #:restrict (operator-restrict op) #:inverse-name (operator-inverse-name op))))
 
 (define (mixed op matrix)
   ;; MATRIX times the coils that OP measures, of which each is measured at the same points.

@@ -31,5 +31,5 @@ Example: (nufft-operator #:trajectory (radial-trajectory 12 32 16) #:shape '(16 
                    #:forward (lambda (x) (nufft-forward x trajectory))
                    #:adjoint adjoint
                    #:normal (lambda (x) (toeplitz-multiply x table))
-                   #:approximate-inverse (lambda (y) (adjoint (tensor* y density)))
+                   #:approximate-inverse (lambda (y) (adjoint (tensor* y density))) #:inverse-name "gridding"
                    #:domain shape #:range points)))

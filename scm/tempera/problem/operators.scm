@@ -15,7 +15,8 @@
   #:use-module (tempera tensor tensors)
   #:use-module (tempera base streams)
   #:export (make-operator operator? operator-name operator-domain operator-range
-            operator-normal-diagonal operator-normal-function operator-mask operator-restrict mri-operator
+            operator-normal-diagonal operator-normal-function operator-mask operator-restrict operator-inverse-name
+            mri-operator
             apply-forward apply-adjoint apply-normal apply-approximate-inverse normal-inverse
             fourier-filter measure adjoint-defect check-data)
   #:re-export (fft2 ifft2 fourier-multiply))
@@ -33,7 +34,7 @@ Example: (tensor-dtype (fourier-filter (tensor-abs scan) (power-spectrum '(16 16
 ;;; --- Operators --------------------------------------------------------------
 
 (define-record-type <operator>
-  (%make-operator name domain range forward adjoint normal approximate-inverse normal-diagonal
+  (%make-operator name domain range forward adjoint normal approximate-inverse inverse-name normal-diagonal
                   normal-function mask restrict)
   operator?
   (name operator-name)
@@ -43,6 +44,7 @@ Example: (tensor-dtype (fourier-filter (tensor-abs scan) (power-spectrum '(16 16
   (adjoint operator-adjoint)
   (normal operator-normal)
   (approximate-inverse operator-approximate-inverse)
+  (inverse-name operator-inverse-name)  ; of the image that it makes
   (normal-diagonal operator-normal-diagonal)
   (normal-function operator-normal-function) ; f x -> f (A^H A) x, or #f
   (mask operator-mask)                  ; where k-space is measured, or #f
@@ -59,10 +61,12 @@ Example: (tensor-dtype (fourier-filter (tensor-abs scan) (power-spectrum '(16 16
             (shape-text (operator-domain op)) (shape-text (operator-range op)))))
 
 (define* (make-operator name #:key forward adjoint normal (approximate-inverse adjoint) domain
-                        (range domain) normal-diagonal normal-function mask (restrict identity))
+                        (range domain) normal-diagonal normal-function mask (restrict identity)
+                        (inverse-name (if mask "zero-filled" "adjoint")))
   "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
 batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
-given), APPROXIMATE-INVERSE y -> an image that looks like x (ADJOINT unless given).
+given), APPROXIMATE-INVERSE y -> an image that looks like x (ADJOINT unless given), which figures and reports call
+INVERSE-NAME, zero-filled where there is a MASK and adjoint elsewhere unless given.
 DOMAIN and RANGE are the shapes of one image and of its measurement, lists
 with #f for any length, or #f.  NORMAL-DIAGONAL, f32 over centred k-space, says
 that A^H A = F^H diag(NORMAL-DIAGONAL) F; NORMAL-FUNCTION, the procedure of f and x that gives f (A^H A) x for f
@@ -84,12 +88,14 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
               normal-diagonal)
   (check-that (or (not normal-function) (procedure? normal-function)) 'make-operator
               "normal-function: expected a procedure, got ~s" normal-function)
+  (check-that (and (string? inverse-name) (not (string-null? inverse-name))) 'make-operator
+              "inverse-name: expected a string, got ~s" inverse-name)
   (check-that (or (not mask) (and (tensor? mask) (every (lambda (m) (memv m '(0.0 1.0)))
                                                         (tensor->list mask))))
               'make-operator "mask: expected a tensor of 0 and 1, got ~s" mask)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
-                  approximate-inverse normal-diagonal normal-function mask restrict))
+                  approximate-inverse inverse-name normal-diagonal normal-function mask restrict))
 
 (define* (mri-operator #:key mask shape)
   "Single-coil imaging, A = M F (equation 5), undersampled by MASK.  MASK is f32 (W) over columns or (H W),
@@ -257,6 +263,9 @@ Example: (operator-domain op)")
  (operator-range
   "The shape of OP's measurements; * is any length, and #f any shape.
 Example: (operator-range op)")
+ (operator-inverse-name
+  "What the image is called that `apply-approximate-inverse' makes by OP, a string.
+Example: (operator-inverse-name op) => \"zero-filled\"")
  (operator-normal-diagonal
   "A^H A of OP where it is diagonal in k-space: a table f32 (H W) or (W); else #f.
 Example: (tensor-shape (operator-normal-diagonal op)) => (16)")

@@ -20,7 +20,7 @@
 Example: (denoising-operator '(64 64))"
   (check-shape 'denoising-operator "shape" shape)
   (make-operator "denoising" #:forward identity #:adjoint identity #:normal identity #:domain shape
-                 #:normal-diagonal (tensor+ 1 (tensor-zeros shape))))
+                 #:inverse-name "noisy" #:normal-diagonal (tensor+ 1 (tensor-zeros shape))))
 
 (define (inpainting-operator mask)
   "A x = MASK x, of which MASK, f32 (H W) of 0 and 1, says which pixels are seen.
@@ -32,7 +32,8 @@ Example: (inpainting-operator (random-pixels '(64 64) 1/2))"
         (count (inexact->exact (round (tensor->number (tensor-sum mask))))))
     (check-that (> count 0) 'inpainting-operator "mask: expected a 1 somewhere: nothing is seen")
     (make-operator (format #f "inpainting, ~a of ~a pixels seen" count (tensor-count mask))
-                   #:forward seen #:adjoint seen #:normal seen #:restrict seen #:domain (tensor-shape mask))))
+                   #:forward seen #:adjoint seen #:normal seen #:restrict seen
+                   #:inverse-name "masked" #:domain (tensor-shape mask))))
 
 (define* (random-pixels shape share #:key (seed 0))
   "A mask for `inpainting-operator', f32 of SHAPE: 1 at SHARE of its pixels, rounded, at random.

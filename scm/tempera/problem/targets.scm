@@ -20,12 +20,12 @@
   #:use-module (tempera problem priors)
   #:use-module (tempera tensor tensors)
   #:export (make-target target? target-name target-shape target-dtype target-score
-            target-log-density target-masses target-start target-prior target-likelihood-score has-likelihood-score?
+            target-log-density target-masses target-start target-start-name target-prior target-likelihood-score has-likelihood-score?
             target-prior-alone? target-gaussian-likelihood? target-caution
             posterior prior-target denoise))
 
 (define-record-type <target>
-  (%make-target name shape dtype score log-density masses start prior likelihood gaussian-likelihood? caution)
+  (%make-target name shape dtype score log-density masses start start-name prior likelihood gaussian-likelihood? caution)
   target?
   (name target-name)
   (shape target-shape)                  ; of one chain's state
@@ -34,6 +34,7 @@
   (log-density %target-log-density)     ; x sigma -> vector, or #f
   (masses target-masses)                ; by name, the first the best: sigma -> mass
   (start target-start)                  ; of SHAPE: where chains begin, or #f: 0
+  (start-name target-start-name)        ; what that is
   (prior target-prior)                  ; what `denoise' uses
   (likelihood target-likelihood)        ; x sigma -> the part of SCORE that is not PRIOR's, or #f
   (gaussian-likelihood? target-gaussian-likelihood?) ; so that the first mass is its precision
@@ -79,12 +80,12 @@ Example: (tensor-shape (target-likelihood-score target (chain-samples chain) 0.1
 make-target; take a sampler that need not know, such as (hmc)" target)
   ((target-likelihood target) x sigma))
 
-(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start prior
+(define* (make-target name #:key shape (dtype 'f32) score log-density (masses '()) start (start-name "start") prior
                       likelihood (gaussian-likelihood? #t) caution)
   "A target called NAME over states of SHAPE and DTYPE.  SCORE is the procedure
 x sigma -> score on batches (C ...); LOG-DENSITY, x sigma -> a vector, where it is
 known; MASSES an association list from a name to a procedure sigma -> mass, the best
-first; START, a tensor of SHAPE, where chains begin; PRIOR what `denoise' is to use (SCORE
+first; START, a tensor of SHAPE, where chains begin, and START-NAME, what reports call it; PRIOR what `denoise' is to use (SCORE
 unless given); LIKELIHOOD, x sigma -> the likelihood's part of SCORE, if PRIOR is the other part and the first
 of MASSES, a procedure sigma [width] -> mass, is the likelihood's precision at sigma and 1 / width^2, width being
 sigma unless given (see `split-gibbs'); GAUSSIAN-LIKELIHOOD?, #f where that is not its precision everywhere, since data are
@@ -102,9 +103,10 @@ Example: (make-target \"normal\" #:shape '(2)
   (check-that (or (not start) (and (tensor? start) (equal? (tensor-shape start) shape)
                                    (tensor-finite? start)))
               'make-target "start: expected a tensor of shape ~a, of finite numbers, got ~s" shape start)
+  (check-that (string? start-name) 'make-target "start-name: expected a string, got ~s" start-name)
   (check-that (or (not caution) (string? caution)) 'make-target
               "caution: expected a string, got ~s" caution)
-  (%make-target name shape dtype score log-density masses start (or prior score)
+  (%make-target name shape dtype score log-density masses start start-name (or prior score)
                 (or likelihood (and (or (not prior) (eq? prior score)) no-likelihood)) gaussian-likelihood? caution))
 
 ;;; --- Denoising ----------------------------------------------------------------
@@ -203,7 +205,8 @@ Example: (posterior (load-network \"brain\") (measurement op y #:noise 0.1))"
     (check-start prior start)
     (make-target
      (format #f "posterior of ~a, ~a" (operator-name op) (likelihood-name likelihood))
-     #:shape (tensor-shape start) #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:shape (tensor-shape start) #:dtype (tensor-dtype start) #:start start
+     #:start-name (operator-inverse-name op) #:prior prior
      #:score (lambda (x sigma) (tensor+ (score prior x sigma) (likelihood-score x sigma)))
      #:likelihood likelihood-score #:gaussian-likelihood? #f
      #:log-density (and (has-log-density? prior) (has-likelihood-density? likelihood)
@@ -238,7 +241,8 @@ Example: (posterior (load-network \"brain\") (measurement op y #:noise 0.1))"
     (check-start prior start)
     (make-target
      (format #f "posterior of ~a" (operator-name op))
-     #:shape (tensor-shape start) #:dtype (tensor-dtype start) #:start start #:prior prior
+     #:shape (tensor-shape start) #:dtype (tensor-dtype start) #:start start
+     #:start-name (operator-inverse-name op) #:prior prior
      #:caution (noise-caution noise start)
      #:score (lambda (x sigma) (tensor+ (score prior x sigma) (likelihood x sigma)))
      #:likelihood likelihood
@@ -312,4 +316,7 @@ Example: (target-gaussian-likelihood? target) => #t")
 Example: (target-caution target) => #f")
  (target-start
   "The image that chains on TARGET start from but for noise, or #f.
-Example: (target-start target)"))
+Example: (target-start target)")
+ (target-start-name
+  "What that image is called, a string.
+Example: (target-start-name target) => \"zero-filled\""))

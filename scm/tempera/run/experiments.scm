@@ -162,7 +162,7 @@ Example: (experiment-trials (make-experiment 'toy \"A toy.\" '() (lambda () 3)) 
   "Whether a script whose text is TEXT certainly defines no experiment: it names none of what
 could.
 Example: (plain-script? \"(display 3)\") => #t"
-  (not (string-match "define-experiment|make-experiment|\\((primitive-)?load[ \n]|\\(include" text)))
+  (not (string-match "define-experiment|define-problem|make-experiment|\\((primitive-)?load[ \n]|\\(include" text)))
 
 (define* (load-script file #:key (text #f) (name #f) (needed? #t))
   "The experiment that the script FILE defines last, or the one called NAME.  TEXT, if given, is

@@ -363,13 +363,13 @@ Example: (save-figure \"figure.png\" (list (panel \"truth\" scan) (panel \"mean\
 
 ;;; --- The figure of a reconstruction -----------------------------------------
 
-(define* (posterior-panels #:key (truth #f) (zero-filled #f) mean (std #f) samples (shown 4))
-  "The panels of a reconstruction: TRUTH and the ZERO-FILLED image where they are known, the
+(define* (posterior-panels #:key (truth #f) (start #f) (start-name "zero-filled") mean (std #f) samples (shown 4))
+  "The panels of a reconstruction: TRUTH and START, the image without a prior, under START-NAME, where they are known, the
 posterior MEAN and standard deviation STD, and the first SHOWN of SAMPLES (n rows
 columns); with PSNRs where TRUTH is known.
-Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs image)
+Example: (posterior-panels #:start (tensor-abs image) #:mean (tensor-abs image)
                            #:std (tensor-abs image) #:samples (tensor-abs (random-normal '(4 8 8) 1)))"
-  (let* ((window (image-window (image-magnitude (or truth zero-filled mean))))
+  (let* ((window (image-window (image-magnitude (or truth start mean))))
          (with-quality (lambda (title image)
                          (if truth
                              (format #f "~a  ~a dB" title
@@ -380,7 +380,7 @@ Example: (posterior-panels #:zero-filled (tensor-abs image) #:mean (tensor-abs i
          (rated (lambda (title image) (grey (with-quality title image) image)))
          (shape (tensor-shape mean)))
     (append (if truth (list (grey "truth" truth)) '())
-            (if zero-filled (list (rated "zero-filled" zero-filled)) '())
+            (if start (list (rated start-name start)) '())
             (list (rated "mean" mean))
             (if std (list (panel "standard deviation" (if (= 3 (length shape)) (tensor-mean std 2) std) ; over colours
                                 #:colours 'heat #:bar? #t))

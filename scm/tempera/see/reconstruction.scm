@@ -19,6 +19,7 @@
   #:use-module (tempera file values)
   #:use-module (tempera data images)
   #:use-module (tempera data quality)
+  #:use-module (tempera problem likelihoods)
   #:use-module (tempera problem measurements)
   #:use-module (tempera problem operators)
   #:use-module (tempera problem priors)
@@ -49,22 +50,26 @@ Example: (reconstruct (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(1
 
 (pauses! resume! reconstruct)
 
-(define (quality measure truth zero-filled mean complex-mean denoised samples)
-  `(("zero_filled" . ,(measure zero-filled truth))
+(define (key name)
+  ;; NAME, as of an operator's approximate inverse, as summary.json has names: zero-filled is zero_filled.
+  (string-map (lambda (c) (if (memv c '(#\space #\-)) #\_ c)) name))
+
+(define (quality measure truth start-name start mean complex-mean denoised samples)
+  `((,(key start-name) . ,(measure start truth))
     ("sample_mean" . ,(measure mean truth))
     ("sample_mean_denoised" . ,(measure denoised truth))
     ("complex_mean" . ,(measure complex-mean truth))
     ("samples" . ,(list->vector (measure samples truth)))))
 
-(define (field-quality measure truth zero-filled mean complex-mean)
+(define (field-quality measure truth start-name start mean complex-mean)
   ;; By fastMRI's definitions, of which a batch is one volume.
-  `(("zero_filled" . ,(measure zero-filled truth))
+  `((,(key start-name) . ,(measure start truth))
     ("sample_mean" . ,(measure mean truth))
     ("complex_mean" . ,(measure complex-mean truth))))
 
 (define (spread-facts samples measurement)
   ;; For the summary, and warnings of it.
-  (if (and (operator-mask (measurement-operator measurement)) (> (tensor-size samples 0) 1))
+  (if (and (measurement? measurement) (operator-mask (measurement-operator measurement)) (> (tensor-size samples 0) 1))
       (let-values (((measured unmeasured) (spread-by-frequency samples measurement))
                    ((noise) (measurement-noise measurement)))
         (values `(("measured" . ,measured) ("unmeasured" . ,(or unmeasured 'null)) ("noise" . ,noise))
@@ -91,14 +96,14 @@ Example: (reconstruct (measure (mri-operator #:mask (tensor+ 1 (tensor-zeros '(1
 (define* (reconstruct-to out prior measurement #:optional data
                          #:key (noise #f) (chains 8) (seed 42) (truth #f)
                          (region #f) (level #f) (about '()) (settings '()) (command #f) (hook (const #f)) (checkpoint #f))
-  "Sample the posterior of PRIOR (a score network or other prior) and MEASUREMENT, or an operator,
+  "Sample the posterior of PRIOR (a score network or other prior) and MEASUREMENT, or a likelihood, or an operator,
 DATA and NOISE, as `posterior' takes them, and write into the folder OUT:
   samples.npy   the CHAINS samples, c64 (C H W)
   mean.npy      the mean of their magnitudes, f32 (H W)
   std.npy       the standard deviation of their magnitudes, f32 (H W)
   quantiles.npy the quantiles 0.05, 0.5 and 0.95 of their magnitudes, f32 (3 H W)
   exceeds.npy   with LEVEL, a number: the probability that the magnitude exceeds it, f32 (H W)
-  figure.png    TRUTH if known, zero-filled, mean, standard deviation, samples
+  figure.png    TRUTH if known, the image without a prior (zero-filled, say), mean, standard deviation, samples
   report.html   all that `write-report' has of the chain
   summary.json  PSNR, SSIM, NMSE and fastMRI's PSNR and SSIM if TRUTH is known; the mean over REGION, f32 (H W), with
                 its interval of 90 %, if there is one; the spread of samples at measured and unmeasured frequencies,
@@ -111,14 +116,15 @@ chain goes on from it to the same bits: give the same arguments.  It is removed 
 Example: (reconstruct-to \"out/scan\" prior (measurement op y #:noise 0.1) #:truth scan)"
   (check-output 'reconstruct-to out '("samples.npy" "mean.npy" "std.npy" "quantiles.npy" "exceeds.npy"
                                       "figure.png" "report.html" "summary.json"))
-  (let* ((start (seconds-now))
-         (measurement (as-measurement 'reconstruct-to measurement data noise))
+  (let* ((began (seconds-now))
+         (measurement (if (likelihood? measurement) measurement (as-measurement 'reconstruct-to measurement data noise)))
          (target (posterior prior measurement))
          (chain (anneal-over-stops target checkpoint chains hook (cons* #:seed seed settings)))
-         (seconds (- (seconds-now) start))
+         (seconds (- (seconds-now) began))
          (diagnosis (diagnose chain))
          (samples (chain-samples chain))
-         (zero-filled (zero-filled measurement))
+         (start (target-start target))
+         (start-name (target-start-name target))
          (complex-mean (chain-mean chain))
          (in-out (lambda (name) (string-append out "/" name))))
     (check-that (tensor-finite? samples) 'reconstruct-to
@@ -128,15 +134,16 @@ prior was not trained for this")
                   ((spread spread-warnings) (spread-facts samples measurement)))
         (let* ((denoised (tensor-mean (tensor-abs (denoise chain)) 0))
                (rate (lambda (measure)
-                       (quality measure truth zero-filled mean complex-mean denoised samples)))
+                       (quality measure truth start-name start mean complex-mean denoised samples)))
                (summary
                 (append
                  about
                  (if truth
                      `(("psnr" . ,(rate psnr)) ("ssim" . ,(rate ssim))
                        ,@(map (lambda (name measure)
-                                (cons name (field-quality measure truth zero-filled mean complex-mean)))
-                              '("nmse" "fastmri_psnr" "fastmri_ssim") (list nmse fastmri-psnr fastmri-ssim)))
+                                (cons name (field-quality measure truth start-name start mean complex-mean)))
+                              '("nmse" "fastmri_psnr" "fastmri_ssim") (list nmse fastmri-psnr fastmri-ssim))
+                       ("start" . ,start-name))
                      '())
                  (if region `(("region" . ,(region-facts samples region))) '())
                  `(("score_evaluations" . ,(chain-evaluations chain))
@@ -147,7 +154,7 @@ prior was not trained for this")
                    ("spread" . ,spread)
                    ("seconds" . ,seconds)
                    ("shape" . ,(list->vector (tensor-shape mean)))
-                   ("noise" . ,(measurement-noise measurement))
+                   ("noise" . ,(if (measurement? measurement) (measurement-noise measurement) 'null))
                    ("chains" . ,chains)
                    ("seed" . ,seed)))))
           (save-npy (in-out "samples.npy") samples)
@@ -160,7 +167,7 @@ prior was not trained for this")
                                         0))
           (when level (save-npy (in-out "exceeds.npy") (exceedance samples level)))
           (save-figure (in-out "figure.png")
-                       (posterior-panels #:truth truth #:zero-filled zero-filled #:mean mean
+                       (posterior-panels #:truth truth #:start start #:start-name start-name #:mean mean
                                          #:std std #:samples samples))
           (write-report chain (in-out "report.html") #:truth truth #:command command
                         #:title (assoc-ref about "name"))
@@ -173,18 +180,19 @@ prior was not trained for this")
 
 (define (summary-table summaries)
   "The PSNRs of SUMMARIES, a list of what `reconstruct-to' returned with the truth known,
-as the lines of a table.
+as the lines of a table: of the image without a prior, which all have by the same name, and of what was sampled.
 Example: (display (summary-table (list (reconstruct-to \"out/one\" prior op y #:truth scan #:chains 2))))"
-  (define (row name zero mean samples denoised)
-    (string-append (string-pad-right name 14) (string-pad zero 12) (string-pad mean 12)
-                   (string-pad samples 20) (string-pad denoised 12)))
-  (cons (row "PSNR, dB" "zero-filled" "mean" "samples" "mean, EDS")
+  (define start-name (or (and (pair? summaries) (assoc-ref (first summaries) "start")) "zero-filled"))
+  (define (row name start mean samples denoised)
+    (string-append (string-pad-right name 14) (string-pad start (max 12 (+ 2 (string-length start-name))))
+                   (string-pad mean 12) (string-pad samples 20) (string-pad denoised 12)))
+  (cons (row "PSNR, dB" start-name "mean" "samples" "mean, EDS")
         (map (lambda (summary)
                (let* ((psnrs (assoc-ref summary "psnr"))
                       (field (lambda (key) (decibels (assoc-ref psnrs key))))
                       (samples (vector->list (assoc-ref psnrs "samples"))))
                  (row (or (assoc-ref summary "name") "")
-                      (field "zero_filled") (field "sample_mean")
+                      (field (key start-name)) (field "sample_mean")
                       (format #f "~a to ~a" (decibels (apply min samples))
                               (decibels (apply max samples)))
                       (field "sample_mean_denoised"))))

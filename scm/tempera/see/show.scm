@@ -47,7 +47,7 @@ Example: (save-figure \"chain.png\" (filter panel? (view chain)))"
       thousandth), #:colours (grey, heat, wheel), #:logarithmic?
       (of k-space, say), #:bar?, #:title or #:titles, #:shown (16)
   a chain: mean, standard deviation and #:samples (3); #:truth adds PSNRs
-  a measurement: its zero-filled image, with the options of an image; a likelihood: the image that chains start at
+  a measurement: its image without a prior, `zero-filled', with the options of an image; a likelihood: the image that chains start at
   a panel or a list of them, and strings
   the name of a file: PNG and what `load-image' reads
 and what other modules add.  For all of them #:as, kitty, iterm, sixel, symbols or ascii,
@@ -143,7 +143,7 @@ Example: (show (chain-mean chain) #:part 'phase)"
 
 (add-view! measurement?
            (lambda (measurement . options)
-             (cons (format #f "zero-filled; ~a; noise ~a"
+             (cons (format #f "~a; ~a; noise ~a" (operator-inverse-name (measurement-operator measurement))
                            (operator-name (measurement-operator measurement))
                            (measurement-noise measurement))
                    (apply view (zero-filled measurement) options))))

@@ -1,7 +1,8 @@
 ;;; launch.scm -- an experiment run by the words of a command line: a script's, or a command's own.
 ;;;
 ;;; A command that is an experiment, NAME, is the module (tempera shell commands NAME), which defines
-;;; and exports it; so `tempera NAME' runs it, and `tempera sweep NAME' does at many settings.
+;;; and exports it; so `tempera NAME' runs it, and `tempera sweep NAME' does at many settings.  One that has several, as
+;;; reconstruct has by its problems, exports `experiment-for'.
 
 (define-module (tempera shell launch)
   #:use-module (srfi srfi-1)
@@ -17,10 +18,12 @@
   #:use-module (tempera shell options)
   #:export (named-experiment experiment-words operand-names run-command call-saying-stopped))
 
-(define (named-experiment name)
-  "The experiment of the command NAME, or the one that the script NAME defines."
+(define* (named-experiment name #:optional (words '()))
+  "The experiment of the command NAME, or the one that the script NAME defines.  A command that has several exports
+`experiment-for', a procedure that finds it by the WORDS after its name."
   (or (and (member name (command-names))
-           (command-value name (string->symbol name)))
+           (let ((experiment-for (command-value name 'experiment-for)))
+             (if experiment-for (experiment-for words) (command-value name (string->symbol name)))))
       (load-script name)))
 
 (define (operands experiment)
@@ -68,8 +71,8 @@ to go on; MENDED?: the script being mended first."
    (out (optional string) (const #t)
         (format #f "directory for what the run leaves; runs/~a-DATE-TIME" (experiment-name experiment)))))
 
-(define (run-command experiment words)
-  "Run EXPERIMENT, a command's, with the WORDS after the command's name."
+(define* (run-command experiment words #:key (called (symbol->string (experiment-name experiment))))
+  "Run EXPERIMENT, a command's, with the WORDS after the command's name; help says that it is CALLED so."
   (let ((name (symbol->string (experiment-name experiment)))
         (options (command-options experiment))
         (operands (string-join (operand-names experiment)))
@@ -78,7 +81,7 @@ to go on; MENDED?: the script being mended first."
     (let-values (((given settings)
                   (experiment-words experiment words (cons help-option options))))
       (if (assq 'help given)
-          (show-usage name operands text parameters options)
+          (show-usage called operands text parameters options)
           ;; Nothing is made before settings are right.
           (let* ((settings (experiment-settings experiment settings))
                  (directory (or (assq-ref (option-values name options given) 'out)

@@ -11,7 +11,7 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base parameters)
   #:use-module (tempera base spelling)
-  #:export (parse-words parse-options option-values option-text explanation show-usage usage-wanted help-option))
+  #:export (parse-words named-in parse-options option-values option-text explanation show-usage usage-wanted help-option))
 
 ;;; --- Words --------------------------------------------------------------------
 
@@ -90,6 +90,16 @@ default.  What does not fit is an error of WHO."
 
 (define help-option
   (car (parameter-specs (help #f "say this and end"))))
+
+(define (named-in words name)
+  "The text that WORDS, a list of strings, give the parameter NAME, or #f: before it is known what else may be among them.
+Example: (named-in '(\"scan.npy\" \"--problem\" \"mri\") \"problem\") => \"mri\""
+  (let loop ((words words))
+    (cond ((or (null? words) (string=? (car words) "--")) #f)
+          ((string-prefix? (string-append name "=") (car words)) (substring (car words) (1+ (string-length name))))
+          ((string-prefix? (string-append "--" name "=") (car words)) (substring (car words) (+ 3 (string-length name))))
+          ((and (string=? (string-append "--" name) (car words)) (pair? (cdr words))) (cadr words))
+          (else (loop (cdr words))))))
 
 ;;; --- Help -----------------------------------------------------------------------
 

@@ -62,11 +62,10 @@ Example: (tensor->list (linspace 0 1 5)) => (0.0 0.25 0.5 0.75 1.0)"
               (check-that (and (real? end) (finite? end)) 'linspace
                           "~a: expected a number, got ~s" name end))
             '("from" "to") (list from to))
-  (list->tensor (map (lambda (k)        ; both ends to the bit
-                       (let ((share (/ k (1- count))))
-                         (+ (* (- 1 share) from) (* share to))))
-                     (iota count))
-                (list count)))
+  (tensor-tabulate (list count)
+                   (lambda (k)          ; both ends to the bit
+                     (let ((share (/ k (1- count))))
+                       (+ (* (- 1 share) from) (* share to))))))
 
 (define (tensor-tabulate shape procedure)
   "The tensor of SHAPE from PROCEDURE, a function of indices: its element at i, j, ... is
@@ -76,8 +75,9 @@ Example: (tensor->list (tensor-tabulate '(2 3) (lambda (i j) (+ (* 10 i) j)))) =
               'tensor-tabulate "shape: expected a list of lengths, got ~s" shape)
   (check-that (procedure? procedure) 'tensor-tabulate
               "procedure: expected one of ~a indices, got ~s" (length shape) procedure)
+  (release! (tensor-zeros shape))       ; says now if there is no memory for so many
   (let ((values '()))
-    (let loop ((rest shape) (indices '()))
+    (let loop ((rest (if (memv 0 shape) '(0) shape)) (indices '()))
       (if (null? rest)
           (let ((value (apply procedure (reverse indices))))
             (check-that (number? value) 'tensor-tabulate

@@ -43,8 +43,8 @@
         ((eq? (tensor-dtype samples) 'f32) (image-magnitude image))
         (else (tensor+ image (tensor-zeros (tensor-shape image) 'c64)))))
 
-(define (pictures samples states truth zero-filled)
-  ;; Of SAMPLES, (C rows columns), and STATES, (sigma . samples), from first to last.
+(define (pictures samples states truth start start-name)
+  ;; Of SAMPLES, (C rows columns), and STATES, (sigma . samples), from first to last, and of the image START.
   (let* ((shape (tensor-shape samples)) (total (first shape))
          (complex? (eq? (tensor-dtype samples) 'c64))
          (pixels (apply * (cdr shape)))
@@ -68,7 +68,8 @@
                                  (call-with-values (lambda () (magnitude-statistics samples))
                                    (lambda (mean sd) (image sd)))))
                   `("truth" . ,(and truth (image (like samples truth))))
-                  `("zeroFilled" . ,(and zero-filled (image zero-filled)))
+                  `("start" . ,(and start (image start)))
+                  `("startName" . ,(string-titlecase start-name 0 1))
                   `("states" . ,(list->vector
                                  (map (match-lambda
                                         ((sigma . batch)
@@ -101,8 +102,8 @@
   (let* ((samples (chain-samples chain)) (shape (tensor-shape samples)))
     (match (length (cdr shape))
       (1 (plane (chain-states chain)))
-      (2 (let ((measured (target-start (chain-target chain))))
-           (pictures samples (chain-states chain) truth measured)))
+      (2 (let ((target (chain-target chain)))
+           (pictures samples (chain-states chain) truth (target-start target) (target-start-name target))))
       (_ (text-block (format #f "The samples have the shape ~a, which is neither a picture's nor a ~
 point's." (cdr shape)))))))
 

@@ -1,7 +1,7 @@
 // pictures.js -- the pictures of a chain, looked at together: one pixel marked in all of them.
 //
-// The block has the batch of samples, mean and standard deviation, truth and zero-filled image
-// where they are known, and the states of the first samples by sigma.  All pictures share the view,
+// The block has the batch of samples, mean and standard deviation, truth and the image that
+// chains start from where they are known, and the states of the first samples by sigma.  All pictures share the view,
 // window, zoom, sample, state and pixel; `show' computes the colours, `paint' draws the
 // coloured images and the mark.
 
@@ -31,7 +31,7 @@ function pictureSection(block, colours) {
     const a = mean(magnitude), b = truth(magnitude);
     return a.map((x, i) => Math.abs(x - b[i]));
   }, "map");
-  if (block.zeroFilled) add("Zero-filled", still(decoded(block.zeroFilled)), "image");
+  if (block.start) add(block.startName, still(decoded(block.start)), "image");
   add("Sample", view => viewed(samples, complex, view, look.sample, count), "image");
   if (states.length > 1)
     add("On its way", () => states[look.state].numbers.subarray(traced(), traced() + count), "state");

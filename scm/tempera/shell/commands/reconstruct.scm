@@ -34,16 +34,24 @@
   #:use-module (tempera sample settings)
   #:use-module (tempera see reconstruction)
   #:use-module (tempera shell launch)
+  #:use-module (tempera shell options)
+  #:use-module (tempera shell problems)
+  #:use-module (tempera shell reconstruction-runs)
   #:use-module (tempera tensor primitives)
-  #:export (main summary reconstruct))
+  #:export (main summary reconstruct experiment-for))
 
-(define summary "sample the posterior of an image from undersampled k-space")
+(define summary "sample the posterior of an image from undersampled k-space, or blurred, masked, projected")
 
-(define files                           ; that it writes
-  '("mean.npy" "std.npy" "quantiles.npy" "samples.npy" "figure.png" "report.html" "summary.json"))
+(define (experiment-for words)
+  "The experiment of the problem that WORDS name by problem=NAME or --problem=NAME, `reconstruct' where they do not."
+  (let ((name (named-in words "problem")))
+    (if (member name '(#f "mri")) reconstruct (named-problem name))))
 
 (define-experiment reconstruct
-  ((input (required file) (const #t)
+  ((problem 'mri (lambda (name) (memq name '(mri)))
+            (format #f "what is measured: mri, or ~a: problem=NAME --help says more; or a script that defines one"
+                    (string-join (cdr (problem-names)) ", ")))
+   (input (required file) (const #t)
           (format #f "measured k-space (~a; raw data of ISMRMRD and fastMRI too), or with simulate a whole image (~a, \
 or a folder of DICOM slices)" (endings-text 'kspace) (endings-text 'image)))
    (prior (optional string) "the score network: the name of a shipped one, such as brain, or a .safetensors file")
@@ -94,7 +102,7 @@ samples.npy, figure.png, report.html, summary.json."
     (define (sampled out measurement truth scale doubts hook)
       (reconstruct-to out network measurement
                       #:chains chains #:seed seed #:truth truth
-                      #:region (and region (region-of region measurement)) #:level exceeds
+                      #:region (and region (region-of region (take-right (tensor-shape (measurement-data measurement)) 2))) #:level exceeds
                       #:command (shell-text (list "tempera" "rerun" (run-path)))
                       #:settings (list #:temperatures (default-temperatures network #:ratio ratio #:until until))
                       #:checkpoint (string-append out "/chain.safetensors")
@@ -122,10 +130,7 @@ samples.npy, figure.png, report.html, summary.json."
                                        (of-slice (scan-of input first-axis slice doubt!) slice scale doubt!)))
                            (values measurement #f scale))))
                     ((results) (sampled (run-path) measurement truth scale (doubts) record-temperature!)))
-        (when truth
-          (for-each (lambda (line) (format #t "~a~%" line)) (summary-table (list results))))
-        (print-diagnosis results)
-        (format #t "~a: ~a~%" (run-path) (string-join files))
+        (print-results results)
         (outcome results)))
     (define (whole-scan!)
       (let*-values (((doubt! doubts) (collector))
@@ -144,7 +149,11 @@ samples.npy, figure.png, report.html, summary.json."
         (slices-outcome numbers)))
     (if slices (whole-scan!) (one-image!))))
 
-(define (main words) (run-command reconstruct words))
+(define (main words)
+  (let ((experiment (experiment-for words)))
+    (run-command experiment words #:called (if (eq? experiment reconstruct)
+                                               "reconstruct"
+                                               (format #f "reconstruct problem=~a" (named-in words "problem"))))))
 
 (define (trials-of network ratio until chains input slices)
   ;; Few chains on a few temperatures, from the first to the last; of a scan one slice.
@@ -165,11 +174,6 @@ samples.npy, figure.png, report.html, summary.json."
       (times . ,(length numbers)))))
 
 ;;; --- What is read -----------------------------------------------------------------
-
-(define (plain-shape tensor)
-  ;; The lengths of TENSOR without those of 1 before its last two.
-  (let loop ((shape (tensor-shape tensor)))
-    (if (and (> (length shape) 2) (= 1 (car shape))) (loop (cdr shape)) shape)))
 
 (define usual-noise 0.1)
 
@@ -200,21 +204,6 @@ slices, say first-axis=slices" input coils)
 have 0.5 or more; if they are, say first-axis=slices slice=N" input coils alike)))))))
     (check-that (or (not slice) (> slices 1)) 'reconstruct "slice: ~a is a single image" input)
     scan))
-
-(define (one-image input given slice)
-  ;; GIVEN (rows columns), or the SLICE of a volume.
-  (let* ((shape (plain-shape given)) (given (tensor-reshape given shape)))
-    (cond ((= 2 (length shape))
-           (check-that (not slice) 'reconstruct "slice: ~a is a single image" input)
-           given)
-          ((and (= 3 (length shape)) (not (and (= 3 (third shape)) (not slice))))
-           (check-that slice 'reconstruct "~a has ~a slices: expected slice=N" input (first shape))
-           (check-that (< slice (first shape)) 'reconstruct
-                       "slice: expected 0 to ~a, got ~a" (1- (first shape)) slice)
-           (tensor-reshape (tensor-copy (tensor-slice given 0 slice (1+ slice))) (cdr shape)))
-          (else
-           (complain 'reconstruct "~a: expected an image (rows columns), got shape ~a"
-                     input shape)))))
 
 (define (simulated-mask pattern shape acceleration part seed)
   ;; For images of SHAPE, with the PART of the columns that is acquired at most.
@@ -251,14 +240,6 @@ give its mask instead" input)))
          #:noise (or noise (if (> (second (raw-scan-shape scan)) 1) 'auto usual-noise))
          #:say (lambda (text) (format #t "~a~%" text))
          settings))
-
-(define (region-of path measurement)
-  ;; 0 and 1, of the file PATH, as pictures have it too.
-  (let ((image (load-image path)) (shape (take-right (tensor-shape (measurement-data measurement)) 2)))
-    (check-that (and (eq? 'f32 (tensor-dtype image)) (equal? shape (plain-shape image))) 'reconstruct
-                "region: ~a: expected a mask of 0 and 1 over ~a, got ~a ~a" path shape (tensor-dtype image)
-                (tensor-shape image))
-    (tensor< 0 (tensor-reshape image shape))))
 
 (define (undersampling measurement)
   ;; How many points k-space has for each that the mask measured.
@@ -325,38 +306,3 @@ give its mask instead" input)))
   (let ((of-all (lambda (key) (map (lambda (slice) (assoc-ref (slice-summary slice) key)) numbers))))
     `((acceptance . ,(mean (of-all "acceptance")))
       (score-evaluations . ,(apply + (of-all "score_evaluations"))))))
-
-;;; --- What is said -----------------------------------------------------------------
-
-(define (record-temperature! chain)
-  ;; The sigma of the transitions just made; the chain's own is that of the next.  Each row has
-  ;; another one, by which a run that goes on finds where it was.
-  (record-metrics! `((sigma . ,(transition-sigma (last (chain-trace chain))))
-                     (acceptance . ,(chain-acceptance chain))
-                     (score-evaluations . ,(chain-evaluations chain)))))
-
-(define (collector)
-  ;; Two values: a procedure that prints a text of what is doubtful and keeps it, and one that gives those kept.
-  (let ((texts '()))
-    (values (lambda (text)
-              (warn-of-doubt text)
-              (set! texts (append texts (list text))))
-            (lambda () texts))))
-
-(define (print-diagnosis results)
-  (format #t "~a~%" (assoc-ref results "diagnosis"))
-  (for-each (lambda (text) (format #t "  ~a~%" text))
-            (vector->list (assoc-ref results "warnings"))))
-
-(define (outcome results)
-  ;; The numbers of a sweep's table.
-  (define (of-mean measure)
-    (let ((values (assoc-ref results measure)))
-      (if values
-          `((,(string->symbol measure) . ,(assoc-ref values "sample_mean"))
-            (,(string->symbol (string-append "zero-filled-" measure))
-             . ,(assoc-ref values "zero_filled")))
-          '())))
-  `(,@(of-mean "psnr") ,@(of-mean "ssim")
-    (acceptance . ,(assoc-ref results "acceptance"))
-    (score-evaluations . ,(assoc-ref results "score_evaluations"))))

@@ -50,7 +50,7 @@ The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such po
                 ((given _ words) (parse-words "sweep" words known #:leading? #t)))
     (cond ((assq 'help given) (show-usage "sweep" operands text '() options))
           ((or (null? words) (assq 'continue given)) (go-on given words))
-          (else (begin-with (named-experiment (car words)) given (cdr words))))))
+          (else (begin-with (named-experiment (car words) (cdr words)) given (cdr words))))))
 
 (define (halving-of text best)
   (let ((parts (string-split text #\,)))
