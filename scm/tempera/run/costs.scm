@@ -9,7 +9,6 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
-  #:use-module (srfi srfi-11)
   #:use-module (ice-9 textual-ports)
   #:use-module ((ice-9 threads) #:select (total-processor-count))
   #:use-module (tempera base documentation)
@@ -22,6 +21,7 @@
   #:use-module (tempera run environment)
   #:use-module (tempera run experiments)
   #:use-module (tempera run run-files)
+  #:use-module (tempera run runs)
   #:use-module (tempera run sweeps)
   #:use-module (tempera run workers)
   #:use-module (tempera tensor primitives)
@@ -73,24 +73,20 @@ Example: (trials-folder)"
       (settings . ,settings)
       (files . ,(filter-map (lambda (setting) (file-mark (cdr setting))) settings)))))
 
-(define (process-facts process)
-  ;; Two values of PROCESS so far: the most memory that it has had, in bytes, and the seconds that its main thread
-  ;; waited for a processor that others had; 0 where the system does not tell.
-  (define (text-of file)
-    (or (false-if-error (call-with-input-file (format #f "/proc/~a/~a" process file) get-string-all)) ""))
-  (let* ((status (text-of "status")) (place (string-contains status "VmHWM:"))
-         (schedule (string-tokenize (text-of "schedstat"))))
-    (values (if place (* 1024 (string->number (first (string-tokenize (substring status (+ place 6)))))) 0)
-            (if (= 3 (length schedule)) (/ (string->number (second schedule)) 1e9) 0))))
+(define (waited-for-processor process)
+  ;; The seconds that the main thread of PROCESS waited for a processor that others had; 0 where the system does not tell.
+  (let ((words (string-tokenize (or (false-if-error (call-with-input-file (format #f "/proc/~a/schedstat" process)
+                                                      get-string-all))
+                                    ""))))
+    (if (= 3 (length words)) (/ (string->number (second words)) 1e9) 0)))
 
 (define (wait-for process)
-  ;; The same of PROCESS at its end.
-  (let loop ((memory 0) (waited 0))
-    (let*-values (((now waited-now) (process-facts process))
-                  ((memory) (max memory now)) ((waited) (max waited waited-now)))
+  ;; The same of PROCESS until its end.
+  (let loop ((waited 0))
+    (let ((waited (max waited (waited-for-processor process))))
       (if (zero? (car (waitpid process WNOHANG)))
-          (begin (usleep 5000) (loop memory waited))
-          (values memory waited)))))
+          (begin (usleep 5000) (loop waited))
+          waited))))
 
 (define (processor-seconds-of-children)
   (let ((t (times)))
@@ -108,16 +104,16 @@ Example: (trials-folder)"
             (job (first (sweep-jobs sweep)))
             (start (seconds-now)) (before (processor-seconds-of-children))
             (process (start-process job threads))
-            (facts (call-with-stop (lambda () (call-with-values (lambda () (wait-for process)) list))
-                                   (lambda (exception) (false-if-error (kill process SIGTERM)))))
+            (waited (call-with-stop (lambda () (wait-for process))
+                                    (lambda (exception) (false-if-error (kill process SIGTERM)))))
             ;; Where others compute too, without what it waited for them.
-            (seconds (- (seconds-now) start (second facts))))
+            (seconds (- (seconds-now) start waited)))
        (check-that (eq? 'finished (job-outcome job)) 'estimate "a trial of ~a failed: ~a" (experiment-name experiment)
                    (or (job-error job)
                        (string-trim-both (false-if-error (file-text (string-append folder "/trial/errors.txt"))))))
        `((seconds . ,seconds)
          (processor-seconds . ,(- (processor-seconds-of-children) before))
-         (memory . ,(first facts))
+         (memory . ,(or (run-memory (open-run (job-directory job))) 0))
          (disk . ,(folder-bytes (job-directory job))))))))
 
 (define (trial experiment settings threads)

@@ -116,12 +116,14 @@ at birth."
         state)
       '((state . running) (seconds . 0) (error . #f) (result . #f))))
 
-(define* (save-state! directory state #:key (seconds 0) (error #f) (result #f))
-  "Write state.scm of DIRECTORY, with the checksum of the metrics that do not grow any more."
+(define* (save-state! directory state #:key (seconds 0) (error #f) (result #f) (memory #f))
+  "Write state.scm of DIRECTORY, with the checksum of the metrics that do not grow any more.  MEMORY is what the run's
+process has had of it at most, in bytes."
   (let ((sum (and (not (eq? state 'running)) (metrics-sum directory))))
     (save-datum (in-run directory "state.scm")
                 `((format . ,format-number) (state . ,state) (seconds . ,seconds)
                   (error . ,error) (result . ,result)
+                  ,@(if memory `((memory . ,memory)) '())
                   ,@(if sum `((metrics-crc32 . ,sum)) '())))))
 
 (define (metrics-sum directory)

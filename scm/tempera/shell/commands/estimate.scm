@@ -42,7 +42,7 @@ a cluster make it by srun.")
     (cond ((assq 'help given) (show-usage "estimate" operands text '() options))
           (else
            (check-that (pair? words) 'estimate "expected a script or a command, got none")
-           (estimate-words (named-experiment (car words)) given (cdr words))))))
+           (estimate-words (named-experiment (car words) (cdr words)) given (cdr words))))))
 
 (define (estimate-words experiment given words)
   (let*-values (((more settings) (experiment-words experiment words (cons help-option options)))

@@ -156,10 +156,11 @@ samples.npy, figure.png, report.html, summary.json."
                                                (format #f "reconstruct problem=~a" (named-in words "problem"))))))
 
 (define (trials-of network ratio until chains input slices)
-  ;; Few chains on a few temperatures, from the first to the last; of a scan one slice.
+  ;; Up to 16 chains on some temperatures, from the first to the last; of a scan one slice.  The memory of fewer chains, or of fewer
+  ;; temperatures, has not grown to what it comes to.
   (define (temperatures ratio)
     (schedule-length (default-temperatures network #:ratio ratio #:until until)))
-  (let* ((few (min chains 2)) (more (min chains 4)) (steep 0.1) (less-steep 0.5)
+  (let* ((few (min chains 8)) (more (min chains 16)) (steep 0.3) (less-steep 0.5)
          (numbers (if slices
                       (slice-numbers slices (first (raw-scan-shape
                                                     (parameterize ((current-output-port (%make-void-port "w")))

@@ -57,7 +57,7 @@ with -- are options of sbatch for every script; other lines are for the shell of
           ((assq 'continue given) (go-on given words))
           (else
            (check-that (pair? words) 'submit "expected a script or a command, got none")
-           (begin-with (named-experiment (car words)) given (cdr words))))))
+           (begin-with (named-experiment (car words) (cdr words)) given (cdr words))))))
 
 (define (begin-with experiment given words)
   (let*-values (((more settings) (experiment-words experiment words (cons help-option options)))
