@@ -10,7 +10,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (ice-9 textual-ports)
-  #:use-module ((ice-9 threads) #:select (total-processor-count))
+  #:autoload (ice-9 threads) (total-processor-count)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base interrupts)

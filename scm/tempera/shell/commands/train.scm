@@ -128,7 +128,7 @@ from another's checkpoint; what settings are other is said.  The network and the
             (build-body (description network (given channels width multipliers attention unshuffle blocks convolutions)
                                      no-norm 0))
             (when from (checkpoint-in from)))
-  #:trials `((small (steps . 2)) (large (steps . 8)) (seconds 2 8 ,steps))
+  #:trials `((small (steps . 4)) (large (steps . 20)) (seconds 4 20 ,steps))
   (let*-values (((dataset held-out) (split-data hold-out))
                 ((about) `(("data" . ,(dataset-text dataset))
                            ("version" . ,tempera-version)))
