@@ -15,6 +15,8 @@
      last-paused)
     ((base numbers)
      mean significant timed)
+    ((base process)
+     process-memory)
     ((base progress)
      make-progress progress-finish! progress-update!)
     ((tensor primitives)
@@ -132,7 +134,7 @@
     ((net noise-levels)
      largest-distance sigma-draw sigma-log-uniform sigma-mixture sigma-normal)
     ((net profile)
-     process-memory profile profile-flops profile-peak profile-rows profile-seconds profile-text
+     profile profile-flops profile-peak profile-rows profile-seconds profile-text
      profile? save-profile)
     ((net rates)
      constant-rate warmup-cosine warmup-stable-decay)
@@ -226,9 +228,11 @@
     ((method vae)
      latent-schedule vae vae-bound vae-decode vae-encode vae-images vae-latent vae-loss vae-noise
      vae-sample vae-size vae-target vae?)
+    ((run costs)
+     cost-disk cost-memory cost-processor-seconds cost-seconds cost? estimate)
     ((run experiments)
      define-experiment experiment-documentation experiment-name experiment-parameters
-     experiment-procedure experiment-script experiment-settings experiment? load-script
+     experiment-procedure experiment-script experiment-settings experiment-trials experiment? load-script
      make-experiment)
     ((run points)
      grid integers log-uniform random-points sobol-points uniform)
@@ -238,7 +242,7 @@
      compare-runs comparison-differences comparison-files comparison-run comparison? rerun)
     ((run runs)
      list-runs open-run resume-run run-config run-differences run-directory run-error
-     run-experiment run-log run-metrics run-outcome run-pictures run-result run-seconds
+     run-experiment run-log run-memory run-metrics run-outcome run-pictures run-result run-seconds
      run-setting run-state run?)
     ((run sweeps)
      halving job-directory job-name job-outcome job-point job-settings make-sweep open-sweep

@@ -3,7 +3,7 @@
 (use-modules (harness)
              (srfi srfi-1)
              (ice-9 popen) (ice-9 regex) (ice-9 textual-ports)
-             (tempera) (tempera run runs) (tempera run run-files))
+             (tempera) (tempera run runs) (tempera run claims) (tempera run run-files))
 
 (start-tests "runs")
 

@@ -12,7 +12,6 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
-  #:use-module (ice-9 rdelim)
   #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
@@ -21,7 +20,7 @@
   #:use-module (tempera net layers)
   #:use-module (tempera tensor primitives)
   #:export (profile profile? profile-seconds profile-flops profile-peak profile-rows
-            profile-text save-profile process-memory))
+            profile-text save-profile))
 
 (define-record-type <profile>
   (make-profile rows seconds threads peaks)
@@ -256,30 +255,6 @@ Example: (save-profile \"out/profile.csv\" p)"
                                    row))
                             (profile-rows profile))))
       (save-table path (sorted-table profile names))))
-
-;;; --- Memory ---------------------------------------------------------------------
-
-(define (process-memory)
-  "Bytes of memory that this whole process has now (resident) and has had at most (peak),
-as an association list; without what the system does not tell (/proc/self/status of
-Linux does).
-Example: (assq-ref (process-memory) 'peak)"
-  (define (kilobytes line name)
-    (and (string-prefix? name line)
-         (string->number (car (string-tokenize (substring line (string-length name)))))))
-  (if (file-exists? "/proc/self/status")
-      (call-with-input-file "/proc/self/status"
-        (lambda (port)
-          (let loop ((line (read-line port)) (found '()))
-            (if (eof-object? line)
-                found
-                (loop (read-line port)
-                      (append (filter-map (lambda (key name)
-                                            (let ((n (kilobytes line name)))
-                                              (and n (cons key (* 1024 n)))))
-                                          '(resident peak) '("VmRSS:" "VmHWM:"))
-                              found))))))
-      '()))
 
 (document
  (profile?

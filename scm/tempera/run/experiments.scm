@@ -18,16 +18,17 @@
   #:export (define-experiment make-experiment experiment?
             experiment-name experiment-parameters experiment-documentation
             experiment-procedure experiment-script experiment-text experiment-module
-            experiment-settings last-experiment load-script plain-script? module-experiment))
+            experiment-trials experiment-settings last-experiment load-script plain-script? module-experiment))
 
 (define-record-type <experiment>
-  (%make-experiment name documentation parameters procedure check script text module)
+  (%make-experiment name documentation parameters procedure check trials script text module)
   experiment?
   (name experiment-name)
   (documentation experiment-documentation)
   (parameters experiment-parameters)
   (procedure experiment-procedure)
   (check experiment-check)              ; a procedure of the same values, called before it runs
+  (trials experiment-trials-procedure)  ; a procedure of them too, see `experiment-trials'
   (script experiment-script)            ; the file that defines it, or #f,
   (text experiment-text)                ; and what that had in it then
   (module experiment-module))           ; the name of the module that defines it, if no script does
@@ -51,10 +52,10 @@
   (make-parameter '(#f . #f)))
 
 (define* (make-experiment name documentation parameters procedure
-                          #:key (check (const #t)) (script #f) (module #f))
+                          #:key (check (const #t)) (trials (const #f)) (script #f) (module #f))
   "An experiment called NAME (a symbol) that runs PROCEDURE on the values of PARAMETERS, a list of
 `make-parameter-spec'.  CHECK is called with the same values before anything runs or is written, and
-raises an error if they do not go together.  SCRIPT is the file that defines it, or #f; MODULE the
+raises an error if they do not go together; TRIALS gives of them what `experiment-trials' does.  SCRIPT is the file that defines it, or #f; MODULE the
 module that does, or #f: if that is from the load path, the experiment is found there again, and not in
 a script.  `define-experiment' is the usual way to one.
 Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
@@ -66,7 +67,7 @@ Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
          (text (cond (loaded? (cdr (loading)))
                      ((or module (not script)) #f)
                      (else (false-if-error (file-text script)))))
-         (experiment (%make-experiment name documentation parameters procedure check
+         (experiment (%make-experiment name documentation parameters procedure check trials
                                        (and text (absolute script)) text module)))
     (last-experiment experiment)
     (defined (cons experiment (defined)))
@@ -78,18 +79,19 @@ Example: (make-experiment 'toy \"A toy.\" '() (lambda () 3))"
 (define-syntax define-experiment
   (lambda (form)
     "(define-experiment NAME ((PARAMETER DEFAULT PREDICATE DOCUMENTATION) ...)
-   [DOCUMENTATION [#:check CHECK]] BODY ...)
+   [DOCUMENTATION [#:check CHECK] [#:trials TRIALS]] BODY ...)
 Define NAME as an experiment: BODY, with each PARAMETER bound to its value.  Parameters are as of
 `parameter-specs': PREDICATE and DOCUMENTATION may be left out, text on the command line takes the
 type of the default, and (optional TYPE) or (required TYPE) may stand in its place.  CHECK, an
 expression, sees the same values before anything runs or is written, and raises an error if they
-do not go together.
+do not go together.  TRIALS, an expression that sees them too, says how `estimate' tries the
+experiment in small, see `experiment-trials'.
 Example:
   (define-experiment two-moons ((samples 1000 positive? \"points to draw\"))
     \"Sample the two moons.\"
     (save-npy (run-path \"samples.npy\") (prior-draw (two-moons-prior) samples)))"
     (syntax-case form ()
-      ((_ name (parameter ...) documentation #:check check body body* ...)
+      ((_ name (parameter ...) documentation #:check check #:trials trials body body* ...)
        (string? (syntax->datum #'documentation))
        (with-syntax (((variable ...)
                       (map (lambda (p) (syntax-case p () ((v . _) #'v)))
@@ -99,7 +101,12 @@ Example:
              (make-experiment 'name documentation (parameter-specs parameter ...)
                               (lambda (variable ...) body body* ...)
                               #:check (lambda (variable ...) check)
+                              #:trials (lambda (variable ...) trials)
                               #:script file #:module (current-module)))))
+      ((_ name (parameter ...) documentation #:check check body body* ...)
+       #'(define-experiment name (parameter ...) documentation #:check check #:trials #f body body* ...))
+      ((_ name (parameter ...) documentation #:trials trials body body* ...)
+       #'(define-experiment name (parameter ...) documentation #:check #t #:trials trials body body* ...))
       ((_ name (parameter ...) documentation body body* ...)
        (string? (syntax->datum #'documentation))
        #'(define-experiment name (parameter ...) documentation #:check #t body body* ...))
@@ -138,6 +145,16 @@ Example: (assq-ref (experiment-settings two-moons '((samples . \"500\"))) 'sampl
                 parameters)))
       (apply (experiment-check experiment) (map cdr all))
       all)))
+
+(define (experiment-trials experiment settings)
+  "How EXPERIMENT with SETTINGS, of all its parameters, is tried in small, or #f if it does not say.  An
+association list:
+  small, large     settings of two trials, an association list of what is other than in SETTINGS
+  seconds, memory, disk   lists of three numbers, the work of the small trial, of the large one and of SETTINGS:
+                   what it takes is a straight line in that work.  Without one it is what the larger trial takes
+  times            how often all of that is done one after the other, 1 unless given
+Example: (experiment-trials (make-experiment 'toy \"A toy.\" '() (lambda () 3)) '()) => #f"
+  (apply (experiment-trials-procedure experiment) (map cdr settings)))
 
 ;;; --- Scripts ------------------------------------------------------------------
 

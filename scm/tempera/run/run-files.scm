@@ -12,6 +12,7 @@
   #:use-module (tempera base errors)
   #:use-module ((tempera base evaluation) #:select (file-text))
   #:use-module (tempera file paths)
+  #:use-module (tempera run claims)
   #:use-module (tempera file values)
   #:use-module (tempera file tables)
   #:use-module ((tempera tensor primitives) #:select (crc32 sha256 sha256-of-file))
@@ -19,16 +20,16 @@
   #:export (format-number own-name? own-names in-run files-below text-hash file-bytes file-hash
             with-present-hashes replace-script!
             load-alist check-scripts check-module load-config load-state save-state! load-metrics
-            claim run-claimed? directory-state fail-run! fresh-directory))
+            directory-state fail-run! fresh-directory))
 
 (define format-number 1)                ; of config.scm, state.scm and sweep.scm
 
-(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "report.html"
+(define own-names '("config.scm" "script.scm" "state.scm" "log.txt" "metrics.csv" "lock" "claim-" "report.html"
                     "run.html"))
 
 (define (own-name? name)
   "Whether NAME is that of a file which a run keeps for itself, script-1.scm and the like among them."
-  (or (member name own-names) (string-match "^script-[0-9]+\\.scm$" name)))
+  (or (member name own-names) (string-match "^(script-[0-9]+\\.scm|claim-.*)$" name)))
 
 (define (in-run directory name)
   "The path of the file NAME in DIRECTORY."
@@ -116,12 +117,14 @@ at birth."
         state)
       '((state . running) (seconds . 0) (error . #f) (result . #f))))
 
-(define* (save-state! directory state #:key (seconds 0) (error #f) (result #f))
-  "Write state.scm of DIRECTORY, with the checksum of the metrics that do not grow any more."
+(define* (save-state! directory state #:key (seconds 0) (error #f) (result #f) (memory #f))
+  "Write state.scm of DIRECTORY, with the checksum of the metrics that do not grow any more.  MEMORY is what the run's
+process has had of it at most, in bytes."
   (let ((sum (and (not (eq? state 'running)) (metrics-sum directory))))
     (save-datum (in-run directory "state.scm")
                 `((format . ,format-number) (state . ,state) (seconds . ,seconds)
                   (error . ,error) (result . ,result)
+                  ,@(if memory `((memory . ,memory)) '())
                   ,@(if sum `((metrics-crc32 . ,sum)) '())))))
 
 (define (metrics-sum directory)
@@ -130,35 +133,6 @@ at birth."
     (and (file-exists? path)
          ;; Bytes that are no text any more count too.
          (crc32 (call-with-input-file path get-string-all #:encoding "ISO-8859-1")))))
-
-(define (claim directory)
-  "The lock of the run in DIRECTORY, a port to be kept open; #f while somebody has it."
-  (let ((port (catch 'system-error
-                (lambda () (open (in-run directory "lock") (logior O_RDWR O_CREAT O_CLOEXEC)))
-                (lambda exception
-                  (complain 'run-experiment "~a/lock: ~a" directory
-                            (strerror (system-error-errno exception)))))))
-    (let try ((n 3))                    ; `run-claimed?' may hold it for a moment
-      (catch 'system-error
-        (lambda () (flock port (logior LOCK_EX LOCK_NB)) port)
-        (lambda (key . arguments)
-          (let ((errno (system-error-errno (cons key arguments))))
-            (cond ((not (= errno EWOULDBLOCK))
-                   (close-port port)
-                   (complain 'run-experiment "~a/lock: ~a" directory (strerror errno)))
-                  ((> n 1) (usleep 20000) (try (1- n)))
-                  (else (close-port port) #f))))))))
-
-(define (run-claimed? directory)
-  "Whether a living process runs the run in DIRECTORY.
-Example: (run-claimed? \"runs/two-moons\") => #f"
-  (and (file-exists? (in-run directory "lock"))
-       (let* ((port (open (in-run directory "lock") (logior O_RDWR O_CLOEXEC)))
-              (free? (catch 'system-error
-                       (lambda () (flock port (logior LOCK_SH LOCK_NB)) #t)
-                       (const #f))))
-         (close-port port)
-         (not free?))))
 
 (define (directory-state directory)
   "The state of the run in DIRECTORY, as of `run-state'; interrupted where none has begun.

@@ -20,11 +20,13 @@
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tempera base documentation)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base process)
   #:use-module (tempera base program)
   #:use-module (tempera run environment)
   #:use-module (tempera base errors)
   #:use-module (tempera base evaluation)
   #:use-module (tempera base exceptions)
+  #:use-module (tempera run claims)
   #:use-module (tempera run experiments)
   #:use-module (tempera file formats)
   #:use-module (tempera file paths)
@@ -38,7 +40,7 @@
   #:use-module (tempera file tables)
   #:re-export (run-path record-metrics!)
   #:export (run-experiment resume-run open-run list-runs run? run-directory run-config
-            run-setting run-state run-seconds run-error run-result run-outcome run-metrics run-log
+            run-setting run-state run-seconds run-memory run-error run-result run-outcome run-metrics run-log
             run-pictures run-own-files run-own-experiment run-differences))
 
 ;;; --- Runs as values -----------------------------------------------------------
@@ -123,6 +125,12 @@ Example: (run-state (open-run \"runs/two-moons\")) => finished"
 Example: (run-seconds (open-run \"runs/two-moons\"))"
   (check-run 'run-seconds run)
   (assq-ref (load-state (run-directory run)) 'seconds))
+
+(define (run-memory run)
+  "How many bytes of memory the process in which RUN finished has had at most, or #f where the system does not tell.
+Example: (run-memory (open-run \"runs/two-moons\"))"
+  (check-run 'run-memory run)
+  (assq-ref (load-state (run-directory run)) 'memory))
 
 (define (run-error run)
   "The text of the error that ended RUN, or #f.
@@ -396,14 +404,14 @@ Example: (let ()
     (check-that (file-is-directory? directory) 'run-experiment "~a: is a file" directory)
     (temporaries-sweep! directory)
     (unless (file-exists? (in-run directory "config.scm")) (check-empty directory))
-    (let ((lock (or (claim directory)
-                    (complain 'run-experiment "~a: another process runs it" directory))))
+    (let ((let-go (or (claim directory)
+                      (complain 'run-experiment "~a: another process runs it" directory))))
       (dynamic-wind
         (const #t)
         (lambda ()
           (let ((config (prepare! directory experiment settings mended)))
             (make-run directory config (run-body directory config experiment settings))))
-        (lambda () (close-port lock))))))
+        let-go))))
 
 (define (run-body directory config experiment settings)
   ;; What the experiment returns; `nothing' when it was paused.
@@ -458,7 +466,7 @@ Example: (let ()
                          (when name (say-how-to-go-on directory config))
                          nothing))))
           (unless (eq? value nothing)
-            (save-state! directory 'finished #:seconds (seconds)
+            (save-state! directory 'finished #:seconds (seconds) #:memory (assq-ref (process-memory) 'peak)
                          #:result (and (datum? value) value)))
           value))
       (lambda ()

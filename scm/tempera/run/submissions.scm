@@ -106,6 +106,7 @@ again () { # LIMIT: put this task back in the queue, unless that was done LIMIT 
       (format #f "The points TASK, TASK + ~a, ... of ~a, TASK the number of this one in the array." tasks count)))
      (string-concatenate (map (lambda (line) (string-append line "\n")) prelude))
      (format #f "export TEMPERA_THREADS=\"$SLURM_CPUS_PER_TASK\"
+export TEMPERA_CLAIMS=links # also where flock does not hold across nodes
 failed=0
 point=$SLURM_ARRAY_TASK_ID
 while [ \"$point\" -le ~a ]; do
@@ -115,8 +116,8 @@ while [ \"$point\" -le ~a ]; do
   case $status in
     0) ;;
     1) failed=1 ;;                      # its log says why
-    143) again ~a; exit 143 ;;         # stopped by SIGTERM; what was done is kept
-    *) again ~a; exit $status ;;         # killed
+    143 | 75) again ~a; exit $status ;; # stopped by SIGTERM, what was done is kept; or another process has it
+    *) again ~a; exit $status ;;          # killed
   esac
   point=$((point + ~a))
 done

@@ -18,7 +18,7 @@
   #:use-module (tempera run runs)
   #:use-module (tempera run sweeps)
   #:use-module (tempera file tables)
-  #:export (sweep continue-sweep sweep-done-text tempera-program last-metrics))
+  #:export (sweep continue-sweep sweep-done-text tempera-program start-process last-metrics))
 
 (define* (sweep experiment points #:key (settings '()) (directory #f) (halving #f) (names #f)
                 (workers (threads)) (retries 3))
@@ -60,7 +60,8 @@ Example: (tempera-program)"
   (or (getenv "TEMPERA_PROGRAM") "tempera"))
 
 (define (start-process job threads)
-  ;; Its number.  The shell is there for the redirections, and gone at once: what the point
+  "Start a process of THREADS threads that runs JOB; its number."
+  ;; The shell is there for the redirections, and gone at once: what the point
   ;; prints is in its log, and what comes before that goes to errors.txt.
   (let* ((sweep (job-sweep job))
          (command (list "sh" "-c" "exec \"$@\" </dev/null >/dev/null 2>>\"$0\""

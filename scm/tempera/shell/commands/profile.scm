@@ -5,6 +5,7 @@
   #:use-module (srfi srfi-11)
   #:use-module (ice-9 format)
   #:use-module (tempera base parameters)
+  #:use-module (tempera base process)
   #:use-module (tempera shell options)
   #:use-module (tempera base errors)
   #:use-module (tempera file paths)

@@ -31,6 +31,7 @@
   #:use-module (tempera run slice-runs)
   #:use-module (tempera sample chain)
   #:use-module (tempera sample kernel)
+  #:use-module (tempera sample schedules)
   #:use-module (tempera sample settings)
   #:use-module (tempera see reconstruction)
   #:use-module (tempera shell launch)
@@ -102,6 +103,7 @@ samples.npy, figure.png, report.html, summary.json."
             (check-that (not (and slices slice)) 'reconstruct "slices: expected none beside slice, got both")
             (check-that (not (and simulate (eq? noise 'auto))) 'reconstruct
                         "noise: expected a number, of simulated noise, got auto"))
+  #:trials (trials-of (load-score-network prior) ratio until chains input slices)
   (let ((network (load-score-network prior #:precision precision)))
     (define (sampled out measurement truth scale doubts hook)
       (reconstruct-to out network measurement
@@ -166,6 +168,25 @@ samples.npy, figure.png, report.html, summary.json."
     (run-command experiment words #:called (if (eq? experiment reconstruct)
                                                "reconstruct"
                                                (format #f "reconstruct problem=~a" (named-in words "problem"))))))
+
+(define (trials-of network ratio until chains input slices)
+  ;; Up to 16 chains on some temperatures, from the first to the last; of a scan one slice.  The memory of fewer chains, or of fewer
+  ;; temperatures, has not grown to what it comes to.
+  (define (temperatures ratio)
+    (schedule-length (default-temperatures network #:ratio ratio #:until until)))
+  (let* ((few (min chains 8)) (more (min chains 16)) (steep 0.3) (less-steep 0.5)
+         (numbers (if slices
+                      (slice-numbers slices (first (raw-scan-shape
+                                                    (parameterize ((current-output-port (%make-void-port "w")))
+                                                      (load-scan input #:first-axis 'slices)))))
+                      '(0)))
+         (one (if slices `((slices . ,(number->string (list-ref numbers (quotient (length numbers) 2))))) '())))
+    `((small (chains . ,few) (ratio . ,steep) ,@one)
+      (large (chains . ,more) (ratio . ,less-steep) ,@one)
+      (seconds ,(* few (temperatures steep)) ,(* more (temperatures less-steep)) ,(* chains (temperatures ratio)))
+      (memory ,few ,more ,chains)
+      (disk ,few ,more ,chains)
+      (times . ,(length numbers)))))
 
 ;;; --- What is read -----------------------------------------------------------------
 

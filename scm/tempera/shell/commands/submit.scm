@@ -6,12 +6,14 @@
   #:use-module (tempera base errors)
   #:use-module (tempera base parameters)
   #:use-module (tempera file paths)
+  #:use-module (tempera run costs)
   #:use-module (tempera run experiments)
   #:use-module (tempera run run-files)
   #:use-module (tempera run submissions)
   #:use-module (tempera run sweeps)
   #:use-module (tempera shell launch)
   #:use-module (tempera shell options)
+  #:use-module (tempera shell point-costs)
   #:use-module (tempera shell sweep-words)
   #:use-module (tempera tensor primitives)
   #:export (main summary))
@@ -26,9 +28,10 @@
     (mended #f "with --continue: failed points too, and all that is left by the script as it is now")
     (dry-run #f "print the script, and submit nothing"))
    points-options
+   (list trial-option)
    (parameter-specs
-    (time (optional string) "limit of a task: MINUTES, HOURS:MINUTES:00 or DAYS-HOURS; it goes on in another when that is over")
-    (memory (optional string) "of a task: 900M, 4G")
+    (time (optional string) "limit of a task: MINUTES, HOURS:MINUTES:00 or DAYS-HOURS; unless given by an estimate")
+    (memory (optional string) "of a task: 900M, 4G; unless given by an estimate")
     (cores (optional integer) positive? "of a process; as many as there are threads here")
     (ranks 1 positive? "processes of a task, which share its work by MPI")
     (tasks (optional integer) positive? "of the array, which share the points; one a point, but at most 1000")
@@ -41,7 +44,8 @@
 (define operands "SCRIPT|COMMAND NAME=A,B,C...")
 (define text "Writes the sweep that `tempera sweep' would run and submits it to Slurm, a task of an array for each point;
 without lists of values there is one point.  A task that is preempted or near its time limit writes its checkpoint, and is
-queued again; one that dies is tried again three times.  `tempera status DIR' says how far it is, `tempera collect DIR' gathers
+queued again; one that dies is tried again three times.  Limits of time and memory that are not given are those of `tempera
+estimate', half as much again and some to spare, where it can tell; else the site's.  `tempera status DIR' says how far it is, `tempera collect DIR' gathers
 the results, --continue=DIR submits what is left.  Lines of the file tempera/slurm in $XDG_CONFIG_HOME (or ~/.config) that begin
 with -- are options of sbatch for every script; other lines are for the shell of every task, such as module load.")
 
@@ -53,7 +57,7 @@ with -- are options of sbatch for every script; other lines are for the shell of
           ((assq 'continue given) (go-on given words))
           (else
            (check-that (pair? words) 'submit "expected a script or a command, got none")
-           (begin-with (named-experiment (car words)) given (cdr words))))))
+           (begin-with (named-experiment (car words) (cdr words)) given (cdr words))))))
 
 (define (begin-with experiment given words)
   (let*-values (((more settings) (experiment-words experiment words (cons help-option options)))
@@ -90,7 +94,7 @@ with -- are options of sbatch for every script; other lines are for the shell of
                        sweep)
                    ref))))
 
-;;; --- The script ------------------------------------------------------------------------
+;;; --- Limits ------------------------------------------------------------------------------
 
 (define (bytes-of text)
   ;; Of 900M or 4G; a plain number is of megabytes, as sbatch has it.
@@ -119,17 +123,38 @@ with -- are options of sbatch for every script; other lines are for the shell of
   (filter-map (lambda (job) (and (not (memq (job-outcome job) '(finished failed))) (job-point job)))
               (sweep-jobs sweep)))
 
+(define (limits sweep cores tasks ref)
+  ;; Two values: bytes of memory and seconds for each of TASKS with CORES, those given or by an estimate, #f for the site's.
+  (let* ((experiment (sweep-experiment sweep))
+         (points (sweep-points sweep)) (shared (assq-ref (sweep-config sweep) 'settings))
+         (costs (if (and (not (and (ref 'time) (ref 'memory)))
+                         (or (ref 'trial)
+                             (experiment-trials experiment (experiment-settings experiment (append shared (first points))))))
+                    (point-costs experiment shared points #:threads cores #:ranks (ref 'ranks) #:trial (ref 'trial))
+                    '()))
+         (most (lambda (field) (apply max (map field costs)))))
+    (values (cond ((ref 'memory) => bytes-of)
+                  ((pair? costs) (* (ref 'ranks) (+ 1e8 (* 1.2 (most cost-memory)))))
+                  (else #f))
+            (cond ((ref 'time) => seconds-of)
+                  ((pair? costs) (+ 600 (* 1.5 (most cost-seconds) (ceiling (/ (length points) tasks)))))
+                  (else #f)))))
+
+;;; --- The script ------------------------------------------------------------------------
+
 (define (script-of sweep directory ref)
   ;; Two values: the script for what is left of SWEEP, which is or will be in DIRECTORY, and its tasks.
   (let*-values (((count) (length (sweep-points sweep)))
                 ((tasks) (min count (or (ref 'tasks) most-tasks)))
+                ((cores) (or (ref 'cores) (threads)))
+                ((memory seconds) (limits sweep cores tasks ref))
                 ((site prelude) (site-lines)))
     (values
      (submission-script directory (assq-ref (sweep-config sweep) 'experiment) count
                         #:left (left-points sweep)
                         #:tasks tasks #:at-once (ref 'at-once)
-                        #:cores (or (ref 'cores) (threads)) #:ranks (ref 'ranks) #:grace (ref 'grace)
-                        #:memory (and=> (ref 'memory) bytes-of) #:seconds (and=> (ref 'time) seconds-of)
+                        #:cores cores #:ranks (ref 'ranks) #:grace (ref 'grace)
+                        #:memory memory #:seconds seconds
                         #:options (append site
                                           (filter-map (lambda (name)
                                                         (and (ref name) (format #f "--~a=~a" name (ref name))))

@@ -95,7 +95,10 @@ The status is 1 if a point failed; --continue=DIR --mended [SCRIPT] runs such po
     (if (ref 'point)
         (let ((driver (getenv "TEMPERA_DRIVER")))
           (when driver (end-with-parent! (string->number driver)))
-          (run-job (open-sweep directory) (ref 'point)))
+          ;; Who asks again later sees by the status that another process has it: EX_TEMPFAIL.
+          (let ((job (find (lambda (job) (string=? (ref 'point) (job-name job))) (sweep-jobs (open-sweep directory)))))
+            (unless (or (run-job (open-sweep directory) (ref 'point)) (not (eq? 'running (job-outcome job))))
+              (exit 75))))
         (say-end (drive (open-sweep directory) (or (ref 'workers) (threads)) (ref 'retries)
                         #:mended (and (ref 'mended) (or (null? others) (car others))))))))
 

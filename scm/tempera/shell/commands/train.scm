@@ -22,6 +22,7 @@
   #:use-module (tempera run training-runs)
   #:use-module (tempera sample learned-scores)
   #:use-module (tempera shell launch)
+  #:use-module ((tempera tensor tensors) #:select (with-scope))
   #:export (main summary train))
 
 (define summary "train a score network on the prepared data")
@@ -123,10 +124,11 @@ now and then and at Ctrl-C or SIGTERM, from which the run goes on, to the bit.  
 the losses of persons that are not trained on, by sigma.  With `from' a new run goes on
 from another's checkpoint; what settings are other is said.  The network and the seed must be the same."
   #:check (begin
-            (split-data hold-out)
+            (with-scope (lambda () (split-data hold-out) #t)) ; the volumes are free again
             (build-body (description network (given channels width multipliers attention unshuffle blocks convolutions)
                                      no-norm 0))
             (when from (checkpoint-in from)))
+  #:trials `((small (steps . 4)) (large (steps . 20)) (seconds 4 20 ,steps))
   (let*-values (((dataset held-out) (split-data hold-out))
                 ((about) `(("data" . ,(dataset-text dataset))
                            ("version" . ,tempera-version)))
