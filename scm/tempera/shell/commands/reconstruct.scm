@@ -103,7 +103,14 @@ samples.npy, figure.png, report.html, summary.json."
             (check-that (not (and slices slice)) 'reconstruct "slices: expected none beside slice, got both")
             (check-that (not (and simulate (eq? noise 'auto))) 'reconstruct
                         "noise: expected a number, of simulated noise, got auto"))
-  #:trials (trials-of (load-score-network prior) ratio until chains input slices)
+  #:trials (trials-of (load-score-network prior) ratio until chains
+                      (and slices
+                           (slice-numbers 'reconstruct slices
+                                          (slice-count input volume
+                                                       (and (not simulate)
+                                                            (parameterize ((current-output-port (%make-void-port "w")))
+                                                              (scan-of input first-axis trajectory #f (const #f)))))))
+                      workers)
   (let ((network (load-score-network prior #:precision precision)))
     (define (sampled out measurement truth scale doubts hook)
       (reconstruct-to out network measurement
@@ -138,15 +145,9 @@ samples.npy, figure.png, report.html, summary.json."
                     ((results) (sampled (run-path) measurement truth scale (doubts) record-temperature!)))
         (print-results results)
         (outcome results)))
-    (define (slice-count scan)
-      (if scan
-          (first (raw-scan-shape scan))
-          (let ((shape (plain-shape (load-image input #:volume volume))))
-            (check-that (= 3 (length shape)) 'reconstruct "slices: ~a is a single image" input)
-            (first shape))))
     (define (slice-by-slice!)
       (let* ((scan (and (not simulate) (scan-of input first-axis trajectory #f warn-of-doubt)))
-             (numbers (slice-numbers 'reconstruct slices (slice-count scan)))
+             (numbers (slice-numbers 'reconstruct slices (slice-count input volume scan)))
              (settings (lambda ()
                          (if (or simulate scale)
                              (settings-but '(slices workers slice))
@@ -169,26 +170,31 @@ samples.npy, figure.png, report.html, summary.json."
                                                "reconstruct"
                                                (format #f "reconstruct problem=~a" (named-in words "problem"))))))
 
-(define (trials-of network ratio until chains input slices)
-  ;; Up to 16 chains on some temperatures, from the first to the last; of a scan one slice.  The memory of fewer chains, or of fewer
-  ;; temperatures, has not grown to what it comes to.
+(define (trials-of network ratio until chains numbers workers)
+  ;; Up to 16 chains on some temperatures, from the first to the last; of the slices NUMBERS, or #f, one.  The memory of fewer
+  ;; chains, or of fewer temperatures, has not grown to what it comes to; that of WORKERS is each one's.
   (define (temperatures ratio)
     (schedule-length (default-temperatures network #:ratio ratio #:until until)))
   (let* ((few (min chains 8)) (more (min chains 16)) (steep 0.3) (less-steep 0.5)
-         (numbers (if slices
-                      (slice-numbers slices (first (raw-scan-shape
-                                                    (parameterize ((current-output-port (%make-void-port "w")))
-                                                      (load-scan input #:first-axis 'slices)))))
-                      '(0)))
-         (one (if slices `((slices . ,(number->string (list-ref numbers (quotient (length numbers) 2))))) '())))
+         (one (if numbers
+                  `((slices . ,(number->string (list-ref numbers (quotient (length numbers) 2)))) (workers . 1))
+                  '())))
     `((small (chains . ,few) (ratio . ,steep) ,@one)
       (large (chains . ,more) (ratio . ,less-steep) ,@one)
       (seconds ,(* few (temperatures steep)) ,(* more (temperatures less-steep)) ,(* chains (temperatures ratio)))
       (memory ,few ,more ,chains)
       (disk ,few ,more ,chains)
-      (times . ,(length numbers)))))
+      (times . ,(if numbers (ceiling-quotient (length numbers) workers) 1)))))
 
 ;;; --- What is read -----------------------------------------------------------------
+
+(define (slice-count input volume scan)
+  ;; Of the file INPUT, which holds SCAN, or with #f a volume of images.
+  (if scan
+      (first (raw-scan-shape scan))
+      (let ((shape (plain-shape (load-image input #:volume volume))))
+        (check-that (= 3 (length shape)) 'reconstruct "slices: ~a is a single image" input)
+        (first shape))))
 
 (define usual-noise 0.1)
 
