@@ -21,6 +21,8 @@
       (write '(use-modules (tempera)) port)
       (write '(define-experiment two-moons ((samples 10) (norms '(1 2)) (step-size 0.5) (exponent 1.5)
                                             (norm 1) (seed 0))
+                "Two moons, in name only."
+                #:trials `((small (samples . 5)) (large (samples . 10)) (seconds 5 10 ,samples))
                 (display "sampling")
                 (record-metrics! '((sigma . 1) (psnr . 24)))
                 (record-metrics! '((sigma . 0.5) (psnr . 25)))

@@ -323,6 +323,7 @@
    (write-png (write-png (file "a.png") (want '(2 2)) 0 1 8))
    (write-nifti (write-nifti (file "a.nii") (want '(2 2)) '(1 1) #f ""))
    (write-mgh (write-mgh (file "a.mgz") (want '(2 2)) '(1 1) #f))
+   (write-fits (write-fits (file "a.fits") (want '(2 2)) "" ""))
    (write-tiff (write-tiff (file "a.tif") (want '(2 2)) ""))
    (safetensors-write (safetensors-write (file "a.safetensors") "{}" (list (want '(2)))))))
 
@@ -364,7 +365,7 @@
 (define without-tensors
   '(end-with-parent! temporary-open temporaries-sweep! make-tape tape-enter! tape-leave! tape-open? tape-length library-versions profile-start!
     profile-stop! profile-table profile-layer! peak-flops load-npy save-text load-png
-    load-cfl npz-read mat-read ismrmrd-header ismrmrd-read file-items load-tiff read-mgh hdf5-read hdf5-text hdf5-number read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
+    load-cfl npz-read mat-read ismrmrd-header ismrmrd-read file-items load-tiff read-mgh hdf5-read hdf5-text hdf5-number read-fits read-nifti safetensors-header safetensors-read terminal-detect terminal-measure terminal-ask
     terminal-text base64 sha256 sha256-of-file word-stem write-animation metropolis sobol-sequence chi-square-tail binomial-cdf tensor-zeros
     list->tensor random-normal random-uniform scope-open! scope-close! memory-usage memory-trim!
     threads set-threads! instruction-set mpi-rank mpi-size mpi-exchanged ranks-join! ranks-fail! ranks-failure!

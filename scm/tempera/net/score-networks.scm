@@ -268,11 +268,15 @@ among ~a, got ~s" (map car bodies) description)
                                     (bad "sigma-data: expected a positive number, got ~s" sigma-data)))))
 
 (define-method (network-inputs (network <score-network>) count size)
-  (list (random-normal (if (eq? 'moons-mlp (car (network-description network)))
-                           (list count 2)
-                           (list count (or size example-size) (or size example-size) 2))
-                       1)
-        1.0))
+  (let* ((description (network-description network))
+         (side (or size example-size))
+         (channels (memq #:image-channels description)))
+    (list (random-normal (cond ((eq? 'moons-mlp (car description)) (list count 2))
+                               ((not channels) (list count side side 2))
+                               ((= 1 (cadr channels)) (list count side side))
+                               (else (list count side side (cadr channels))))
+                         1)
+          1.0)))
 
 (document
  (network-body

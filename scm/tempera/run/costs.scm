@@ -146,11 +146,7 @@ Example: (trials-folder)"
 from before.  TRIALS says what they are in place of the experiment itself, as of `experiment-trials'.
 With several RANKS the work above the small trial's is shared among them, without what they say to each other;
 memory is that of one.
-Example: (let ()
-           (define-experiment toy ((steps 1000)) \"A toy.\"
-             #:trials `((small (steps . 10)) (large (steps . 20)) (seconds 10 20 ,steps))
-             (iota steps))
-           (experiment-trials toy '((steps . 1000)))) => ((small (steps . 10)) (large (steps . 20)) (seconds 10 20 1000))"
+Example: (cost? (estimate two-moons '((samples . 100)) #:threads 1)) => #t"
   (let* ((settings (experiment-settings experiment settings))
          (trials (or trials (experiment-trials experiment settings)
                      (complain 'estimate "~a does not say how it is tried in small; expected #:trials in its \
