@@ -158,7 +158,9 @@
    (test-group "damage"
      (let ((whole (read-bytes (in "cards.fits"))) (many (read-bytes (in "many.fits"))))
        (test-assert "cut and changed" (try-damaged (in "damaged.fits") whole load-fits))
-       (test-assert "of several units" (try-damaged (in "damaged.fits") many (lambda (path) (file-items 'fits path))))))
+       (test-assert "of several units" (try-damaged (in "damaged.fits") many (lambda (path) (file-items 'fits path))))
+       (test-error-matching "a table without its number of fields" "damaged: the header of a table"
+         (load-fits (test-file "fuzz/seeds/fits/big-table.fits")))))
 
    (test-group "gzip"
      (if (program-exists? "gzip")

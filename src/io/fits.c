@@ -87,6 +87,36 @@ has_tiles (const char *bytes, size_t count)
   return false;
 }
 
+/* Whether the card at BYTES says NAME and a whole number from 0 on, of up to MOST digits. */
+static bool
+is_count (const char *bytes, const char *name, size_t most)
+{
+  char card[CARD + 1] = { 0 };
+  memcpy (card, bytes, CARD);
+  size_t blanks = strspn (card + 10, " "), digits = strspn (card + 10 + blanks, "0123456789");
+  return !strncmp (card, name, strlen (name)) && !memcmp (card + 8, "= ", 2) && digits > 0 && digits <= most;
+}
+
+/* Whether every table in the COUNT BYTES starts with the eight cards that the standard asks for (FITS 4.0, sections 7.2
+ * and 7.3).  Where one is damaged, cfitsio makes as many columns as happens to stand in memory. */
+static bool
+has_whole_tables (const char *bytes, size_t count)
+{
+  static const char *names[] = { "BITPIX  ", "NAXIS   ", "NAXIS1  ", "NAXIS2  ", "PCOUNT  ", "GCOUNT  ", "TFIELDS " };
+  for (size_t k = 0; k + CARD <= count; k += CARD)
+    {
+      char start[33] = { 0 };
+      memcpy (start, bytes + k, 32);
+      if (strncmp (start, "XTENSION", 8) || !strstr (start, "TABLE"))
+        continue;
+      for (size_t n = 0; n < sizeof names / sizeof *names; n++)
+        if (k + (n + 2) * CARD > count
+            || !is_count (bytes + k + (n + 1) * CARD, names[n], !strcmp (names[n], "TFIELDS ") ? 3 : 18))
+          return false;
+    }
+  return true;
+}
+
 static tp_status
 open_reader (reader *r, const char *path)
 {
@@ -111,6 +141,8 @@ open_reader (reader *r, const char *path)
     status = tp_file_mistaken (path, "a FITS file");
   else if (has_tiles (r->bytes, r->count))
     status = tp_fail (TP_UNSUPPORTED, "%s: its pixels are compressed in tiles: funpack makes a plain FITS file of it", path);
+  else if (!has_whole_tables (r->bytes, r->count))
+    status = tp_fail (TP_BAD_FILE, "%s: truncated or damaged: the header of a table", path);
   else if (fits_open_memfile (&r->fits, "fits", READONLY, &r->bytes, &r->room, 0, NULL, &r->status))
     status = fail (r, "its header");
   if (status != TP_OK)
