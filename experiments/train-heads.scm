@@ -1,6 +1,7 @@
 ;;; train-heads.scm -- a prior for heads, from pure noise to a scan's own: priors/heads.safetensors.
 ;;;
 ;;;   tempera run experiments/train-heads.scm
+;;;   tempera run experiments/train-heads.scm network=heads-paper steps=4000 rate=1e-3 decay=0.4
 ;;;   tempera run experiments/train-heads.scm from=priors/heads.safetensors seed=2
 ;;;
 ;;; Trains on the volumes that `tempera data --add' prepared (priors/README.md says which), in which whole heads and
@@ -13,7 +14,9 @@
 
 (use-modules (tempera) (srfi srfi-1) (srfi srfi-11))
 
-(define body '(edm-unet #:width 48 #:multipliers (1 2 3 3) #:blocks 1 #:attention (16) #:unshuffle 2))
+(define bodies
+  '((heads edm-unet #:width 48 #:multipliers (1 2 3 3) #:blocks 1 #:attention (16) #:unshuffle 2)
+    (heads-paper paper-unet)))          ; appendix A.1
 
 (define heads '(300 2.5 0.6))           ; an upper bound of their power, by `power-spectrum-by-size'
 
@@ -53,16 +56,18 @@
   (and (pair? (dataset-scans held-out))
        (validation (random-slices held-out 12 128 #:fit 0.5 #:seed 1000))))
 
-(define (new-network from sigma-data)
+(define (new-network network from sigma-data)
   "A score network with the weights of the file FROM, if not \"\"."
-  (let ((net (score-network body #:parametrisation 'wiener #:spectrum heads #:sigma-data sigma-data)))
+  (let ((net (score-network (assq-ref bodies network) #:parametrisation 'wiener #:spectrum heads
+                            #:sigma-data sigma-data)))
     (unless (string-null? from)
       (for-each (lambda (to from) (tensor-assign! (cdr to) (cdr from)))
                 (layer-parameters net) (layer-parameters (load-network from))))
     net))
 
 (define-experiment train-heads
-    ((steps 20000 positive? "optimiser steps")
+    ((network 'heads (lambda (n) (assq n bodies)) "heads or heads-paper")
+     (steps 20000 positive? "optimiser steps")
      (from "" string? "a score network whose weights to begin with, in place of new ones")
      (resume "" string? "another training's checkpoint to go on from, with these settings")
      (sizes '(128 96 192 128 64 256) (lambda (sizes) (and (pair? sizes) (and-map positive? sizes)))
@@ -81,7 +86,7 @@
   "Train a score network for heads by denoising score matching, at every sigma there is."
   (let*-values
       (((dataset held-out) (split (load-dataset) validate-on))
-       ((trainer) (make-trainer (new-network from sigma-data) (slices dataset sizes fit seed) #:batch batch
+       ((trainer) (make-trainer (new-network network from sigma-data) (slices dataset sizes fit seed) #:batch batch
                                 #:sigma (sigma-mixture 1 (sigma-log-uniform 0.04 sigma-most)
                                                        1 (sigma-log-uniform 0.5 300))
                                 #:weight (if learned-weight? (learned-weight) (balanced-weight sigma-data))
@@ -92,8 +97,8 @@
     (format #t "data: ~a~%" dataset)
     (unless (or (string-null? resume) (file-exists? (run-path "checkpoint.safetensors")))
       (trainer-resume! trainer resume))
-    (train-run! trainer "heads" #:every every #:validation (validation-of held-out)
+    (train-run! trainer (symbol->string network) #:every every #:validation (validation-of held-out)
                 #:metadata `(("data" . ,(object->string dataset))
                              ("experiment" . "experiments/train-heads.scm")
                              ("seed" . ,(number->string seed))))
-    (run-path "heads.safetensors")))
+    (run-path (format #f "~a.safetensors" network))))
