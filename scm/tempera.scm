@@ -80,7 +80,7 @@
      gaussian-posterior gaussian-prior hybrid-prior power-law? power-spectrum
      power-spectrum-by-size power-spectrum-of)
     ((problem inverse-problems)
-     make-problem problem-dtype problem-likelihoods problem-load problem-measurement problem-prior problem-settings
+     make-problem problem-dtype problem-hottest problem-likelihoods problem-load problem-measurement problem-prior problem-settings
      problem-simulation problem-white
      problem?)
     ((problem kspace) coil-coherence kspace-doubts)

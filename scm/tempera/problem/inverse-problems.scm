@@ -18,11 +18,11 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (make-problem problem? problem-likelihoods problem-load problem-dtype problem-white problem-prior problem-settings
+  #:export (make-problem problem? problem-likelihoods problem-load problem-dtype problem-white problem-hottest problem-prior problem-settings
             problem-simulation problem-measurement))
 
 (define-record-type <problem>
-  (%make-problem operator image-shape noise likelihoods load truth scale dtype white prior settings)
+  (%make-problem operator image-shape noise likelihoods load truth scale dtype white hottest prior settings)
   problem?
   (operator problem-operator)           ; shape seed -> A for images of that shape
   (image-shape problem-image-shape)     ; of data's shape
@@ -33,6 +33,7 @@
   (scale problem-scale)                 ; of data, or #f: such that their image's white is the prior's
   (dtype problem-dtype)                 ; of images, or #f: as the prior has them
   (white problem-white)                 ; of images, or #f: as the prior has it
+  (hottest problem-hottest)             ; the first temperature, or #f: by white
   (prior problem-prior)                 ; network or #f, shape, dtype -> a prior of its own; or #f
   (settings problem-settings))          ; keywords of `anneal'
 
@@ -45,7 +46,7 @@
 (define* (make-problem #:key operator (image-shape identity) (noise 0.01) (likelihoods '(gaussian student-t)) (load #f)
                        (truth (lambda (image white dtype seed)
                                 (simulated-scan image #:white white #:dtype dtype #:seed seed)))
-                       (scale #f) (dtype #f) (white #f) (prior #f) (settings '()))
+                       (scale #f) (dtype #f) (white #f) (hottest #f) (prior #f) (settings '()))
   "An inverse problem, of data y = A x and noise.
   OPERATOR     the procedure shape seed -> A for images of SHAPE, (rows columns); what it draws at random is by SEED
   IMAGE-SHAPE  the procedure from the shape of data to that of images, `identity' unless given; or to two values, that and
@@ -59,6 +60,7 @@
   SCALE        what data are multiplied by, 1 where they have units; #f: what brings their image to white
   DTYPE        of images, f32 or c64, whatever data are; #f: as the prior has them
   WHITE        the 99.9th percentile of magnitude that images have, of which temperatures are made; #f: as the prior has it
+  HOTTEST      the temperature at which chains begin, as wide as all that data leave open; #f: 2/3 of white
   PRIOR        the procedure network shape dtype -> a prior over images of SHAPE that is made of the network that the user names,
                or of none, #f, with prior=gaussian; #f: the network, or a field of roughly the power of images
   SETTINGS     keywords of `anneal' that chains want
@@ -74,12 +76,12 @@ Example: (make-problem #:operator (lambda (shape seed) (inpainting-operator (ran
   (for-each (lambda (argument value)
               (check-that (or (not value) (positive-number? value)) 'make-problem
                           "~a: expected a positive number, got ~s" argument value))
-            '("scale" "white") (list scale white))
+            '("scale" "white" "hottest") (list scale white hottest))
   (check-that (memq dtype '(#f f32 c64)) 'make-problem "dtype: expected f32, c64 or #f, got ~s" dtype)
   (check-that (and (pair? likelihoods) (every (lambda (name) (memq name likelihood-names)) likelihoods)) 'make-problem
               "likelihoods: expected some of ~a, got ~s" likelihood-names likelihoods)
   (check-that (list? settings) 'make-problem "settings: expected a list of keywords and values, got ~s" settings)
-  (%make-problem operator image-shape noise likelihoods load truth scale dtype white prior settings))
+  (%make-problem operator image-shape noise likelihoods load truth scale dtype white hottest prior settings))
 
 (define (likelihood-of who problem likelihood dtype noise counts)
   ;; LIKELIHOOD, or the usual one of PROBLEM, which has to go with the rest.
@@ -205,6 +207,9 @@ Example: (problem-dtype (make-problem #:operator (lambda (shape seed) (denoising
  (problem-white
   "The 99.9th percentile of the magnitude of PROBLEM's images, or #f: as the prior has it.
 Example: (problem-white (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f")
+ (problem-hottest
+  "The temperature at which chains of PROBLEM begin, or #f: two thirds of white.
+Example: (problem-hottest (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f")
  (problem-prior
   "The procedure network shape dtype by which PROBLEM makes a prior of its own, or #f.
 Example: (problem-prior (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f")

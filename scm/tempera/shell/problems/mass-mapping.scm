@@ -108,7 +108,8 @@ unless given that of sources at redshift 1")
                (check-that (and (eq? 'f32 (tensor-dtype image)) (tensor-finite? image)) 'mass-mapping
                            "with simulate=yes: expected a convergence, finite real numbers, got ~s" image)
                image)
-     #:scale 1 #:dtype 'f32 #:white 0.3
+     ;; The mean of a field, which shear does not measure, has the power of the largest scales.
+     #:scale 1 #:dtype 'f32 #:white 0.3 #:hottest 1
      #:prior (lambda (network shape dtype)
                (let ((power (angular-power-spectrum table shape pixel)))
                  (cond ((not network) (gaussian-prior power #:dtype dtype))
