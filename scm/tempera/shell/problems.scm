@@ -16,6 +16,7 @@
   #:use-module (tempera file formats)
   #:use-module (tempera file programs)
   #:use-module (tempera method network-files)
+  #:use-module (tempera net tiles)
   #:use-module (tempera problem gaussian)
   #:use-module (tempera problem inverse-problems)
   #:use-module (tempera problem likelihoods)
@@ -85,6 +86,7 @@ phase; the problem says which fit, and which it is unless given")
    (until 0.046 positive? "the last temperature is the first below this, where white is 150")
    (precision 'float32 (lambda (name) (memq name '(float32 bf16)))
               "of the score's products; bf16 is faster where the processor has it")
+   (tile (optional integer) positive? "rows and columns that go through the network at once, to the same bits; else all")
    (seed 1 (lambda (n) (>= n 0)) "of the operator, noise and chains")))
 
 (define* (problem-experiment name documentation parameters body #:key (script #f) (module #f))
@@ -210,22 +212,23 @@ Example: (problem 'deblurring #:kernel 'motion #:length 9)"
                 ((shape) (tensor-shape (if (likelihood? measurement) (likelihood-start measurement) (zero-filled measurement))))
                 ((prior) (or network (field shape dtype)))
                 ((results)
-                 (reconstruct-to (run-path) prior measurement
-                                 #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
-                                 #:region (and (ref 'region) (region-of (ref 'region) shape)) #:level (ref 'exceeds)
-                                 #:command (shell-text (list "tempera" "rerun" (run-path)))
-                                 #:settings (list #:temperatures
-                                                  (default-temperatures prior #:ratio (ref 'ratio)
-                                                                        #:until (* (ref 'until) (relative-white prior))))
-                                 #:checkpoint (string-append (run-path) "/chain.safetensors")
-                                 #:hook record-temperature!
-                                 #:about `(("name" . ,(basename input))
-                                           ("input" . ,input)
-                                           ("problem" . ,(symbol->string name))
-                                           ("prior" . ,(ref 'prior))
-                                           ("precision" . ,(symbol->string (ref 'precision)))
-                                           ("version" . ,tempera-version)
-                                           ("scale" . ,scale)
-                                           ("doubts" . ,(list->vector (doubts)))))))
+                 (parameterize ((tile-side (ref 'tile)))
+                   (reconstruct-to (run-path) prior measurement
+                                   #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
+                                   #:region (and (ref 'region) (region-of (ref 'region) shape)) #:level (ref 'exceeds)
+                                   #:command (shell-text (list "tempera" "rerun" (run-path)))
+                                   #:settings (list #:temperatures
+                                                    (default-temperatures prior #:ratio (ref 'ratio)
+                                                                          #:until (* (ref 'until) (relative-white prior))))
+                                   #:checkpoint (string-append (run-path) "/chain.safetensors")
+                                   #:hook record-temperature!
+                                   #:about `(("name" . ,(basename input))
+                                             ("input" . ,input)
+                                             ("problem" . ,(symbol->string name))
+                                             ("prior" . ,(ref 'prior))
+                                             ("precision" . ,(symbol->string (ref 'precision)))
+                                             ("version" . ,tempera-version)
+                                             ("scale" . ,scale)
+                                             ("doubts" . ,(list->vector (doubts))))))))
     (print-results results)
     (outcome results)))
