@@ -119,6 +119,7 @@
     ((problem wiener) wiener-draws wiener-filter)
     ((net averages) power-average)
     ((net bodies) any-size make-body)
+    ((net tiles) tile-side)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)

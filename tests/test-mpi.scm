@@ -49,7 +49,9 @@
           (let* ((path (string-append folder "/run.safetensors"))
                  (killed (run 2 "killed" path)))
             (test-assert "a rank that is killed ends the others" (not (eqv? 0 (car killed))))
-            (test-assert "which say so" (string-contains (cdr killed) "another rank has died"))
+            ;; MPICH's mpirun ends them before they can.
+            (test-assert "which say so, or mpirun" (or (string-contains (cdr killed) "another rank has died")
+                                                       (string-contains (cdr killed) "BAD TERMINATION")))
             (let ((rest (run 2 "checkpointed" path)))
               (test-equal "its last checkpoint goes on to the same bits on as many ranks" bits-2
                           (second (last-datum (cdr rest)))))))))))
