@@ -151,7 +151,7 @@ or set LC_ALL to the locale in which it has its name" argument
 
 (define (joined?)
   ;; Whether this process is one of several that compute together.
-  (let ((ranks (resolve-module '(tempera tensor ranks) #:ensure #f)))
+  (let ((ranks (resolve-module '(tempera tensor ranks) #f #:ensure #f)))
     (and ranks (> ((@ (tempera tensor primitives) mpi-size)) 1))))
 
 (define (main arguments)
