@@ -80,7 +80,8 @@
      gaussian-posterior gaussian-prior hybrid-prior power-law? power-spectrum
      power-spectrum-by-size power-spectrum-of)
     ((problem inverse-problems)
-     make-problem problem-likelihoods problem-load problem-measurement problem-prior problem-simulation
+     make-problem problem-dtype problem-hottest problem-likelihoods problem-load problem-measurement problem-prior problem-settings
+     problem-simulation problem-white
      problem?)
     ((problem kspace) coil-coherence kspace-doubts)
     ((problem likelihoods)
@@ -100,7 +101,7 @@
     ((problem pixels)
      crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
     ((problem shear) kaiser-squires shear-operator)
-    ((problem sky) angular-power-of angular-power-spectrum log-normal-fields)
+    ((problem sky) angular-power-of angular-power-spectrum convergence-theory log-normal-fields)
     ((problem nufft) nufft-operator)
     ((problem operators)
      adjoint-defect apply-adjoint apply-approximate-inverse apply-forward apply-normal fft2 fourier-multiply ifft2
