@@ -33,8 +33,8 @@
   (and (= 1 (length (tensor-shape diagonal))) (<= (* (first shape) (second shape) (second shape)) most-eigenvectors)))
 
 ;; The diagonal in k-space of A^H A, Hutchinson's estimate with numbers of modulus 1: probes z give the mean of
-;; conj (z) A^H A z.  Along trajectories, whose density varies a hundredfold, it saves conjugate gradients two thirds of their
-;; steps; with a mask and coils a tenth, and those of masks are left as they are.
+;; conj (z) A^H A z.  Along spokes, whose density varies a hundredfold, it saves conjugate gradients a half to two thirds of their
+;; steps; with a mask and coils a tenth to a quarter, and those of masks are left as they are.
 (define probes 16)
 
 (define (probed-diagonal normal shape)
