@@ -11,8 +11,8 @@
 ;;;   simulated-brain-ismrmrd.h5   k-space of one coil, all measured        (MRIReco.jl)
 ;;;
 ;;; The first is sampled as it is.  The others were measured whole: a fourth of their columns is kept, and what was
-;;; measured is the truth to compare with.  For each, NAME.png has the sampling pattern, the zero-filled image, mean and
-;;; standard deviation, and where it is known the truth and the error; scans.csv has the numbers.
+;;; measured is the truth to compare with.  For each, NAME.png has the sampling pattern, where it is known the truth, the
+;;; zero-filled image, mean and standard deviation; scans.csv has the numbers.
 
 (use-modules (tempera)
              (ice-9 format)
@@ -28,13 +28,20 @@
                 ((measurement scale) (scan-measurement scan)))
     (values measurement #f (scan-pattern scan))))
 
-(define* (undersampled-scan path mask #:key (noise 'auto))
-  "The k-space in PATH, measured whole, where MASK, of the number of its columns, is 1; the truth is the image of all of it."
+(define (alternated kspace)
+  "K-space of the image that is moved by half its size: with every other sign turned."
+  (match (tensor-shape kspace)
+    ((_ rows columns)
+     (tensor* kspace (tensor-tabulate (list rows columns) (lambda (i j) (if (even? (+ i j)) 1 -1)))))))
+
+(define* (undersampled-scan path mask #:key (moved? #f))
+  "The k-space in PATH, measured whole, where MASK, of the number of its columns, is 1; the truth is the image of all of it.  With
+MOVED? the image in the file is moved by half its size, and is moved back."
   (let*-values (((scan) (load-scan path))
-                ((all) (raw-scan-kspace scan 0))
+                ((all) ((if moved? alternated identity) (raw-scan-kspace scan 0)))
                 ((columns) (last (tensor-shape all)))
                 ((y) (tensor* all (mask columns)))
-                ((measurement scale) (scan-measurement y #:mask (mask columns) #:noise noise)))
+                ((measurement scale) (scan-measurement y #:mask (mask columns))))
     (values measurement
             (tensor-reshape (tensor* scale (ifft2 all)) (take-right (tensor-shape all) 2))
             (tensor-copy (tensor-broadcast (mask columns) (take-right (tensor-shape all) 2))))))
@@ -55,7 +62,7 @@
 
 (define cases
   `(("t1-head-8coil-poisson.npy" . ,as-measured)
-    ("t2-head-1coil-512.mat" . ,(lambda (path) (undersampled-scan path fourth)))
+    ("t2-head-1coil-512.mat" . ,(lambda (path) (undersampled-scan path fourth #:moved? #t)))
     ("complex-brain-256-v73.mat" . ,(lambda (path) (measured-image path fourth 1)))
     ("simulated-brain-ismrmrd.h5" . ,(lambda (path) (undersampled-scan path fourth)))))
 
@@ -73,13 +80,13 @@
 
 (define (base name) (string-take name (string-rindex name #\.)))
 
-(define (one network name sampler chains seed measurement truth pattern)
+(define (one network name sampler temperatures chains seed measurement truth pattern)
   (let*-values (((target) (posterior network measurement))
                 ((chain seconds)
                  (timed (lambda ()
                           (if (eq? sampler 'split-gibbs)
                               (anneal target #:chains chains #:seed seed #:sampler (split-gibbs)
-                                      #:temperatures (log-linear 100 #:until 0.046 #:count 80))
+                                      #:temperatures (log-linear 100 #:until 0.046 #:count temperatures))
                               (anneal target #:chains chains #:seed seed)))))
                 ((samples) (chain-samples chain))
                 ((mean std) (values (tensor-mean (tensor-abs samples) 0) (chain-std chain)))
@@ -91,8 +98,7 @@
      (run-path (string-append name ".png"))
      `(,(panel "sampling" pattern #:high 1)
        ,@(posterior-panels #:truth truth #:start start #:start-name "zero-filled" #:mean mean #:std std
-                           #:samples samples #:shown 1))
-     #:columns 3)
+                           #:samples samples #:shown 0)))
     (list name (decibels start) (decibels mean) (residual-ratio measurement samples)
           measured unmeasured (measurement-noise measurement) seconds)))
 
@@ -100,7 +106,8 @@
   ((scans (required file) "the folder with the files")
    (only "" string? "the name of one of them, without its ending; else all")
    (prior "brain-paper" string? "a shipped prior or a file")
-   (sampler 'split-gibbs (lambda (name) (memq name '(split-gibbs hmc))) "of 80 steps, or by the defaults")
+   (sampler 'split-gibbs (lambda (name) (memq name '(split-gibbs hmc))) "or hmc by its defaults")
+   (temperatures 80 (lambda (n) (> n 1)) "of split-gibbs, from 100 to 0.046")
    (chains 4 positive? "samples")
    (seed 1 (lambda (n) (>= n 0)) "of chains"))
   "Posteriors of real scans."
@@ -110,7 +117,7 @@
     (let ((rows (map (match-lambda
                        ((file . make)
                         (format #t "~a~%" file)
-                        (apply one network (base file) sampler chains seed
+                        (apply one network (base file) sampler temperatures chains seed
                                (call-with-values (lambda () (make (string-append scans "/" file))) list))))
                      chosen)))
       (let ((result (table '(scan zero-filled mean residual measured-spread unmeasured-spread noise seconds) rows)))

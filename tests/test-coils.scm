@@ -4,7 +4,7 @@
 (use-modules (harness) (small-problem)
              (srfi srfi-1) (srfi srfi-11)
              (ice-9 format) (ice-9 popen) (ice-9 textual-ports)
-             (tempera) ((tempera problem coils) #:select (sensitivity-doubts)) (tempera tensor primitives))
+             (tempera) ((tempera problem coils) #:select (sensitivity-doubts)) ((tempera problem operators) #:select (solve-normal operator-normal-estimate)) (tempera tensor primitives))
 
 (start-tests "coils")
 
@@ -79,6 +79,23 @@
        (energies (vector->list ((@ (tempera problem masses) mass-energy) mass m))))
   (test-approximate "momenta by eigenvectors" 70 (mean energies) (* 4 (sqrt (/ 70. 200)))))
 
+;; Conjugate gradients along spokes, preconditioned by the diagonal in k-space: where sigma is four times the noise half of the
+;; steps are left.
+(let* ((shape '(48 48)) (counted 0)
+       (radial (sense-operator (simulated-sensitivities 6 shape)
+                               (nufft-operator #:trajectory (radial-trajectory 12 96 48) #:shape shape)))
+       (b (random-normal (cons 1 shape) 4 0 'c64))
+       (solve (lambda (estimate)
+                (set! counted 0)
+                (solve-normal (make-operator "counted" #:forward identity #:adjoint identity #:domain shape
+                                             #:normal (lambda (x) (set! counted (1+ counted)) (apply-normal radial x))
+                                             #:normal-estimate estimate)
+                              1 1/16 b 400 1e-6)))
+       (plain (solve #f)) (plain-steps counted)
+       (scaled (solve (operator-normal-estimate radial))) (steps counted))
+  (test-assert (format #f "preconditioned: ~a steps instead of ~a" steps plain-steps) (< steps (* 2/3 plain-steps)))
+  (test-assert "to the same" (close-to? 1e-4 scaled plain)))
+
 ;;; --- Noise ----------------------------------------------------------------------------------
 
 (define mixing (random-normal '(4 4) 5 0 'c64))
@@ -151,12 +168,6 @@
   (test-assert "a phase alone apart: the combined image is the head"
     (let ((combined (tensor-abs (coil-combine (ifft2 all-y) found))))
       (close-to? 0.02 (tensor* inside combined) (tensor* inside (tensor-abs head)))))
-  ;; Two maps see no more here than one.
-  (let-values (((two both) (espirit all-y #:sets 2)))
-    (test-equal "two sets" '((2 4 96 80) (2 96 80)) (list (tensor-shape two) (tensor-shape both)))
-    (test-assert "the first is the same"
-      (close-to? 1e-5 (tensor-reshape (tensor-copy (tensor-slice two 0 0 1)) (tensor-shape maps)) found))
-    (test-assert "the second explains nothing" (< (/ (total (tensor* inside (tensor-slice both 0 1 2))) (total inside)) 0.3)))
   (let ((cropped (sensitivities all-y #:crop 0.9)))
     (test-assert "cropped by eigenvalue"
       (tensor-identical? (tensor< 0 (tensor-sum-squares cropped 0)) (tensor< 0.9 eigenvalues))))
@@ -237,7 +248,9 @@
          (right (tensor-reshape (real-view (tensor* precision (apply-adjoint op (measurement-data m)))) '(96 1))))
     (values covariance (tensor-reshape (matrix-product covariance right) '(96)))))
 
-(define (test-posterior name m chains slack . settings)
+(define (test-posterior name m . settings)
+  (define chains 400)
+  (define slack 0.011)                  ; for the cooling
   (let*-values (((chain) (apply anneal (posterior small-field m) #:chains chains #:seed 11 settings))
                 ((covariance mean) (exact-posterior m (chain-sigma chain)))
                 ((samples) (tensor-reshape (real-view (chain-samples chain)) (list chains 96)))
@@ -246,8 +259,8 @@
                 ((turned) (matrix-product (tensor- samples mean) (tensor-real vectors) #f #t))
                 ((centre) (tensor-mean turned 0))
                 ((sample) (tensor* (/ 1. (1- chains)) (tensor-sum-squares (tensor- turned centre) 0))))
-    ;; Of C chains in 96 directions: the mean ratio of variances is within 4 sqrt (2 / (C - 1) / 96), the mean square of
-    ;; standardised means within 4 sqrt (2 / 96).
+    ;; Of C chains in 96 directions: the mean ratio of variances is within 4 sqrt (2 / (C - 1) / 96), 2.9 % here and 4 % with
+    ;; the slack, the mean square of standardised means within 4 sqrt (2 / 96).
     (test-approximate (string-append name ": variance") 1 (total (tensor/ (tensor/ sample values) 96))
       (+ slack (* 4 (sqrt (/ 2 (1- chains) 96.)))))
     (test-approximate (string-append name ": mean") 1 (total (tensor/ (tensor/ (tensor-square centre) values) (/ 96. chains)))
@@ -261,18 +274,20 @@
                                     (list->tensor (map (lambda (k) (if (memv k '(26 27 28 32 33 34 20 21 22)) 1 0)) (iota 48)) small)))
 (define cooled (geometric 12 #:ratio 0.88 #:until 0.2))
 
-;; 400 chains: the bound on the variance's ratio is 0.04, with SLACK for the cooling.  Conjugate gradients take their time,
-;; and 200 chains from a lower sigma.  Samplers that only step down have the bias of their steps, which goes with these: by
+;; Samplers that only step down have the bias of their steps, which goes with these: by
 ;; 0.935, 0.97 and 0.985 reverse diffusion has 9.0, 3.8 and 1.3 % of variance too much, split Gibbs 3.8, 1.7 and 0.2.
 (define small-steps (geometric 30 #:ratio 0.985 #:until 0.2))
-(test-posterior "4 coils, columns" (small-measurement 4 half-columns 0.5) 400 0.02 #:temperatures cooled)
-(test-posterior "8 coils, columns" (small-measurement 8 half-columns 0.5) 400 0.02 #:temperatures cooled)
-(test-posterior "points, by conjugate gradients" (small-measurement 4 half-points 1) 200 0.02
-                #:temperatures (geometric 4 #:ratio 0.85 #:until 0.3))
-(test-posterior "split Gibbs" (small-measurement 4 half-columns 0.5) 400 0.02 #:temperatures small-steps
-                #:sampler (split-gibbs))
-(test-posterior "reverse diffusion" (small-measurement 4 half-columns 0.5) 400 0.02 #:temperatures small-steps
+(define few-steps (geometric 4 #:ratio 0.85 #:until 0.3)) ; conjugate gradients take their time
+(test-posterior "4 coils, columns" (small-measurement 4 half-columns 0.5) #:temperatures cooled)
+(test-posterior "8 coils, columns" (small-measurement 8 half-columns 0.5) #:temperatures cooled)
+(test-posterior "points, by conjugate gradients" (small-measurement 4 half-points 1) #:temperatures few-steps)
+(test-posterior "split Gibbs" (small-measurement 4 half-columns 0.5) #:temperatures small-steps #:sampler (split-gibbs))
+(test-posterior "reverse diffusion" (small-measurement 4 half-columns 0.5) #:temperatures small-steps
                 #:sampler (reverse-diffusion))
+(let ((op (sense-operator (simulated-sensitivities 2 small)
+                          (nufft-operator #:trajectory (radial-trajectory 5 12 6) #:shape small))))
+  (test-posterior "radial, 2 coils, preconditioned" (measurement op (measure op small-x #:noise 1 #:seed 3) #:noise 1)
+                  #:temperatures few-steps))
 
 ;; Noise that the coils share, and noise that varies: the posterior of what was whitened.
 (let* ((mask half-columns) (op (sense-operator (simulated-sensitivities 4 small) (mri-operator #:mask mask #:shape small)))
@@ -288,7 +303,7 @@
   ;; 192 numbers and as many again: within 4 / sqrt (2 * 192).
   (test-approximate "its noise is what it says" 1
     (/ (total (tensor-square (tensor-abs residual))) (* 2 4 8 3 (expt (measurement-noise m) 2))) (/ 4 (sqrt 192.)))
-  (test-posterior "correlated noise" m 200 0.02 #:temperatures (geometric 4 #:ratio 0.85 #:until 0.3)))
+  (test-posterior "correlated noise" m #:temperatures few-steps))
 (let* ((op (mri-operator #:mask half-columns #:shape small))
        (map (tensor+ 0.3 (random-uniform small 3)))
        (m (measurement op (tensor+ (apply-forward op small-x) (tensor* half-columns (tensor* map (random-normal small 5 0 'c64))))
@@ -297,7 +312,7 @@
     (let ((x (random-normal '(2 8 6) 1 0 'c64)) (op (measurement-operator m)))
       (and (close-to? 1e-5 (apply-normal op x) (apply-adjoint op (apply-forward op x)))
            (close-to? 1e-5 (apply-normal op x) (fourier-multiply x (operator-normal-diagonal op))))))
-  (test-posterior "a map of noise" m 400 0.02 #:temperatures cooled))
+  (test-posterior "a map of noise" m #:temperatures cooled))
 
 ;;; --- Sensitivities of another scan, or another convention ---------------------------------------------
 
@@ -349,14 +364,14 @@
  (lambda (name text thunk) (test-equal name text
                              (let ((message (error-message-of thunk)))
                                (if (and message (string-contains message text)) text message))))
- '("no calibration" "a given one not measured" "all zeros" "NaN" "one coil" "no coils" "too large a middle" "kernel" "sets" "crop"
+ '("no calibration" "a given one not measured" "all zeros" "NaN" "one coil" "no coils" "too large a middle" "kernel" "crop"
    "too many coils" "maps and images" "maps of NaN" "maps of reals" "maps for an operator" "no operator"
    "few samples" "empty noise" "an empty k-space" "not Hermitian" "an empty coil's covariance" "of other coils" "a negative map" "a map that does not fit"
    "virtual coils" "method" "mixing" "k-space of coils by one" "a coil not connected" "compressed maps" "noise" "other maps")
  '("calibration: expected a middle of 8 x 8 points or more, all of them measured, for kernels of 6, got none"
    "calibration: 16 of the 8 x 8 points in the middle were not measured" "k-space: it is 0 everywhere" "k-space: it has NaN or infinite"
    "expected two coils or more, got 1; one coil has no sensitivity" "k-space: expected c64 (coils rows columns)" "calibration: expected a number of rows and columns"
-   "kernel: expected an integer from 2 to 32" "sets: expected an integer from 1 to 4" "crop: expected a number from 0 to 1"
+   "kernel: expected an integer from 2 to 32" "crop: expected a number from 0 to 1"
    "expected 1 to 227 coils, got 300; compress them first" "x: expected images as the sensitivities (4 32 32) have them" "sensitivities: they have NaN"
    "sensitivities: expected c64 (coils rows columns)" "operator: expected one over images (32 32)" "operator: expected one, got 3"
    "noise: expected 4 samples for each of 4 coils" "it is 0 everywhere" "it is 0 everywhere" "which is Hermitian" "with eigenvalues above 0" "a covariance of as many coils as y has"
@@ -367,7 +382,7 @@
         (op (sense-operator noise-y full)))
    (list (lambda () (espirit gone)) (lambda () (espirit gone #:calibration 8)) (lambda () (espirit (tensor* 0 noise-y)))
          (lambda () (espirit (tensor/ noise-y 0))) (lambda () (espirit (tensor-slice noise-y 0 0 1))) (lambda () (espirit (tensor-zeros '(32 32) 'c64)))
-         (lambda () (espirit noise-y #:calibration 0)) (lambda () (espirit noise-y #:kernel 1)) (lambda () (espirit noise-y #:sets 5))
+         (lambda () (espirit noise-y #:calibration 0)) (lambda () (espirit noise-y #:kernel 1))
          (lambda () (espirit noise-y #:crop 2))
          (lambda () (espirit (random-normal '(300 10 10) 1 0 'c64))) (lambda () (coil-images (random-normal '(16 32) 1 0 'c64) noise-y))
          (lambda () (sense-operator (tensor/ noise-y 0) full)) (lambda () (sense-operator (tensor-abs noise-y) full))

@@ -342,7 +342,7 @@
    (conjugate-gradient (conjugate-gradient half (want '(2 2)) 2 1e-3))
    (path-integral (path-integral half (want '(2 2)) (zeros 2 2) (zeros 2 2) (zeros 2 2) 2))
    (hermitian-eigen (hermitian-eigen (complex-view (want '(2 2 2)))))
-   (espirit-maps (espirit-maps (complex-view (want '(2 4 4 2))) '(4 4) 2 0.1 1))
+   (espirit-maps (espirit-maps (complex-view (want '(2 4 4 2))) '(4 4) 2 0.1))
    (round-to-half (round-to-half (want '(2 2))))
    (row-eigen (row-eigen (complex-view (want '(2 4 4 2))) (zeros 4)))
    (row-multiply (row-multiply (complex-view (want '(1 4 4 2))) (complex-view (zeros 4 4 4 2)) (zeros 4 4)))

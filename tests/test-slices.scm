@@ -84,6 +84,31 @@ noise=0.1 prior=net.safetensors chains=2 ratio=0.8 slices=1-2 --out=n")
        ;; Measured whole with noise of 0.1 of 150.
        (test-approximate "their units" 1 (/ (tensor->number (tensor-sum mean)) (tensor->number (tensor-sum truth))) 0.1)))
 
+   ;; Along a trajectory, which measures all of k-space but its corners.
+   (let* ((spokes (radial-trajectory 32 32 16))
+          (truth (simulated-scan (tensor-reshape (tensor-copy (tensor-slice field 0 1 2)) (list size size))))
+          (seen (lambda (op) (measure op truth #:noise 0.5 #:seed 1)))
+          (radial (nufft-operator #:trajectory spokes #:shape (list size size)))
+          (maps (simulated-sensitivities 3 (list size size)))
+          (disc (tensor-tabulate (list size size) (lambda (i j) (if (< (+ (expt (- i 8) 2) (expt (- j 8) 2)) 49) 1 0))))
+          (part (lambda (image) (tensor* disc (fft2 image))))
+          (error-of (lambda (run)
+                      (let ((mean (tensor/ (tensor-mean (load-npy (string-append run "/samples.npy")) 0)
+                                           (assoc-ref (load-json (string-append run "/summary.json")) "scale"))))
+                        (sqrt (/ (tensor->number (tensor-sum-squares (tensor- (part mean) (part truth))))
+                                 (tensor->number (tensor-sum-squares (part truth))))))))
+          (settings "trajectory=spokes.npy noise=0.5 prior=net.safetensors chains=4 ratio=0.8"))
+     (save-npy "spokes.npy" spokes)
+     (save-npy "maps.npy" maps)
+     (save-npy "one.npy" (seen radial))
+     (save-npy "three.npy" (seen (sense-operator maps radial)))
+     (check-shell "along a trajectory" 0 "one: mean.npy" "tempera reconstruct one.npy" settings "--out=one")
+     (check-shell "with coils" 0 "three: mean.npy" "tempera reconstruct three.npy sensitivities=maps.npy" settings "--out=three")
+     (for-each (lambda (run)
+                 (test-equal "as wide as the trajectory goes" (list size size) (tensor-shape (load-npy (string-append run "/mean.npy"))))
+                 (test-assert (format #f "~a: the image inside of it, but for ~a" run (error-of run)) (< (error-of run) 0.05)))
+               '("one" "three")))
+
    ;; The formats that results have.
    (define (results input scan numbers)
      (save-scan-results input scan numbers

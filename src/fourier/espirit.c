@@ -119,7 +119,6 @@ find_lags (const tp_tensor *calibration, int kernel, double threshold, double co
 
 typedef struct {
   int64_t coils, height, width, lags_width;
-  int sets;
   const double complex *lags, *combination;
   tp_complex *maps;
   float *values;
@@ -147,9 +146,9 @@ add_multiple (double complex *to, double complex factor, const double complex *f
     }
 }
 
-/* Eigenvector number SET, of the pixel AT, to its place. */
+/* The eigenvector of the pixel AT to its place. */
 static void
-put_map (job *j, int set, const double complex *vector, double value, int64_t at)
+put_map (job *j, const double complex *vector, double value, int64_t at)
 {
   int64_t pixels = j->height * j->width;
   double complex combined = 0;
@@ -158,8 +157,8 @@ put_map (job *j, int set, const double complex *vector, double value, int64_t at
   double size = cabs (combined);
   double complex turn = size > 0 ? conj (combined) / size : 1;
   for (int64_t c = 0; c < j->coils; c++)
-    j->maps[(set * j->coils + c) * pixels + at] = (tp_complex) (turn * vector[c]);
-  j->values[set * pixels + at] = (float) value;
+    j->maps[c * pixels + at] = (tp_complex) (turn * vector[c]);
+  j->values[at] = (float) value;
 }
 
 static void
@@ -187,8 +186,8 @@ map_rows (void *context, int64_t begin, int64_t end)
             for (int64_t k = i; k < coils; k++)
               matrix[i * coils + k] = pixel[pair++];
           ok = tp_eigen ((int) coils, matrix, values) == TP_OK;
-          for (int set = 0; set < j->sets && ok; set++)
-            put_map (j, set, matrix + set * coils, values[set], r * j->width + c);
+          if (ok)
+            put_map (j, matrix, values[0], r * j->width + c);
         }
     }
   tp_scratch_free (row);
@@ -199,7 +198,7 @@ map_rows (void *context, int64_t begin, int64_t end)
 /* --- Together ----------------------------------------------------------------- */
 
 static tp_status
-check (const tp_tensor *calibration, int kernel, double threshold, int sets)
+check (const tp_tensor *calibration, int kernel, double threshold)
 {
   char text[TP_SHAPE_TEXT];
   if (tp_check (calibration, "calibration", TP_C64, 3))
@@ -211,9 +210,6 @@ check (const tp_tensor *calibration, int kernel, double threshold, int sets)
   if (shape[0] < 1 || shape[0] * kernel * kernel > 8192)
     return tp_fail (TP_UNSUPPORTED, "calibration: expected 1 to %d coils, got %lld; compress them first",
                     8192 / (kernel * kernel), (long long) shape[0]);
-  if (sets < 1 || sets > shape[0])
-    return tp_fail (TP_BAD_ARGUMENT, "sets: expected 1 to %lld, as many as there are coils, got %d",
-                    (long long) shape[0], sets);
   if (!(threshold > 0 && threshold < 1))
     return tp_fail (TP_BAD_ARGUMENT, "threshold: expected a number between 0 and 1, got %g", threshold);
   if (!tp_all_finite (calibration))
@@ -227,22 +223,22 @@ check (const tp_tensor *calibration, int kernel, double threshold, int sets)
 
 tp_status
 tp_espirit (const tp_tensor *calibration, int kernel, double threshold, int64_t height, int64_t width,
-            int sets, tp_tensor **maps, tp_tensor **values)
+            tp_tensor **maps, tp_tensor **values)
 {
-  if (check (calibration, kernel, threshold, sets))
+  if (check (calibration, kernel, threshold))
     return tp_last_status ();
   int64_t coils = calibration->shape[0], across = 2 * kernel - 1;
   double complex *lags = tp_scratch_alloc ((size_t) (across * across * coils * (coils + 1) / 2 + coils)
                                            * sizeof *lags);
-  *maps = tp_tensor_create (TP_C64, 4, (int64_t[]) { sets, coils, height, width });
-  *values = tp_tensor_create (TP_F32, 3, (int64_t[]) { sets, height, width });
+  *maps = tp_tensor_create (TP_C64, 3, (int64_t[]) { coils, height, width });
+  *values = tp_tensor_create (TP_F32, 2, (int64_t[]) { height, width });
   tp_status status = lags && *maps && *values ? TP_OK
                      : tp_fail (TP_NO_MEMORY, "no memory for the sensitivities of %lld coils", (long long) coils);
   double complex *combination = lags + across * across * coils * (coils + 1) / 2;
   status = status ? status : find_lags (calibration, kernel, threshold, lags, combination);
   if (!status && height * width > 0)
     {
-      job j = { .coils = coils, .height = height, .width = width, .lags_width = across, .sets = sets,
+      job j = { .coils = coils, .height = height, .width = width, .lags_width = across,
                 .lags = lags, .combination = combination, .maps = tp_c64 (*maps), .values = tp_f32 (*values) };
       tp_parallel_for (height, 4, map_rows, &j);
       if (j.failed)

@@ -130,7 +130,7 @@ sense_normal (SCM x, SCM s, SCM table)
 }
 
 static SCM
-espirit_maps (SCM calibration, SCM shape, SCM kernel, SCM threshold, SCM sets)
+espirit_maps (SCM calibration, SCM shape, SCM kernel, SCM threshold)
 {
   const char *me = "espirit-maps";
   int64_t lengths[TP_MAX_RANK];
@@ -139,7 +139,7 @@ espirit_maps (SCM calibration, SCM shape, SCM kernel, SCM threshold, SCM sets)
   tp_tensor *maps, *values, *y = tp_to_tensor (me, "calibration", calibration);
   tp_require (me, tp_espirit (y, (int) tp_to_int (me, "kernel", kernel, 2, 32),
                               tp_to_double (me, "threshold", threshold), lengths[0], lengths[1],
-                              (int) tp_to_int (me, "sets", sets, 1, 4096), &maps, &values));
+                              &maps, &values));
   scm_remember_upto_here_1 (calibration);
   SCM first = tp_from_tensor (me, maps);
   return scm_values_2 (first, tp_from_tensor (me, values));
@@ -221,10 +221,10 @@ tp_init_fourier (void)
              "sum_c conj(s_c) F^H diag(TABLE) F s_c X: the normal operator of several coils with the sensitivities\n"
              "S, c64 (K H W), on X, c64 (... H W).  TABLE is f32 (W) or (H W) over centred k-space.\n"
              "Example: (sense-normal image (tensor-zeros '(2 8 8) 'c64) (random-mask 8 #:acceleration 2))");
-  tp_define ("espirit-maps", 5, 0, espirit_maps, "calibration shape kernel threshold sets",
+  tp_define ("espirit-maps", 4, 0, espirit_maps, "calibration shape kernel threshold",
              "ESPIRiT as `espirit' has it, without cropping, from CALIBRATION, c64 (K h w), alone: two values, maps\n"
-             "c64 (SETS K H W) with SHAPE (H W), and eigenvalues f32 (SETS H W).\n"
-             "Example: (espirit-maps (random-normal '(2 12 12) 1 0 'c64) '(16 16) 4 0.03 1)");
+             "c64 (K H W) with SHAPE (H W), and eigenvalues f32 (H W).\n"
+             "Example: (espirit-maps (random-normal '(2 12 12) 1 0 'c64) '(16 16) 4 0.03)");
   tp_define ("row-eigen", 2, 0, row_eigen, "s table",
              "Two values: the eigenvalues of sum_c conj(s_c) F^H diag(TABLE) F s_c in each row of images, f32 (H W), and\n"
              "its eigenvectors, c64 (H W W), rows of the last two axes, for the sensitivities S, c64 (K H W), and TABLE, f32\n"

@@ -123,8 +123,4 @@ Example: (normal-mass op 100 1)"
    (if (operator-normal-function op)
        (lambda (m)
          ((operator-normal-function op) (lambda (values) (tensor/ 1 (tensor+ (tensor* likelihood values) prior))) m))
-       (lambda (m)
-         (conjugate-gradient
-          (lambda (x)
-            (tensor+ (tensor* likelihood (apply-normal op x)) (tensor* prior x)))
-          m solver-steps solver-tolerance)))))
+       (lambda (m) (solve-normal op likelihood prior m solver-steps solver-tolerance)))))

@@ -16,6 +16,7 @@
   #:use-module (tempera base streams)
   #:export (make-operator operator? operator-name operator-domain operator-range
             operator-normal-diagonal operator-normal-function operator-mask operator-restrict operator-inverse-name
+            operator-normal-estimate solve-normal
             mri-operator
             apply-forward apply-adjoint apply-normal apply-approximate-inverse normal-inverse
             fourier-filter measure adjoint-defect check-data)
@@ -35,7 +36,7 @@ Example: (tensor-dtype (fourier-filter (tensor-abs scan) (power-spectrum '(16 16
 
 (define-record-type <operator>
   (%make-operator name domain range forward adjoint normal approximate-inverse inverse-name normal-diagonal
-                  normal-function mask restrict)
+                  normal-function normal-estimate mask restrict)
   operator?
   (name operator-name)
   (domain operator-domain)
@@ -47,6 +48,7 @@ Example: (tensor-dtype (fourier-filter (tensor-abs scan) (power-spectrum '(16 16
   (inverse-name operator-inverse-name)  ; of the image that it makes
   (normal-diagonal operator-normal-diagonal)
   (normal-function operator-normal-function) ; f x -> f (A^H A) x, or #f
+  (normal-estimate operator-normal-estimate) ; promise of a table over k-space, or #f
   (mask operator-mask)                  ; where k-space is measured, or #f
   (restrict operator-restrict))
 
@@ -61,7 +63,7 @@ Example: (tensor-dtype (fourier-filter (tensor-abs scan) (power-spectrum '(16 16
             (shape-text (operator-domain op)) (shape-text (operator-range op)))))
 
 (define* (make-operator name #:key forward adjoint normal (approximate-inverse adjoint) domain
-                        (range domain) normal-diagonal normal-function mask (restrict identity)
+                        (range domain) normal-diagonal normal-function normal-estimate mask (restrict identity)
                         (inverse-name (if mask "zero-filled" "adjoint")))
   "A linear operator A called NAME.  FORWARD is the procedure x -> A x on images or
 batches of them, ADJOINT y -> A^H y, NORMAL x -> A^H A x (made of the two unless
@@ -70,7 +72,8 @@ INVERSE-NAME, zero-filled where there is a MASK and adjoint elsewhere unless giv
 DOMAIN and RANGE are the shapes of one image and of its measurement, lists
 with #f for any length, or #f.  NORMAL-DIAGONAL, f32 over centred k-space, says
 that A^H A = F^H diag(NORMAL-DIAGONAL) F; NORMAL-FUNCTION, the procedure of f and x that gives f (A^H A) x for f
-from a tensor of eigenvalues to another, says that its eigenvectors are known.  MASK, f32 over centred k-space, says that measurements are
+from a tensor of eigenvalues to another, says that its eigenvectors are known.  NORMAL-ESTIMATE, a promise of f32 (H W) over
+centred k-space, is about the diagonal of A^H A there, by which conjugate gradients are then preconditioned.  MASK, f32 over centred k-space, says that measurements are
 k-space, where it is 1.  RESTRICT projects noise onto the
 measurements that exist.  Test your own with `check-operator'.
 Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
@@ -88,6 +91,8 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
               normal-diagonal)
   (check-that (or (not normal-function) (procedure? normal-function)) 'make-operator
               "normal-function: expected a procedure, got ~s" normal-function)
+  (check-that (or (not normal-estimate) (promise? normal-estimate)) 'make-operator
+              "normal-estimate: expected a promise of a table, got ~s" normal-estimate)
   (check-that (and (string? inverse-name) (not (string-null? inverse-name))) 'make-operator
               "inverse-name: expected a string, got ~s" inverse-name)
   (check-that (or (not mask) (and (tensor? mask) (every (lambda (m) (memv m '(0.0 1.0)))
@@ -95,7 +100,7 @@ Example: (make-operator \"denoising\" #:forward identity #:adjoint identity)"
               'make-operator "mask: expected a tensor of 0 and 1, got ~s" mask)
   (%make-operator name domain range forward adjoint
                   (or normal (lambda (x) (adjoint (forward x))))
-                  approximate-inverse inverse-name normal-diagonal normal-function mask restrict))
+                  approximate-inverse inverse-name normal-diagonal normal-function normal-estimate mask restrict))
 
 (define* (mri-operator #:key mask shape)
   "Single-coil imaging, A = M F (equation 5), undersampled by MASK.  MASK is f32 (W) over columns or (H W),
@@ -189,6 +194,21 @@ Example: (check-data 'posterior op y)"
   (check-operand procedure "y" op (operator-range op) y)
   (check-finite procedure "y" y))
 
+;; With D the estimate of A^H A's diagonal in k-space and S = (PRECISION D + PRIOR)^-1/2, the system of S M S is solved, whose
+;; eigenvalues lie closer together where k-space was measured more densely here than there.
+(define (solve-normal op precision prior v steps tolerance)
+  "(PRECISION A^H A + PRIOR)^-1 V for a batch V, by conjugate gradients: STEPS at most, until the residual is TOLERANCE of what
+it was.  PRIOR is a number or a table over centred k-space.
+Example: (tensor-shape (solve-normal op 100 1 (tensor-reshape scan '(1 16 16)) 50 1e-6)) => (1 16 16)"
+  (define (multiply x)
+    (tensor+ (let ((product (apply-normal op x))) (if (eqv? precision 1) product (tensor* precision product)))
+             (if (tensor? prior) (fourier-filter x prior) (tensor* prior x))))
+  (if (operator-normal-estimate op)
+      (let* ((root (tensor-sqrt (tensor/ 1 (tensor+ (tensor* precision (force (operator-normal-estimate op))) prior))))
+             (scale (lambda (x) (fourier-filter x root))))
+        (scale (conjugate-gradient (lambda (x) (scale (multiply (scale x)))) (scale v) steps tolerance)))
+      (conjugate-gradient multiply v steps tolerance)))
+
 (define* (normal-inverse op table #:key (measured? #f))
   "The procedure v -> (A^H A + TABLE)^-1 v on images (H W), with TABLE a positive number or f32
 (H W) over centred k-space: at once where A^H A is diagonal there, else by conjugate gradients.
@@ -216,14 +236,7 @@ Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
                       (tensor-shape v))))
    (else
     (lambda (v)
-      (tensor-reshape
-       (conjugate-gradient (lambda (x)
-                             (tensor+ (apply-normal op x)
-                                      (if (tensor? table)
-                                          (fourier-filter x table)
-                                          (tensor* table x))))
-                           (batch-of-one v) 100 1e-6)
-       (tensor-shape v))))))
+      (tensor-reshape (solve-normal op 1 table (batch-of-one v) 100 1e-6) (tensor-shape v))))))
 
 (define* (measure op x #:key (noise 0.1) (seed 0))
   "A X + n: a simulated measurement of X by OP, with noise of standard deviation NOISE, a number or a map of A X's shape, on each
@@ -275,6 +288,9 @@ Example: (tensor-shape (operator-normal-diagonal op)) => (16)")
   "The procedure f x -> f (A^H A) x of OP, on batches, where the eigenvectors of A^H A are known but not
 those of the Fourier transform; else #f.
 Example: (operator-normal-function op) => #f")
+ (operator-normal-estimate
+  "A promise of about the diagonal of A^H A of OP in k-space, f32 (H W), by which conjugate gradients are preconditioned; else #f.
+Example: (operator-normal-estimate op) => #f")
  (operator-mask
   "Where OP measures k-space: f32 (H W) or (W) of 0 and 1; #f where its measurements are no k-space.
 Example: (tensor-shape (operator-mask op)) => (16)")

@@ -165,9 +165,12 @@ them, got ~a" (tensor-shape start) prior)
 
 (define (fitting-widening op)
   ;; Of k-space whose A^H A has neither known eigenvectors nor few distinct values, as of several coils measured at
-  ;; points, conjugate gradients take some 7 steps times the root of the mass's condition, 1 / WIDENING at most; with 0.02
+  ;; points or along a trajectory, conjugate gradients take some 7 steps times the root of the mass's condition, 1 / WIDENING at most; with 0.02
   ;; means were as near to the truth as with 0 (doc/data.texi, "Several coils").
-  (if (and (operator-mask op) (not (operator-normal-diagonal op)) (not (operator-normal-function op))) 0.02 0))
+  (if (and (or (operator-mask op) (operator-normal-estimate op))
+           (not (operator-normal-diagonal op)) (not (operator-normal-function op)))
+      0.02
+      0))
 
 (define* (posterior prior measurement #:optional data #:key (noise #f) (widening #f))
   "The target p_sigma (x | y) of PRIOR (see `score') and MEASUREMENT, with data y by an operator A
@@ -177,7 +180,7 @@ Its score is r(x, sigma) - A^H (A x - y) / (NOISE^2 + WIDENING sigma^2): equatio
 count in full while the large structures are decided, and chains end nearer to the truth
 (doc/sampling.texi); at sigma = 0 all are the same.  An operator whose normal is neither diagonal
 nor near to a projection may want more, or the mass is hard to invert at large sigma: WIDENING is 0 unless given,
-but 0.02 of several coils that are not measured by whole columns.
+but 0.02 of several coils that are not measured by whole columns, or along a trajectory.
 Its mass is A^H A / (NOISE^2 + WIDENING sigma^2) + 1 / sigma^2, called fourier, a table, where A's
 normal is diagonal in Fourier space, and normal, without any matrix, for every A.
 In the measurement's place a likelihood, as `poisson-likelihood' makes, makes the score
