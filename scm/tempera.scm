@@ -68,7 +68,7 @@
     ((data quality) fastmri-psnr fastmri-ssim ms-ssim nmse psnr ssim)
     ((data raw-scans)
      load-scan raw-scan-facts raw-scan-kspace raw-scan-mask raw-scan-noise raw-scan-path raw-scan-shape
-     raw-scan-source raw-scan-trajectory raw-scan?)
+     raw-scan-source raw-scan-trajectory raw-scan? scan-pattern)
     ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
     ((data slices) random-slices scan-slice)
     ((data trajectories) density-compensation load-trajectory radial-trajectory spiral-trajectory)
@@ -119,6 +119,7 @@
     ((problem wiener) wiener-draws wiener-filter)
     ((net averages) power-average)
     ((net bodies) any-size make-body)
+    ((net tiles) tile-side)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)

@@ -252,6 +252,11 @@
             (text (get-string-all pipe)))
        (close-pipe pipe)
        text))
+   (test-assert "less memory than OpenBLAS waits for"
+     (let* ((pipe (open-input-pipe "ulimit -v 350000; exec timeout -s KILL 60 tempera run --out=small toy.scm 2>&1"))
+            (text (get-string-all pipe)))
+       (close-pipe pipe)
+       (string-contains text "tempera: the limit of memory (ulimit -v) leaves ")))
    (define sum-of-threads '(tensor->number (tensor-sum (tensor* 1 (tensor-zeros (list 1000000))))))
    (test-assert "more threads than there are"
      (string-contains (said-by `(catch (string->symbol "tempera-error")

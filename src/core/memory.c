@@ -256,7 +256,10 @@ tp_scope_open (void)
 {
   scope *s = malloc (sizeof *s);
   if (!s)
-    return innermost ? innermost->depth : 0; /* the enclosing scope serves */
+    {
+      tp_fail (TP_NO_MEMORY, "memory: a scope could not be had");
+      return 0;
+    }
   s->outer = innermost;
   s->depth = innermost ? innermost->depth + 1 : 1;
   s->first = NULL;

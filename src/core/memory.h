@@ -36,7 +36,7 @@ size_t tp_buffer_bytes (const tp_buffer *buffer);
 unsigned tp_buffer_version (const tp_buffer *buffer);
 void tp_buffer_changed (tp_buffer *buffer);
 
-/* Open a scope on this thread, inside the current one.  Returns its depth. */
+/* Open a scope on this thread, inside the current one.  Returns its depth; 0 when memory is exhausted. */
 int tp_scope_open (void);
 
 /* The depth of this thread's innermost scope, 0 when none is open. */

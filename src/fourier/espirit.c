@@ -2,11 +2,11 @@
  * pixel, whose eigenvectors are the sensitivities. */
 #include "fourier/espirit.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
 #include "core/threads.h"
+#include "tensor/blas.h"
 #include "tensor/eigen.h"
 
 /* --- Kernels ---------------------------------------------------------------- */
@@ -16,7 +16,7 @@
 static void
 add_products (const double complex *v, int64_t count, int n, double complex *sum)
 {
-  openblas_set_num_threads (1);
+  tp_blas_prepare ();
   cblas_zherk (CblasRowMajor, CblasUpper, CblasConjTrans, n, (int) count, 1.0, v, n, 1.0, sum, n);
 }
 

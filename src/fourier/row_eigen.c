@@ -1,12 +1,12 @@
 /* row_eigen.c -- a Hermitian matrix for each row of the image, and products with its eigenvectors. */
 #include "fourier/row_eigen.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <string.h>
 
 #include "core/threads.h"
 #include "fourier/fft.h"
+#include "tensor/blas.h"
 #include "tensor/eigen.h"
 
 /* --- Eigenvectors ------------------------------------------------------------- */
@@ -151,7 +151,7 @@ tp_row_multiply (const tp_tensor *x, const tp_tensor *vectors, const tp_tensor *
       tp_tensor_free (y);
       return NULL;
     }
-  openblas_set_num_threads (1);
+  tp_blas_prepare ();
   product p = { .x = tp_c64 (x), .vectors = tp_c64 (vectors), .weights = tp_f32 (weights), .y = tp_c64 (y),
                 .images = x->shape[0], .height = h, .width = w };
   tp_parallel_for (h, 1, multiply_rows, &p);

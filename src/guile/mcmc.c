@@ -105,12 +105,14 @@ close_scope (void *depth)
   tp_scope_close (*(int *) depth, true);
 }
 
-/* Open a scope into *DEPTH that an escape closes. */
+/* Open a scope for CALLER into *DEPTH that an escape closes. */
 static void
-enter (int *depth)
+enter (const char *caller, int *depth)
 {
-  scm_dynwind_begin (0);
   *depth = tp_scope_open ();
+  if (!*depth)
+    tp_raise (caller);
+  scm_dynwind_begin (0);
   scm_dynwind_unwind_handler (close_scope, depth, 0);
 }
 
@@ -214,7 +216,7 @@ trajectory (SCM integrator, SCM score, SCM x, SCM m, SCM gradient, SCM step, SCM
   int64_t batch = x0->shape[0];
   double *work = pointerless (batch, sizeof (double));
   int depth;
-  enter (&depth);
+  enter (name, &depth);
   metric.table = hold (name, metric.table);
   tp_tensor *results[3] = { tp_copy (x0), tp_copy (m0), tp_view (gradient0) };
   tp_status status = results[0] && results[1] && results[2]
@@ -240,7 +242,7 @@ conjugate_gradient (SCM a, SCM b, SCM steps, SCM tolerance)
   int count = (int) tp_to_int (name, "steps", steps, 1, INT32_MAX);
   double least = tp_to_double (name, "tolerance", tolerance);
   int depth;
-  enter (&depth);
+  enter (name, &depth);
   tp_tensor *x = tp_conjugate_gradient (&callback, hold (name, right), count, least);
   leave (&depth, &s, x ? TP_OK : tp_last_status (), &x, 1);
   scm_remember_upto_here (a, b);
@@ -260,7 +262,7 @@ path_integral (SCM score, SCM x0, SCM gradient0, SCM x1, SCM gradient1, SCM inte
   int64_t batch = a->shape[0];
   double *difference = pointerless (batch, sizeof (double));
   int depth;
-  enter (&depth);
+  enter (name, &depth);
   tp_status status = tp_path_integral (&callback, hold (name, a), hold (name, ga), hold (name, b),
                                        hold (name, gb), count, difference);
   leave (&depth, &s, status, NULL, 0);

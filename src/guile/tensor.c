@@ -578,7 +578,10 @@ hermitian_eigen (SCM a)
 static SCM
 scope_open (void)
 {
-  return scm_from_int (tp_scope_open ());
+  int depth = tp_scope_open ();
+  if (!depth)
+    tp_raise ("scope-open!");
+  return scm_from_int (depth);
 }
 
 static SCM

@@ -7,6 +7,8 @@ tp_tensor *
 tp_score_at (const tp_score *score, const tp_tensor *x)
 {
   int depth = tp_scope_open ();
+  if (!depth)
+    return NULL;
   tp_tensor *value = NULL, *own = NULL;
   if (!score->evaluate (score->context, x, &value) && !tp_check (value, "score", x->dtype, -1)
       && !tp_check_like (value, "score", x))

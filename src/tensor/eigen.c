@@ -1,7 +1,7 @@
 /* eigen.c -- Hermitian matrices in double, by LAPACK's zheevd. */
 #include "tensor/eigen.h"
 
-#include <cblas.h>
+#include "tensor/blas.h"
 
 /* The lengths at the end are of the letters, as Fortran passes them. */
 void zheevd_ (const char *job, const char *part, const int *n, double complex *a, const int *stride,
@@ -26,7 +26,7 @@ tp_eigen (int n, double complex *a, double *values)
 {
   if (n < 1)
     return TP_OK;
-  openblas_set_num_threads (1);
+  tp_blas_prepare ();
   double complex length;
   double real_length;
   int whole_length;

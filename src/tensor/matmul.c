@@ -3,9 +3,8 @@
  * The rows of the result are cut into blocks that the shape alone fixes; a
  * block is one single-threaded product, so that the bits do not depend on the
  * number of threads. */
-#include <cblas.h>
-
 #include "core/threads.h"
+#include "tensor/blas.h"
 #include "tensor/tensor.h"
 
 enum { BLOCK_ROWS = 64 };
@@ -75,7 +74,7 @@ tp_matmul (const tp_tensor *a, bool transpose_a, const tp_tensor *b, bool transp
   tp_tensor *c = tp_tensor_zeros (a->dtype, 2, (int64_t[]) { m, n });
   if (!c || m == 0 || n == 0 || k == 0)
     return c;
-  openblas_set_num_threads (1);
+  tp_blas_prepare ();
   job j = { .m = m, .n = n, .k = k, .transpose_a = transpose_a, .transpose_b = transpose_b };
   j.a = is_complex ? (const void *) tp_c64 (a) : tp_f32 (a);
   j.b = is_complex ? (const void *) tp_c64 (b) : tp_f32 (b);

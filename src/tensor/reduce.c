@@ -47,20 +47,21 @@ sum_blocks (void *context, int64_t begin, int64_t end)
     }
 }
 
+/* Without memory of its own, for which there might be no room. */
 static double
 block_sum (const float *a, const float *b, int64_t count)
 {
-  int64_t blocks = (count + BLOCK - 1) / BLOCK;
-  double stack[64], *partial = blocks <= 64 ? stack : malloc ((size_t) blocks * sizeof *partial);
-  if (!partial)
-    return NAN;
-  sum_job j = { a, b, count, partial };
-  tp_parallel_for (blocks, 4, sum_blocks, &j);
-  double total = 0;
-  for (int64_t i = 0; i < blocks; i++)
-    total += partial[i];
-  if (partial != stack)
-    free (partial);
+  enum { BLOCKS = 2048 }; /* at a time */
+  double partial[BLOCKS], total = 0;
+  for (int64_t first = 0; first < count; first += (int64_t) BLOCKS * BLOCK)
+    {
+      int64_t left = count - first, some = left < (int64_t) BLOCKS * BLOCK ? left : (int64_t) BLOCKS * BLOCK;
+      int64_t blocks = (some + BLOCK - 1) / BLOCK;
+      sum_job j = { a + first, b ? b + first : NULL, some, partial };
+      tp_parallel_for (blocks, 4, sum_blocks, &j);
+      for (int64_t i = 0; i < blocks; i++)
+        total += partial[i];
+    }
   return total;
 }
 
@@ -284,7 +285,7 @@ tp_reduce (tp_reduction operation, const tp_tensor *t, unsigned axes, bool keep)
           tp_parallel_for (outer, 1 + 16384 / (inner + 1), reduce_rows, &j);
         }
     }
-  else if (out)
+  else if (out && whole)
     tp_fail (TP_BAD_ARGUMENT, "tensor: this tensor was released when its scope closed; "
              "keep it with `keep!'");
   tp_tensor_free (view);

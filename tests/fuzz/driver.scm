@@ -2,17 +2,20 @@
 ;;;
 ;;; A script of tries is called in two ways: SECONDS [SEED], to start children until the time is over,
 ;;; and --child SEED COUNT JOURNAL, as a child.  A child writes each try to its journal before it makes
-;;; it, so the last one there is the one that it died of.  A try that takes too long is ended by a signal that
-;;; no handler delays, whether it hangs in C or in Scheme.
+;;; it, so the last one there is the one that it died of.  A try may be long work: after some seconds it
+;;; gets Ctrl-C.  One that does not answer is a hang, in C or in Scheme, and is ended by a signal that no
+;;; handler delays.
 
 (define-module (driver)
   #:use-module (ice-9 format)
   #:use-module (ice-9 textual-ports)
+  #:use-module (tempera base interrupts)
   #:use-module (tempera file paths)
   #:use-module (tempera file programs)
   #:export (call-with-tries end-different))
 
-(define longest-try 10)                 ; seconds of the processors; six times as many by the clock
+(define longest-work 3)                 ; seconds of the processors until Ctrl-C
+(define longest-try 10)                 ; and in all; six times as many by the clock
 (define memory 6000000)                 ; kB of addresses that a child may have
 
 (define (last-line path)
@@ -43,10 +46,12 @@
   "Ends the child, whose last try gave something else than it had to."
   (primitive-_exit different))
 
-(define (limit-time seconds)
-  ;; What these signals do unless told otherwise is to end the process.
-  (setitimer ITIMER_PROF 0 0 seconds 0)
-  (alarm (* 6 seconds)))
+(define (limit-time work try)
+  ;; Ctrl-C after WORK seconds, and again in case the first was caught; after TRY seconds what signals do unless
+  ;; told otherwise, which is to end the process.  0: not any more.
+  (setitimer ITIMER_VIRTUAL (quotient work 2) 0 work 0)
+  (setitimer ITIMER_PROF 0 0 try 0)
+  (alarm (* 6 try)))
 
 (define (call-with-tries words what count make-try)
   "Do as WORDS, those of the command line, say with tries of WHAT, a string, COUNT to a child: MAKE-TRY of a
@@ -57,14 +62,15 @@ findings."
                (let ((port (open journal (logior O_WRONLY O_CREAT O_TRUNC)))
                      (state (seed->random-state (string->number seed))))
                  (set-port-encoding! port "UTF-8")
+                 (sigaction SIGVTALRM (lambda (signal) (raise-interrupt SIGINT)))
                  (do ((k 0 (1+ k))) ((= k (string->number count)))
                    (call-with-values (lambda () (make-try state))
                      (lambda (text thunk)
                        (format port "~a~%" text)
                        (force-output port)
-                       (limit-time longest-try)
-                       (catch #t thunk (const #f))
-                       (limit-time 0))))
+                       (catch #t
+                         (lambda () (limit-time longest-work longest-try) (thunk) (limit-time 0 0))
+                         (lambda (key . arguments) (limit-time 0 0))))))
                  (primitive-_exit 0)))  ; nothing at the end is part of a try
              words)
       (let* ((seconds (string->number (list-ref words 1)))

@@ -2,7 +2,8 @@
  *
  * With libFuzzer (./bootstrap fuzz) the variable READER names the one to be tried; without, as the
  * test `test-fuzz', each reads its seeds and what once made it fall, the files of its folder in
- * seeds/.  A reader of a new format is a line of `readers' and a folder. */
+ * seeds/, or of another that the variable SEEDS names.  A reader of a new format is a line of `readers' and a
+ * folder. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -282,11 +283,12 @@ LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t count)
 static void
 test_seeds (void)
 {
+  const char *seeds = getenv ("SEEDS");
   make_folder ();
   for (int i = 0; i < READERS; i++)
     {
       char name[PATH_MAX + 64], path[PATH_MAX + 512];
-      snprintf (name, sizeof name, "%s/%s", check_file ("fuzz/seeds"), readers[i].name);
+      snprintf (name, sizeof name, "%s/%s", seeds ? seeds : check_file ("fuzz/seeds"), readers[i].name);
       DIR *entries = opendir (name);
       int tried = 0;
       for (struct dirent *entry; entries && (entry = readdir (entries));)

@@ -29,16 +29,11 @@ Example: (power-spectrum '(64 64) #:amplitude 100 #:exponent 3)"
             '("amplitude" "exponent" "corner") (list amplitude exponent corner))
   (let* ((h (first shape)) (w (second shape))
          (square (lambda (i n) (expt (- i (quotient n 2)) 2))))
-    (list->tensor
-     (append-map
-      (lambda (r)
-        (map (lambda (c)
-               (* amplitude
-                  (expt (+ 1. (/ (+ (square r h) (square c w)) (* 1. corner corner)))
-                        (/ exponent -2.))))
-             (iota w)))
-      (iota h))
-     shape)))
+    (tensor-tabulate shape
+                     (lambda (r c)
+                       (* amplitude
+                          (expt (+ 1. (/ (+ (square r h) (square c w)) (* 1. corner corner)))
+                                (/ exponent -2.)))))))
 
 (define (power-law? object)
   "Whether OBJECT is a list of three positive numbers (A p c), as `power-spectrum-by-size' takes it.

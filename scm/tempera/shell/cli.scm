@@ -151,7 +151,7 @@ or set LC_ALL to the locale in which it has its name" argument
 
 (define (joined?)
   ;; Whether this process is one of several that compute together.
-  (let ((ranks (resolve-module '(tempera tensor ranks) #:ensure #f)))
+  (let ((ranks (resolve-module '(tempera tensor ranks) #f #:ensure #f)))
     (and ranks (> ((@ (tempera tensor primitives) mpi-size)) 1))))
 
 (define (main arguments)
@@ -180,8 +180,11 @@ the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 a
                    ;; `tempera help | head': who read it has enough.
                    ((eqv? EPIPE (failed-write exception)) (+ 128 SIGPIPE))
                    (else
-                    (when (or (not (joined?)) ((@ (tempera tensor ranks) report-failure?) exception))
-                      (when debug? (write-backtrace exception (current-error-port)))
-                      (report-error exception))
+                    (let ((print (lambda ()
+                                   (when debug? (write-backtrace exception (current-error-port)))
+                                   (report-error exception))))
+                      (if (joined?)
+                          ((@ (tempera tensor ranks) report-failure) exception print)
+                          (print)))
                     1))))))
     (exit status)))
