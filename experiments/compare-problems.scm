@@ -152,10 +152,13 @@ than 0.02 twice."
 
 ;;; --- The table ------------------------------------------------------------------------
 
-(define (rows-of results)
-  "A row for each problem, image and method of RESULTS, the sweep's."
-  (append-map (lambda (kind image rows) (map (lambda (row) (cons* kind image row)) (if (list? rows) rows '())))
-              (table-column results 'problem) (table-column results 'image) (table-column results 'rows)))
+(define (point-name kind image)
+  (format #f "~a-~a" kind image))
+
+(define (rows-of folder kind image)
+  "The rows of the table of one IMAGE of the problem KIND, from the sweep in FOLDER."
+  (map (lambda (row) (cons* kind image row))
+       (assq-ref (run-outcome (open-run (format #f "~a/points/~a" folder (point-name kind image)))) 'rows)))
 
 (define (summary-of rows kinds)
   "Means over the images of ROWS, by problem and method."
@@ -196,7 +199,6 @@ than 0.02 twice."
   "All problems by all methods, on images that the prior was not trained on."
   (let* ((kinds (map car (if (null? only) problems (map (lambda (k) (list-ref problems (1- k))) only))))
          (shared `((heads . ,heads) (size . ,size) (seed . ,seed)))
-         (name (lambda (kind image) (format #f "~a-~a" kind image)))
          (weights (sweep-results (sweep choose-problem-weights (map (lambda (kind) `((problem . ,kind))) kinds)
                                         #:settings shared #:directory (run-path "weights") #:workers workers)))
          (points (append-map (lambda (image)
@@ -205,19 +207,19 @@ than 0.02 twice."
                                         (total-variation-weight . ,tv) (wavelet-weight . ,wavelets)))
                                     kinds (table-column weights 'total-variation) (table-column weights 'wavelets)))
                              (iota images 1)))
-         (results (sweep-results
-                   (sweep solve-problem points
-                          #:settings `((chains . ,chains) (ratio . ,ratio) (sampler . ,sampler) (prior . ,prior) ,@shared)
-                          #:directory (run-path "sweep") #:workers workers
-                          #:names (map (lambda (point) (name (assq-ref point 'problem) (assq-ref point 'image))) points))))
-         (rows (rows-of results))
+         (solved (sweep-directory
+                  (sweep solve-problem points
+                         #:settings `((chains . ,chains) (ratio . ,ratio) (sampler . ,sampler) (prior . ,prior) ,@shared)
+                         #:directory (run-path "sweep") #:workers workers
+                         #:names (map (lambda (point) (point-name (assq-ref point 'problem) (assq-ref point 'image))) points))))
+         (rows (append-map (lambda (image) (append-map (lambda (kind) (rows-of solved kind image)) kinds)) (iota images 1)))
          (summary (summary-of rows kinds)))
     (save-table (run-path "weights.csv") (table-select weights 'problem 'total-variation 'wavelets))
     (save-table (run-path "table.csv") (table '(problem image method psnr ssim coverage evaluations seconds) rows))
     (save-table (run-path "summary.csv") summary)
     (save-figure (run-path "problems.png")
                  (append-map (lambda (kind)
-                               (pictures-of kind (run-path (format #f "sweep/points/~a/images.npy" (name kind 1)))
+                               (pictures-of kind (format #f "~a/points/~a/images.npy" solved (point-name kind 1))
                                             (filter (lambda (row) (and (eq? kind (first row)) (= 1 (second row)))) rows)))
                              kinds)
                  #:columns 10)
