@@ -5,7 +5,7 @@
 ;;; Trains a network on log-normal maps of the convergence of galaxies' light, which are made as they are needed.  It
 ;;; learns the residual of `hybrid-prior': what has to be added to the score of the Gaussian field of the same power.
 ;;; SPECTRUM is a table (n m) whose first row is multipoles and of which one other ROW is C_l, in steradians; without one
-;;; the law of `theory' below is taken.  It leaves mass-mapping.safetensors, of which experiments/mass-mapping.scm
+;;; `convergence-theory' is taken.  It leaves mass-mapping.safetensors, of which experiments/mass-mapping.scm
 ;;; makes the prior.
 
 (use-modules (tempera)
@@ -15,14 +15,8 @@
   "The first row of TABLE and row K, (2 m)."
   (tensor-concatenate (list (tensor-slice table 0 0 1) (tensor-slice table 0 k (1+ k))) 0))
 
-(define theory
-  ;; A broken power law near to the convergence of sources at redshift 1: l and C_l.
-  (list->tensor '(100   300     1000    3000    10000   30000   100000
-                  8e-9  2.45e-9 5.2e-10 1.06e-10 1.12e-11 8.2e-13 3.4e-14)
-                '(2 7)))
-
 (define-experiment train-mass-mapping
-    ((spectrum "" string? "a table of C_l, .npy; \"\": a law in this script")
+    ((spectrum "" string? "a table of C_l, .npy; \"\": convergence-theory")
      (row 5 positive? "which row of it is C_l")
      (pixel 0.29 positive? "arcminutes")
      (size 128 positive? "pixels a side")
@@ -34,7 +28,7 @@
      (seed 1)
      (every 200 positive? "steps between checkpoints"))
   "Train the residual of a hybrid prior for mass maps by denoising score matching."
-  (let* ((table (if (string-null? spectrum) theory (row-of (load-npy spectrum) row)))
+  (let* ((table (if (string-null? spectrum) convergence-theory (row-of (load-npy spectrum) row)))
          (power (angular-power-spectrum table (list size size) pixel))
          (deviation (/ (sqrt (tensor->number (tensor-sum power))) size))
          (net (score-network `(paper-unet #:channels ,channels #:blocks 1 #:convolutions 2 #:normalisation #f

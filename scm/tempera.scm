@@ -68,7 +68,7 @@
     ((data quality) fastmri-psnr fastmri-ssim ms-ssim nmse psnr ssim)
     ((data raw-scans)
      load-scan raw-scan-facts raw-scan-kspace raw-scan-mask raw-scan-noise raw-scan-path raw-scan-shape
-     raw-scan-source raw-scan-trajectory raw-scan?)
+     raw-scan-source raw-scan-trajectory raw-scan? scan-pattern)
     ((data scans) intensity-scale simulated-scan smooth-phase top-intensity)
     ((data slices) random-slices scan-slice)
     ((data trajectories) density-compensation load-trajectory radial-trajectory spiral-trajectory)
@@ -80,7 +80,8 @@
      gaussian-posterior gaussian-prior hybrid-prior power-law? power-spectrum
      power-spectrum-by-size power-spectrum-of)
     ((problem inverse-problems)
-     make-problem problem-likelihoods problem-load problem-measurement problem-prior problem-simulation
+     make-problem problem-dtype problem-hottest problem-likelihoods problem-load problem-measurement problem-prior problem-settings
+     problem-simulation problem-white
      problem?)
     ((problem kspace) coil-coherence kspace-doubts)
     ((problem likelihoods)
@@ -100,7 +101,7 @@
     ((problem pixels)
      crop-operator decimation-operator denoising-operator inpainting-operator pad-operator random-pixels)
     ((problem shear) kaiser-squires shear-operator)
-    ((problem sky) angular-power-of angular-power-spectrum log-normal-fields)
+    ((problem sky) angular-power-of angular-power-spectrum convergence-theory log-normal-fields)
     ((problem nufft) nufft-operator)
     ((problem operators)
      adjoint-defect apply-adjoint apply-approximate-inverse apply-forward apply-normal fft2 fourier-multiply ifft2
@@ -118,6 +119,7 @@
     ((problem wiener) wiener-draws wiener-filter)
     ((net averages) power-average)
     ((net bodies) any-size make-body)
+    ((net tiles) tile-side)
     ((net drunet) drunet)
     ((net edm-unet) edm-unet)
     ((net checkpoints)

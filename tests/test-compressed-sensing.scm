@@ -63,6 +63,45 @@
               (tensor-max (tensor-abs (tensor- x (total-variation plain y #:weight 0.5
                                                                   #:iterations 400)))))))))
 
+;;; --- Of any operator -------------------------------------------------------------------
+
+(define real-scan (tensor-abs scan))
+
+(define (objective-of op y weight size)
+  (lambda (x)
+    (+ (* 1/2 (tensor->number (tensor-sum-squares (tensor- (apply-forward op x) y)))) (* weight (size x)))))
+
+(define (gradient-of op y x)
+  (apply-adjoint op (tensor- (apply-forward op x) y)))
+
+(for-each
+ (lambda (name op noise weight)
+   (define (named text) (string-append name ": " text))
+   (let* ((y (measure op real-scan #:noise noise #:seed 2))
+          (objective (objective-of op y weight total-variation-of))
+          (x (total-variation op y #:weight weight #:iterations 300))
+          (least (objective x)))
+     (test-equal (named "real") '(f32 f32) (list (tensor-dtype x) (tensor-dtype (wavelet-reconstruction op y #:iterations 2))))
+     (for-each (lambda (other text)
+                 (test-assert (named text) (> (objective other) (* 0.999 least))))
+               (cons* real-scan (apply-approximate-inverse op y) (tensor* 1.01 x) (tensor* 0.99 x)
+                      (map (lambda (seed) (tensor+ x (random-normal '(32 32) seed))) '(1 2)))
+               '("the truth has more" "data alone" "brighter" "darker" "rougher" "again"))
+     (test-assert (named "better than data alone")
+       (> (psnr x real-scan) (+ 1 (psnr (apply-approximate-inverse op y) real-scan))))
+     ;; Where the weight counts for nothing, the normal equations hold.
+     (test-assert (named "wavelets, hardly any weight")
+       (let ((light (wavelet-reconstruction op y #:weight 1e-4 #:iterations 400))
+             (right (apply-adjoint op y)))
+         (< (tensor->number (tensor-sum-squares (gradient-of op y light)))
+            (* 1e-4 (tensor->number (tensor-sum-squares right))))))))
+ '("denoising" "blur" "valid blur" "inpainting" "super-resolution" "tomography")
+ (list (denoising-operator '(32 32)) (blur-operator (gaussian-kernel 1) '(32 32))
+       (blur-operator (gaussian-kernel 1 #:size 5) '(32 32) #:border 'valid)
+       (inpainting-operator (random-pixels '(32 32) 0.6 #:seed 3)) (strided-blur-operator 2 '(32 32))
+       (radon-operator '(32 32) #:angles (projection-angles 12)))
+ '(10 2 2 2 2 20) '(10 0.3 0.3 1 0.5 30))
+
 ;;; --- Wavelets -------------------------------------------------------------------------
 
 (let ((x (random-normal '(32 32) 5 0 'c64)))

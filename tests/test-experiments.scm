@@ -265,6 +265,14 @@
          (every (lambda (share) (< 0.87 share 0.93)) (table-column spread 'coverage-at-best)))
        (test-assert "wider ones hold no less"
          (every <= (table-column spread 'coverage) (table-column spread 'widened-coverage))))
+     (run "compare-problems" `((only . (4 6)) (images . 1) (size . 32) (chains . 2) (ratio . 0.3) (prior . ,(file "priors/brain.safetensors"))))
+     (let ((table (load-table (file "compare-problems/table.csv"))))
+       (test-equal "two problems by eight methods" 16 (table-size table))
+       (test-equal "its columns" '(problem image method psnr ssim coverage evaluations seconds) (table-columns table))
+       (test-equal "each has an image without a prior" '("masked" "filtered back projection")
+         (map third (filter (lambda (row) (member (third row) '("masked" "filtered back projection"))) (table-rows table)))))
+     (test-equal "means over images" 16 (rows "compare-problems/summary.csv"))
+     (written? "compare-problems/problems.png")
      (run "figure-1" small)
      (for-each written? '("figure-1/figure-1.png" "figure-1/what-is-known.png" "figure-1/strip.png"
                           "figure-1/samples.webp"))

@@ -205,6 +205,19 @@
      (test-equal "plain k-space has coils first" '(1 3 6 8) (raw-scan-shape (load-scan (in "y.npy"))))
      (test-equal "or slices" '(3 1 6 8) (raw-scan-shape (load-scan (in "y.npy") #:first-axis 'slices)))
      (test-assert "one slice" (same? y (raw-scan-kspace (load-scan (in "y.npy")) 0)))
+     (save-npy (in "columns.npy") (tensor* y (list->tensor '(1 0 0 1 1 1 0 1))))
+     (test-assert "its pattern"
+       (tensor-identical? (scan-pattern (load-scan (in "columns.npy")))
+                          (tensor-copy (tensor-broadcast (list->tensor '(1 0 0 1 1 1 0 1)) '(6 8)))))
+     ;; Two samples in one cell, one in the farthest, 3 / field of view along the rows.
+     (save-npy (in "samples.npy") (random-normal '(1 3) 1 0 'c64))
+     (let ((pattern (scan-pattern (load-scan (in "samples.npy")
+                                             #:trajectory (list->tensor '(0 1 0.3 1.4 -3 0) '(1 3 2))))))
+       (test-equal "a trajectory's" '((7 7) 2. 1. 3.)
+         (list (tensor-shape pattern) (tensor-ref pattern 3 4) (tensor-ref pattern 0 3)
+               (tensor->number (tensor-sum pattern)))))
+     (test-error-matching "no pattern of a slice beyond" "scan-pattern: slice: expected 0 to 0, got 1"
+                          (scan-pattern (load-scan (in "y.npy")) 1))
      (test-error-matching "a slice beyond" "slice: expected 0 to 0, got 1" (raw-scan-kspace (load-scan (in "y.npy")) 1))
      (test-error-matching "no file" "no such file" (load-scan (in "none.h5")))
      (write-bytes (in "a.dat") #vu8(0 0 0 0 1 0 0 0 9 9))

@@ -182,6 +182,30 @@
 (agrees? "magnitude" (magnitude-likelihood pixel (one 2) #:noise 0.8 #:dtype 'f32) 0.5 2
          (lambda (z) (let ((u (/ (* 2 (abs z)) 0.64))) (+ (/ (* z z) -1.28) (log (bessel 0 u))))) -9 9)
 
+;;; --- Against a long chain -----------------------------------------------------------------
+
+;; Four pixels that a blur couples, z ~ N (3, 2^2) each.  Their moments by the true density, with the prior blurred by the last sigma, are of 2e7 steps
+;; of Metropolis's algorithm in double precision, whose own errors are below a hundredth of those that C chains have.
+(define four (blur-operator (list->tensor '(0.1 0.2 0.3 0.4) '(2 2)) '(2 2)))
+
+(define* (agrees-with-chain? name likelihood means variances kurtosis ratio)
+  (let* ((prior (gaussian-mixture-prior (tensor+ 3 (tensor-zeros '(1 2 2))) #:sd 2))
+         (x (chain-samples (anneal (posterior prior likelihood) #:chains C #:seed 8
+                                   #:temperatures (geometric 5 #:ratio ratio #:until last-sigma))))
+         (average (tensor-mean x 0))
+         (variance (tensor/ (tensor-sum-squares (tensor- x average) 0) (1- C))))
+    (for-each (lambda (k mean-of-chain variance-of-chain average variance)
+                (test-approximate (format #f "~a: mean of pixel ~a by a long chain" name k) mean-of-chain average
+                  (* 4 (sqrt (/ variance-of-chain C))))
+                (test-approximate (format #f "~a: variance of pixel ~a by a long chain" name k) 1 (/ variance variance-of-chain)
+                  (* 4 (sqrt (/ (- kurtosis 1) C)))))
+              '(1 2 3 4) means variances (values-of average) (values-of variance))))
+
+(agrees-with-chain? "Poisson" (poisson-likelihood four (grid 9 2 4 12) #:gain 2 #:background 1)
+                    '(2.5593 2.5746 3.4015 3.4232) '(2.8323 3.1317 3.0445 2.7819) 3.01 0.8)
+(agrees-with-chain? "Student t" (student-t-likelihood four (grid 9 2 1 4) #:scale 0.7 #:freedom 2)
+                    '(2.3131 2.7340 2.5433 2.9611) '(3.5239 2.9354 3.7117 3.3864) 3.11 0.9)
+
 ;;; --- Calibration ----------------------------------------------------------------------
 
 (define spectrum (power-spectrum '(8 8) #:amplitude 30 #:exponent 3))

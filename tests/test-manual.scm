@@ -10,7 +10,7 @@
 (use-modules (harness) (sessions)
              (srfi srfi-1) (srfi srfi-11)
              (ice-9 ftw) (ice-9 match) (ice-9 textual-ports)
-             (tempera) (tempera shell help) (tempera shell cli) (tempera base parameters) (tempera base suggestions))
+             (tempera) (tempera shell help) (tempera shell problems) (tempera shell cli) (tempera base parameters) (tempera base suggestions))
 
 (start-tests "manual")
 
@@ -86,7 +86,13 @@
   (match (string-tokenize line)
     (("tempera" (? (lambda (word) (not (string-prefix? "-" word))) command) . words)
      (test-assert (format #f "~a: a command" line) (member command (command-names)))
-     (let-values (((operands text parameters options) (command-usage command)))
+     (let*-values (((operands text parameters options) (command-usage command))
+                   ((named) (find (lambda (word) (string-prefix? "problem=" word)) words))
+                   ;; A problem has parameters of its own.
+                   ((parameters) (append parameters
+                                         (if (and named (member (substring named 8) (cdr (problem-names))))
+                                             (problem-parameters (substring named 8))
+                                             '()))))
        (define (check-word word start kind specs)
          (let ((name (substring word start (or (string-index word #\=) (string-length word)))))
            (test-assert (format #f "~a: ~a is ~a" line word kind)

@@ -42,6 +42,27 @@
                   0.02)))))
  '(1 2) '(1 0.5))
 
+;; The same of real images, whatever was measured of them: the mean is Wiener's filter's.
+(let* ((shape '(16 16))
+       (spectrum (power-spectrum shape #:amplitude 30 #:exponent 3))
+       (prior (gaussian-prior spectrum #:dtype 'f32))
+       (truth (tensor-reshape (prior-draw prior 1 #:seed 1) shape)))
+  (for-each
+   (lambda (name op noise)
+     (let* ((m (measurement op (measure op truth #:noise noise #:seed 2) #:noise noise))
+            (mean (wiener-filter spectrum m)))
+       (test-assert (string-append "PnP-ADMM, " name)
+         (not (far? mean (admm prior m #:weight 1 #:sigmas (make-list 300 1)) 0.03)))
+       ;; With weight 1 and so small a sigma RED's image is the same.
+       (test-assert (string-append "RED, " name)
+         (not (far? mean (red-alone prior m #:weight 1 #:sigmas (make-list 4000 0.3)) 0.15)))
+       (test-equal (string-append "real images, " name) 'f32
+         (tensor-dtype (red prior m #:sigmas '(2 1))))))
+   '("denoising" "blur" "inpainting" "super-resolution" "tomography")
+   (list (denoising-operator shape) (blur-operator (gaussian-kernel 0.7) shape) (inpainting-operator (random-pixels shape 0.6 #:seed 3))
+         (strided-blur-operator 2 shape) (radon-operator shape #:angles (projection-angles 8)))
+   '(0.5 0.5 0.5 0.3 2)))
+
 ;; Noise so small that the prior's precision is lost beside the data's in float32: what was measured
 ;; is as measured (by RED, ADMM ends with the denoiser), and the rest what the denoiser makes of it, 0
 ;; for a field.

@@ -22,7 +22,7 @@
 ;;; --- From an image, or from data ------------------------------------------------------
 
 (test-equal "what there is" '()
-  (lset-difference string=? '("mri" "deblurring" "denoising" "inpainting" "super-resolution" "tomography") (problem-names)))
+  (lset-difference string=? '("mri" "deblurring" "denoising" "inpainting" "mass-mapping" "super-resolution" "tomography") (problem-names)))
 (let-values (((m scan) (problem-simulation (problem 'denoising) truth #:dtype 'f32 #:white 3 #:seed 2)))
   (test-approximate "the truth's white" 3 (tensor->number (tensor-quantile (tensor-reshape scan '(-1)) 0.999 0)) 1e-5)
   (test-approximate "noise, a tenth of white" 0.3 (measurement-noise m) 1e-5)
@@ -113,10 +113,14 @@
   (problem-simulation (problem 'denoising) truth #:dtype 'f32 #:likelihood 'poisson #:noise 1))
 (test-error-matching "a likelihood that does not fit" "likelihood: expected one of (gaussian student-t) for this problem, got poisson"
   (problem-simulation (problem 'inpainting) truth #:likelihood 'poisson))
-(test-error-matching "complex data, real images" "data: expected real numbers, as the prior's images are"
+(test-error-matching "complex data, real images" "data: expected real numbers, as this problem makes of real images"
   (problem-measurement (problem 'denoising) (tensor-zeros '(8 8) 'c64) #:dtype 'f32))
 (test-error-matching "data of one axis" "data: expected a tensor (rows columns)" (problem-measurement (problem 'denoising) (tensor-zeros '(8))))
 (test-error-matching "dark data" "not 0, got a 99.9th percentile of 0.0" (problem-measurement (problem 'denoising) (tensor-zeros '(8 8))))
+(test-error-matching "no type" "dtype: expected f32, c64 or #f, got f64" (identity-problem #:dtype 'f64))
+(test-error-matching "no white" "white: expected a positive number, got -1" (identity-problem #:white -1))
+(test-error-matching "a map of no noise" "noise: expected a positive number, or a map of them" (identity-problem #:noise (tensor-zeros '(4 4))))
+(test-error-matching "no settings" "settings: expected a list" (identity-problem #:settings 3))
 (test-error-matching "no operator" "operator: expected a procedure, got #f" (make-problem))
 (test-error-matching "no such likelihood" "likelihoods: expected some of" (identity-problem #:likelihoods '(cauchy)))
 (test-error-matching "no problem" "problem: expected one, as `make-problem' makes it, got 3" (problem-simulation 3 truth))
@@ -179,5 +183,138 @@ counts=20,500" quickly "--workers=1 --out=w")
                "problem=inpainting likelihood=poisson prior=gaussian simulate=yes scan.npy"
                "problem=deblurring kernel=file prior=gaussian simulate=yes scan.npy"
                "problem=denoising scale=2 prior=gaussian simulate=yes scan.npy"))))
+
+;;; --- Stopped, and gone on with ------------------------------------------------------------
+
+(call-with-temporary-directory
+ (lambda (directory)
+   (chdir directory)
+   (save-npy "scan.npy" truth)
+   (define slowly "tempera reconstruct problem=deblurring scan.npy simulate=yes deviation=1 prior=gaussian chains=2 ratio=0.98 until=1")
+   (define (stopped-by signal name out)
+     (shell (format #f "~a --out=~a >said 2>&1 & p=$!; until test -s ~a/metrics.csv || ! kill -0 $p; do sleep 0.02; done; \
+kill -~a $p; wait $p; s=$?; cat said; (exit $s)" slowly out out signal)))
+   (define (check-same name out)
+     (test-equal name '() (comparison-differences (compare-runs (open-run "whole") (open-run out)))))
+   (define (rows out) (table-size (run-metrics (open-run out))))
+   (check-shell "unbroken" 0 "whole: mean.npy" slowly "--out=whole")
+   ;; The shell has its jobs in the background ignore SIGINT: that of Ctrl-C is tried at prompts (test-shell.scm).
+   (let ((said (stopped-by "TERM" "stopped" "cut")))
+     (test-equal "stopped" 143 (car said))
+     (test-assert "says how to go on" (string-contains (cdr said) "cut: interrupted; go on with: tempera run --continue=cut")))
+   (test-assert "with its chain" (file-exists? "cut/chain.safetensors"))
+   (test-assert "on its way" (< 0 (rows "cut") (rows "whole")))
+   (check-shell "goes on" 0 "cut: finished in" "tempera run --continue=cut")
+   (check-same "stopped: the same bits" "cut")
+   (test-equal "killed" 137 (car (stopped-by "KILL" "killed" "dead")))
+   (check-shell "the same command goes on" 0 "dead: mean.npy" slowly "--out=dead")
+   (check-same "killed: the same bits" "dead")
+
+   ;; Pictures in colour: a channel at a time.
+   (save-npy "colour.npy" (tensor-tabulate '(32 24 3) (lambda (i j k) (* (+ 1 k) (ref truth i j)))))
+   (define quickly "prior=gaussian chains=2 ratio=0.5 until=1")
+   (check-shell "in colour" 1 "colour.npy is in colour, (32 24 3), and priors are of one number a pixel: expected channel=0, 1 or 2"
+                "tempera reconstruct problem=denoising colour.npy noise=1 --out=n" quickly)
+   (check-shell "not in colour" 1 "channel: scan.npy is not in colour, but (32 24)"
+                "tempera reconstruct problem=denoising scan.npy channel=1 noise=1 --out=m" quickly)
+   (check-shell "each channel" 0 "finished" "tempera sweep reconstruct problem=denoising colour.npy channel=0,2 noise=1 scale=1"
+                quickly "--workers=1 --out=w")
+   (test-assert "blue is three times red"
+     (apply (lambda (red blue) (< (far blue (tensor* 3 red)) 0.2))
+            (map (lambda (k) (load-npy (format #f "w/points/000~a/mean.npy" k))) '(1 2))))))
+
+;;; --- Mass mapping, and FITS -----------------------------------------------------------------
+
+(define (constant value shape) (tensor+ value (tensor-zeros shape)))
+
+(call-with-temporary-directory
+ (lambda (directory)
+   (chdir directory)
+   (define shape '(24 32))
+   (define sky '("CTYPE1  = 'RA---TAN'" "CTYPE2  = 'DEC--TAN'" "CRVAL1  =             150.1163" "CRVAL2  =               2.2058"
+                 "CRPIX1  =                 16.5" "CRPIX2  =                 12.5"
+                 "CDELT1  =            -0.004833" "CDELT2  =             0.004833"))
+   (define power (angular-power-spectrum convergence-theory shape 0.29))
+   (define kappa (tensor-reshape (log-normal-fields power 1 #:seed 1) shape))
+   (define mask (tensor-tabulate shape (lambda (i j) (if (and (< 3 i) (< j 28)) 1 0))))
+   (define deviation (tensor-tabulate shape (lambda (i j) (cond ((= i 5) 0) ((< j 16) 0.01) (else 0.03)))))
+   (define seen (tensor* mask (tensor< 0 deviation)))
+   (define gamma (tensor+ (apply-forward (shear-operator shape #:dtype 'f32) kappa)
+                          (tensor* deviation (random-normal shape 2 0 'c64))))
+   (define (centred x) (tensor- x (tensor->number (tensor-mean x))))
+   (save-fits "g1.fits" (tensor-real gamma) #:cards sky)
+   (save-fits "g2.fits" (tensor-imag gamma) #:cards sky)
+   (save-fits "both.fits" (real-view gamma) #:cards sky)
+   (save-npy "gamma.npy" gamma)
+   (save-fits "mask.fits" mask)
+   (save-fits "dev.fits" deviation)
+   (save-fits "small.fits" (tensor-zeros '(24 30)))
+   (save-fits "kappa.fits" (centred kappa) #:cards sky)
+   (define (map-of . words) (string-join (cons* "tempera reconstruct problem=mass-mapping" words)))
+   (define exactly "prior=gaussian chains=60 sampler=hmc ratio=0.6 until=2")
+   (define all "gamma2=g2.fits mask=mask.fits deviation=dev.fits")
+
+   ;; The mean of samples is Wiener's map, within the errors of as many as there are, and each pixel's deviation that of its draws.
+   (check-shell "of FITS" 0 "a: mean.fits std.fits, with the header of the input" (map-of "g1.fits" all exactly "--out=a"))
+   (let* ((exact (wiener-draws power (measurement (composed-operator (inpainting-operator seen) (shear-operator shape #:dtype 'f32))
+                                                  (tensor* seen gamma)
+                                                  #:noise (tensor+ deviation (tensor* (tensor- 1 (tensor< 0 deviation)) 0.03)))
+                               400 #:seed 3))
+          ;; Without the mean of each map, in which all pixels go together, so that many pixels make up for few maps.
+          (without-mean (lambda (x) (tensor- x (tensor-mean x '(1 2) #t))))
+          (facts (lambda (x)
+                   (let* ((x (without-mean x)) (centre (tensor-mean x 0)))
+                     (list centre (sqrt (/ (tensor->number (tensor-sum-squares (tensor- x centre)))
+                                           (1- (tensor-size x 0)) 768))))))
+          (wanted (facts exact)) (got (facts (load-npy "a/samples.npy"))))
+     (test-assert "the mean is Wiener's map"
+       (< (sqrt (/ (tensor->number (tensor-sum-squares (tensor- (first got) (first wanted)))) 768))
+          (* 1.4 (second wanted) (sqrt (+ 1/60 1/400)))))
+     (test-approximate "and so is the deviation" 1 (/ (second got) (second wanted)) 0.1))
+   (let-values (((image cards) (load-fits "a/mean.fits")))
+     (test-assert "the same in FITS" (tensor-identical? image (load-npy "a/mean.npy")))
+     (test-equal "world coordinates are kept" '(150.1163 2.2058 16.5 "DEC--TAN")
+       (map (lambda (key) (fits-value cards key)) '("CRVAL1" "CRVAL2" "CRPIX1" "CTYPE2"))))
+   (test-equal "convergence has its unit, and real numbers" '(1 f32)
+     (list (fold (lambda (key found) (assoc-ref found key)) (load-json "a/summary.json") '("scale"))
+           (tensor-dtype (load-npy "a/samples.npy"))))
+   ;; The shear in other files is the same shear.
+   (define quickly "prior=gaussian chains=2 ratio=0.5 until=20")
+   (check-shell "both components in one" 0 "mean.fits" (map-of "both.fits mask=mask.fits deviation=dev.fits" quickly "--out=b"))
+   (check-shell "two files" 0 "mean.fits" (map-of "g1.fits" all quickly "--out=c"))
+   (check-shell "complex numbers" 0 "d: mean.npy" (map-of "gamma.npy mask=mask.fits deviation=dev.fits" quickly "--out=d"))
+   (test-assert "the same" (tensor-identical? (load-npy "b/samples.npy") (load-npy "c/samples.npy")))
+   (test-assert "all of them" (tensor-identical? (load-npy "d/samples.npy") (load-npy "c/samples.npy")))
+   (test-assert "of both components the header goes too" (fits-value (call-with-values (lambda () (load-fits "b/mean.fits")) (lambda (x cards) cards))
+                                                                     "CRVAL1"))
+   ;; A convergence in, measured with the noise of the map; a network for the residual.
+   (check-shell "simulated, with a network" 0 "PSNR, dB"
+                (map-of "kappa.fits simulate=yes mask=mask.fits deviation=dev.fits prior=mass-mapping chains=2 ratio=0.7 --out=e"))
+   (test-approximate "down to the least sigma of the network" 0.004
+     (assoc-ref (load-json "e/summary.json") "sigma_final") 1e-6)
+   (check-shell "noise, one number" 0 "mean.fits" (map-of "g1.fits gamma2=g2.fits noise=0.02" quickly "--out=f"))
+   (let ((holes (tensor-real gamma)))
+     (tensor-set! holes +nan.0 4 4)
+     (save-fits "holes.fits" holes))
+   (for-each (lambda (name text . words) (check-shell name 1 text (apply map-of quickly words)))
+             '("one component" "a second component of a shape of its own" "two second components" "a mask of another shape"
+               "a table without the row" "pixels of another size" "NaN" "outliers by a sampler of Gaussian noise")
+             '("expected shear, complex (rows columns), or real with two components, or with the second in gamma2=FILE"
+               "gamma2: small.fits: expected (24 32), as the shear has it, got (24 30)"
+               "gamma2: expected a file with the first component" "mask: small.fits: expected (24 32), as the shear has it, got (24 30)"
+               "row: expected one of 1 to 23, as g1.fits has, got 50"
+               "pixel: the header of g1.fits has 0.28997999999999996 arcminutes, got 0.5" "data: 1 of their 768 numbers are NaN"
+               "expected data that are linear in x with Gaussian noise")
+             '("g1.fits noise=0.1" "g1.fits gamma2=small.fits" "both.fits gamma2=g2.fits" "g1.fits gamma2=g2.fits mask=small.fits"
+               "g1.fits gamma2=g2.fits spectrum=g1.fits row=50" "g1.fits gamma2=g2.fits pixel=0.5" "holes.fits gamma2=g2.fits noise=0.1"
+               "g1.fits gamma2=g2.fits likelihood=student-t noise=0.1"))
+   (check-shell "NaN, not measured" 0 "mean.fits" (map-of "holes.fits gamma2=g2.fits noise=0.1 nan-is-unmeasured=yes" quickly "--out=g"))
+   ;; FITS of other problems: in the units of the file.
+   (save-fits "sky.fits" (tensor* 1e-3 truth) #:cards sky)
+   (check-shell "FITS, denoised" 0 "h: mean.fits std.fits, with the header of the input"
+                "tempera reconstruct problem=denoising sky.fits prior=gaussian chains=2 ratio=0.5 until=1 noise=1 --out=h")
+   (test-assert "in its units" (< (far (load-fits "h/mean.fits") (tensor* 1e-3 truth)) 0.1))
+   (save-text "no.fits" "SIMPLE  =                    T")
+   (check-shell "FITS without an image" 1 "no.fits" (map-of "no.fits noise=0.1" quickly))))
 
 (finish-tests)

@@ -24,10 +24,10 @@
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:export (raw-file-kind load-scan raw-scan? raw-scan-path raw-scan-source raw-scan-shape raw-scan-mask
-            raw-scan-noise raw-scan-facts raw-scan-kspace raw-scan-trajectory along-rows))
+            raw-scan-noise raw-scan-facts raw-scan-kspace raw-scan-trajectory scan-pattern along-rows))
 
 (define-record-type <raw-scan>
-  (make-raw-scan path source shape facts noise reader trajectory-reader pattern)
+  (make-raw-scan path source shape facts noise reader trajectory-reader mask)
   raw-scan?
   (path raw-scan-path)
   (source raw-scan-source)
@@ -36,7 +36,7 @@
   (noise raw-scan-noise)
   (reader raw-scan-reader)                       ; slice -> c64 (coils rows columns)
   (trajectory-reader raw-scan-trajectory-reader) ; slice -> f32 (rows columns dimensions), or #f
-  (pattern raw-scan-pattern))                    ; promise of what `raw-scan-mask' gives
+  (mask raw-scan-promised-mask))                 ; promise of what `raw-scan-mask' gives
 
 (document
  (raw-scan? "Whether OBJECT is a scan as `load-scan' gives it.
@@ -57,7 +57,7 @@ Example: (begin (save-npy \"y.npy\" y) (raw-scan-noise (load-scan \"y.npy\"))) =
   "Where SCAN was measured, f32: (columns), or (rows columns) when rows differ; #f away from a Cartesian
 grid.
 Example: (begin (save-npy \"y.npy\" y) (tensor-size (raw-scan-mask (load-scan \"y.npy\")) 0)) => 16"
-  (and=> (force (raw-scan-pattern scan)) keep-always!))
+  (and=> (force (raw-scan-promised-mask scan)) keep-always!))
 
 (define* (raw-scan-kspace scan #:optional (slice #f))
   "The k-space of SCAN, c64 (slices coils rows columns), or (coils rows columns) of one SLICE, counted
@@ -86,6 +86,21 @@ Example: (begin (save-npy \"y.npy\" y) (tensor-shape (raw-scan-kspace (load-scan
 Example: (begin (save-npy \"y.npy\" y) (raw-scan-trajectory (load-scan \"y.npy\"))) => #f"
   (check-that (raw-scan? scan) 'raw-scan-trajectory "scan: expected a raw scan, got ~s" scan)
   (and=> (raw-scan-trajectory-reader scan) (lambda (read) (read slice))))
+
+(define* (scan-pattern scan #:optional (slice 0))
+  "How k-space of SLICE of SCAN was sampled, a picture for `show', f32 (rows columns): 1 where it was measured and 0
+elsewhere; along a trajectory the number of samples in each cell of a grid with the spacing 1 / field of view, as wide
+as the trajectory goes.
+Example: (begin (save-npy \"y.npy\" y) (tensor-shape (scan-pattern (load-scan \"y.npy\")))) => (16 16)"
+  (check-that (raw-scan? scan) 'scan-pattern "scan: expected a raw scan, got ~s" scan)
+  (match (raw-scan-shape scan)
+    ((slices _ rows columns)
+     (check-that (and (exact-integer? slice) (< -1 slice slices)) 'scan-pattern
+                 "slice: expected 0 to ~a, got ~s" (1- slices) slice)
+     (let ((trajectory (raw-scan-trajectory scan slice)))
+       (if trajectory
+           (trajectory-pattern (plain-trajectory 'scan-pattern trajectory))
+           (tensor-copy (tensor-broadcast (raw-scan-mask scan) (list rows columns))))))))
 
 (define (print-raw-scan scan port)
   (match (raw-scan-shape scan)

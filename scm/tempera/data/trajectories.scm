@@ -6,12 +6,13 @@
 
 (define-module (tempera data trajectories)
   #:use-module (srfi srfi-1)
+  #:use-module (ice-9 match)
   #:use-module (tempera base errors)
   #:use-module (tempera file formats)
   #:use-module (tempera file bart)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (radial-trajectory spiral-trajectory load-trajectory plain-trajectory
+  #:export (radial-trajectory spiral-trajectory load-trajectory plain-trajectory trajectory-pattern
             density-compensation))
 
 (define pi (acos -1))
@@ -117,6 +118,23 @@ Example: (begin (save-npy \"k.npy\" (radial-trajectory 5 8)) (tensor-shape (load
   (plain-trajectory 'load-trajectory
                     ;; `load-image' would take BART's axes for rows and columns.
                     ((if (eq? 'bart (file-format path)) load-cfl load-image) path)))
+
+(define (trajectory-pattern trajectory)
+  "How many samples of TRAJECTORY, f32 (... 2), lie in each cell of a grid with the spacing 1 / field of view, as wide as it
+goes: f32 (size size).
+Example: (tensor-shape (trajectory-pattern (radial-trajectory 5 8))) => (9 9)"
+  (let* ((points (tensor-reshape trajectory '(-1 2)))
+         (half (max 1 (inexact->exact (ceiling (tensor->number (tensor-max (tensor-abs points)))))))
+         (size (1+ (* 2 half)))
+         (cell (lambda (coordinate) (+ half (inexact->exact (round coordinate)))))
+         (counts (make-vector (* size size) 0)))
+    (let loop ((rest (tensor->list points)))
+      (match rest
+        (() (list->tensor (vector->list counts) (list size size)))
+        ((row column . rest)
+         (let ((index (+ (* size (cell row)) (cell column))))
+           (vector-set! counts index (1+ (vector-ref counts index)))
+           (loop rest)))))))
 
 ;;; --- Density ----------------------------------------------------------------------
 

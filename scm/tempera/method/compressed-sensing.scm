@@ -83,7 +83,7 @@ Example: (total-variation (measurement op y) #:weight 0.5)"
               "penalty: expected a positive number, got ~s" penalty)
   (let* ((measurement (as-measurement 'total-variation measurement data #f))
          (op (measurement-operator measurement))
-         (b (zero-filled measurement))
+         (b (apply-adjoint op (measurement-data measurement)))
          (shape (tensor-shape b))
          (table (tensor* penalty (laplacian (first shape) (second shape))))
          (solve (normal-inverse op table))
@@ -149,7 +149,8 @@ Example: (wavelet-reconstruction (measurement op y) #:weight 0.5)"
   (check-seed 'wavelet-reconstruction seed)
   (let* ((measurement (as-measurement 'wavelet-reconstruction measurement data #f))
          (op (measurement-operator measurement))
-         (b (zero-filled measurement))
+         (b (apply-adjoint op (measurement-data measurement)))
+         (start (zero-filled measurement))
          (shape (tensor-shape b))
          (step (/ (largest-eigenvalue op shape (tensor-dtype b))))
          (n (power-of-two-above (apply max shape)))
@@ -157,7 +158,7 @@ Example: (wavelet-reconstruction (measurement op y) #:weight 0.5)"
                   (map (lambda (u) (min (1- n) (inexact->exact (floor (* n u)))))
                        (tensor->list (random-uniform '(2) seed (random-stream 'check (1+ k))))))))
     (first
-     (iterate "wavelets" iterations (list b b (number->tensor 1))
+     (iterate "wavelets" iterations (list start start (number->tensor 1))
               (lambda (k state)
                 (apply
                  (lambda (x v t)

@@ -1,13 +1,14 @@
 ;;; bodies.scm -- what the bodies of networks are put together with.
 ;;;
 ;;; A body maps images (N H W C) and a number of noise for each (N) to images; it says what their rows
-;;; and columns have to be divisible by.
+;;; and columns have to be divisible by.  Large images it takes in tiles, where `tile-side' says so (tiles.scm).
 
 (define-module (tempera net bodies)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
   #:use-module (tempera base errors)
   #:use-module (tempera net layers)
+  #:use-module (tempera net tiles)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
   #:export (with-channels with-noise-map consume consuming-sequence numbered make-body any-size))
@@ -70,13 +71,14 @@ Example: (map car (numbered \"down\" (list relu silu))) => (\"down0\" \"down1\")
 has to divide, and noise (N): other images are an error of the body NAME, and `any-size' has them made to fit.
 KIND and PARTS as of `make-layer'.
 Example: (make-body 'same \"same\" 2 (lambda (images noise) images))"
-  (make <body> #:kind kind #:parts parts #:divisor divisor
-        #:procedure (lambda (images noise)
-                      (check-that (every (lambda (n) (zero? (modulo n divisor)))
-                                         (list-head (cdr (tensor-shape images)) 2))
-                                  name "images: expected rows and columns divisible by ~a, got shape ~a"
-                                  divisor (tensor-shape images))
-                      (procedure images noise))))
+  (let ((procedure (in-tiles name procedure divisor)))
+    (make <body> #:kind kind #:parts parts #:divisor divisor
+          #:procedure (lambda (images noise)
+                        (check-that (every (lambda (n) (zero? (modulo n divisor)))
+                                           (list-head (cdr (tensor-shape images)) 2))
+                                    name "images: expected rows and columns divisible by ~a, got shape ~a"
+                                    divisor (tensor-shape images))
+                        (procedure images noise)))))
 
 (define (any-size body procedure)
   "PROCEDURE of images (N H W C), and of more, which applies BODY to them and gives images: for images of any

@@ -18,19 +18,24 @@
   #:use-module (tempera problem operators)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (make-problem problem? problem-likelihoods problem-load problem-prior problem-simulation problem-measurement))
+  #:export (make-problem problem? problem-likelihoods problem-load problem-dtype problem-white problem-hottest problem-prior problem-settings
+            problem-simulation problem-measurement))
 
 (define-record-type <problem>
-  (%make-problem operator image-shape noise likelihoods load truth scale prior)
+  (%make-problem operator image-shape noise likelihoods load truth scale dtype white hottest prior settings)
   problem?
   (operator problem-operator)           ; shape seed -> A for images of that shape
   (image-shape problem-image-shape)     ; of data's shape
-  (noise problem-noise)                 ; what it is unless given, over the brightest datum
+  (noise problem-noise)                 ; what it is unless given, over the brightest datum; or a map
   (likelihoods problem-likelihoods)     ; names, the first unless told
   (load problem-load)                   ; path -> data and their noise, or #f: an image file
   (truth problem-truth)                 ; image white dtype seed -> what is measured
   (scale problem-scale)                 ; of data, or #f: such that their image's white is the prior's
-  (prior problem-prior))                ; text -> #f, or shape dtype -> a prior of its own
+  (dtype problem-dtype)                 ; of images, or #f: as the prior has them
+  (white problem-white)                 ; of images, or #f: as the prior has it
+  (hottest problem-hottest)             ; the first temperature, or #f: by white
+  (prior problem-prior)                 ; network or #f, shape, dtype -> a prior of its own; or #f
+  (settings problem-settings))          ; keywords of `anneal'
 
 (set-record-type-printer! <problem>
   (lambda (problem port)
@@ -41,31 +46,42 @@
 (define* (make-problem #:key operator (image-shape identity) (noise 0.01) (likelihoods '(gaussian student-t)) (load #f)
                        (truth (lambda (image white dtype seed)
                                 (simulated-scan image #:white white #:dtype dtype #:seed seed)))
-                       (scale #f) (prior (const #f)))
+                       (scale #f) (dtype #f) (white #f) (hottest #f) (prior #f) (settings '()))
   "An inverse problem, of data y = A x and noise.
   OPERATOR     the procedure shape seed -> A for images of SHAPE, (rows columns); what it draws at random is by SEED
   IMAGE-SHAPE  the procedure from the shape of data to that of images, `identity' unless given; or to two values, that and
                the OPERATOR of data of that shape, where the shape of images does not determine it
-  NOISE        its standard deviation unless told, over the 99.9th percentile of the magnitude of y
+  NOISE        its standard deviation unless told, over the 99.9th percentile of the magnitude of y; or as it is, a map, f32
+               of the shape of data
   LIKELIHOODS  which of gaussian, student-t, poisson and magnitude fit, the usual one first
   LOAD         the procedure path -> data, (rows columns), and their noise, a number, a map or #f, two values; #f: images
   TRUTH        the procedure image white dtype seed -> the image that is measured in a simulation; `simulated-scan'
                unless given, with its 99.9th percentile at white, and a phase where the dtype is c64
   SCALE        what data are multiplied by, 1 where they have units; #f: what brings their image to white
-  PRIOR        the procedure text -> #f, or where prior=TEXT names a prior that this problem alone has, the procedure
-               shape dtype -> that prior over images of SHAPE
+  DTYPE        of images, f32 or c64, whatever data are; #f: as the prior has them
+  WHITE        the 99.9th percentile of magnitude that images have, of which temperatures are made; #f: as the prior has it
+  HOTTEST      the temperature at which chains begin, as wide as all that data leave open; #f: 2/3 of white
+  PRIOR        the procedure network shape dtype -> a prior over images of SHAPE that is made of the network that the user names,
+               or of none, #f, with prior=gaussian; #f: the network, or a field of roughly the power of images
+  SETTINGS     keywords of `anneal' that chains want
 Example: (make-problem #:operator (lambda (shape seed) (inpainting-operator (random-pixels shape 1/2 #:seed seed))))"
   (for-each (lambda (argument procedure needed?)
               (check-that (or (procedure? procedure) (and (not needed?) (not procedure))) 'make-problem
                           "~a: expected a procedure, got ~s" argument procedure))
-            '("operator" "image-shape" "load" "truth" "prior") (list operator image-shape load truth prior) '(#t #t #f #t #t))
+            '("operator" "image-shape" "load" "truth" "prior") (list operator image-shape load truth prior) '(#t #t #f #t #f))
+  (check-that (if (tensor? noise)
+                  (and (eq? 'f32 (tensor-dtype noise)) (tensor-finite? noise) (> (tensor->number (tensor-min noise)) 0))
+                  (positive-number? noise))
+              'make-problem "noise: expected a positive number, or a map of them, got ~s" noise)
   (for-each (lambda (argument value)
               (check-that (or (not value) (positive-number? value)) 'make-problem
                           "~a: expected a positive number, got ~s" argument value))
-            '("noise" "scale") (list noise scale))
+            '("scale" "white" "hottest") (list scale white hottest))
+  (check-that (memq dtype '(#f f32 c64)) 'make-problem "dtype: expected f32, c64 or #f, got ~s" dtype)
   (check-that (and (pair? likelihoods) (every (lambda (name) (memq name likelihood-names)) likelihoods)) 'make-problem
               "likelihoods: expected some of ~a, got ~s" likelihood-names likelihoods)
-  (%make-problem operator image-shape noise likelihoods load truth scale prior))
+  (check-that (list? settings) 'make-problem "settings: expected a list of keywords and values, got ~s" settings)
+  (%make-problem operator image-shape noise likelihoods load truth scale dtype white hottest prior settings))
 
 (define (likelihood-of who problem likelihood dtype noise counts)
   ;; LIKELIHOOD, or the usual one of PROBLEM, which has to go with the rest.
@@ -86,10 +102,17 @@ Example: (make-problem #:operator (lambda (shape seed) (inpainting-operator (ran
 not 0, got a 99.9th percentile of ~a" peak)
     peak))
 
-(define (as-dtype who tensor dtype)
-  (cond ((eq? dtype (tensor-dtype tensor)) tensor)
-        ((eq? dtype 'c64) (tensor+ tensor (tensor-zeros (tensor-shape tensor) 'c64)))
-        (else (complain who "data: expected real numbers, as the prior's images are, got complex ones"))))
+(define (usual-noise who problem y)
+  ;; Unless it is given, of data Y or of what they would be without noise.
+  (if (tensor? (problem-noise problem)) (problem-noise problem) (* (problem-noise problem) (positive-peak who y))))
+
+(define (as-of-images who data op shape dtype)
+  ;; DATA in the type that OP gives of images of SHAPE and DTYPE: of real ones some operators make complex data.
+  (let ((wanted (tensor-dtype (apply-forward op (tensor-zeros shape dtype)))))
+    (cond ((eq? wanted (tensor-dtype data)) data)
+          ((eq? wanted 'c64) (tensor+ data (tensor-zeros (tensor-shape data) 'c64)))
+          (else (complain who "data: expected real numbers, as this problem makes of real images, which the prior's are, \
+got complex ones")))))
 
 (define (with-noise who op y likelihood noise gain background freedom dtype)
   ;; What `posterior' takes, of the data Y of OP.
@@ -113,9 +136,8 @@ Example: (problem-simulation (make-problem #:operator (lambda (shape seed) (deno
          (truth ((problem-truth problem) image white dtype seed))
          (op ((problem-operator problem) (tensor-shape truth) seed))
          (z (apply-forward op truth))
-         (peak (positive-peak who z))
-         (noise (or noise (* (problem-noise problem) peak)))
-         (gain (/ (or counts 100) peak))
+         (noise (or noise (usual-noise who problem z)))
+         (gain (/ (or counts 100) (positive-peak who z)))
          (with-noise (lambda (y) (with-noise who op y likelihood noise gain background freedom dtype))))
     (values (with-noise (if (eq? likelihood 'gaussian)
                             (measure op truth #:noise noise #:seed seed)
@@ -151,8 +173,9 @@ Example: (problem-measurement (make-problem #:operator (lambda (shape seed) (den
   (check-that (and (tensor? data) (= 2 (length (tensor-shape data)))) who
               "data: expected a tensor (rows columns), got ~s" data)
   (let* ((likelihood (likelihood-of who problem likelihood dtype noise counts))
-         (op (call-with-values (lambda () ((problem-image-shape problem) (tensor-shape data)))
-               (lambda* (shape #:optional (operator (problem-operator problem))) (operator shape seed))))
+         (of-data (call-with-values (lambda () ((problem-image-shape problem) (tensor-shape data))) list))
+         (shape (first of-data))
+         (op ((if (pair? (cdr of-data)) (second of-data) (problem-operator problem)) shape seed))
          (seen (is-number? data))
          (unseen (- (tensor-count data) (inexact->exact (round (tensor->number (tensor-sum seen)))))))
     (check-that (or nan-is-unmeasured? (zero? unseen)) who
@@ -160,14 +183,14 @@ Example: (problem-measurement (make-problem #:operator (lambda (shape seed) (den
                 unseen (tensor-count data))
     (let* ((op (if (zero? unseen) op (weighted-operator op seen)))
            (data (if (zero? unseen) data (zero-elsewhere data seen)))
-           (data (if (memq likelihood '(gaussian student-t)) (as-dtype who data dtype) data))
+           (data (if (memq likelihood '(gaussian student-t)) (as-of-images who data op shape dtype) data))
            (scale (or scale (problem-scale problem)
                       (/ white (positive-peak who (apply-approximate-inverse
                                                    op (if (eq? likelihood 'poisson)
                                                           (tensor-maximum 0 (tensor- data background))
                                                           data))))))
            (y (if (eq? likelihood 'poisson) data (tensor* scale data)))
-           (noise (or noise (* (problem-noise problem) (positive-peak who y)))))
+           (noise (or noise (usual-noise who problem y))))
       (values (with-noise who op y likelihood noise (/ scale) background freedom dtype) scale))))
 
 (document
@@ -178,9 +201,21 @@ Example: (problem? 3) => #f")
   "The names of the likelihoods that fit PROBLEM, the usual one first.
 Example: (problem-likelihoods (make-problem #:operator (lambda (shape seed) (denoising-operator shape))))
          => (gaussian student-t)")
+ (problem-dtype
+  "The type of PROBLEM's images, or #f: as the prior has them.
+Example: (problem-dtype (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f")
+ (problem-white
+  "The 99.9th percentile of the magnitude of PROBLEM's images, or #f: as the prior has it.
+Example: (problem-white (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f")
+ (problem-hottest
+  "The temperature at which chains of PROBLEM begin, or #f: two thirds of white.
+Example: (problem-hottest (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f")
  (problem-prior
-  "The procedure of a text by which PROBLEM finds priors that it alone has.
-Example: ((problem-prior (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) \"brain\") => #f")
+  "The procedure network shape dtype by which PROBLEM makes a prior of its own, or #f.
+Example: (problem-prior (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f")
+ (problem-settings
+  "Keywords of `anneal' that chains of PROBLEM want.
+Example: (problem-settings (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => ()")
  (problem-load
   "The procedure of a path by which PROBLEM reads data and their noise, or #f: data are image files.
 Example: (problem-load (make-problem #:operator (lambda (shape seed) (denoising-operator shape)))) => #f"))

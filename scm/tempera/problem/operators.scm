@@ -226,11 +226,13 @@ Example: ((normal-inverse op 0.1 #:measured? #t) (apply-adjoint op y))"
        (tensor-shape v))))))
 
 (define* (measure op x #:key (noise 0.1) (seed 0))
-  "A X + n: a simulated measurement of X by OP, with noise of standard deviation
-NOISE on each real and imaginary part, where there are measurements.
+  "A X + n: a simulated measurement of X by OP, with noise of standard deviation NOISE, a number or a map of A X's shape, on each
+real and imaginary part, where there are measurements.
 Example: (measure op scan #:noise 0.1 #:seed 2)"
-  (check-that (and (real? noise) (finite? noise) (>= noise 0)) 'measure
-              "noise: expected a number of 0 or more, got ~s" noise)
+  (check-that (if (tensor? noise)
+                  (and (eq? 'f32 (tensor-dtype noise)) (tensor-finite? noise) (>= (tensor->number (tensor-min noise)) 0))
+                  (and (real? noise) (finite? noise) (>= noise 0)))
+              'measure "noise: expected a number of 0 or more, or a map of them, got ~s" noise)
   (check-seed 'measure seed)
   (let* ((y (apply-forward op x))
          (z (random-normal (tensor-shape y) seed (random-stream 'measurement)

@@ -6,6 +6,7 @@
 
 (define-module (tempera problem sky)
   #:use-module (srfi srfi-1)
+  #:use-module (tempera base documentation)
   #:use-module (tempera base errors)
   #:use-module (tempera base numbers)
   #:use-module (tempera problem gaussian)
@@ -13,7 +14,7 @@
   #:use-module (tempera problem priors)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (angular-power-spectrum angular-power-of log-normal-fields))
+  #:export (angular-power-spectrum angular-power-of convergence-theory log-normal-fields))
 
 (define pi (* 4 (atan 1)))
 
@@ -102,6 +103,18 @@ Example: (angular-power-of (tensor-abs scan) 0.3 #:bins 3)"
            (means (lambda (v) (map (lambda (k) (/ (vector-ref v k) (vector-ref counts k))) full))))
       (list->tensor (append (means ls) (map (lambda (p) (* p (expt (radians pixel) 2))) (means powers)))
                     (list 2 (length full))))))
+
+(define convergence-theory
+  (keep-always!
+   (list->tensor '(100   300     1000    3000    10000   30000   100000
+                   8e-9  2.45e-9 5.2e-10 1.06e-10 1.12e-11 8.2e-13 3.4e-14)
+                 '(2 7))))
+
+(document
+ (convergence-theory
+  "A broken power law near to the power of the convergence of galaxies at redshift 1 in the standard model of cosmology: f32 (2 7),
+l and C_l, in steradians, as `angular-power-spectrum' takes them.
+Example: (angular-power-spectrum convergence-theory '(64 64) 0.3)"))
 
 ;;; --- Log-normal fields ------------------------------------------------------------
 

@@ -16,6 +16,7 @@
   #:use-module (tempera file values)
   #:use-module (tempera file tables)
   #:use-module ((tempera tensor primitives) #:select (crc32 sha256 sha256-of-file))
+  #:use-module (tempera tensor ranks)
   #:re-export (file-text)
   #:export (format-number own-name? own-names in-run files-below text-hash file-bytes file-hash
             with-present-hashes replace-script!
@@ -236,8 +237,11 @@ file, its hash, and, but for the first, ABOUT: what to know of the time when it 
                             ((file . "script.scm") (hash . ,(text-hash text)) ,@about)))))))
 
 (define* (fresh-directory name #:key (folder "runs"))
-  "Make and name a directory for a run of what is called NAME: FOLDER/NAME-DATE-TIME.
+  "Make and name a directory for a run of what is called NAME: FOLDER/NAME-DATE-TIME.  All ranks have the same.
 Example: (fresh-directory \"two-moons\")"
+  (call-on-first-rank (lambda () (new-directory name folder))))
+
+(define (new-directory name folder)
   (make-directories folder)
   (let ((path (format #f "~a/~a-~a" folder name
                       (strftime "%Y%m%d-%H%M%S" (localtime (current-time))))))

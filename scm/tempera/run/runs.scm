@@ -9,6 +9,9 @@
 ;;;
 ;;; and what the experiment itself writes, to names that `run-path' gives.
 ;;;
+;;; Of several ranks all call the experiment, since they compute together, and the directory is rank 0's.  To the others `run-path'
+;;; names files in folders of their own, with what the directory held when all began; these are removed at the end.
+;;;
 ;;; Long, since what is written there is read again: to look at, to go on with, and to say what differs now.
 
 (define-module (tempera run runs)
@@ -34,6 +37,7 @@
   #:use-module (tempera base interrupts)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor ranks)
   #:use-module (tempera base progress)
   #:use-module (tempera run recorders)
   #:use-module (tempera run run-files)
@@ -400,18 +404,49 @@ Example: (let ()
          (directory (or directory (fresh-directory (experiment-name experiment)))))
     (check-that (and (string? directory) (not (string-null? directory))) 'run-experiment
                 "directory: expected a name, got ~s" directory)
-    (make-directories directory)
-    (check-that (file-is-directory? directory) 'run-experiment "~a: is a file" directory)
-    (temporaries-sweep! directory)
-    (unless (file-exists? (in-run directory "config.scm")) (check-empty directory))
-    (let ((let-go (or (claim directory)
-                      (complain 'run-experiment "~a: another process runs it" directory))))
-      (dynamic-wind
-        (const #t)
-        (lambda ()
-          (let ((config (prepare! directory experiment settings mended)))
-            (make-run directory config (run-body directory config experiment settings))))
-        let-go))))
+    (define let-go (const #t))
+    (define (take!)
+      ;; The directory is this process's until `let-go' is called; the config of the run there.
+      (make-directories directory)
+      (check-that (file-is-directory? directory) 'run-experiment "~a: is a file" directory)
+      (temporaries-sweep! directory)
+      (unless (file-exists? (in-run directory "config.scm")) (check-empty directory))
+      (set! let-go (or (claim directory)
+                       (complain 'run-experiment "~a: another process runs it" directory)))
+      (prepare! directory experiment settings mended))
+    (call-failing-together
+     (lambda ()
+       (dynamic-wind
+         (const #t)
+         (lambda ()
+           (let ((config (call-on-first-rank take!)))
+             (make-run directory config
+                       (if (or (first-rank?) (not (together?)))
+                           (run-body directory config experiment settings)
+                           (run-body-beside directory experiment settings)))))
+         (lambda () (let-go)))))))
+
+(define (run-body-beside directory experiment settings)
+  ;; What the experiment returns on a rank that is not the first, whose files nobody keeps.
+  (call-with-temporary-folder
+   (lambda (folder)
+     (copy-files directory folder)
+     (all-meet)                         ; have copied what there is; the experiment begins
+     (let ((value (parameterize ((current-recorder (start-recorder folder)))
+                    (apply (experiment-procedure experiment) (map cdr settings)))))
+       (all-meet)                       ; are well
+       (all-meet)                       ; find the run finished
+       value))))
+
+(define (copy-files from to)
+  ;; The files of the run in the folder FROM, without those of sweeps inside it, where all ranks see them.
+  (for-each (lambda (name)
+              (let ((path (in-run from name)) (copy (in-run to name)))
+                (cond ((not (file-is-directory? path)) (copy-file path copy))
+                      ((not (file-exists? (in-run path "sweep.scm")))
+                       (mkdir copy)
+                       (copy-files path copy)))))
+            (scandir from (lambda (name) (not (member name '("." ".." "lock")))))))
 
 (define (run-body directory config experiment settings)
   ;; What the experiment returns; `nothing' when it was paused.
@@ -452,7 +487,9 @@ Example: (let ()
                      (current-warning-port errors))
         (call-with-stop
          (lambda ()
+           (all-meet)
            (let ((value (apply (experiment-procedure experiment) (map cdr settings))))
+             (all-meet)
              (force-output output)
              (force-output errors)
              value))
@@ -467,7 +504,8 @@ Example: (let ()
                          nothing))))
           (unless (eq? value nothing)
             (save-state! directory 'finished #:seconds (seconds) #:memory (assq-ref (process-memory) 'peak)
-                         #:result (and (datum? value) value)))
+                         #:result (and (datum? value) value))
+            (all-meet))
           value))
       (lambda ()
         (false-if-error (close-metrics! recorder)) ; each row was written, or an error

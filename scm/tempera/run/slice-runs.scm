@@ -14,6 +14,7 @@
   #:use-module (tempera run run-files)
   #:use-module (tempera run sweeps)
   #:use-module (tempera run workers)
+  #:use-module (tempera tensor ranks)
   #:export (slice-numbers slice-runs))
 
 (define (slice-numbers who text count)
@@ -33,8 +34,8 @@ Example: (slice-numbers 'me \"2-4\" 10) => (2 3 4)"
   "Run EXPERIMENT once for each of NUMBERS, its setting `slice', inside the run that is active, WORKERS at a time, each in
 a process of its own.  SETTINGS, a thunk, gives the others, an association list; it is called once, however often the
 whole is gone on with.  The directories of the runs, in the order of NUMBERS; a slice that failed is an error."
-  (let* ((directory (run-path "slices"))
-         (sweep (if (file-exists? (in-run directory "sweep.scm"))
+  (let* ((directory (call-on-first-rank (lambda () (run-path "slices"))))
+         (sweep (if (call-on-first-rank (lambda () (file-exists? (in-run directory "sweep.scm"))))
                     (continue-sweep directory #:workers workers #:mended #t)
                     (sweep experiment (map (lambda (number) `((slice . ,number))) numbers)
                            #:settings (settings) #:directory directory #:workers workers

@@ -24,6 +24,7 @@
   #:use-module (tempera run run-files)
   #:use-module (tempera run runs)
   #:use-module (tempera file tables)
+  #:use-module (tempera tensor ranks)
   #:export (halving make-sweep open-sweep sweep? sweep-directory sweep-config sweep-points
             sweep-experiment sweep-results save-results! sweep-metrics sweep-stage
             sweep-jobs job? job-sweep job-name job-point job-settings job-directory job-outcome job-error
@@ -129,15 +130,18 @@ script; define it in a file and load that" (experiment-name experiment))
          (directory (or directory
                         (fresh-directory (format #f "~a-sweep" (experiment-name experiment))))))
     (check-that (string? directory) 'sweep "directory: expected a string, got ~s" directory)
-    (check-that (not (file-exists? (in-sweep directory "config.scm"))) 'sweep
-                "~a: is a run's directory; choose another" directory)
-    (make-directories directory)
-    (if (file-exists? (in-sweep directory "sweep.scm"))
-        (check-same directory (sweep-config (open-sweep directory)) config)
-        (begin
-          (when (experiment-text experiment)
-            (save-text (in-sweep directory "script.scm") (experiment-text experiment)))
-          (save-datum (in-sweep directory "sweep.scm") config)))
+    (call-on-first-rank
+     (lambda ()
+       (check-that (not (file-exists? (in-sweep directory "config.scm"))) 'sweep
+                   "~a: is a run's directory; choose another" directory)
+       (make-directories directory)
+       (if (file-exists? (in-sweep directory "sweep.scm"))
+           (check-same directory (sweep-config (open-sweep directory)) config)
+           (begin
+             (when (experiment-text experiment)
+               (save-text (in-sweep directory "script.scm") (experiment-text experiment)))
+             (save-datum (in-sweep directory "sweep.scm") config)))
+       #t))
     (%make-sweep directory config)))
 
 (define (check-same directory before now)
@@ -297,7 +301,7 @@ runs it; the run, or #f.
 Example: (run-job (open-sweep \"runs/norms\") \"0001\")"
   (let ((job (or (find (lambda (job) (string=? (job-name job) name)) (sweep-jobs sweep))
                  (complain 'run-job "~a: has no point ~a by now" (sweep-directory sweep) name))))
-    (and (eq? (job-outcome job) 'waiting)
+    (and (eq? 'waiting (call-on-first-rank (lambda () (job-outcome job))))
          (let ((experiment (sweep-experiment sweep))
                (directory (absolute-name (job-directory job))))
            (call-in-folder (assq-ref (sweep-config sweep) 'folder)
@@ -316,21 +320,25 @@ directory keeps both copies, see `run-experiment'.  Without a change, or of a co
 script, the failed points are all.
 Example: (mend-sweep! \"runs/norms\")"
   (let* ((sweep (if (sweep? sweep) sweep (open-sweep sweep)))
-         (directory (sweep-directory sweep)) (config (sweep-config sweep))
-         (config (if (assq-ref config 'module)
-                     (begin
-                       (check-that (not script) 'mend-sweep! "~a: its experiment has no script, got ~a"
-                                   directory script)
-                       config)
-                     (mended-config directory config
-                                    (if script (absolute-name script) (assq-ref config 'script))))))
+         (directory (sweep-directory sweep)))
+    (%make-sweep directory (call-on-first-rank (lambda () (mend! sweep directory (sweep-config sweep) script))))))
+
+(define (mend! sweep directory config script)
+  ;; What `mend-sweep!' does; the config there is then.
+  (let ((config (if (assq-ref config 'module)
+                    (begin
+                      (check-that (not script) 'mend-sweep! "~a: its experiment has no script, got ~a"
+                                  directory script)
+                      config)
+                    (mended-config directory config
+                                   (if script (absolute-name script) (assq-ref config 'script))))))
     (save-datum (in-sweep directory "sweep.scm") config)
     (for-each (lambda (job)
                 (when (eq? (job-outcome job) 'failed)
                   (save-state! (job-directory job) 'interrupted
                                #:seconds (assq-ref (load-state (job-directory job)) 'seconds))))
               (sweep-jobs sweep))
-    (%make-sweep directory config)))
+    config))
 
 (define (mended-config directory config script)
   ;; CONFIG, of the sweep in DIRECTORY, which goes on by the file SCRIPT as it is now.

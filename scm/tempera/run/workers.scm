@@ -3,7 +3,7 @@
 ;;; The driver starts `tempera sweep --continue=DIR --point=NAME' for points that no process
 ;;; is running, up to a given number at a time.  A point's process holds the lock of its run, which
 ;;; the system releases however the process dies.  So several drivers need not talk to each other,
-;;; and each can find what is left to do.
+;;; and each can find what is left to do.  Ranks are such drivers, and begin at different points.
 
 (define-module (tempera run workers)
   #:use-module (ice-9 popen)
@@ -13,6 +13,7 @@
   #:use-module (tempera base interrupts)
   #:use-module (tempera base numbers)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor ranks)
   #:use-module (tempera base progress)
   #:use-module (tempera run run-files)
   #:use-module (tempera run runs)
@@ -105,6 +106,13 @@ Example: (tempera-program)"
 
 (define look-seconds 0.3)               ; between looks at what other drivers do
 
+(define (complete? job) (memq (job-outcome job) '(finished failed)))
+
+(define (rotated jobs)
+  ;; JOBS, those that are this rank's share of them first.
+  (let ((n (if (together?) (quotient (* (length jobs) (mpi-rank)) (mpi-size)) 0)))
+    (append (drop jobs n) (take jobs n))))
+
 (define (drive sweep workers retries)
   (define share (max 1 (quotient (threads) workers))) ; of the processors
   (define board (make-board sweep))
@@ -148,7 +156,8 @@ and the sweep's errors.txt" n (if (status:term-sig status)
         (set! left (cdr left))
         (case (job-outcome job)
           ((waiting) (start! job))
-          ((running) (set! elsewhere (cons job elsewhere))))
+          ((running) (set! elsewhere (cons job elsewhere)))
+          (else (board-completed! board job)))
         (fill!))))
   (define (look-elsewhere!)
     (when (> (- (seconds-now) looked) look-seconds)
@@ -156,7 +165,7 @@ and the sweep's errors.txt" n (if (status:term-sig status)
       (set! left (append left (reverse elsewhere)))
       (set! elsewhere '())))
   (define (run-stage jobs)
-    (set! left jobs)
+    (set! left (rotated (remove complete? jobs)))
     (let loop ()
       (reap!)
       (fill!)
@@ -174,9 +183,11 @@ and the sweep's errors.txt" n (if (status:term-sig status)
   (temporaries-sweep! (sweep-directory sweep))
   (call-with-pause sweep "sweep"
    (lambda ()
-     (run-stages (sweep-stage sweep))
-     (board-finish! board)
-     (save-results! sweep))
+     (call-together
+      (lambda ()
+        (run-stages (sweep-stage sweep))
+        (board-finish! board)
+        (call-on-first-rank (lambda () (save-results! sweep) #t)))))
    (lambda (name)
      (board-finish! board)
      (stop-processes (map task-process tasks))
@@ -213,8 +224,7 @@ Example: (sweep-done-text (open-sweep \"runs/norms\"))"
     (%make-board sweep
                  (and (terminal-port? port) (not (equal? (getenv "TERM") "dumb")) port)
                  (seconds-now)
-                   (count (lambda (job) (memq (job-outcome job) '(finished failed)))
-                          (sweep-jobs sweep))
+                   (count complete? (sweep-jobs sweep))
                    0 0 0)))
 
 (define (value-text value)

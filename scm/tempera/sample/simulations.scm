@@ -4,6 +4,8 @@
 ;;; from the prior, or takes images, measures each, and samples its posterior.  A learned prior's own
 ;;; samples may be the truths: then the sampler is judged, and not the prior.  What follows from
 ;;; simulations is calibration.scm's.
+;;;
+;;; Ranks (ranks.scm) take a simulation each at a time, and have the draws of all after it.
 
 (define-module (tempera sample simulations)
   #:use-module (srfi srfi-1)
@@ -18,6 +20,7 @@
   #:use-module (tempera base streams)
   #:use-module (tempera file safetensors)
   #:use-module (tempera tensor primitives)
+  #:use-module (tempera tensor ranks)
   #:use-module (tempera tensor tensors)
   #:use-module (tempera problem operators)
   #:use-module (tempera problem priors)
@@ -153,11 +156,14 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
          (progress (make-progress "simulating" (- count done)))
          (begun done)
          (warnings '())                 ; of simulations that had any, newest first
-         (sample!
-          (lambda (i y own-seed)
+         ;; Other simulations, and those of other seeds, have other random numbers.
+         (own-seed (lambda (i) (modulo (+ (* 1000003 seed) i) (expt 2 62))))
+         (measured (lambda (i) ((model-measure model) (member-of truths i) (own-seed i))))
+         (draws-of
+          (lambda (i)
             (let* ((said (open-output-string))
                    (batch (parameterize ((current-warning-port said))
-                            (quietly (lambda () ((model-sample model) y draws own-seed))))))
+                            (quietly (lambda () ((model-sample model) (measured i) draws (own-seed i)))))))
               (unless (string-null? (get-output-string said))
                 (set! warnings (cons (get-output-string said) warnings)))
               (check-that (and (tensor? batch) (eq? (tensor-dtype batch) (tensor-dtype truths))
@@ -166,31 +172,41 @@ Example: (simulate (make-model prior op) 2 #:draws 3 #:seed 1)"
                           (tensor-dtype truths) (cons draws shape) batch)
               (check-that (tensor-finite? batch) 'simulate
                           "sample: its draws of simulation ~a have NaN or infinite values" i)
-              (tensor-assign! (tensor-slice all 0 i (1+ i)) batch)
-              #t)))
-         (simulation
-          (lambda (i whole!)
-            ;; Other simulations, and those of other seeds, have other random numbers.
-            (let* ((own-seed (modulo (+ (* 1000003 seed) i) (expt 2 62)))
-                   (y ((model-measure model) (member-of truths i) own-seed)))
-              (when (>= i done)
-                (with-scope (lambda () (sample! i y own-seed)))
-                (set! done (1+ i))
-                (whole!)
-                (progress-update! progress (- done begun)))
-              y))))
+              batch)))
+         (draws-of-ranks
+          (lambda (begin end)
+            ;; Of the simulations BEGIN to END, of which each rank has one at most.
+            (let ((own (own-part (- end begin))))
+              (gather-rows (cons* (- end begin) draws shape) (tensor-dtype truths)
+                           (and own (call-apart (lambda () (draws-of (+ begin (first own))))))))))
+         (sample-next!
+          (lambda ()
+            (let ((end (min count (+ done (if (together?) (mpi-size) 1)))))
+              (with-scope
+               (lambda ()
+                 (tensor-assign! (tensor-slice all 0 done end)
+                                 (if (together?) (draws-of-ranks done end) (draws-of done)))
+                 #t))
+              (set! done end)))))
     (call-with-stop
       (lambda ()
-        (let ((measurements
-               (call-with-checkpoints
-                (and checkpoint (lambda () (save-draws checkpoint all done)))
-                (lambda (whole!)
-                  (map-in-order (lambda (i) (simulation i whole!)) (iota count))))))
-          (progress-finish! progress)
-          (when (pair? warnings)
-            (format (current-warning-port) "~a of ~a simulations had warnings; the first:~%~a"
-                    (length warnings) count (last warnings)))
-          (make-simulations model truths measurements all)))
+        (call-together
+         (lambda ()
+           (call-with-checkpoints
+            (and checkpoint (lambda () (save-draws checkpoint all done)))
+            (lambda (whole!)
+              (let loop ()
+                (when (< done count)
+                  (sample-next!)
+                  (whole!)
+                  (progress-update! progress (- done begun))
+                  (loop)))))
+           (progress-finish! progress)
+           (let ((warnings (if (together?) (concatenate (reverse (gather-data warnings))) warnings)))
+             (when (pair? warnings)
+               (format (current-warning-port) "~a of ~a simulations had warnings; the first:~%~a"
+                       (length warnings) count (last warnings))))))
+        (make-simulations model truths (map-in-order measured (iota count)) all))
       (lambda (exception) (progress-finish! progress)))))
 
 (define (real-draws all)

@@ -180,8 +180,11 @@ the exit status: 0, 1 after an error, 128 and a signal's number after one: 130 a
                    ;; `tempera help | head': who read it has enough.
                    ((eqv? EPIPE (failed-write exception)) (+ 128 SIGPIPE))
                    (else
-                    (when (or (not (joined?)) ((@ (tempera tensor ranks) report-failure?) exception))
-                      (when debug? (write-backtrace exception (current-error-port)))
-                      (report-error exception))
+                    (let ((print (lambda ()
+                                   (when debug? (write-backtrace exception (current-error-port)))
+                                   (report-error exception))))
+                      (if (joined?)
+                          ((@ (tempera tensor ranks) report-failure) exception print)
+                          (print)))
                     1))))))
     (exit status)))

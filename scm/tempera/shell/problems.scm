@@ -13,9 +13,11 @@
   #:use-module (tempera base program)
   #:use-module (tempera base spelling)
   #:use-module (tempera data scans)
+  #:use-module (tempera file fits)
   #:use-module (tempera file formats)
   #:use-module (tempera file programs)
   #:use-module (tempera method network-files)
+  #:use-module (tempera net tiles)
   #:use-module (tempera problem gaussian)
   #:use-module (tempera problem inverse-problems)
   #:use-module (tempera problem likelihoods)
@@ -76,6 +78,7 @@ phase; the problem says which fit, and which it is unless given")
    (freedom 4. positive? "with student-t: its degrees, fewer the more outliers there are")
    (scale (optional number) positive? "multiply data by this; unless given the problem says it, or their image is scaled")
    (slice (optional integer) (lambda (n) (>= n 0)) "which slice of a volume, from 0")
+   (channel (optional integer) (lambda (n) (<= 0 n 2)) "of a picture in colour: 0 red, 1 green, 2 blue; a sweep channel=0,1,2 solves each")
    (nan-is-zero #f "take NaN in the input as background, 0; else it is refused")
    (nan-is-unmeasured #f "take data that are NaN as not measured")
    (chains 8 positive? "samples to draw")
@@ -85,6 +88,7 @@ phase; the problem says which fit, and which it is unless given")
    (until 0.046 positive? "the last temperature is the first below this, where white is 150")
    (precision 'float32 (lambda (name) (memq name '(float32 bf16)))
               "of the score's products; bf16 is faster where the processor has it")
+   (tile (optional integer) positive? "rows and columns that go through the network at once, to the same bits; else all")
    (seed 1 (lambda (n) (>= n 0)) "of the operator, noise and chains")))
 
 (define* (problem-experiment name documentation parameters body #:key (script #f) (module #f))
@@ -176,19 +180,40 @@ Example: (problem 'deblurring #:kernel 'motion #:length 9)"
   (let ((power (power-spectrum shape)))
     (gaussian-prior (tensor* power (/ (expt (/ top-intensity 3) 2) (tensor->number (tensor-mean power)))) #:dtype dtype)))
 
+(define (one-channel input image slice channel)
+  ;; Of IMAGE of the file INPUT, in colour, (rows columns 3), its CHANNEL; others as they are.
+  (let* ((shape (plain-shape image))
+         (colour? (and (= 3 (length shape)) (= 3 (third shape)) (not slice))))
+    (check-that (eq? colour? (and channel #t)) 'reconstruct
+                (if colour?
+                    "~a is in colour, ~a, and priors are of one number a pixel: expected channel=0, 1 or 2 (red, green, blue); \
+a sweep channel=0,1,2 solves each"
+                    "channel: ~a is not in colour, but ~a") input shape)
+    (if colour?
+        (tensor-reshape (tensor-copy (tensor-slice (tensor-reshape image shape) 2 channel (1+ channel))) (list-head shape 2))
+        image)))
+
+(define (last-sigma network until)
+  ;; UNTIL, or the least sigma that NETWORK, or #f, was trained at: below, its score is anything.
+  (let ((range (and network (sigma-range network))))
+    (if range (max until (first range)) until)))
+
 (define (solve name problem settings)
   (define (ref key) (assq-ref settings key))
   (let*-values (((doubt! doubts) (collector))
                 ((input) (ref 'input))
-                ((field) (or ((problem-prior problem) (ref 'prior))
-                             (and (equal? "gaussian" (ref 'prior)) rough-field)))
-                ((network) (and (not field) (load-score-network (ref 'prior) #:precision (ref 'precision))))
-                ((white) (if network (white-level network) top-intensity))
+                ((network) (and (not (equal? "gaussian" (ref 'prior)))
+                                (load-score-network (ref 'prior) #:precision (ref 'precision))))
+                ((white) (or (problem-white problem) (if network (white-level network) top-intensity)))
+                ((relative) (/ white top-intensity))
                 ((image) (and (or (ref 'simulate) (not (problem-load problem)))
-                              (one-image input (load-image input #:nan-is-zero? (ref 'nan-is-zero)) (ref 'slice))))
+                              (one-image input (one-channel input (load-image input #:nan-is-zero? (ref 'nan-is-zero))
+                                                            (ref 'slice) (ref 'channel))
+                                         (ref 'slice))))
                 ((likelihood) (or (ref 'likelihood) (first (problem-likelihoods problem))))
-                ;; The field has the images that data are of.
-                ((dtype) (cond (network (or (image-dtype network) 'c64))
+                ;; Unless it is said, a Gaussian field has the images that data are of.
+                ((dtype) (cond ((problem-dtype problem))
+                               (network (or (image-dtype network) 'c64))
                                ((and image (not (eq? likelihood 'magnitude))) (tensor-dtype image))
                                (else 'c64)))
                 ((about) (lambda more
@@ -208,24 +233,44 @@ Example: (problem 'deblurring #:kernel 'motion #:length 9)"
                                                   #:nan-is-unmeasured? (ref 'nan-is-unmeasured)))))
                        (values measurement #f scale))))
                 ((shape) (tensor-shape (if (likelihood? measurement) (likelihood-start measurement) (zero-filled measurement))))
-                ((prior) (or network (field shape dtype)))
+                ((prior) (cond ((problem-prior problem) => (lambda (make) (make network shape dtype)))
+                               (else (or network (rough-field shape dtype)))))
                 ((results)
-                 (reconstruct-to (run-path) prior measurement
-                                 #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
-                                 #:region (and (ref 'region) (region-of (ref 'region) shape)) #:level (ref 'exceeds)
-                                 #:command (shell-text (list "tempera" "rerun" (run-path)))
-                                 #:settings (list #:temperatures
-                                                  (default-temperatures prior #:ratio (ref 'ratio)
-                                                                        #:until (* (ref 'until) (relative-white prior))))
-                                 #:checkpoint (string-append (run-path) "/chain.safetensors")
-                                 #:hook record-temperature!
-                                 #:about `(("name" . ,(basename input))
-                                           ("input" . ,input)
-                                           ("problem" . ,(symbol->string name))
-                                           ("prior" . ,(ref 'prior))
-                                           ("precision" . ,(symbol->string (ref 'precision)))
-                                           ("version" . ,tempera-version)
-                                           ("scale" . ,scale)
-                                           ("doubts" . ,(list->vector (doubts)))))))
+                 (parameterize ((tile-side (ref 'tile)))
+                   (reconstruct-to (run-path) prior measurement
+                                   #:chains (ref 'chains) #:seed (ref 'seed) #:truth truth
+                                   #:region (and (ref 'region) (region-of (ref 'region) shape)) #:level (ref 'exceeds)
+                                   #:command (shell-text (list "tempera" "rerun" (run-path)))
+                                   #:settings (cons* #:temperatures
+                                                     (default-temperatures prior #:from (or (problem-hottest problem) (* 100 relative))
+                                                                           #:ratio (ref 'ratio)
+                                                                           #:until (last-sigma network (* relative (ref 'until))))
+                                                     (problem-settings problem))
+                                   #:checkpoint (string-append (run-path) "/chain.safetensors")
+                                   #:hook record-temperature!
+                                   #:about `(("name" . ,(basename input))
+                                             ("input" . ,input)
+                                             ("problem" . ,(symbol->string name))
+                                             ("prior" . ,(ref 'prior))
+                                             ("precision" . ,(symbol->string (ref 'precision)))
+                                             ("version" . ,tempera-version)
+                                             ("scale" . ,scale)
+                                             ("doubts" . ,(list->vector (doubts))))))))
+    (save-sky-results input results)
     (print-results results)
     (outcome results)))
+
+(define (save-sky-results input results)
+  ;; Of an INPUT in FITS, mean and standard deviation in FITS too: with its header, where pixels of the image are the file's.
+  (when (eq? 'fits (file-format input))
+    (let-values (((given cards) (load-fits input)))
+      (let* ((shape (vector->list (assoc-ref results "shape")))
+             (placed? (or (equal? shape (take-right (tensor-shape given) 2)) (equal? shape (list-head (tensor-shape given) 2))))
+             (scale (assoc-ref results "scale")))
+        (for-each (lambda (name)
+                    (save-fits (run-path (string-append name ".fits"))
+                               (tensor/ (load-npy (run-path (string-append name ".npy"))) (if (number? scale) scale 1))
+                               #:cards (if placed? cards '())
+                               #:note (format #f "tempera ~a: reconstruct ~a" tempera-version (basename input))))
+                  '("mean" "std"))
+        (format #t "~a: mean.fits std.fits~a~%" (run-path) (if placed? ", with the header of the input" ""))))))

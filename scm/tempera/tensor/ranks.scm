@@ -5,7 +5,8 @@
 ;;; Rank 0 speaks for all: it alone prints and writes files.
 ;;;
 ;;; A rank that an error or a signal takes out of such work says so at the others' next exchange, and
-;;; they leave it too.
+;;; they leave it too.  What one rank alone may do, such as making a folder, is done on rank 0, and the others get
+;;; what it came to.
 
 (define-module (tempera tensor ranks)
   #:use-module (ice-9 format)
@@ -18,8 +19,8 @@
   #:use-module (tempera base program)
   #:use-module (tempera tensor primitives)
   #:use-module (tempera tensor tensors)
-  #:export (together? first-rank? call-together call-apart own-part gather-rows gather-data
-            call-sharing-batch sum-over-ranks! report-failure?))
+  #:export (together? first-rank? call-together call-failing-together call-apart call-on-first-rank all-meet own-part
+            gather-rows gather-data call-sharing-batch sum-over-ranks! report-failure))
 
 ;;; --- Starting -------------------------------------------------------------------
 
@@ -60,7 +61,7 @@ all have" sets)))
   (make-fluid #f))
 
 (define inside?
-  ;; Whether a `call-together' is under way, which says what ends it.
+  ;; Whether a `call-together' is under way, which tells the others what ends it.
   (make-fluid #f))
 
 (define (together?)
@@ -78,29 +79,44 @@ Example: (first-rank?) => #t"
 Example: (call-apart together?) => #f"
   (with-fluids ((apart? #t)) (thunk)))
 
+(define told #f)                        ; the last exception that all ranks know of
+
 (define (call-together thunk)
   "What THUNK returns, which exchanges values with the other ranks.  When an exception ends it here, the others
 leave it with that signal, or with an error that says which rank it was and why."
-  (if (and (together?) (not (fluid-ref inside?)))
-      (call-keeping-stack
-       (lambda ()
-         (set! known? #f)
-         (with-fluids ((inside? #t)) (thunk)))
+  (if (fluid-ref inside?)
+      (thunk)
+      (call-failing-together (lambda () (with-fluids ((inside? #t)) (thunk))))))
+
+(define (call-failing-together thunk)
+  "What THUNK returns, in which ranks go on by themselves between calls of `call-together'.  When an exception ends it
+on one, the others leave it at their next exchange, as `call-together' has it.
+Example: (call-failing-together (const 3)) => 3"
+  (if (together?)
+      (call-keeping-stack thunk
        (lambda (exception)
-         (let ((failure (ranks-failure!)))
-           (set! known? #t)
-           (cond ((ranks-lost?)
-                  (format own-errors "tempera: rank ~a: another rank has died, or does not answer~%" (mpi-rank))
-                  (raise-exception exception))
-                 ((or (not failure) (= (first failure) (mpi-rank)))
-                  (tell! exception)
-                  (raise-exception exception))
-                 ((zero? (second failure))
-                  (complain 'mpi "rank ~a: ~a" (first failure) (third failure)))
-                 (else (raise-interrupt (second failure)))))))
+         (raise-exception (if (eq? exception told) exception (known-to-all exception)))))
       (thunk)))
 
-(define known? #f)                      ; is what ended the last `call-together' known to all?
+(define (known-to-all exception)
+  ;; What ends the work of all ranks, EXCEPTION having ended it on this one.
+  (let ((failure (ranks-failure!)))
+    (set! told
+      (cond ((ranks-lost?)
+             (format own-errors "tempera: rank ~a: another rank has died, or does not answer~%" (mpi-rank))
+             exception)
+            ((or (not failure) (= (first failure) (mpi-rank)))
+             (tell! exception)
+             exception)
+            (else (raised (lambda ()
+                            (if (zero? (second failure))
+                                (complain 'mpi "rank ~a: ~a" (first failure) (third failure))
+                                (raise-interrupt (second failure))))))))
+    told))
+
+(define (raised thunk)
+  ;; The exception that ends THUNK.
+  (with-exception-handler identity thunk #:unwind? #t))
 
 (define (tell! exception)
   ;; Say at the others' next meeting what has happened; whether rank 0 knows of it then.
@@ -109,13 +125,30 @@ leave it with that signal, or with an error that says which rank it was and why.
     (ranks-failure!)
     heard?))
 
-(define (report-failure? exception)
-  "Whether this rank is the one to print EXCEPTION, which ends it: rank 0, or one that rank 0 has not heard.
-The error port is one that shows it then."
-  (or (first-rank?)
-      (and (not known?)
-           (not (tell! exception))
-           (begin (current-error-port own-errors) #t))))
+(define (report-failure exception print)
+  "Call PRINT, a thunk that prints EXCEPTION, which ends this process, on one rank: rank 0, or one that rank 0 does not
+hear."
+  (cond ((first-rank?)
+         (print)
+         (unless (eq? exception told) (tell! exception)))
+        ((not (or (eq? exception told) (tell! exception)))
+         (current-error-port own-errors)
+         (print))))
+
+(define (call-on-first-rank thunk)
+  "What THUNK, called on rank 0 when all have come here, returns there: a number, text, symbol or list of them.
+Example: (call-on-first-rank (lambda () (+ 1 2))) => 3"
+  (if (together?)
+      (call-together
+       (lambda ()
+         (all-meet)
+         (first (gather-data (and (first-rank?) (thunk))))))
+      (thunk)))
+
+(define (all-meet)
+  "Return when all ranks have come here.
+Example: (all-meet)"
+  (when (together?) (call-together (lambda () (gather-data #t)))))
 
 ;;; --- Exchanges --------------------------------------------------------------------
 

@@ -20,6 +20,7 @@
   #:use-module (tempera file programs)
   #:use-module (tempera file values)
   #:use-module (tempera method network-files)
+  #:use-module (tempera net tiles)
   #:use-module (tempera problem kspace)
   #:use-module (tempera problem masks)
   #:use-module (tempera problem measurements)
@@ -85,6 +86,7 @@ edges of k-space; unless given 0.1, of several coils auto")
    (until 0.046 positive? "the last temperature is the first below this")
    (precision 'float32 (lambda (name) (memq name '(float32 bf16)))
               "of the score's products; bf16 is faster where the processor has it")
+   (tile (optional integer) positive? "rows and columns that go through the network at once, to the same bits; else all")
    (seed 1 (lambda (n) (>= n 0)) "of mask, noise and chains"))
   "INPUT is measured k-space (c64, centred, 0 where not measured:
 fftshift(fft2(ifftshift(x), norm=\"ortho\")) in NumPy; what is wrong with it is said), of one coil with mask=FILE,
@@ -162,7 +164,8 @@ samples.npy, figure.png, report.html, summary.json."
                   numbers folders)
         (format #t "~a: ~a~%" (run-path) (string-join (save-volumes input scan volume numbers folders)))
         (slices-outcome folders)))
-    (if slices (slice-by-slice!) (one-image!))))
+    (parameterize ((tile-side tile))
+      (if slices (slice-by-slice!) (one-image!)))))
 
 (define (main words)
   (let ((experiment (experiment-for words)))
