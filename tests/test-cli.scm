@@ -323,6 +323,19 @@ p=$!; until test -s cut-~a/metrics.csv || ! kill -0 $p; do sleep 0.05; done; kil
      (test-assert "the session goes on" (said? " = 49")))
    (check-run "exit at the prompt" (string-append "tempera < " (prompt-lines "(car 1)" "(exit 5)")) 5)
 
+   ;; Ctrl-C while an error is shown, which no longer goes to what was typed: STOP is what writes it.
+   (let-values (((output status)
+                 (shell (string-append
+                         "tempera < "
+                         (prompt-lines
+                          "(define out (current-output-port))"
+                          "(define (stop x) (set-current-output-port out) (kill (getpid) SIGINT) (usleep 100000))"
+                          "(begin (set-current-output-port (make-soft-port (vector stop stop (const #f) #f #f) \"w\"))"
+                          "       (setvbuf (current-output-port) 'none) (car 1))"
+                          "(* 5 5)")))))
+     (test-equal "Ctrl-C in an error: the status of one" 1 status)
+     (test-assert "Ctrl-C in an error: the session goes on" (string-contains output " = 25")))
+
    ;; Ctrl-C in what was typed.  SCORE sends it once, in its call number AT.
    (write-file "interrupts.scm"
                "(define calls 0)"

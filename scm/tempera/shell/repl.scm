@@ -299,6 +299,27 @@ Evaluate the forms in FILE."
      (skip-ready-input (current-input-port))
      *unspecified*)))
 
+(define (take-turn repl)
+  ;; Read and answer; whether there is more to be read.
+  (let ((expression (next-expression repl)))
+    (cond ((eof-object? expression) (newline) #f)
+          (else
+           (unless (unspecified? expression)
+             (unless (eq? expression command-token)
+               (skip-rest-of-line (current-input-port)))
+             (answer repl expression))
+           #t))))
+
+(define (take-turns repl)
+  ;; Until there is no more.  Ctrl-C may come between what catches it above, or while an error is shown.
+  (when (call-keeping-stack
+         (lambda () (take-turn repl))
+         (lambda (exception)
+           (unless (eqv? SIGINT (interrupt-signal exception)) (raise-exception exception))
+           (newline)
+           #t))
+    (take-turns repl)))
+
 (define (start-prompt)
   "Read, evaluate and print expressions until `,quit' or the end of input.  Input that is no
 terminal is read to its end too, whatever fails; the process then ends with status 1 if something did."
@@ -316,16 +337,7 @@ terminal is read to its end too, whatever fails; the process then ends with stat
         (parameterize ((current-language prompt-language))
           (with-fluids ((*repl-stack* (list repl)))
             (catch 'quit
-              (lambda ()
-                (let loop ()
-                  (let ((expression (next-expression repl)))
-                    (cond ((eof-object? expression) (newline))
-                          (else
-                           (unless (unspecified? expression)
-                             (unless (eq? expression command-token)
-                               (skip-rest-of-line (current-input-port)))
-                             (answer repl expression))
-                           (loop))))))
+              (lambda () (take-turns repl))
               ;; `,quit' is the end of input; (exit 5) has a status of its own.
               (lambda (key . status)
                 (unless (null? status) (apply throw key status)))))))
