@@ -88,11 +88,17 @@
   (save-npy "volume.npy" (tensor-abs (random-normal '(24 32 32) 1)))
   (check-shell "a volume" 0 "person p" "tempera data --add=volume.npy --person=p --orientation=SAR")
   ;; A row for each step: one that is stopped between two rows has one more.
-  (let ((train "tempera train size=32 channels=2,4 blocks=1 convolutions=1 batch=2 every=1 steps=60"))
+  (let ((train "tempera train size=32 channels=2,4 blocks=1 convolutions=1 batch=2 every=1 steps=300"))
     (check "a training" 0 "wrote whole/prior.safetensors" 2 train "--out=whole")
     (shell (string-join (on-ranks 2 train "--out=cut")) "& p=$!; until test -s cut/metrics.csv || ! kill -0 $p; do sleep 0.02; done; \
 kill $p; wait $p")
-    (test-equal "stopped" 'interrupted (run-state (open-run "cut")))
+    ;; mpirun may be gone before its ranks are.
+    (let wait ((left 600))
+      (when (and (> left 0) (eq? 'running (run-state (open-run "cut"))))
+        (usleep 100000)
+        (wait (1- left))))
+    ;; Of a signal to all, rank 0 may first hear that another has ended by it.
+    (test-assert "stopped" (memq (run-state (open-run "cut")) '(interrupted failed)))
     (check "goes on" 0 "cut: finished" 2 "tempera run --continue=cut")
     (check-same "to the same bits" "whole" "cut")))
 

@@ -1,11 +1,11 @@
 ;;; test-slurm.scm -- sweeps as array jobs: the script, and a real Slurm of one node.
 ;;;
-;;; It starts munged, slurmctld and slurmd, as the user that it has, on ports of the loopback interface that are
+;;; With `./bootstrap slurm' it starts munged, slurmctld and slurmd, as the user that it has, on ports of the loopback interface that are
 ;;; free, and ends them by the ids that it started.  A point is killed, all are preempted, one comes near its time limit; each must
 ;;; have been done once in the end.
 ;;;
 ;;; Slurm looks at time limits every half minute, and sends the signal before one at the look that is at most half a minute too
-;;; early.  With `./bootstrap slurm' (TEMPERA_SLURM=long) that is waited for: a grace of 5 s of a minute has it come 25 s
+;;; early.  With TEMPERA_SLURM=long, which is the command's, that is waited for: a grace of 5 s of a minute has it come 25 s
 ;;; after a task's start or later, when the others have been preempted.  Else limits are far, and `scancel' sends the signal, to
 ;;; the same step.
 
@@ -227,7 +227,8 @@
    (check-shell "to be swept" 0 "1 of 1" "tempera sweep toy.scm n=1,2 journal=journal --out=local >/dev/null && echo 1 of 1")
    (check-shell "collected too" 0 "finished" "tempera collect local")
    (delete-file "journal")
-   (cond (missing (format #t "skipped: ~a is not installed (./bootstrap installs it where it can)~%" missing))
+   (cond ((not (getenv "TEMPERA_SLURM")) (format #t "skipped: a real Slurm is for `./bootstrap slurm'~%"))
+         (missing (format #t "skipped: ~a is not installed (./bootstrap installs it where it can)~%" missing))
          ((not (call-with-slurm folder (lambda () (test-slurm folder))))
           (format #t "skipped: Slurm does not start here:~%~a~a~%" (file-text "munged.out") (file-text "slurmctld.log"))))
    (chdir "/")))

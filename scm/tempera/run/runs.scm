@@ -430,8 +430,9 @@ Example: (let ()
   ;; What the experiment returns on a rank that is not the first, whose files nobody keeps.
   (call-with-temporary-folder
    (lambda (folder)
+     (all-meet)                         ; have what the first has written so far
      (copy-files directory folder)
-     (all-meet)                         ; have copied what there is; the experiment begins
+     (all-meet)                         ; have copied it; the experiment begins
      (let ((value (parameterize ((current-recorder (start-recorder folder)))
                     (apply (experiment-procedure experiment) (map cdr settings)))))
        (all-meet)                       ; are well
@@ -487,6 +488,7 @@ Example: (let ()
                      (current-warning-port errors))
         (call-with-stop
          (lambda ()
+           (all-meet)
            (all-meet)
            (let ((value (apply (experiment-procedure experiment) (map cdr settings))))
              (all-meet)
