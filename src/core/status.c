@@ -6,6 +6,7 @@
 
 static _Thread_local tp_status last_status = TP_OK;
 static _Thread_local char last_message[1024];
+static _Thread_local unsigned failures;
 
 tp_status
 tp_fail (tp_status code, const char *format, ...)
@@ -15,6 +16,7 @@ tp_fail (tp_status code, const char *format, ...)
   vsnprintf (last_message, sizeof last_message, format, arguments);
   va_end (arguments);
   last_status = code;
+  failures++;
   return code;
 }
 
@@ -28,6 +30,12 @@ const char *
 tp_last_message (void)
 {
   return last_message;
+}
+
+unsigned
+tp_failures (void)
+{
+  return failures;
 }
 
 const char *

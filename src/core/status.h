@@ -31,6 +31,9 @@ tp_status tp_fail (tp_status code, const char *format, ...)
 tp_status tp_last_status (void);
 const char *tp_last_message (void);
 
+/* How often this thread has called `tp_fail'. */
+unsigned tp_failures (void);
+
 /* "bad-shape" for TP_BAD_SHAPE, and so on: the name Scheme sees. */
 const char *tp_status_name (tp_status code);
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +82,9 @@ typedef struct {
   void *context;
   atomic_int_fast64_t next;
   atomic_bool stop;
+  pthread_mutex_t failing;
+  tp_status failure; /* of a thread other than the caller's, */
+  char message[1024];
 } loop;
 
 /* Work on L, as others do, until nothing is left or it is to be stopped.  The first piece is a
@@ -105,6 +109,20 @@ take_pieces (loop *l, bool may_ask)
     }
 }
 
+/* The same on a thread that is not the caller's, which is to know of its failures. */
+static void
+help (loop *l)
+{
+  unsigned before = tp_failures ();
+  take_pieces (l, false);
+  if (tp_failures () == before)
+    return;
+  pthread_mutex_lock (&l->failing);
+  l->failure = tp_last_status ();
+  snprintf (l->message, sizeof l->message, "%s", tp_last_message ());
+  pthread_mutex_unlock (&l->failing);
+}
+
 void
 tp_parallel_for (int64_t items, int64_t grain,
                  void (*body) (void *, int64_t, int64_t), void *context)
@@ -123,10 +141,17 @@ tp_parallel_for (int64_t items, int64_t grain,
    * run too, no core waits long for one that was held up. */
   int64_t share = threads == 1 ? items : (items + 8 * threads - 1) / (8 * threads);
   loop l = { .items = items, .grain = grain, .most = share > grain ? share : grain, .body = body,
-             .context = context };
+             .context = context, .failing = PTHREAD_MUTEX_INITIALIZER };
   if (threads == 1)
     take_pieces (&l, true);
   else
+    {
 #pragma omp parallel num_threads(threads)
-    take_pieces (&l, omp_get_thread_num () == 0);
+      if (omp_get_thread_num () == 0)
+        take_pieces (&l, true);
+      else
+        help (&l);
+      if (l.failure)
+        tp_fail (l.failure, "%s", l.message);
+    }
 }

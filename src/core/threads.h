@@ -21,7 +21,7 @@ tp_status tp_set_threads (int count);
 
 /* Call BODY (context, begin, end) for pieces that cover 0..ITEMS-1, on several
  * threads.  GRAIN: the fewest items worth a thread of their own.  Where the thread is to stop (see
- * stop.h), some are not done. */
+ * stop.h), some are not done.  The last failure of any of them is the caller's too. */
 void tp_parallel_for (int64_t items, int64_t grain,
                       void (*body) (void *context, int64_t begin, int64_t end),
                       void *context);

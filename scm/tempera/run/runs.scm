@@ -488,8 +488,8 @@ Example: (let ()
                      (current-warning-port errors))
         (call-with-stop
          (lambda ()
-           (all-meet)
-           (all-meet)
+           (all-meet)                   ; the directory is as the others are to have it
+           (all-meet)                   ; and they have copied it
            (let ((value (apply (experiment-procedure experiment) (map cdr settings))))
              (all-meet)
              (force-output output)

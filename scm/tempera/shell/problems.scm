@@ -256,11 +256,11 @@ a sweep channel=0,1,2 solves each"
                                              ("version" . ,tempera-version)
                                              ("scale" . ,scale)
                                              ("doubts" . ,(list->vector (doubts))))))))
-    (save-sky-results input results)
+    (save-fits-results input results)
     (print-results results)
     (outcome results)))
 
-(define (save-sky-results input results)
+(define (save-fits-results input results)
   ;; Of an INPUT in FITS, mean and standard deviation in FITS too: with its header, where pixels of the image are the file's.
   (when (eq? 'fits (file-format input))
     (let-values (((given cards) (load-fits input)))

@@ -20,7 +20,8 @@
                (left (- limit (* pages 4096)))
                (needed (* (+ 256 (* (1+ threads) 130)) (expt 2 20))))
           (check-that (>= left needed) "tempera"
-                      "the limit of memory (ulimit -v) leaves ~a MB, and ~a are needed to begin with"
+                      "the limit of memory (ulimit -v) leaves ~a MB, and ~a are needed to begin with; raise it, or set \
+OPENBLAS_NUM_THREADS=1"
                       (quotient left (expt 2 20)) (quotient needed (expt 2 20)))))))
   (load-extension "libtempera" "tempera_init"))
 
