@@ -57,6 +57,7 @@ block_sum (const float *a, const float *b, int64_t count)
     {
       int64_t left = count - first, some = left < (int64_t) BLOCKS * BLOCK ? left : (int64_t) BLOCKS * BLOCK;
       int64_t blocks = (some + BLOCK - 1) / BLOCK;
+      /* cppcheck-suppress legacyUninitvar ; sum_blocks fills it */
       sum_job j = { a + first, b ? b + first : NULL, some, partial };
       tp_parallel_for (blocks, 4, sum_blocks, &j);
       for (int64_t i = 0; i < blocks; i++)
